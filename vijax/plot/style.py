@@ -1,0 +1,58 @@
+"""One look for every figure: size, colours, fonts."""
+
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), "Color Universal Design": told apart by colour-blind readers.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, RED, PINK = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+COLOURS = (BLUE, RED, GREEN, ORANGE, PINK, SKY, BLACK)
+GREY = "#707070"
+# Ten classes need ten colours: matplotlib's tab10 order, made distinct in lightness.
+CLASS_COLOURMAP = "tab10"
+DENSITY_COLOURMAP = "viridis"
+SIGNED_COLOURMAP = "RdBu_r"
+COLUMN = 3.4  # inches; two columns make a page
+
+RC = {
+    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "image.cmap": DENSITY_COLOURMAP,
+    "savefig.dpi": 160,
+}
+
+
+def figure(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float | None = None,
+    height: float | None = None,
+    **subplots: Any,
+) -> tuple[Figure, Any]:
+    """Return a figure and its array of axes (rows, columns), without pyplot's state.
+
+    Args:
+        rows: rows of axes.
+        columns: columns of axes.
+        width: inches of the whole figure; by default 3.4 a column.
+        height: inches of the whole figure; by default 2.6 a row.
+        **subplots: passed to `Figure.subplots` (sharex, subplot_kw, …).
+    """
+    size = (width or COLUMN * columns, height or 2.6 * rows)
+    with mpl.rc_context(RC):
+        fig = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(fig)
+        axes = fig.subplots(rows, columns, squeeze=False, **subplots)
+    return fig, axes

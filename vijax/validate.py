@@ -1,0 +1,67 @@
+"""Bad input: an error where the user can see it, NaN where a trace cannot raise.
+
+Every public entry point asks `check` about its arguments and passes its result
+through `where_valid`:
+
+    valid = check((successes >= 0) & (successes <= trials), "successes", successes,
+                  "give a count between 0 and trials")
+    return where_valid(valid, result)
+"""
+
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool
+
+T = TypeVar("T")
+
+
+def is_traced(*values: Any) -> bool:
+    """Say whether any leaf of the values is inside a JAX transformation."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def check(
+    valid: ArrayLike, name: str, value: Any, remedy: str
+) -> Bool[ArrayLike, "..."]:
+    """Raise a ValueError that names the argument, or return the mask in a trace.
+
+    Args:
+        valid: the condition, element by element; NaN input must make it False.
+        name: the argument's name.
+        value: what was given; its first offending element is shown.
+        remedy: what to give instead.
+
+    Example:
+        >>> check(3 <= 2, "successes", 3, "give at most the number of trials, 2")
+        Traceback (most recent call last):
+        ...
+        ValueError: successes = 3 is not valid: give at most the number of trials, 2
+    """
+    if is_traced(valid):
+        return jnp.asarray(valid)
+    mask = np.asarray(valid)
+    if not mask.all():
+        raise ValueError(f"{name} = {_show(value, mask)} is not valid: {remedy}")
+    return mask
+
+
+def where_valid(valid: ArrayLike, result: T) -> T:
+    """Keep the result where valid, NaN elsewhere (matters only inside a trace)."""
+    if not is_traced(valid):
+        return result
+    return jax.tree.map(lambda leaf: jnp.where(valid, leaf, jnp.nan), result)
+
+
+def _show(value: Any, mask: np.ndarray) -> str:
+    if is_traced(value):
+        return "(traced)"
+    array = np.asarray(value)
+    if array.ndim and array.shape == mask.shape:
+        index = np.unravel_index(int(np.argmin(mask)), mask.shape)
+        position = ", ".join(str(int(i)) for i in index)
+        return f"{array[index]} (at index {position})"
+    return str(array) if array.size <= 8 else f"array of shape {array.shape}"
