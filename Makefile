@@ -1,0 +1,80 @@
+# vijax: `make` lists the targets. Each makes .venv by itself when it is missing or older than
+# pyproject.toml and constraints.txt.
+PYTHON ?= python3
+DATASET ?= auto
+SEED ?= 0
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+IMAGE_EXPERIMENTS := autoencoder vae use-cases
+EXPERIMENTS := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc $(IMAGE_EXPERIMENTS)
+PEERS := .venv-peers
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lecture report test test-all lint format bench constraints clean $(EXPERIMENTS)
+
+help:  ## list the targets
+	@echo "make TARGET [DATASET=auto|digits|mnist|fashion_mnist|FILE] [SEED=0] [ARGS='--more options']"
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 20
+	@echo "one experiment:"
+	@for name in $(EXPERIMENTS); do \
+	  line=$$(sed -n '1s/^"""//p' experiments/$$(echo $$name | tr - _).py | sed 's/"""$$//'); \
+	  printf '  %-17s %s\n' "$$name" "$$line"; done
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "vijax needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(READY)  ## make .venv with everything in it
+
+lecture: $(READY)  ## run the whole lecture and write results/report.html
+	@$(BIN)/python -m experiments.lecture --dataset '$(DATASET)' --seed $(SEED) $(ARGS)
+
+$(filter-out $(IMAGE_EXPERIMENTS),$(EXPERIMENTS)): $(READY)
+	@$(BIN)/python -m experiments.$(subst -,_,$@) --seed $(SEED) $(ARGS)
+
+$(IMAGE_EXPERIMENTS): $(READY)
+	@$(BIN)/python -m experiments.$(subst -,_,$@) --dataset '$(DATASET)' --seed $(SEED) $(ARGS)
+
+report: $(READY)  ## write results/report.html again from the results that are there
+	@$(BIN)/python -m experiments.report $(ARGS)
+
+test: $(READY)  ## run the tests (a few minutes)
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
+
+test-all: $(READY)  ## run the slow tests too
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup -m '' $(ARGS)
+
+lint: $(READY)  ## check format, style, types and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+$(PEERS)/.ready: experiments/benchmarks/requirements.txt $(READY)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+bench: $(PEERS)/.ready  ## measure vijax beside its peers, in a .venv-peers of their own
+	@for file in experiments/benchmarks/[a-z]*.py; do \
+	  $(PEERS)/bin/python -m experiments.benchmarks.$$(basename $$file .py) || exit 1; done
+
+constraints:  ## renew constraints.txt from the newest versions
+	rm -rf $(VENV)-new && $(PYTHON) -m venv $(VENV)-new
+	$(VENV)-new/bin/python -m pip install --quiet -e '.[dev]'
+	{ sed -n '/^#/p' constraints.txt; $(VENV)-new/bin/python -m pip freeze --exclude-editable; } > constraints.txt.new
+	mv constraints.txt.new constraints.txt && rm -rf $(VENV)-new
+
+clean:  ## remove results, caches and the environments
+	rm -rf results $(VENV) $(VENV)-new $(PEERS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
