@@ -1,0 +1,146 @@
+"""The four original .gz files of MNIST and Fashion-MNIST, checked and parsed.
+
+idx format (Y. LeCun, C. Cortes, C. Burges, "The MNIST database"): big-endian 32-bit
+words: the magic number, then the length of each axis; then the values as bytes. The
+magic number is 0x0801 for labels (one axis of uint8), 0x0803 for images (three axes).
+"""
+
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vijax.data.dataset import Dataset, images
+
+
+class File(NamedTuple):
+    """One published file: what it must contain."""
+
+    shape: tuple[int, ...]
+    size: int  # bytes, compressed
+    sha256: str
+
+
+TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
+TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
+TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
+TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
+
+# Sizes and SHA-256 as tensorflow-datasets 4.9.10 publishes them in
+# tensorflow_datasets/url_checksums/mnist.txt and fashion_mnist.txt.
+FILES = {
+    "mnist": {
+        TRAIN_IMAGES: File(
+            (60_000, 28, 28),
+            9_912_422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        ),
+        TRAIN_LABELS: File(
+            (60_000,),
+            28_881,
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        ),
+        TEST_IMAGES: File(
+            (10_000, 28, 28),
+            1_648_877,
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        ),
+        TEST_LABELS: File(
+            (10_000,),
+            4_542,
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+    },
+    "fashion_mnist": {
+        TRAIN_IMAGES: File(
+            (60_000, 28, 28),
+            26_421_880,
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        ),
+        TRAIN_LABELS: File(
+            (60_000,),
+            29_515,
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        ),
+        TEST_IMAGES: File(
+            (10_000, 28, 28),
+            4_422_102,
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        ),
+        TEST_LABELS: File(
+            (10_000,),
+            5_148,
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+    },
+}
+
+
+def load(name: str, folder: Path) -> Dataset:
+    """Read the four files of `mnist` or `fashion_mnist` from a folder."""
+    arrays = {
+        file: read(folder / file, expected) for file, expected in FILES[name].items()
+    }
+    return Dataset(
+        train=images(arrays[TRAIN_IMAGES], 256),
+        test=images(arrays[TEST_IMAGES], 256),
+        train_labels=arrays[TRAIN_LABELS].astype(np.int64),
+        test_labels=arrays[TEST_LABELS].astype(np.int64),
+        name=name,
+        num_levels=256,
+    )
+
+
+def read(path: Path, expected: File) -> np.ndarray:
+    """Read one file as uint8, or say what was expected of it and what was found.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the content is not the published one.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: expected the original file of {expected.size} bytes, found none"
+        )
+    content = path.read_bytes()
+    # The structure first: "truncated" or "wrong magic number" tells a user more than
+    # a checksum that differs. The checksum then catches every other change.
+    array = parse(content, expected.shape, path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected.sha256:
+        raise ValueError(f"{path}: expected SHA-256 {expected.sha256}, found {found}")
+    return array
+
+
+def parse(content: bytes, shape: tuple[int, ...], path: Path) -> np.ndarray:
+    """Decompress and parse the bytes of an idx .gz file that must have this shape."""
+    try:
+        raw = gzip.decompress(content)
+    except EOFError as error:
+        raise ValueError(
+            f"{path}: expected a complete gzip file, found one that is truncated "
+            f"after {len(content)} bytes"
+        ) from error
+    except (OSError, zlib.error) as error:
+        raise ValueError(
+            f"{path}: expected a gzip file, found corrupt data ({error})"
+        ) from error
+    header = 4 * (1 + len(shape))
+    magic = 0x0800 + len(shape)
+    if len(raw) < header or int.from_bytes(raw[:4]) != magic:
+        raise ValueError(
+            f"{path}: expected the idx magic number 0x{magic:08x}, "
+            f"found 0x{raw[:4].hex() or '(nothing)'}"
+        )
+    found = tuple(int(n) for n in np.frombuffer(raw[4:header], ">u4"))
+    if found != shape:
+        raise ValueError(f"{path}: expected an array of {shape}, found {found}")
+    values = np.frombuffer(raw, np.uint8, offset=header)
+    if values.size != np.prod(shape):
+        raise ValueError(
+            f"{path}: expected {np.prod(shape)} values, found {values.size}"
+        )
+    return values.reshape(shape)
