@@ -15,7 +15,7 @@ def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     The arguments broadcast. Outside a > 0, b > 0, 0 <= p <= 1 the result is NaN.
 
     Example:
-        >>> betaincinv(1.0, 1.0, 0.25).round(6).item()
+        >>> round(betaincinv(1.0, 1.0, 0.25).item(), 5)
         0.25
     """
     a, b, p = jnp.broadcast_arrays(*_promote(a, b, p))
@@ -28,17 +28,15 @@ def gammaincinv(a: ArrayLike, p: ArrayLike) -> Float[Array, "..."]:
     The arguments broadcast. Outside a > 0, 0 <= p <= 1 the result is NaN.
 
     Example:
-        >>> gammaincinv(1.0, 0.5).round(6).item()  # ln 2
-        0.693147
+        >>> round(gammaincinv(1.0, 0.5).item(), 5)  # ln 2
+        0.69315
     """
     a, p = jnp.broadcast_arrays(*_promote(a, p))
     return _gammaincinv(a, p)
 
 
 def _promote(*values: ArrayLike) -> list[Array]:
-    return [
-        jnp.asarray(value, jnp.result_type(float, *values)) for value in values
-    ]
+    return [jnp.asarray(value, jnp.result_type(float, *values)) for value in values]
 
 
 def _bisect(cdf, p, low, high):
