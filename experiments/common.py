@@ -6,10 +6,12 @@ atomically, so a run that is stopped leaves the earlier results as they were.
 """
 
 import dataclasses
+import io
 import json
 import math
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -49,13 +51,14 @@ def main(file: str, config_class: type, run: Callable[[Any], Result]) -> None:
     arguments_class = dataclasses.make_dataclass(
         "Arguments",
         [
-            ("config", tyro.conf.OmitArgPrefixes[config_class], config_class()),
+            ("config", config_class, config_class()),
             ("results", Path, Path("results")),  # folder that results are written to
         ],
         frozen=True,
     )
-    arguments = tyro.cli(
+    arguments: Any = tyro.cli(
         arguments_class,
+        config=(tyro.conf.OmitArgPrefixes,),
         prog=f"python -m experiments.{name}",
         description=sys.modules[run.__module__].__doc__,
     )
@@ -65,7 +68,11 @@ def main(file: str, config_class: type, run: Callable[[Any], Result]) -> None:
 
 @contextmanager
 def errors_in_one_line(name: str) -> Iterator[None]:
-    """Turn a user's mistake into one line on stderr; leave our own bugs a traceback."""
+    """Turn a user's mistake into one line on stderr; leave our own bugs a traceback.
+
+    With VIJAX_TRACEBACK=1 in the environment every error keeps its traceback.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up, as for Ctrl-C
     try:
         yield
     except KeyboardInterrupt:
@@ -89,9 +96,7 @@ def execute(
     started, start = datetime.now(UTC), time.perf_counter()
     result = run(config)
     seconds = time.perf_counter() - start
-    for figure_name, figure in result.figures.items():
-        with mpl.rc_context(style.RC):
-            _replace(folder / f"{figure_name}.png", figure.savefig)
+    images = {name: _png(figure) for name, figure in result.figures.items()}
     record = {
         "experiment": name,
         "config": _plain(dataclasses.asdict(config)),
@@ -103,8 +108,10 @@ def execute(
             "seconds": round(seconds, 2),
         },
     }
-    text = json.dumps(record, indent=2, allow_nan=False)
-    write_text(folder / "metrics.json", text + "\n")
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    for figure_name, image in images.items():
+        _replace(folder / f"{figure_name}.png", image)
+    write_text(folder / "metrics.json", text)
     print(f"{name}: {seconds:.1f} s, wrote {folder}/", flush=True)
     return record
 
@@ -132,15 +139,21 @@ def resolve_dataset(name: str) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    _replace(path, lambda stream: stream.write(text.encode()))
+    _replace(path, text.encode())
 
 
-def _replace(path: Path, write: Callable[[Any], Any]) -> None:
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    with mpl.rc_context(style.RC):
+        figure.savefig(stream, format="png")
+    return stream.getvalue()
+
+
+def _replace(path: Path, content: bytes) -> None:
     """Write beside the target, then rename: a reader sees the old file or the new."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as stream:
-            write(stream)
+        part.write_bytes(content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

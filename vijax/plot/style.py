@@ -3,6 +3,7 @@
 from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -17,8 +18,8 @@ DENSITY_COLOURMAP = "viridis"
 SIGNED_COLOURMAP = "RdBu_r"
 COLUMN = 3.4  # inches; two columns make a page
 
-RC = {
-    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+RC: Any = {
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 10,
