@@ -1,0 +1,134 @@
+"""What training minimises, in nats per example (an autoencoder's: per pixel).
+
+Each constructor returns the loss function that `vijax.optimize` asks for,
+
+    loss_fn(params, key, batch) -> (loss, terms by name)
+
+where a batch is a `Batch` of images and the KL's weight. Images are grey levels: the
+likelihood's own `prepare` makes data of them inside each step, anew each time (for
+Bernoulli: binarises them). Constructors are cached, so equal arguments give the
+same function and compile once.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vijax.types import Key, LossFn, Scalar
+from vijax.vae import models
+from vijax.vae.models import VAE, Autoencoder, Images, ModelParams, Posterior
+from vijax.validate import check
+from vijax.vi.divergences import kl_normal_standard
+
+PerExample = Float[Array, "..."]
+
+
+class Batch(NamedTuple):
+    """One step's data."""
+
+    images: Images  # (batch, *shape)
+    kl_weight: Scalar  # multiplies β: below 1 while the KL warms up
+
+
+class ELBOTerms(NamedTuple):
+    """The two terms of the ELBO, in nats per example."""
+
+    log_likelihood: PerExample  # E_q[log p(x | z)], estimated with L draws
+    kl: PerExample  # KL[q(z | x) ‖ p(z)], closed form
+
+    @property
+    def elbo(self) -> PerExample:
+        """The bound on log p(x)."""
+        return self.log_likelihood - self.kl
+
+
+def sum_event(values: Array, shape: tuple[int, ...]) -> Array:
+    """Sum over the pixels of an example, keeping all batch axes."""
+    return jnp.sum(values, axis=tuple(range(-len(shape), 0)))
+
+
+def draw(key: Key, q: Posterior, *, num_samples: int) -> Float[Array, "..."]:
+    """Draw z = loc + scale ε, ε ~ N(0, I): the reparametrisation trick.
+
+    Returns:
+        (num_samples, batch, latent)
+    """
+    noise = jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
+    return q.loc + jnp.exp(q.log_scale) * noise
+
+
+def log_likelihood(
+    model: VAE, params: ModelParams, x: Images, z: Float[Array, "... latent"]
+) -> PerExample:
+    """Return log p(x | z) in nats, summed over pixels; z may have more batch axes."""
+    outputs = models.decode(model, params, z)
+    return sum_event(model.likelihood.log_prob(x, outputs), model.shape)
+
+
+def kl_to_prior(q: Posterior) -> PerExample:
+    """KL[q(z | x) ‖ N(0, I)] in nats for a batch of q."""
+    return jax.vmap(kl_normal_standard)(q.loc, q.log_scale)
+
+
+def elbo_terms(
+    model: VAE, params: ModelParams, key: Key, x: Images, *, num_samples: int = 1
+) -> ELBOTerms:
+    """Estimate the terms of ELBO = E_q[log p(x | z)] - KL[q ‖ p(z)], one per example.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        key: for z ~ q(z | x).
+        x: data in the likelihood's support (batch, *shape).
+        num_samples: L, the number of draws of z; they cost time, not bias.
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114, equation 10.
+    """
+    q = models.encode(model, params, x)
+    z = draw(key, q, num_samples=num_samples)
+    return ELBOTerms(
+        jnp.mean(log_likelihood(model, params, x, z), axis=0), kl_to_prior(q)
+    )
+
+
+@lru_cache
+def negative_elbo(model: VAE, *, num_samples: int = 1, beta: float = 1.0) -> LossFn:
+    """Return the loss -(E_q[log p(x | z)] - β KL), mean over the batch.
+
+    Args:
+        model: the VAE.
+        num_samples: L.
+        beta: weight of the KL; the loss is a bound on log p(x) for β >= 1.
+    """
+    check(num_samples >= 1, "num_samples", num_samples, "give 1 or more")
+    check(beta >= 0, "beta", beta, "give 0 or more")
+
+    def loss_fn(
+        params: ModelParams, key: Key, batch: Batch
+    ) -> tuple[Scalar, ELBOTerms]:
+        data_key, z_key = jax.random.split(key)
+        x = model.likelihood.prepare(data_key, batch.images)
+        terms = elbo_terms(model, params, z_key, x, num_samples=num_samples)
+        terms = jax.tree.map(jnp.mean, terms)
+        loss = beta * batch.kl_weight * terms.kl - terms.log_likelihood
+        return loss, terms
+
+    return loss_fn
+
+
+@lru_cache
+def mean_squared_error(model: Autoencoder) -> LossFn:
+    """Return the autoencoder's loss, mean of (x' - x)² over pixels and the batch."""
+
+    def loss_fn(
+        params: ModelParams, key: Key, batch: Batch
+    ) -> tuple[Scalar, dict[str, Scalar]]:
+        error = models.reconstruct(model, params, batch.images) - batch.images
+        loss = jnp.mean(error**2)
+        return loss, {"mse": loss}
+
+    return loss_fn

@@ -1,0 +1,158 @@
+"""The two models: an encoder and a decoder, with and without probabilities.
+
+Constructors are cached, as those of networks and likelihoods: equal arguments give
+the same object, hence no second compilation.
+"""
+
+from functools import lru_cache
+from math import prod
+from typing import NamedTuple
+
+import jax
+from jaxtyping import Array, Float
+
+from vijax.types import Key, Params
+from vijax.vae import likelihoods, networks
+from vijax.vae.likelihoods import Likelihood
+from vijax.vae.networks import Network, Shape
+
+Images = Float[Array, "..."]  # (…, *shape)
+Latents = Float[Array, "... latent"]
+
+
+class Autoencoder(NamedTuple):
+    """Z = encoder(x), x' = decoder(z): no probabilities."""
+
+    encoder: Network  # (…, *shape) -> (…, latent)
+    decoder: Network  # (…, latent) -> (…, *shape)
+    latent: int
+    shape: Shape
+    output: str  # "sigmoid" keeps x' in [0, 1], "identity" does not
+
+
+class VAE(NamedTuple):
+    """p(x, z) = p(x | decoder(z)) N(z | 0, I) and q(z | x) = N(loc(x), scale(x)²).
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114.
+    """
+
+    encoder: Network  # (…, *shape) -> (…, 2, latent): loc and log_scale
+    decoder: Network  # (…, latent) -> (…, *shape, num_outputs)
+    latent: int
+    shape: Shape
+    likelihood: Likelihood
+
+
+class ModelParams(NamedTuple):
+    """Parameters of either model."""
+
+    encoder: Params
+    decoder: Params
+
+
+class Posterior(NamedTuple):
+    """q(z | x) = N(loc, diag(exp(log_scale)²)), a batch of them."""
+
+    loc: Latents
+    log_scale: Latents
+
+
+@lru_cache
+def autoencoder(
+    shape: Shape,
+    *,
+    latent: int = 2,
+    hidden: tuple[int, ...] = (512, 256),
+    activation: str = "gelu",
+    output: str = "sigmoid",
+) -> Autoencoder:
+    """Return an autoencoder; its decoder mirrors the encoder's hidden layers.
+
+    Args:
+        shape: of one image or of one row of a table.
+        latent: number of latent dimensions.
+        hidden: widths of the encoder's hidden layers.
+        activation: a name in `networks.ACTIVATIONS`.
+        output: "sigmoid" for pixels in [0, 1], "identity" for any real numbers.
+    """
+    if output not in ("sigmoid", "identity"):
+        raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
+    return Autoencoder(
+        networks.mlp(shape, (latent,), hidden=hidden, activation=activation),
+        networks.mlp((latent,), shape, hidden=hidden[::-1], activation=activation),
+        latent,
+        shape,
+        output,
+    )
+
+
+@lru_cache
+def vae(
+    shape: Shape,
+    *,
+    latent: int = 2,
+    hidden: tuple[int, ...] = (512, 256),
+    activation: str = "gelu",
+    likelihood: Likelihood | None = None,
+) -> VAE:
+    """Return a VAE; the arguments are `autoencoder`'s and the likelihood.
+
+    Args:
+        shape: of one image or of one row of a table.
+        latent: number of latent dimensions.
+        hidden: widths of the encoder's hidden layers.
+        activation: a name in `networks.ACTIVATIONS`.
+        likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
+    """
+    likelihood = likelihood or likelihoods.bernoulli()
+    outputs = (*shape, likelihood.num_outputs)
+    return VAE(
+        networks.mlp(shape, (2, latent), hidden=hidden, activation=activation),
+        networks.mlp((latent,), outputs, hidden=hidden[::-1], activation=activation),
+        latent,
+        shape,
+        likelihood,
+    )
+
+
+def init(model: Autoencoder | VAE, key: Key) -> ModelParams:
+    """Draw the parameters of a model."""
+    encoder_key, decoder_key = jax.random.split(key)
+    return ModelParams(model.encoder.init(encoder_key), model.decoder.init(decoder_key))
+
+
+def num_params(params: Params) -> int:
+    """Count the numbers in a pytree of parameters."""
+    return sum(prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def encode(model: VAE, params: ModelParams, x: Images) -> Posterior:
+    """Return q(z | x) for a batch of data."""
+    y = model.encoder.apply(params.encoder, x)
+    return Posterior(y[..., 0, :], y[..., 1, :])
+
+
+def decode(model: VAE, params: ModelParams, z: Latents) -> Float[Array, "..."]:
+    """Return the likelihood's parameters, (…, *shape, num_outputs)."""
+    return model.decoder.apply(params.decoder, z)
+
+
+def latent_mean(model: Autoencoder | VAE, params: ModelParams, x: Images) -> Latents:
+    """Map data to the latent space: z of an autoencoder, the mean of q(z | x)."""
+    if isinstance(model, Autoencoder):
+        return model.encoder.apply(params.encoder, x)
+    return encode(model, params, x).loc
+
+
+def decoded_mean(model: Autoencoder | VAE, params: ModelParams, z: Latents) -> Images:
+    """Map latents to images: x' of an autoencoder, E[x | z] of a VAE."""
+    y = model.decoder.apply(params.decoder, z)
+    if isinstance(model, VAE):
+        return model.likelihood.mean(y)
+    return jax.nn.sigmoid(y) if model.output == "sigmoid" else y
+
+
+def reconstruct(model: Autoencoder | VAE, params: ModelParams, x: Images) -> Images:
+    """Return decoded_mean(latent_mean(x))."""
+    return decoded_mean(model, params, latent_mean(model, params, x))
