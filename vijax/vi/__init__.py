@@ -1,0 +1,1 @@
+"""Variational inference: turn an integral into an optimisation, and check it."""
