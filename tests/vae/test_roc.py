@@ -119,20 +119,6 @@ def test_true_positive_rate_of_a_known_curve():
     np.testing.assert_allclose(found, [0.3, 0.3, 0.4, 0.5, 1.0, 1.0], rtol=1e-6)
 
 
-def test_bootstrap_error_is_delongs():
-    scores, is_anomaly = draw(7, num_examples=1_000)
-    draws = roc.bootstrap(
-        jax.random.key(8),
-        lambda weights: roc.auc(scores, is_anomaly, weights),
-        1_000,
-        num_resamples=2_000,
-    )
-    value, error = roc.auc_with_error(scores, is_anomaly)
-    # Relative error of a standard deviation from 2,000 draws: 1.6 %.
-    np.testing.assert_allclose(draws.std(), error, rtol=0.05)
-    assert abs(draws.mean() - value) < 4 * error / np.sqrt(2_000)
-
-
 def test_masks_of_different_size_share_one_trace():
     scores, _ = draw(9)
     masks = np.stack([np.arange(300) % 10 == i for i in range(10)])

@@ -8,8 +8,7 @@ A tie is one step of the curve, drawn as its chord, so the area counts a tied pa
 as one half: AUC = P(anomaly > background) + ½ P(anomaly = background).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +16,7 @@ from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from vijax.types import Key, Scalar
+from vijax.types import Scalar
 from vijax.validate import check, where_valid
 
 Scores = Float[ArrayLike, " examples"]
@@ -166,43 +165,6 @@ def true_positive_rate(
     y0, y1 = roc.true_positive_rate[left], roc.true_positive_rate[right]
     slope = jnp.where(x1 > x0, (y1 - y0) / jnp.where(x1 > x0, x1 - x0, 1), 0)
     return where_valid(valid, y0 + slope * (rate - x0))
-
-
-def bootstrap(
-    key: Key,
-    statistic: Callable[[Float[Array, " examples"]], Any],
-    num_examples: int,
-    *,
-    num_resamples: int = 200,
-) -> Any:
-    """Draw a statistic of weighted examples under the Bayesian bootstrap.
-
-    Each resample gives every example a weight drawn from Exp(1): a posterior draw of
-    the population's shares under the improper Dirichlet(0) prior. Its spread is that
-    of the usual bootstrap to one part in `num_examples`, without duplicated rows.
-
-    Args:
-        key: random key.
-        statistic: weights (examples,) -> any pytree, normalising weights by itself.
-        num_examples: the number of examples.
-        num_resamples: draws; the standard error's own relative error is about
-            1 / sqrt(2 num_resamples).
-
-    Returns:
-        The statistic's pytree with a leading axis of `num_resamples`.
-
-    References:
-        Rubin (1981), The Bayesian bootstrap, doi:10.1214/aos/1176345338.
-
-    Example:
-        >>> x = jnp.arange(100.0)
-        >>> mean = lambda weights: jnp.sum(weights * x) / jnp.sum(weights)
-        >>> draws = bootstrap(jax.random.key(1), mean, 100, num_resamples=4000)
-        >>> round(draws.std().item(), 1), round(x.std().item() / 100**0.5, 1)
-        (2.9, 2.9)
-    """
-    weights = jax.random.exponential(key, (num_resamples, num_examples))
-    return jax.vmap(statistic)(weights)
 
 
 def _check(scores: Scores, is_anomaly: Mask, least: int = 1) -> Bool[ArrayLike, ""]:
