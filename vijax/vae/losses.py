@@ -69,8 +69,8 @@ def log_likelihood(
 
 
 def kl_to_prior(q: Posterior) -> PerExample:
-    """KL[q(z | x) ‖ N(0, I)] in nats for a batch of q."""
-    return jax.vmap(kl_normal_standard)(q.loc, q.log_scale)
+    """KL[q(z | x) ‖ N(0, I)] in nats, (…,) for q of (…, latent)."""
+    return jnp.vectorize(kl_normal_standard, signature="(n),(n)->()")(*q)
 
 
 def elbo_terms(
@@ -117,7 +117,7 @@ def negative_elbo(model: VAE, *, num_samples: int = 1, beta: float = 1.0) -> Los
         loss = beta * batch.kl_weight * terms.kl - terms.log_likelihood
         return loss, terms
 
-    return loss_fn
+    return _named(loss_fn, f"negative_elbo(num_samples={num_samples}, beta={beta})")
 
 
 @lru_cache
@@ -131,4 +131,10 @@ def mean_squared_error(model: Autoencoder) -> LossFn:
         loss = jnp.mean(error**2)
         return loss, {"mse": loss}
 
+    return _named(loss_fn, "mean_squared_error()")
+
+
+def _named(loss_fn: LossFn, name: str) -> LossFn:
+    """Give a loss function the name that a checkpoint knows it by."""
+    loss_fn.__qualname__ = name
     return loss_fn

@@ -7,24 +7,24 @@ epochs and KL weights included: they are numbers in the state, not in the progra
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
-from numpy.typing import ArrayLike
 
 from vijax import optimize
-from vijax.types import Key, LossFn, Scalar
-from vijax.vae import likelihoods, losses, models
+from vijax.types import Key, LossFn
+from vijax.vae import likelihoods, losses, models, resume, schedule
 from vijax.vae.losses import Batch
 from vijax.vae.models import VAE, Autoencoder, ModelParams
 from vijax.validate import check
 
-OnEpoch = Callable[[ModelParams, dict[str, float]], bool | None]
+OnEpoch = Callable[[int, ModelParams, dict[str, float]], bool | None]
 
 
 class Trained(NamedTuple):
@@ -32,17 +32,8 @@ class Trained(NamedTuple):
 
     params: ModelParams
     loss: np.ndarray  # (epochs,), mean over each epoch
-    terms: Any  # the loss function's terms by name, each (epochs,)
+    terms: dict[str, np.ndarray]  # the loss function's terms by name, as `loss`
     num_rejected: int  # steps rolled back because they were not finite
-
-
-class CosineState(NamedTuple):
-    """Where the learning rate stands on its way from the peak to the final one."""
-
-    step: Array
-    num_steps: Array
-    learning_rate: Array  # at the first step
-    final_fraction: Array  # of the learning rate, at the last step
 
 
 def fit(
@@ -57,6 +48,8 @@ def fit(
     final_fraction: float = 0.0,
     kl_warm_up: int = 0,
     on_epoch: OnEpoch | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 10.0,
     description: str = "train",
 ) -> Trained:
     """Train a model by Adam on shuffled batches.
@@ -74,9 +67,16 @@ def fit(
         final_fraction: of the learning rate at the last step, reached along half a
             cosine; 1 keeps it constant.
         kl_warm_up: epochs over which the KL's weight rises linearly to its full value.
-        on_epoch: called with the parameters and the epoch's mean terms (a host
-            synchronisation an epoch); returns True to stop early.
+        on_epoch: called after each epoch with its number (from 1), the parameters
+            (copy them to keep them) and the mean terms; returns True to stop.
+        checkpoint: folder to save the run in, and to take it up from if it is there:
+            the end is the uninterrupted run's, bit for bit.
+        checkpoint_seconds: the least time between two saves.
         description: shown at the progress bar.
+
+    Raises:
+        ValueError: a setting, the images or a checkpoint do not fit.
+        OSError: a checkpoint cannot be written.
 
     Example:
         >>> model = models.autoencoder((3,), hidden=(), output="identity")
@@ -86,40 +86,65 @@ def fit(
     """
     images = check_images(model, images)
     _check_settings(len(images), epochs, batch_size, learning_rate, kl_warm_up)
+    num_batches = len(images) // batch_size
+    loss = loss or default_loss(model)
     init_key, run_key = jax.random.split(key)
-    state = start(
+    state = schedule.start(
         models.init(model, init_key),
-        num_steps=epochs * (len(images) // batch_size),
+        num_steps=epochs * num_batches,
         learning_rate=learning_rate,
         final_fraction=final_fraction,
     )
-
-    def on_chunk(state: optimize.State, history: optimize.History) -> bool | None:
-        if on_epoch is None:
-            return None
-        return on_epoch(state.params, _mean_terms(history))
-
-    minimize = partial(
-        optimize.minimize,
-        loss or default_loss(model),
-        optimizer=adam_cosine(),
-        chunk_size=len(images) // batch_size,
-        make_batches=batches(batch_size),
-        on_chunk=on_chunk,
-        description=description,
+    one = jnp.ones((), images.dtype)
+    progress = resume.begin(state, loss, Batch(images[:1], one), epochs=epochs)
+    about = {}
+    if checkpoint is not None:
+        about = resume.about_run(
+            loss,
+            key,
+            images,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            final_fraction=final_fraction,
+            kl_warm_up=kl_warm_up,
+        )
+    progress, save = resume.take_up(
+        checkpoint, progress, about, seconds=checkpoint_seconds
     )
-    histories = []
-    for weight, num_epochs in _kl_weights(epochs, kl_warm_up):
-        data = Batch(images, jnp.asarray(weight, images.dtype))
-        state, history = minimize(state, run_key, data, num_chunks=num_epochs)
-        histories.append(history)
-    history = jax.tree.map(lambda *parts: np.concatenate(parts), *histories)
-    num_batches = len(images) // batch_size
-    epoch_means = jax.tree.map(
-        lambda steps: steps.reshape(-1, num_batches).mean(axis=1), history
-    )
+
+    def on_chunk(state: optimize.State, chunk: optimize.History) -> bool:
+        nonlocal progress
+        epoch = int(state.step) // num_batches
+        progress = resume.advance(progress, state, chunk, epoch)
+        if on_epoch is not None:
+            terms = resume.last_terms(progress, epoch)
+            stop = bool(on_epoch(epoch, state.params, terms))
+            progress = progress._replace(stopped=np.array(stop))
+        save(progress, epoch, epoch == epochs or bool(progress.stopped))
+        return bool(progress.stopped)
+
+    for weight, last_epoch in _kl_weights(epochs, kl_warm_up):
+        done = int(progress.state.step) // num_batches
+        if done < last_epoch and not progress.stopped:
+            optimize.minimize(
+                loss,
+                progress.state,
+                run_key,
+                Batch(images, weight * one),
+                optimizer=schedule.adam_cosine(),
+                num_chunks=last_epoch - done,
+                chunk_size=num_batches,
+                make_batches=batches(batch_size),
+                on_chunk=on_chunk,
+                description=description,
+            )
+    done = int(progress.state.step) // num_batches
     return Trained(
-        state.params, epoch_means.loss, epoch_means.metrics, int(state.num_rejected)
+        progress.state.params,
+        progress.loss[:done],
+        {name: values[:done] for name, values in progress.terms.items()},
+        int(progress.state.num_rejected),
     )
 
 
@@ -134,9 +159,8 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
     """Put images on the device, or raise a ValueError that says why not."""
     array = np.asarray(images)
     if array.shape[1:] != model.shape or not len(array):
-        raise ValueError(
-            f"images have shape {array.shape}: give (n, *{model.shape}) with n >= 1"
-        )
+        expected = ", ".join(["n", *map(str, model.shape)])
+        raise ValueError(f"images have shape {array.shape}: give ({expected}), n >= 1")
     array = array.astype(np.result_type(array, np.float32))
     if isinstance(model, VAE):
         likelihoods.check_images(model.likelihood, array)
@@ -156,71 +180,10 @@ def batches(batch_size: int) -> optimize.MakeBatches:
     return make_batches
 
 
-@lru_cache
-def adam_cosine() -> optax.GradientTransformation:
-    """Return Adam with a learning rate that `start` puts into its state."""
-    return optax.chain(optax.scale_by_adam(), _scale_by_cosine())
-
-
-def start(
-    params: ModelParams,
-    *,
-    num_steps: int,
-    learning_rate: float,
-    final_fraction: float = 0.0,
-) -> optimize.State:
-    """Return the state before the first step of `adam_cosine`."""
-    state = optimize.init(params, adam_cosine())
-    schedule = CosineState(
-        jnp.zeros((), jnp.int32),
-        jnp.asarray(num_steps, jnp.int32),
-        jnp.asarray(learning_rate, jnp.float32),
-        jnp.asarray(final_fraction, jnp.float32),
-    )
-    return state._replace(opt_state=(state.opt_state[0], schedule))
-
-
-def _scale_by_cosine() -> optax.GradientTransformation:
-    """Scale by -learning_rate(step); the numbers are state, so none recompiles."""
-
-    def init(params: Any) -> CosineState:
-        zero = jnp.zeros(())
-        return CosineState(
-            jnp.zeros((), jnp.int32), jnp.ones((), jnp.int32), zero, zero
-        )
-
-    def update(
-        updates: Any, state: CosineState, params: Any = None
-    ) -> tuple[Any, CosineState]:
-        rate = -learning_rate_at(state)
-        updates = jax.tree.map(lambda u: (rate * u).astype(u.dtype), updates)
-        return updates, state._replace(step=state.step + 1)
-
-    return optax.GradientTransformation(init, update)
-
-
-def learning_rate_at(state: CosineState) -> Scalar:
-    """Half a cosine from learning_rate to final_fraction × learning_rate."""
-    progress = jnp.minimum(state.step / state.num_steps, 1.0)
-    cosine = 0.5 * (1 + jnp.cos(jnp.pi * progress))
-    return state.learning_rate * (
-        state.final_fraction + (1 - state.final_fraction) * cosine
-    )
-
-
 def _kl_weights(epochs: int, warm_up: int) -> list[tuple[float, int]]:
-    """Return (KL weight, number of epochs) in order."""
-    rising = [((epoch + 1) / warm_up, 1) for epoch in range(min(epochs, warm_up))]
-    full = epochs - len(rising)
-    return rising + ([(1.0, full)] if full else [])
-
-
-def _mean_terms(history: optimize.History) -> dict[str, float]:
-    terms = history.metrics
-    terms = terms._asdict() if hasattr(terms, "_asdict") else terms
-    return {"loss": float(history.loss.mean())} | {
-        name: float(np.mean(values)) for name, values in terms.items()
-    }
+    """Return (KL weight, last epoch that has it), in order."""
+    rising = [((i + 1) / (warm_up + 1), i + 1) for i in range(min(warm_up, epochs))]
+    return [*rising, (1.0, epochs)]
 
 
 def _check_settings(

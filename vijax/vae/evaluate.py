@@ -1,0 +1,137 @@
+"""How good a trained VAE is: its ELBO on held-out data, with its errors.
+
+Data are in the likelihood's support here, not grey levels: binarise a test set once
+(`likelihoods.binarize`) and keep it, so that numbers can be compared. Everything runs
+in batches of examples, so the memory is bounded whatever the size of the test set.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.types import Key, Scalar
+from vijax.vae import likelihoods, losses, models
+from vijax.vae.losses import ELBOTerms
+from vijax.vae.models import VAE, Images, ModelParams
+from vijax.validate import check
+
+
+class ELBOEstimate(NamedTuple):
+    """The ELBO of a data set, mean over its examples, in nats per example."""
+
+    elbo: Scalar
+    elbo_standard_error: Scalar  # if the test set is a sample; the draws' error within
+    draw_standard_error: Scalar  # from the draws of z alone, for this very test set
+    log_likelihood: Scalar  # E_q[log p(x | z)]
+    log_likelihood_standard_error: Scalar
+    kl: Scalar
+    kl_standard_error: Scalar
+
+
+class PerExample(NamedTuple):
+    """The ELBO's terms example by example, in nats."""
+
+    log_likelihood: Float[Array, " examples"]  # mean over the draws of z
+    draw_variance: Float[Array, " examples"]  # of that mean, from the spread of draws
+    kl: Float[Array, " examples"]
+
+
+def elbo(
+    model: VAE,
+    params: ModelParams,
+    key: Key,
+    x: ArrayLike,
+    *,
+    num_samples: int = 10,
+    batch_size: int = 500,
+) -> ELBOEstimate:
+    """Estimate the mean ELBO over a data set, without bias.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        key: for z ~ q(z | x).
+        x: (n, *shape) in the likelihood's support, n >= 2.
+        num_samples: L draws of z for each example, at least 2 to know their error.
+        batch_size: examples at once; memory only.
+
+    Returns:
+        The terms and their standard errors, in nats per example.
+    """
+    terms = per_example(
+        model, params, key, x, num_samples=num_samples, batch_size=batch_size
+    )
+    mean, error = jnp.mean, standard_error
+    each = ELBOTerms(terms.log_likelihood, terms.kl).elbo
+    return ELBOEstimate(
+        mean(each),
+        error(each),
+        jnp.sqrt(mean(terms.draw_variance) / len(each)),
+        mean(terms.log_likelihood),
+        error(terms.log_likelihood),
+        mean(terms.kl),
+        error(terms.kl),
+    )
+
+
+def per_example(
+    model: VAE,
+    params: ModelParams,
+    key: Key,
+    x: ArrayLike,
+    *,
+    num_samples: int = 10,
+    batch_size: int = 500,
+) -> PerExample:
+    """Return the ELBO's terms example by example; the arguments are `elbo`'s."""
+    check(num_samples >= 2, "num_samples", num_samples, "give 2 draws or more")
+    x = check_data(model, x)
+    return _per_example(model, num_samples, batch_size, params, key, x)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _per_example(
+    model: VAE,
+    num_samples: int,
+    batch_size: int,
+    params: ModelParams,
+    key: Key,
+    x: Images,
+) -> PerExample:
+    def one(pair: tuple[Array, Images]) -> PerExample:
+        index, x = pair
+        q = models.encode(model, params, x)
+        z = losses.draw(jax.random.fold_in(key, index), q, num_samples=num_samples)
+        values = losses.log_likelihood(model, params, x, z)
+        return PerExample(
+            jnp.mean(values),
+            jnp.var(values, ddof=1) / num_samples,
+            losses.kl_to_prior(q),
+        )
+
+    return jax.lax.map(one, (jnp.arange(len(x)), x), batch_size=batch_size)
+
+
+def check_data(model: VAE, x: ArrayLike) -> Images:
+    """Put data on the device, or raise a ValueError: wrong shape, outside support."""
+    x = jnp.asarray(x)
+    if x.shape[1:] != model.shape or len(x) < 2:
+        raise ValueError(
+            f"x has shape {x.shape}: give (n, *{model.shape}) with n >= 2 examples"
+        )
+    likelihoods.check_support(model.likelihood, x)
+    return x
+
+
+def standard_error(values: Float[Array, " examples"]) -> Scalar:
+    """Return the standard error of the mean, sd / sqrt(n).
+
+    Example:
+        >>> standard_error(jnp.array([1.0, 3.0])).item()
+        1.0
+    """
+    return jnp.std(values, ddof=1) / jnp.sqrt(len(values))
