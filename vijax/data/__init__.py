@@ -1,59 +1,136 @@
 """Names -> data sets as NumPy arrays.
 
-    load("digits")                            embedded, offline: the default everywhere
-    load("mnist"), load("fashion_mnist")      prepared, from a folder, or downloaded
+| name | what | from where |
+|---|---|---|
+| `digits` | 1,797 handwritten digits, 8×8 | embedded, offline |
+| `mnist`, `fashion_mnist` | 70,000 images, 28×28 | prepared by tensorflow-datasets, \
+a folder of the original files, or a download |
+| `binarized_mnist` | 70,000 images of bits, static | a folder |
+| `magic`, `cms_multijet`, `zmumu` | tables of physics events | a folder |
+| a path | your own `.npy`, `.npz` or `.csv` | that file; see `vijax.data.arrays` |
 
-Nothing here imports JAX; scikit-learn and tensorflow-datasets load when they are used.
+The folder is `data_dir`, else VIJAX_DATA_DIR: the one that holds the files, or the one
+above it. Nothing here imports JAX; scikit-learn, Pillow and tensorflow-datasets load
+when they are needed.
 """
 
+import difflib
 import os
 from pathlib import Path
 
-from vijax.data import digits, idx
+from vijax.data import arrays, binarized, digits, mnist, physics
 from vijax.data.dataset import Dataset
 
 __all__ = ["Dataset", "is_available", "load", "names"]
 
-NAMES = ("digits", "mnist", "fashion_mnist")
-
 
 def names() -> tuple[str, ...]:
-    """Return the names that `load` knows."""
-    return NAMES
-
-
-def load(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
-    """Return a data set by name.
+    """Return the names that `load` knows.
 
     Example:
-        >>> load("digits").train.shape
-        (1437, 8, 8)
+        >>> names()[:3]
+        ('digits', 'mnist', 'fashion_mnist')
     """
+    return ("digits", *mnist.NAMES, "binarized_mnist", *physics.SOURCES)
+
+
+def load(
+    name: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
+) -> Dataset:
+    """Return a data set by its name, or a user's own by its path.
+
+    Args:
+        name: one of `names()`, or a path that ends in .npy, .npz or .csv.
+        data_dir: the folder of the files. MNIST and Fashion-MNIST need none where
+            tensorflow-datasets has prepared them; without it they are downloaded.
+
+    Raises:
+        ValueError: if the name is unknown, or a file is not what it should be.
+        FileNotFoundError: if the folder or a file is missing.
+        ConnectionError: if a download is needed and fails; after 8 s in silence.
+
+    Example:
+        >>> dataset = load("digits")
+        >>> dataset.train.shape, dataset.test.shape, dataset.num_levels
+        ((1437, 8, 8), (360, 8, 8), 17)
+    """
+    if (path := _own_file(name)) is not None:
+        return arrays.load(path)
+    name = _known(name)
     if name == "digits":
         return digits.load()
-    if name not in NAMES:
-        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
-    folder = _folder(name, data_dir)
+    folder = _folder(data_dir)
+    if name in mnist.NAMES:
+        return mnist.load(name, folder, may_download=data_dir is None)
     if folder is None:
         raise FileNotFoundError(
-            f"{name} is not at hand: give data_dir or set VIJAX_DATA_DIR to the folder "
-            "of the four original .gz files"
+            f"{name} is read from a folder: give data_dir or set VIJAX_DATA_DIR"
         )
-    return idx.load(name, folder)
+    if name == "binarized_mnist":
+        if (source := binarized.find(folder)) is None:
+            raise FileNotFoundError(
+                f"{folder}: expected {binarized.PACKED} or the three .amat files, here "
+                "or in binarized_mnist/, found none"
+            )
+        return binarized.load(source)
+    if (source := physics.find(name, folder)) is None:
+        table = physics.SOURCES[name]
+        raise FileNotFoundError(
+            f"{folder}: expected {table.file}, here or in {table.folder}/, found none"
+        )
+    return physics.load(name, source)
 
 
-def is_available(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> bool:
-    """Say whether `load` would find the data set without a download."""
-    if name not in NAMES:
-        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
-    return name == "digits" or _folder(name, data_dir) is not None
+def is_available(
+    name: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
+) -> bool:
+    """Say whether `load` would find the data set without a download; reads no data.
+
+    Example:
+        >>> is_available("digits")
+        True
+    """
+    if (path := _own_file(name)) is not None:
+        return path.is_file()
+    name = _known(name)
+    if name == "digits":
+        return True
+    folder = _folder(data_dir)
+    if name in mnist.NAMES:
+        return mnist.is_available(name, folder)
+    if folder is None:
+        return False
+    if name == "binarized_mnist":
+        return binarized.find(folder) is not None
+    return physics.find(name, folder) is not None
 
 
-def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path | None:
-    given = data_dir or os.environ.get("VIJAX_DATA_DIR")
-    if not given:
+def _own_file(name: str | os.PathLike[str]) -> Path | None:
+    path = Path(name).expanduser()
+    return path if path.suffix.lower() in arrays.SUFFIXES else None
+
+
+def _known(name: str | os.PathLike[str]) -> str:
+    name = os.fspath(name)
+    if name not in names():
+        close = difflib.get_close_matches(name.lower(), names(), n=1)
+        hint = f"did you mean {close[0]!r}? or " if close else ""
+        raise ValueError(
+            f"unknown data set {name!r}: {hint}give one of "
+            f"{', '.join(names())}, or the path of a {', '.join(arrays.SUFFIXES)} file"
+        )
+    return name
+
+
+def _folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder that the user names, which must exist."""
+    if data_dir is None:
+        given, source = os.environ.get("VIJAX_DATA_DIR") or None, "VIJAX_DATA_DIR"
+    else:
+        given, source = os.fspath(data_dir), "data_dir"
+    if given is None:
         return None
-    for folder in (Path(given) / name, Path(given)):
-        if all((folder / file).is_file() for file in idx.FILES[name]):
-            return folder
-    return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{source}: there is no folder {folder}")
+    return folder

@@ -1,4 +1,4 @@
-"""What every loader returns."""
+"""What every loader returns, and what several of them need."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ class Dataset(NamedTuple):
     num_levels: int | None  # grey levels of the source: 17 digits, 256 MNIST, 2 binary
     valid: np.ndarray | None = None  # where the source has a third part
     valid_labels: np.ndarray | None = None
-    feature_names: tuple[str, ...] | None = None  # columns of a table, with [units]
+    feature_names: tuple[str, ...] | None = None  # a table's columns, with their units
+    label_names: tuple[str, ...] | None = None  # of the labels 0, 1, …
 
 
 def images(levels: np.ndarray, num_levels: int) -> np.ndarray:
@@ -31,3 +32,19 @@ def images(levels: np.ndarray, num_levels: int) -> np.ndarray:
         array([0. , 0.2, 1. ], dtype=float32)
     """
     return np.divide(levels, np.float32(num_levels - 1), dtype=np.float32)
+
+
+def hold_out(num_examples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a fifth of the examples as test part: the indices of train and of test.
+
+    The draw is the same at every call; both parts keep the order of the source.
+
+    Example:
+        >>> hold_out(10)
+        (array([0, 1, 2, 3, 5, 7, 8, 9]), array([4, 6]))
+    """
+    # PCG64 by name: NumPy keeps its stream, while default_rng may change.
+    generator = np.random.Generator(np.random.PCG64(0))
+    order = generator.permutation(num_examples)
+    num_test = max(1, num_examples // 5)
+    return np.sort(order[num_test:]), np.sort(order[:num_test])

@@ -33,4 +33,5 @@ def load() -> Dataset:
         test_labels=labels[held_out],
         name="digits",
         num_levels=17,
+        label_names=tuple("0123456789"),
     )

@@ -13,85 +13,98 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vijax.data.dataset import Dataset, images
-
 
 class File(NamedTuple):
     """One published file: what it must contain."""
 
+    name: str
     shape: tuple[int, ...]
     size: int  # bytes, compressed
     sha256: str
 
 
-TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
-TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
-TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
-TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
+class Arrays(NamedTuple):
+    """The content of the four files, as uint8, in the order of `FILES`."""
+
+    train_images: np.ndarray  # (60000, 28, 28)
+    train_labels: np.ndarray  # (60000,)
+    test_images: np.ndarray  # (10000, 28, 28)
+    test_labels: np.ndarray  # (10000,)
+
 
 # Sizes and SHA-256 as tensorflow-datasets 4.9.10 publishes them in
 # tensorflow_datasets/url_checksums/mnist.txt and fashion_mnist.txt.
 FILES = {
-    "mnist": {
-        TRAIN_IMAGES: File(
+    "mnist": (
+        File(
+            "train-images-idx3-ubyte.gz",
             (60_000, 28, 28),
             9_912_422,
             "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
         ),
-        TRAIN_LABELS: File(
+        File(
+            "train-labels-idx1-ubyte.gz",
             (60_000,),
             28_881,
             "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
         ),
-        TEST_IMAGES: File(
+        File(
+            "t10k-images-idx3-ubyte.gz",
             (10_000, 28, 28),
             1_648_877,
             "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
         ),
-        TEST_LABELS: File(
+        File(
+            "t10k-labels-idx1-ubyte.gz",
             (10_000,),
             4_542,
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
-    },
-    "fashion_mnist": {
-        TRAIN_IMAGES: File(
+    ),
+    "fashion_mnist": (
+        File(
+            "train-images-idx3-ubyte.gz",
             (60_000, 28, 28),
             26_421_880,
             "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
         ),
-        TRAIN_LABELS: File(
+        File(
+            "train-labels-idx1-ubyte.gz",
             (60_000,),
             29_515,
             "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         ),
-        TEST_IMAGES: File(
+        File(
+            "t10k-images-idx3-ubyte.gz",
             (10_000, 28, 28),
             4_422_102,
             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         ),
-        TEST_LABELS: File(
+        File(
+            "t10k-labels-idx1-ubyte.gz",
             (10_000,),
             5_148,
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
-    },
+    ),
 }
 
 
-def load(name: str, folder: Path) -> Dataset:
+def find(name: str, folder: Path) -> Path | None:
+    """Return where a folder holds files of the data set: itself or `<folder>/<name>`.
+
+    One file is enough, so that a missing one is an error later, not a silent no.
+    """
+    for candidate in (folder / name, folder):
+        present = [file for file in FILES[name] if (candidate / file.name).is_file()]
+        if present and not _is_other(name, candidate):
+            return candidate
+    return None
+
+
+def load(name: str, folder: Path) -> Arrays:
     """Read the four files of `mnist` or `fashion_mnist` from a folder."""
-    arrays = {
-        file: read(folder / file, expected) for file, expected in FILES[name].items()
-    }
-    return Dataset(
-        train=images(arrays[TRAIN_IMAGES], 256),
-        test=images(arrays[TEST_IMAGES], 256),
-        train_labels=arrays[TRAIN_LABELS].astype(np.int64),
-        test_labels=arrays[TEST_LABELS].astype(np.int64),
-        name=name,
-        num_levels=256,
-    )
+    return Arrays(*(read(folder / file.name, file) for file in FILES[name]))
 
 
 def read(path: Path, expected: File) -> np.ndarray:
@@ -144,3 +157,16 @@ def parse(content: bytes, shape: tuple[int, ...], path: Path) -> np.ndarray:
             f"{path}: expected {np.prod(shape)} values, found {values.size}"
         )
     return values.reshape(shape)
+
+
+def _is_other(name: str, folder: Path) -> bool:
+    """Say whether all files are another data set's: both use the same file names."""
+    return any(
+        all(
+            (folder / file.name).is_file()
+            and (folder / file.name).stat().st_size == file.size
+            for file in files
+        )
+        for other, files in FILES.items()
+        if other != name
+    )
