@@ -1,0 +1,140 @@
+"""Beta prior, binomial data: p ~ Beta(a, b), k_i ~ Binomial(n_i, p)."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.bayes import exact, inputs, statistics
+from vijax.validate import check, where_valid
+
+
+class Statistics(NamedTuple):
+    """What the posterior depends on; exact counts, so sums are bitwise the same."""
+
+    successes: Float[Array, "..."]
+    failures: Float[Array, "..."]
+
+    __add__ = statistics.add  # type: ignore[assignment]
+
+
+def posterior(
+    prior: dist.Beta, successes: inputs.Data, trials: inputs.Data
+) -> dist.Beta:
+    r"""Return Beta(a + Σ k_i, b + Σ (n_i - k_i)).
+
+    Args:
+        prior: Beta(a, b); a batch of priors gives a batch of posteriors.
+        successes: k_i, any shape; all of them are one data set.
+        trials: n_i, broadcast against the successes.
+
+    Raises:
+        ValueError: a count that is negative, fractional or above its trials, or a prior
+            that is not proper. In a trace such input gives NaN.
+
+    References:
+        Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.4.
+
+    Example:
+        >>> result = posterior(dist.Beta(1.0, 1.0), successes=10, trials=14)
+        >>> result.concentration1.item(), result.concentration0.item()
+        (11.0, 5.0)
+    """
+    return update(prior, sufficient_statistics(successes, trials))
+
+
+def sufficient_statistics(successes: inputs.Data, trials: inputs.Data) -> Statistics:
+    """Return Σ k_i and Σ (n_i - k_i).
+
+    Example:
+        >>> sufficient_statistics([3, 7], 7) + sufficient_statistics(0, 2)
+        Statistics(successes=Array(10., dtype=float32),
+                   failures=Array(6., dtype=float32))
+    """
+    successes, trials, valid = _data(successes, trials)
+    result = Statistics(successes.sum(), (trials - successes).sum())
+    return where_valid(valid, result)
+
+
+def update(prior: dist.Beta, data: Statistics) -> dist.Beta:
+    """Return the posterior from sufficient statistics."""
+    valid = inputs.positive_parameters(
+        concentration1=prior.concentration1, concentration0=prior.concentration0
+    )
+    concentration1 = prior.concentration1 + data.successes
+    concentration0 = prior.concentration0 + data.failures
+    return dist.Beta(*where_valid(valid, (concentration1, concentration0)))
+
+
+def log_evidence(
+    prior: dist.Beta, successes: inputs.Data, trials: inputs.Data
+) -> Float[Array, "..."]:
+    r"""Return log p(k | n) in nats, with the binomial coefficients.
+
+    Σ log C(n_i, k_i) + log B(a + Σ k_i, b + Σ (n_i - k_i)) - log B(a, b).
+    Relative error below 1e-10 in x64 for n up
+    to 1e12 and a, b from 1e-8 to 1e12; in float32 the absolute error is about 1e-6
+    times the sum of |log B|.
+
+    Example:
+        >>> uniform = log_evidence(dist.Beta(1.0, 1.0), 10, 14)  # -log 15
+        >>> peaked = log_evidence(dist.Beta(10.0, 10.0), 10, 14)
+        >>> print(f"{uniform:.3f}, {jnp.exp(peaked - uniform):.3f}")
+        -2.708, 1.210
+    """
+    successes, trials, valid = _data(successes, trials)
+    prior_valid = inputs.positive_parameters(
+        concentration1=prior.concentration1, concentration0=prior.concentration0
+    )
+    counts = jnp.stack([successes, trials - successes], axis=-1)
+    totals = counts.reshape(-1, 2).sum(axis=0)
+    concentration = jnp.stack(
+        jnp.broadcast_arrays(prior.concentration1, prior.concentration0), axis=-1
+    )
+    # p(data) = p(Σk | Σn) p(data | Σk, Σn): the second factor knows no prior.
+    of_totals = exact.dirichlet_multinomial_log_pmf(totals, concentration)
+    return where_valid(prior_valid & valid, of_totals + exact.log_split(counts))
+
+
+def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> dist.BetaBinomial:
+    """Return the distribution of the successes in the next `trials` trials.
+
+    Example:
+        >>> value = predictive(dist.Beta(11.0, 5.0)).log_prob(1)  # ln(11 / 16)
+        >>> print(f"{value:.4f}")
+        -0.3747
+    """
+    return dist.BetaBinomial(
+        posterior.concentration1, posterior.concentration0, total_count=trials
+    )
+
+
+def model(
+    prior: dist.Beta,
+    successes: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+) -> None:
+    """Declare the model in NumPyro, with the site `probs`.
+
+    Example:
+        >>> from numpyro.infer.util import log_density
+        >>> values = {"probs": 0.5}
+        >>> data = {"successes": 10, "trials": 14}
+        >>> value = log_density(model, (dist.Beta(1.0, 1.0),), data, values)[0]
+        >>> print(f"{value:.4f}")
+        -2.7953
+    """
+    probs = numpyro.sample("probs", prior)
+    numpyro.sample("successes", dist.Binomial(trials, probs), obs=successes)
+
+
+def _data(successes, trials):
+    successes, successes_valid = inputs.counts("successes", successes)
+    trials, trials_valid = inputs.counts("trials", trials)
+    successes, trials = jnp.broadcast_arrays(successes, trials)
+    remedy = "give a count between 0 and trials"
+    possible = check(successes <= trials, "successes", successes, remedy)
+    return successes, trials, inputs.all_of(successes_valid, trials_valid, possible)

@@ -1,0 +1,139 @@
+"""Gamma prior, Poisson counts: λ ~ Gamma(a, rate b), n_i ~ Poisson(λ t_i)."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.bayes import exact, inputs, statistics
+from vijax.validate import where_valid
+
+
+class Statistics(NamedTuple):
+    """What the posterior depends on; counts are exact, so sums are bitwise the same."""
+
+    counts: Float[Array, "..."]
+    exposure: Float[Array, "..."]
+
+    __add__ = statistics.add  # type: ignore[assignment]
+
+
+def posterior(
+    prior: dist.Gamma, counts: inputs.Data, exposure: inputs.Data = 1.0
+) -> dist.Gamma:
+    r"""Return Gamma(a + Σ n_i, b + Σ t_i).
+
+    Args:
+        prior: Gamma(a, rate b) of the rate λ, per unit of exposure.
+        counts: n_i, any shape; all of them are one data set.
+        exposure: t_i (time, luminosity, area), broadcast against the counts.
+
+    Raises:
+        ValueError: a negative or fractional count, an exposure that is not positive,
+            an improper prior. In a trace such input gives NaN.
+
+    References:
+        Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
+
+    Example:
+        >>> result = posterior(dist.Gamma(1.0, 1 / 3), counts=[3, 4, 2])
+        >>> result.concentration.item(), round(result.rate.item(), 4)
+        (10.0, 3.3333)
+    """
+    return update(prior, sufficient_statistics(counts, exposure))
+
+
+def sufficient_statistics(
+    counts: inputs.Data, exposure: inputs.Data = 1.0
+) -> Statistics:
+    """Return Σ n_i and Σ t_i.
+
+    Example:
+        >>> sufficient_statistics([3, 4, 2])
+        Statistics(counts=Array(9., dtype=float32), exposure=Array(3., dtype=float32))
+    """
+    counts, exposure, valid = _data(counts, exposure)
+    return where_valid(valid, Statistics(counts.sum(), exposure.sum()))
+
+
+def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
+    """Return the posterior from sufficient statistics."""
+    valid = inputs.positive_parameters(
+        concentration=prior.concentration, rate=prior.rate
+    )
+    concentration = prior.concentration + data.counts
+    return dist.Gamma(*where_valid(valid, (concentration, prior.rate + data.exposure)))
+
+
+def log_evidence(
+    prior: dist.Gamma, counts: inputs.Data, exposure: inputs.Data = 1.0
+) -> Float[Array, "..."]:
+    r"""Return log p(n) in nats.
+
+    The logarithm of b^a / Γ(a) · Γ(a + Σn) / (b + Σt)^(a + Σn) · Π t_i^n_i / n_i!.
+    Relative error below 1e-10 in x64 for counts up to 1e12 and a, b from 1e-8.
+
+    Example:
+        >>> print(f"{log_evidence(dist.Gamma(1.0, 1.0), 3):.4f}")  # -4 ln 2
+        -2.7726
+    """
+    data = sufficient_statistics(counts, exposure)
+    valid = inputs.positive_parameters(
+        concentration=prior.concentration, rate=prior.rate
+    )
+    # p(data) = p(Σn) p(data | Σn): the second factor knows no prior.
+    of_total = exact.gamma_poisson_log_pmf(
+        data.counts, prior.concentration, prior.rate, data.exposure
+    )
+    return where_valid(valid, of_total + log_split(counts, exposure))
+
+
+def log_split(counts: inputs.Data, exposure: inputs.Data = 1.0) -> Float[Array, ""]:
+    """Return log p(n | Σn): multinomial in the shares t_i / Σt, whatever the rate.
+
+    Example:
+        >>> print(f"{log_split([1, 1]):.4f}")  # ln(1 / 2)
+        -0.6931
+    """
+    counts, exposure, valid = _data(counts, exposure)
+    shares = (exposure / exposure.sum()).ravel()
+    return where_valid(valid, exact.multinomial_log_pmf(counts.ravel(), shares))
+
+
+def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> dist.GammaPoisson:
+    """Return the distribution of the next count in `exposure`: negative binomial.
+
+    Example:
+        >>> value = predictive(dist.Gamma(4.0, 2.0)).log_prob(0)  # 4 ln(2 / 3)
+        >>> print(f"{value:.4f}")
+        -1.6219
+    """
+    return dist.GammaPoisson(posterior.concentration, posterior.rate / exposure)
+
+
+def model(
+    prior: dist.Gamma,
+    counts: ArrayLike | None = None,
+    exposure: ArrayLike = 1.0,
+) -> None:
+    """Declare the model in NumPyro, with the site `rate`.
+
+    Example:
+        >>> from numpyro.infer.util import log_density
+        >>> prior, data = dist.Gamma(1.0, 1.0), {"counts": 2}
+        >>> value = log_density(model, (prior,), data, {"rate": 1.0})[0]
+        >>> print(f"{value:.4f}")
+        -2.6931
+    """
+    rate = numpyro.sample("rate", prior)
+    numpyro.sample("counts", dist.Poisson(rate * exposure), obs=counts)
+
+
+def _data(counts, exposure):
+    counts, counts_valid = inputs.counts("counts", counts)
+    exposure, exposure_valid = inputs.positive("exposure", exposure)
+    counts, exposure = jnp.broadcast_arrays(counts, exposure)
+    return counts, exposure, inputs.all_of(counts_valid, exposure_valid)

@@ -1,0 +1,78 @@
+"""Bayes' theorem over a partition of hypotheses A_i.
+
+P(A_i | B) = P(B | A_i) P(A_i) / Σ_j P(B | A_j) P(A_j)
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vijax.bayes import inputs
+from vijax.validate import check, where_valid
+
+
+def posterior(
+    prior: inputs.Data, likelihood: inputs.Data
+) -> Float[Array, "... hypotheses"]:
+    r"""Return P(A_i | B), normalised over the last axis.
+
+    Args:
+        prior: P(A_i), shape (..., hypotheses); it need not be normalised.
+        likelihood: P(B | A_i), in any common unit, broadcast against the prior.
+
+    Returns:
+        Probabilities, shape (..., hypotheses).
+
+    Raises:
+        ValueError: a negative or NaN entry, or no hypothesis with both a prior and a
+            likelihood above 0.
+
+    References:
+        T. Bayes (1763), Phil. Trans. 53, 370.
+
+    Example:
+        Ten coins, one of them with two tails; one draw shows tail:
+
+        >>> fair, unfair = posterior([0.9, 0.1], [0.5, 1.0])  # unfair: 2 / 11
+        >>> print(f"{fair:.6f} {unfair:.6f}")
+        0.818182 0.181818
+    """
+    prior, prior_valid = _weights("prior", prior)
+    likelihood, likelihood_valid = _weights("likelihood", likelihood)
+    # Each scaled by its largest entry: tiny likelihoods must not underflow.
+    prior = prior / _largest(prior)
+    likelihood = likelihood / _largest(likelihood)
+    joint = prior * likelihood
+    total = joint.sum(axis=-1, keepdims=True)
+    possible = check(
+        total > 0, "likelihood", total, "some hypothesis must explain the data"
+    )
+    valid = prior_valid & likelihood_valid & possible
+    return where_valid(valid, joint / total)
+
+
+def log_posterior(
+    log_prior: inputs.Data, log_likelihood: inputs.Data
+) -> Float[Array, "... hypotheses"]:
+    """Return log P(A_i | B) from logarithms, where the likelihoods would underflow.
+
+    Example:
+        >>> first, second = log_posterior([0.0, 0.0], [-1000.0, -1001.0])
+        >>> print(f"{first:.4f} {second:.4f}")
+        -0.3133 -1.3133
+    """
+    log_prior = inputs.not_empty("log_prior", log_prior)
+    log_likelihood = inputs.not_empty("log_likelihood", log_likelihood)
+    return jax.nn.log_softmax(log_prior + log_likelihood, axis=-1)
+
+
+def _weights(name: str, value: inputs.Data) -> tuple[Array, Array]:
+    array = jnp.atleast_1d(inputs.not_empty(name, value))
+    valid = (array >= 0) & jnp.isfinite(array)
+    valid = check(valid, name, array, "give finite numbers >= 0")
+    return array, jnp.all(valid, axis=-1, keepdims=True)
+
+
+def _largest(array: Array) -> Float[Array, "... hypotheses"]:
+    largest = array.max(axis=-1, keepdims=True)
+    return jnp.where(largest > 0, largest, 1.0)
