@@ -103,6 +103,49 @@ def bounded(
     )
 
 
+ROWS: tuple[Row, ...] = (
+    exact(
+        "L3",
+        "P(unfair | tail)",
+        "bayes_theorem/p_unfair_given_tail",
+        2 / 11,
+        lecture="2/11",
+        text="2/11 = 0.1818182",
+    ),
+    exact(
+        "L3",
+        "the same, simulated",
+        "bayes_theorem/p_unfair_given_tail_simulated",
+        2 / 11,
+        lecture="2/11",
+        text="2/11 = 0.1818182",
+    ),
+    printed("L4", "estimate of p", "coin_flip/estimate", "0.71", 10 / 14),
+    printed(
+        "L4", "its standard deviation", "coin_flip/standard_error", "0.12", 0.1207363
+    ),
+    printed("L5", "p-value of p = 0.5", "coin_flip/p_value", "9", 0.0897827, 100),
+    printed("L6", "significance / σ", "coin_flip/significance", "1.3", 1.34209428),
+    printed(
+        "L7",
+        "95 % interval, uniform prior: lower",
+        "coin_flip/uniform_prior_interval.0",
+        "0.45",
+        0.4489968,
+    ),
+    printed("L7", "upper", "coin_flip/uniform_prior_interval.1", "0.88", 0.8817589),
+    printed(
+        "L8",
+        "95 % interval, Beta(10, 10) prior: lower",
+        "coin_flip/peaked_prior_interval.0",
+        "0.42",
+        0.4213937,
+    ),
+    printed("L8", "upper", "coin_flip/peaked_prior_interval.1", "0.75", 0.7452382),
+    printed("L9", "Bayes factor K", "coin_flip/bayes_factor", "1.2", 1.2099938),
+)
+
+
 def check_rows(records: dict[str, dict[str, Any]]) -> list[Checked]:
     """Hold every number of the experiments that were run against the lecture."""
     checked = []
