@@ -4,7 +4,6 @@ import contextlib
 import functools
 import gzip
 import hashlib
-import os
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -90,19 +89,6 @@ def small(tmp_path, monkeypatch) -> tuple[Path, idx.Arrays]:
     return folder, arrays
 
 
-def assert_same(found: data.Dataset, expected: data.Dataset) -> None:
-    """Assert that two data sets agree bit for bit."""
-    for name, a, b in zip(expected._fields, found, expected, strict=True):
-        if isinstance(b, np.ndarray):
-            assert a.dtype == b.dtype, name
-            np.testing.assert_array_equal(a, b, err_msg=name)
-        else:
-            assert a == b, name
-
-
-def files_below(folder: Path) -> list[str]:
-    return sorted(
-        os.path.relpath(os.path.join(parent, file), folder)
-        for parent, _, files in os.walk(folder)
-        for file in files
-    )
+@pytest.fixture(name="serve")
+def _serve():
+    return serve

@@ -1,7 +1,7 @@
-"""Decode many small grey PNGs at once.
+"""Encode and decode many small grey PNGs at once.
 
-To open a PNG costs far more than to decode its 784 pixels. So the images are joined
-to tall ones of 10,000 each, and only those are opened.
+To open a PNG costs far more than to decode its 784 pixels. So `decode` joins the images
+to tall ones of 10,000 each, and opens only those.
 
 Reference: PNG specification, third edition, W3C (2025), https://www.w3.org/TR/png-3/.
 """
@@ -9,7 +9,7 @@ Reference: PNG specification, third edition, W3C (2025), https://www.w3.org/TR/p
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,18 +17,18 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JOINED = 10_000  # images: far below the size at which Pillow warns of a bomb
 
 
-def encode(pixels: np.ndarray) -> bytes:
-    """Encode one grey image, uint8 of shape (height, width).
+def encode(images: np.ndarray) -> Iterator[bytes]:
+    """Encode grey images, uint8 of shape (n, height, width), one after the other.
 
     Example:
-        >>> decode([encode(np.eye(2, dtype=np.uint8))], 2, 2)
+        >>> decode(list(encode(np.eye(2, dtype=np.uint8)[None])), 2, 2)
         array([[[1, 0],
                 [0, 1]]], dtype=uint8)
     """
+    _, height, width = images.shape
     # Each line is its filter type, 0 (none), and then its pixels.
-    lines = np.pad(pixels, ((0, 0), (1, 0)))
-    height, width = pixels.shape
-    return _file(height, width, zlib.compress(lines.tobytes(), level=9))
+    for lines in np.pad(images, ((0, 0), (0, 0), (1, 0))):
+        yield _file(height, width, zlib.compress(lines.tobytes()))
 
 
 def decode(files: Sequence[bytes], height: int, width: int) -> np.ndarray:
@@ -45,45 +45,48 @@ def decode(files: Sequence[bytes], height: int, width: int) -> np.ndarray:
     blank = bytes(1 + width)
     for start in range(0, len(files), JOINED):
         part = pixels[start : start + JOINED]
-        lines = b"".join(
-            _lines(file, height, width) + blank
-            for file in files[start : start + JOINED]
-        )
-        tall = _file(len(part) * (height + 1), width, zlib.compress(lines, level=0))
+        lines = blank.join(_lines(files[start : start + JOINED], height, width))
+        rows = len(part) * (height + 1)
+        tall = _file(rows, width, zlib.compress(lines + blank, level=0))
         with Image.open(io.BytesIO(tall)) as image:
             part[:] = np.asarray(image).reshape(-1, height + 1, width)[:, :height]
     return pixels
 
 
-def _lines(file: bytes, height: int, width: int) -> bytes:
-    """Return the decompressed lines, still filtered."""
-    data = b""
-    position = len(SIGNATURE)
-    if file[:position] != SIGNATURE or file[16:29] != _header(height, width):
-        raise ValueError(f"not a grey 8-bit PNG of {height} x {width} pixels")
-    while position < len(file):
-        length = int.from_bytes(file[position : position + 4])
-        if file[position + 4 : position + 8] == b"IDAT":
-            data += file[position + 8 : position + 8 + length]
-        position += 12 + length  # length, type, data, CRC
-    try:
-        lines = zlib.decompress(data)
-    except zlib.error as error:
-        raise ValueError(f"corrupt PNG: {error}") from error
-    if len(lines) != height * (1 + width):
-        raise ValueError(f"PNG of {len(lines)} bytes, not {height * (1 + width)}")
-    return lines
+def _lines(files: Sequence[bytes], height: int, width: int) -> Iterator[bytes]:
+    """Yield the decompressed lines of each file, still filtered."""
+    header = _header(height, width)
+    size = height * (1 + width)
+    for file in files:
+        position = len(SIGNATURE)
+        if file[:position] != SIGNATURE or file[16:29] != header:
+            raise ValueError(f"not a grey 8-bit PNG of {height} x {width} pixels")
+        data = b""
+        while position < len(file):
+            length = int.from_bytes(file[position : position + 4])
+            if file[position + 4 : position + 8] == b"IDAT":
+                data += file[position + 8 : position + 8 + length]
+            position += 12 + length  # length, type, data, CRC
+        try:
+            lines = zlib.decompress(data)
+        except zlib.error as error:
+            raise ValueError(f"corrupt PNG: {error}") from error
+        if len(lines) != size:
+            raise ValueError(f"PNG of {len(lines)} bytes, not {size}")
+        yield lines
 
 
 def _file(height: int, width: int, data: bytes) -> bytes:
-    chunks = (b"IHDR", _header(height, width)), (b"IDAT", data), (b"IEND", b"")
-    return SIGNATURE + b"".join(
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in chunks
-    )
+    file = SIGNATURE
+    for kind, content in (
+        (b"IHDR", _header(height, width)),
+        (b"IDAT", data),
+        (b"IEND", b""),
+    ):
+        crc = zlib.crc32(content, zlib.crc32(kind))
+        file += struct.pack(">I", len(content)) + kind + content
+        file += struct.pack(">I", crc)
+    return file
 
 
 def _header(height: int, width: int) -> bytes:

@@ -106,9 +106,11 @@ def write(name: str, arrays: idx.Arrays, folder: Path) -> Path:
             return {split: self._generate_examples(split) for split in SPLITS}
 
         def _generate_examples(self, split: str) -> Iterator[Any]:
-            for key, (image, label) in enumerate(zip(*records[split], strict=True)):
-                # As PNG bytes: to encode an array TFDS wants TensorFlow, too.
-                yield key, {"image": io.BytesIO(png.encode(image)), "label": int(label)}
+            pixels, labels = records[split]
+            # As PNG: to encode an array TFDS wants TensorFlow, too.
+            pairs = zip(png.encode(pixels), labels.tolist(), strict=True)
+            for key, (image, label) in enumerate(pairs):
+                yield key, {"image": io.BytesIO(image), "label": label}
 
     Builder.name = name
     with temporary(folder) as part:
@@ -156,6 +158,8 @@ def _read_split(name: str, folder: Path, split: str) -> tuple[np.ndarray, np.nda
     remedy = "remove that folder, and it will be prepared again"
     try:
         records = _records(folder, split)
+        if empty := sum(None in record.values() for record in records):
+            raise ValueError(f"{empty} of {len(records)} records are empty")
         pixels = png.decode([record["image"] for record in records], SIDE, SIDE)
         labels = np.array([record["label"] for record in records], np.uint8)
     except (OSError, ValueError, LookupError, RuntimeError) as error:
@@ -193,8 +197,8 @@ def _records(folder: Path, split: str) -> Sequence[dict[str, Any]]:
     import tensorflow_datasets as tfds
 
     decoders = {"image": tfds.decode.SkipDecoding()}
-    builder = tfds.builder_from_directory(folder)
     info = json.loads((folder / "dataset_info.json").read_text())
+    builder = tfds.builder_from_directory(folder)
     if info.get("fileFormat", "tfrecord") != "tfrecord":
         source = builder.as_data_source(split, decoders=decoders)
         return source.__getitems__(range(len(source)))
