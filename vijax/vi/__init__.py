@@ -1,1 +1,13 @@
-"""Variational inference: turn an integral into an optimisation, and check it."""
+"""Variational inference: turn an integral into an optimisation, and check it.
+
+target = vi.from_numpyro(model, x, y)
+fit = vi.fit(target, jax.random.key(0), family="full_rank")
+print(fit.advice, vi.summary(fit))
+"""
+
+from vijax.vi.fit import fit
+from vijax.vi.numpyro_model import from_numpyro
+from vijax.vi.result import Fit
+from vijax.vi.target import Target, from_log_density
+
+__all__ = ["Fit", "Target", "fit", "from_log_density", "from_numpyro"]

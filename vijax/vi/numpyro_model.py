@@ -1,0 +1,152 @@
+"""Make a Target of a NumPyro model: its log density in unconstrained space."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array
+from numpyro import handlers
+from numpyro.distributions import constraints, transforms
+from numpyro.infer.util import compute_log_probs
+
+from vijax.types import Key, Scalar
+from vijax.vi.target import (
+    Site,
+    Static,
+    Target,
+    first_that_traces,
+    float_type,
+    join,
+    split,
+)
+
+
+def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
+    r"""Make a target of a NumPyro model and its arguments, data included.
+
+    Constraints, plates, `factor`, `mask` and subsampled plates keep their meaning.
+    Numbers, arrays and NumPyro distributions among the arguments are data; strings,
+    booleans, and integers that the model needs while it is traced (a plate's size)
+    are static. Define the model once: a lambda made anew for each call compiles anew.
+
+    Errors: ValueError where the model raises, or has a discrete unknown.
+
+    Example:
+        >>> def model(y):
+        ...     scale = numpyro.sample("scale", dist.HalfNormal(1.0))
+        ...     numpyro.sample("y", dist.Normal(0.0, scale), obs=y)
+        >>> target = from_numpyro(model, jnp.array([0.5, -1.0]))
+        >>> target.dim, target.constrain(jnp.zeros(1))["scale"].item()
+        (1, 1.0)
+    """
+    if isinstance(model, partial):  # a new partial of the same function is the same
+        args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
+        model = model.func
+
+    def make(static_types: tuple[type, ...]) -> Target:
+        data, structure = split((args, kwargs), static_types)
+        static = Static(_density_of_model, _constrain_model, model, structure)
+        # Shapes alone: the model runs on tracers.
+        sites: list[Site] = []
+        jax.eval_shape(lambda data: _find_sites(static, data, sites), data)
+        if not sites:
+            raise ValueError("model is not valid: it has no unknown continuous site")
+        static = static._replace(sites=tuple(sites))
+        dim = sum(site.size for site in sites)
+        return Target(data, jnp.zeros(dim, float_type()), static)
+
+    return first_that_traces(make, "model")
+
+
+def _density_of_model(
+    static: Static, data: list[Array], params: dict[str, Array], key: Key | None
+) -> Scalar:
+    args, kwargs = join(data, static.structure)
+    log_probs, _ = compute_log_probs(
+        _unconstrained(static, params, key), args, kwargs, {}
+    )
+    return jnp.asarray(sum(log_probs.values(), start=0.0))
+
+
+def _constrain_model(
+    static: Static, data: list[Array], params: dict[str, Array], key: Key | None
+) -> dict[str, Array]:
+    args, kwargs = join(data, static.structure)
+    model = _unconstrained(static, params, key)
+    trace = handlers.trace(model).get_trace(*args, **kwargs)
+    return {
+        name: site["value"]
+        for name, site in trace.items()
+        if site["type"] == "deterministic" or name in params
+    }
+
+
+def _unconstrained(
+    static: Static, params: dict[str, Array], key: Key | None
+) -> Callable[..., Any]:
+    """Run the model at unconstrained values, log |dθ/du| added as a factor."""
+
+    def substitute(site: dict[str, Any]) -> Array | None:
+        if site["type"] != "sample" or site["name"] not in params:
+            return None
+        position = params[site["name"]]
+        transform = _transform(site, static.positive)
+        value = transform(position)
+        log_det = transform.log_abs_det_jacobian(position, value)
+        # Under the site's own plates and masks, so that it is scaled as the site is.
+        batch = jnp.ndim(value) - len(site["fn"].event_shape)
+        log_det = jnp.sum(log_det, axis=tuple(range(batch, jnp.ndim(log_det))))
+        numpyro.factor(f"_{site['name']}_log_det", log_det)
+        return value
+
+    model = handlers.substitute(static.function, substitute_fn=substitute)
+    return handlers.seed(model, jax.random.key(0) if key is None else key)
+
+
+def _transform(site: dict[str, Any], positive: str) -> transforms.Transform:
+    support = site["fn"].support
+    base = support
+    while isinstance(base, constraints.independent):
+        base = base.base_constraint
+    if positive == "softplus" and base is constraints.positive:
+        transform: transforms.Transform = transforms.SoftplusTransform()
+        if isinstance(support, constraints.independent):
+            transform = transforms.IndependentTransform(
+                transform, support.reinterpreted_batch_ndims
+            )
+        return transform
+    try:
+        return transforms.biject_to(support)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"site {site['name']!r} has support {support}, which has no map to the "
+            "real line: reparametrise it"
+        ) from error
+
+
+def _find_sites(static: Static, data: list[Array], sites: list[Site]) -> None:
+    """Run the model at the origin of unconstrained space and note what it asks for."""
+    args, kwargs = join(data, static.structure)
+    sites.clear()
+
+    def substitute(site: dict[str, Any]) -> Array | None:
+        if site["type"] != "sample" or site["is_observed"]:
+            return None
+        distribution: dist.Distribution = site["fn"]
+        if distribution.support.is_discrete:
+            raise ValueError(
+                f"model is not valid: its unknown site {site['name']!r} is discrete "
+                f"({type(distribution).__name__}); sum it out (a mixture likelihood, "
+                "dist.MixtureSameFamily) or infer it by MCMC"
+            )
+        transform = _transform(site, static.positive)
+        shape = tuple(transform.inverse_shape(distribution.shape()))
+        sites.append(Site(site["name"], shape))
+        return transform(jnp.zeros(shape, float_type()))
+
+    model = handlers.substitute(static.function, substitute_fn=substitute)
+    handlers.trace(handlers.seed(model, jax.random.key(0))).get_trace(*args, **kwargs)
