@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from vijax.vae import compress
+from vijax.vae import compress, models
 
 
 def test_code_length_is_the_product_of_its_predictions(x64):
@@ -104,6 +104,46 @@ def test_principal_components_are_scikit_learns():
     np.testing.assert_allclose(overlap, 1, atol=1e-4)
     with pytest.raises(ValueError, match="latent = 7"):
         compress.principal_components(rows.astype(np.float32), latent=7)
+
+
+def test_rate_distortion_of_principal_components_meets_high_rate_theory():
+    # x is Gaussian, so PCA with all components and a fine step Δ costs
+    # Σ h(z_j) - log2 Δ bits (Gish & Pierce 1968) and loses Δ²/12 a pixel.
+    rng = np.random.default_rng(5)
+    mixing = rng.normal(size=(3, 3))
+    rows = (rng.normal(size=(20_000, 3)) @ mixing).astype(np.float32)
+    pca = compress.principal_components(rows, latent=3)
+    z = (rows - pca.mean) @ pca.components.T
+    rate, mse = compress.rate_distortion(
+        z[:10_000],
+        z[10_000:],
+        rows[10_000:],
+        lambda z: pca.mean + z @ pca.components,
+        64,
+        max_levels=64,
+        shared_step=True,
+    )
+    step = np.ptp(z[:10_000], axis=0).max() / 63
+    entropy = 0.5 * np.log2(2 * np.pi * np.e * np.linalg.eigvalsh(mixing.T @ mixing))
+    bits = np.sum(entropy - np.log2(step))
+    np.testing.assert_allclose(rate / 10_000, bits, rtol=0.02)
+    np.testing.assert_allclose(mse, step**2 / 12, rtol=0.05)
+
+
+def test_truncated_loss_is_the_smaller_autoencoders():
+    model = models.autoencoder((4,), latent=3, hidden=())
+    small = models.autoencoder((4,), latent=2, hidden=())
+    params = models.init(model, jax.random.key(0))
+    x = jax.random.uniform(jax.random.key(1), (5, 4))
+    encoder, decoder = params.encoder["output"], params.decoder["output"]
+    cut = models.ModelParams(
+        {"output": jax.tree.map(lambda leaf: leaf[..., :2], encoder)},
+        {"output": decoder | {"kernel": decoder["kernel"][:2]}},
+    )
+    batch = compress.TruncatedBatch(x, jnp.array([1.0, 1.0, 0.0]))
+    loss, _ = compress.truncated_mse(model)(params, jax.random.key(2), batch)
+    expected = np.mean((models.reconstruct(small, cut, x) - x) ** 2)
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
 
 def test_general_purpose_files_decode():

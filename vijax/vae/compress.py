@@ -17,7 +17,8 @@ import gzip
 import lzma
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,9 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from vijax.types import Params, Scalar
+from vijax.types import Key, LossFn, Params, Scalar
+from vijax.vae import models
+from vijax.vae.models import Autoencoder, Images, ModelParams
 from vijax.validate import check, where_valid
 
 Latents = Float[ArrayLike, "examples latent"]
@@ -45,6 +48,38 @@ class Principal(NamedTuple):
 
     mean: Float[Array, " pixels"]
     components: Float[Array, "latent pixels"]  # orthonormal rows, by falling variance
+
+
+class TruncatedBatch(NamedTuple):
+    """One step's data for an autoencoder that keeps some of its latents only."""
+
+    images: Images
+    mask: Float[Array, " latent"]  # 1 for the latents that are kept, 0 for the others
+
+
+class RateDistortion(NamedTuple):
+    """What a set of images costs and what is lost."""
+
+    bits: Scalar  # of all latents of all images, entropy-coded
+    mse: Scalar  # mean (x - x')² over all pixels
+
+
+@lru_cache
+def truncated_mse(model: Autoencoder) -> LossFn:
+    """Return the squared error when only the masked latents pass.
+
+    It trains the autoencoder of fewer latents exactly, inside a wider one's shapes, so
+    that latent sizes are runs of one `ensemble.fit`.
+    """
+
+    def loss_fn(
+        params: ModelParams, key: Key, batch: TruncatedBatch
+    ) -> tuple[Scalar, None]:
+        z = batch.mask * models.latent_mean(model, params, batch.images)
+        error = models.decoded_mean(model, params, z) - batch.images
+        return jnp.mean(error**2), None
+
+    return loss_fn
 
 
 def principal_components(
@@ -68,7 +103,7 @@ def principal_components(
 
 
 def uniform_grid(
-    latents: Latents, *, num_levels: int, shared_step: bool = False
+    latents: Latents, *, num_levels: int | Int[Array, ""], shared_step: bool = False
 ) -> Grid:
     """Span the range of training latents by equal steps.
 
@@ -159,6 +194,34 @@ def code_length(
     total = jnp.sum(alpha, axis=-1)
     nats = gammaln(total + counts.sum(-1)) - gammaln(total) - gain.sum(-1)
     return where_valid(jnp.all(valid), jnp.sum(nats) / math.log(2))
+
+
+def rate_distortion(
+    train: Latents,
+    test: Latents,
+    images: Float[ArrayLike, "..."],
+    decode: Callable[[Any], Images],
+    num_levels: int | Int[Array, ""],
+    *,
+    max_levels: int = 256,
+    shared_step: bool = False,
+) -> RateDistortion:
+    """Quantise, code and decode held-out latents; the code has seen the training ones.
+
+    Args:
+        train: latents of the training images: they fix the grid and its statistics.
+        test: latents of the held-out images.
+        images: those images.
+        decode: latents -> images.
+        num_levels: levels on an axis; may be traced, so `vmap` or `lax.map` over it.
+        max_levels: the most that `num_levels` will be.
+        shared_step: see `uniform_grid`.
+    """
+    grid = uniform_grid(train, num_levels=num_levels, shared_step=shared_step)
+    alpha = concentration(grid, quantize(grid, train), max_levels=max_levels)
+    symbols = quantize(grid, test)
+    error = decode(dequantize(grid, symbols)) - images
+    return RateDistortion(code_length(symbols, alpha), jnp.mean(error**2))
 
 
 def bits_per_pixel(nats: ArrayLike, num_pixels: int) -> Float[Array, "..."]:

@@ -1,0 +1,160 @@
+"""A small classifier trained here, whose hidden layer is a space to compare images in.
+
+    classifier = trained(key, images, labels)
+    y = features(classifier, other_images)                 (n, num_features)
+
+Distances between pixels say little of digits: a shifted one is as far from itself as
+from a seven. Features that tell the classes apart forget such differences.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from vijax import optimize
+from vijax.types import Key, LossFn, Params, Scalar
+from vijax.vae import networks
+from vijax.vae.networks import Network, Shape
+from vijax.validate import check
+
+Images = Float[Array, "..."]
+
+
+class Labelled(NamedTuple):
+    """A batch."""
+
+    images: Images  # (batch, *shape)
+    labels: Int[Array, " batch"]
+
+
+class Classifier(NamedTuple):
+    """Images -> features -> logits, and the parameters of both steps."""
+
+    shape: Shape
+    num_features: int
+    num_classes: int
+    hidden: tuple[int, ...]
+    params: Any  # {"body": …, "head": …}
+
+
+def train(
+    key: Key,
+    images: Any,
+    labels: Any,
+    *,
+    num_features: int = 32,
+    hidden: tuple[int, ...] = (128,),
+    epochs: int = 20,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+) -> Classifier:
+    """Train by Adam on the cross entropy, with a cosine to zero.
+
+    Args:
+        key: for the start and the shuffling.
+        images: (n, *shape), grey levels.
+        labels: (n,), integers from 0.
+        num_features: width of the layer before the logits.
+        hidden: widths of the layers before that one.
+        epochs: passes over the images.
+        batch_size: images in a step.
+        learning_rate: Adam's, at the first step.
+    """
+    images, labels = np.asarray(images, np.float32), np.asarray(labels)
+    if labels.shape != images.shape[:1] or not len(labels):
+        raise ValueError(
+            f"labels have shape {labels.shape}: give one for each of "
+            f"{images.shape[:1]} images"
+        )
+    check(np.isfinite(images), "images", images, "remove NaN and infinities")
+    check(labels >= 0, "labels", labels, "number the classes from 0")
+    check(epochs >= 1, "epochs", epochs, "give 1 or more")
+    remedy = f"give 1 to the number of images, {len(images)}"
+    check(1 <= batch_size <= len(images), "batch_size", batch_size, remedy)
+    shape, num_classes = images.shape[1:], int(labels.max()) + 1
+    body, head = _networks(shape, num_features, num_classes, hidden)
+    body_key, head_key, run_key = jax.random.split(key, 3)
+    params = {"body": body.init(body_key), "head": head.init(head_key)}
+    steps = len(images) // batch_size
+    optimizer = _optimizer(epochs * steps, learning_rate)
+    state, _ = optimize.minimize(
+        _cross_entropy(shape, num_features, num_classes, hidden),
+        optimize.init(params, optimizer),
+        run_key,
+        Labelled(jnp.asarray(images), jnp.asarray(labels, jnp.int32)),
+        optimizer=optimizer,
+        num_chunks=epochs,
+        chunk_size=steps,
+        make_batches=_batches(batch_size),
+        description="classifier",
+    )
+    return Classifier(shape, num_features, num_classes, hidden, state.params)
+
+
+def features(
+    classifier: Classifier, images: Any, *, batch_size: int = 1000
+) -> Float[Array, "n features"]:
+    """Return the activations that the classifier's logits are linear in."""
+    images = jnp.asarray(images)
+    return _features(classifier[:-1], batch_size, classifier.params, images)
+
+
+def accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
+    """Return the share of images whose largest logit is their label's."""
+    _, head = _networks(*classifier[:-1])
+    y = features(classifier, images)
+    logits = head.apply(classifier.params["head"], y)
+    return jnp.mean(jnp.argmax(logits, axis=-1) == jnp.asarray(labels))
+
+
+@lru_cache
+def _networks(
+    shape: Shape, num_features: int, num_classes: int, hidden: tuple[int, ...]
+) -> tuple[Network, Network]:
+    body = networks.mlp(shape, (num_features,), hidden=hidden)
+    return body, networks.mlp((num_features,), (num_classes,), hidden=())
+
+
+@lru_cache
+def _cross_entropy(*architecture: Any) -> LossFn:
+    body, head = _networks(*architecture)
+
+    def loss_fn(params: Params, key: Key, batch: Labelled) -> tuple[Scalar, None]:
+        y = jax.nn.relu(body.apply(params["body"], batch.images))
+        logits = head.apply(params["head"], y)
+        losses = optax.losses.softmax_cross_entropy_with_integer_labels(
+            logits, batch.labels
+        )
+        return jnp.mean(losses), None
+
+    return loss_fn
+
+
+@lru_cache
+def _optimizer(num_steps: int, learning_rate: float) -> optax.GradientTransformation:
+    return optax.adam(optax.schedules.cosine_decay_schedule(learning_rate, num_steps))
+
+
+@lru_cache
+def _batches(batch_size: int) -> optimize.MakeBatches:
+    def make_batches(key: Key, data: Labelled) -> Labelled:
+        return optimize.shuffled_batches(key, data, batch_size=batch_size)
+
+    return make_batches
+
+
+@jax.jit(static_argnums=(0, 1))
+def _features(
+    architecture: tuple, batch_size: int, params: Params, images: Images
+) -> Float[Array, "n features"]:
+    body, _ = _networks(*architecture)
+
+    def one(image: Images) -> Float[Array, " features"]:
+        return jax.nn.relu(body.apply(params["body"], image))
+
+    return jax.lax.map(one, images, batch_size=batch_size)
