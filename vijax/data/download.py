@@ -10,6 +10,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from vijax.data import idx
@@ -47,8 +48,12 @@ def fetch(name: str, folder: Path) -> None:
 
 def _get(url: str, file: idx.File) -> bytes:
     """Return the file, or raise OSError where something else is found."""
-    with _within(SECONDS, lambda: urlopen(url, timeout=SECONDS)) as response:
-        content = response.read(file.size + 1)
+    try:
+        with _within(SECONDS, lambda: urlopen(url, timeout=SECONDS)) as response:
+            content = response.read(file.size + 1)
+    except HTTPError as error:
+        error.close()  # it is a response, too, with a connection
+        raise
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise OSError(f"{len(content)} bytes received that are not the file")
     return content
