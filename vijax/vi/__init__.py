@@ -8,6 +8,16 @@ print(fit.advice, vi.summary(fit))
 from vijax.vi.fit import fit
 from vijax.vi.numpyro_model import from_numpyro
 from vijax.vi.result import Fit
+from vijax.vi.summary import Summary, sample, summary
 from vijax.vi.target import Target, from_log_density
 
-__all__ = ["Fit", "Target", "fit", "from_log_density", "from_numpyro"]
+__all__ = [
+    "Fit",
+    "Summary",
+    "Target",
+    "fit",
+    "from_log_density",
+    "from_numpyro",
+    "sample",
+    "summary",
+]

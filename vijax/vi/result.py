@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -10,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from vijax.types import Key, Scalar
 from vijax.vi import bounds, diagnostics
 from vijax.vi.families import MeanField
-from vijax.vi.target import Target
+from vijax.vi.target import Target, over_draws
 
 VERDICTS = ("converged", "not_converged", "diverged")
 
@@ -56,7 +55,7 @@ def judge(
 ) -> Fit:
     """Draw from q afresh: ELBO, evidence, k̂; and put the Fit together."""
     z = q.sample(key, num_checks)
-    log_weights = jax.vmap(target.log_density)(z) - q.log_prob(z)
+    log_weights = over_draws(target, target.log_density, z) - q.log_prob(z)
     smoothed = diagnostics.psis(log_weights)
     elbo = bounds.elbo(log_weights)
     finite = jnp.isfinite(elbo)

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, PyTree
 from vijax.types import Key, LogDensity, Scalar
 
 POSITIVE = ("exp", "softplus")
+MAX_BATCH = 2**25  # numbers that a batch of draws may hold
 
 
 class Site(NamedTuple):
@@ -141,6 +142,20 @@ def from_log_density(
         return Target(data, jnp.asarray(start, float_type()), static)
 
     return first_that_traces(make, "log_density")
+
+
+def over_draws(
+    target: Target, function: Callable[[Array], Any], positions: Array
+) -> Any:
+    """Apply a function of one position to many, in bounded memory.
+
+    All at once where draws times data are below 2^25 numbers, else in batches.
+    """
+    size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
+    batch_size = max(1, MAX_BATCH // size)
+    if positions.shape[0] <= batch_size:
+        return jax.vmap(function)(positions)
+    return jax.lax.map(function, positions, batch_size=batch_size)
 
 
 def first_that_traces(make: Callable[[tuple[type, ...]], Target], name: str) -> Target:
