@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vijax.types import Key, Scalar
 from vijax.vae import likelihoods, losses, models
+from vijax.vae.batching import map_batches
 from vijax.vae.losses import ELBOTerms
 from vijax.vae.models import VAE, Images, ModelParams
 from vijax.validate import check
@@ -65,6 +67,12 @@ def elbo(
     terms = per_example(
         model, params, key, x, num_samples=num_samples, batch_size=batch_size
     )
+    return summarise(terms)
+
+
+@jax.jit
+def summarise(terms: PerExample) -> ELBOEstimate:
+    """Return means and standard errors of the terms of many examples."""
     mean, error = jnp.mean, standard_error
     each = ELBOTerms(terms.log_likelihood, terms.kl).elbo
     return ELBOEstimate(
@@ -90,30 +98,30 @@ def per_example(
     """Return the ELBO's terms example by example; the arguments are `elbo`'s."""
     check(num_samples >= 2, "num_samples", num_samples, "give 2 draws or more")
     x = check_data(model, x)
-    return _per_example(model, num_samples, batch_size, params, key, x)
+    apply = partial(_per_example, model, num_samples, params, key)
+    return map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1))
 def _per_example(
     model: VAE,
     num_samples: int,
-    batch_size: int,
     params: ModelParams,
     key: Key,
+    index: Int[Array, " batch"],
     x: Images,
 ) -> PerExample:
-    def one(pair: tuple[Array, Images]) -> PerExample:
-        index, x = pair
-        q = models.encode(model, params, x)
-        z = losses.draw(jax.random.fold_in(key, index), q, num_samples=num_samples)
-        values = losses.log_likelihood(model, params, x, z)
-        return PerExample(
-            jnp.mean(values),
-            jnp.var(values, ddof=1) / num_samples,
-            losses.kl_to_prior(q),
-        )
-
-    return jax.lax.map(one, (jnp.arange(len(x)), x), batch_size=batch_size)
+    q = models.encode(model, params, x)
+    # A key for each example: the result does not depend on the batches.
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    draw = partial(losses.draw, num_samples=num_samples)
+    z = jax.vmap(draw, out_axes=1)(keys, q)
+    values = losses.log_likelihood(model, params, x, z)
+    return PerExample(
+        jnp.mean(values, axis=0),
+        jnp.var(values, axis=0, ddof=1) / num_samples,
+        losses.kl_to_prior(q),
+    )
 
 
 def check_data(model: VAE, x: ArrayLike) -> Images:

@@ -1,34 +1,25 @@
-"""The latent space: maps of data, grids and traversals to decode, distances, gaps.
+"""The latent space: maps of data, grids and traversals to decode, distance to N(0, I).
 
-The gap of an autoencoder. Nothing in an autoencoder's loss speaks of the latents
-between those of the data, so a decoder does there what it likes: images of no digit.
-A VAE's KL pulls q(z | x) to a prior that it fills, and the decoder sees draws, not
-points. `off_data` measures the difference as a share of latent mass; it is what the
-eye sees as gaps in a decoded grid.
+Latents are (n, latent). Everything that runs a network does so in batches, so memory
+is bounded whatever the number of images.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+from scipy.special import ndtri
 
 from vijax.types import Key, Scalar
 from vijax.vae import models
+from vijax.vae.batching import map_batches
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams
 from vijax.vi.divergences import kl_multivariate_normal
 
 Latents = Float[Array, "n latent"]
-
-
-class OffData(NamedTuple):
-    """Share of latent mass that decodes to images unlike any that data decode to."""
-
-    share: Scalar
-    share_standard_error: Scalar  # binomial, from the number of latents
-    threshold: Scalar  # distance beyond which an image counts as off the data
 
 
 def encode(
@@ -39,16 +30,8 @@ def encode(
     batch_size: int = 1000,
 ) -> Latents:
     """Map data to the latent space (the mean of q(z | x) for a VAE), in batches."""
-    return _encode(model, batch_size, params, jnp.asarray(x))
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _encode(
-    model: Autoencoder | VAE, batch_size: int, params: ModelParams, x: Images
-) -> Latents:
-    return jax.lax.map(
-        partial(models.latent_mean, model, params), x, batch_size=batch_size
-    )
+    apply = partial(_encode, model, params)
+    return map_batches(apply, x, batch_size=batch_size)
 
 
 def decode(
@@ -59,53 +42,60 @@ def decode(
     batch_size: int = 1000,
 ) -> Images:
     """Map latents (…, latent) to images (…, *shape), in batches."""
-    z = jnp.asarray(z)
-    images = _decode(model, batch_size, params, z.reshape(-1, z.shape[-1]))
-    return images.reshape(*z.shape[:-1], *model.shape)
+    *batch, latent = np.shape(z)
+    apply = partial(_decode, model, params)
+    images = map_batches(apply, np.reshape(z, (-1, latent)), batch_size=batch_size)
+    return images.reshape(*batch, *model.shape)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _decode(
-    model: Autoencoder | VAE, batch_size: int, params: ModelParams, z: Latents
-) -> Images:
-    return jax.lax.map(
-        partial(models.decoded_mean, model, params), z, batch_size=batch_size
-    )
+_encode = jax.jit(models.latent_mean, static_argnums=0)
+_decode = jax.jit(models.decoded_mean, static_argnums=0)
 
 
-def quantile_grid(side: int) -> Float[Array, "side side 2"]:
-    """Return a grid of equal mass under N(0, I) in two dimensions.
+def quantile_grid(side: int, latent: int = 2) -> Float[Array, "side side latent"]:
+    """Return a grid of equal mass under N(0, I) in the first two dimensions.
 
-    Rows run from the top (large z₂) down, as an image is drawn.
+    The other dimensions are at zero. Rows run from the top (large z₂) down, as an
+    image is drawn.
 
     Example:
         >>> quantile_grid(2)[0].round(4).tolist()
         [[-0.674..., 0.674...], [0.674..., 0.674...]]
     """
-    return _grid(jax.scipy.stats.norm.ppf((jnp.arange(side) + 0.5) / side), None)
+    at = ndtri((np.arange(side) + 0.5) / side)
+    return _grid(at, at, np.zeros(latent))
 
 
-def range_grid(z: Latents, side: int) -> Float[Array, "side side 2"]:
-    """Return a uniform grid over the box that the latents fill, in two dimensions."""
-    low, high = jnp.min(z, axis=0), jnp.max(z, axis=0)
-    at = (jnp.arange(side) + 0.5) / side
-    return _grid(low[0] + at * (high[0] - low[0]), low[1] + at * (high[1] - low[1]))
+def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
+    """Return a uniform grid over the box that the latents fill, as `quantile_grid`.
+
+    The other dimensions are at the latents' mean.
+    """
+    left, right, bottom, top = box(z)
+    at = (np.arange(side) + 0.5) / side
+    x, y = left + at * (right - left), bottom + at * (top - bottom)
+    return _grid(x, y, np.mean(z, axis=0))
 
 
-def _grid(x: Array, y: Array | None) -> Float[Array, "side side 2"]:
-    y = x if y is None else y
-    return jnp.stack(jnp.meshgrid(x, y[::-1]), axis=-1)
+def box(z: Latents) -> tuple[float, float, float, float]:
+    """Return (left, right, bottom, top) of the first two dimensions."""
+    low, high = np.min(z, axis=0), np.max(z, axis=0)
+    return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+
+
+def _grid(
+    x: np.ndarray, y: np.ndarray, others: np.ndarray
+) -> Float[Array, "side side latent"]:
+    plane = np.stack(np.meshgrid(x, y[::-1]), axis=-1)
+    rest = np.broadcast_to(others[2:], (*plane.shape[:-1], len(others) - 2))
+    return jnp.asarray(np.concatenate([plane, rest], axis=-1), float)
 
 
 def uniform(key: Key, z: Latents, num_samples: int) -> Latents:
-    """Draw uniformly from the box that the latents fill."""
-    return jax.random.uniform(
-        key,
-        (num_samples, z.shape[-1]),
-        z.dtype,
-        minval=jnp.min(z, axis=0),
-        maxval=jnp.max(z, axis=0),
-    )
+    """Draw uniformly from the box that the latents fill, in all dimensions."""
+    low, high = np.min(z, axis=0), np.max(z, axis=0)
+    unit = jax.random.uniform(key, (num_samples, z.shape[-1]), z.dtype)
+    return low + unit * (high - low)
 
 
 def traversal(
@@ -123,6 +113,7 @@ def interpolate(
     return (1 - at) * start + at * end
 
 
+@jax.jit
 def kl_of_moments(z: Latents) -> Scalar:
     """KL[N(mean z, cov z) ‖ N(0, I)] in nats: zero for a centred, white map.
 
@@ -140,6 +131,7 @@ def kl_of_moments(z: Latents) -> Scalar:
     )
 
 
+@partial(jax.jit, static_argnames="num_projections")
 def sliced_wasserstein(z: Latents, key: Key, *, num_projections: int = 100) -> Scalar:
     """Return the root mean square W₂ distance to N(0, 1) over random projections.
 
@@ -154,24 +146,3 @@ def sliced_wasserstein(z: Latents, key: Key, *, num_projections: int = 100) -> S
     quantiles = jax.scipy.stats.norm.ppf((jnp.arange(len(z)) + 0.5) / len(z))
     projected = jnp.sort(z @ directions.T, axis=0)
     return jnp.sqrt(jnp.mean((projected - quantiles[:, None]) ** 2))
-
-
-@jax.jit
-def nearest_distance(
-    queries: Float[Array, "n ..."], references: Float[Array, "m ..."]
-) -> Float[Array, " n"]:
-    """Return the Euclidean distance of each query to its nearest reference.
-
-    Example:
-        >>> nearest_distance(jnp.array([[3.0, 4.0]]), jnp.zeros((2, 2)))
-        Array([5.], dtype=float32)
-    """
-    references = references.reshape(len(references), -1)
-    squares = jnp.sum(references**2, axis=1)
-
-    def one(query: Array) -> Scalar:
-        # ‖q - r‖² = ‖q‖² + ‖r‖² - 2 q·r: one matrix product for a batch of queries.
-        nearest = jnp.min(squares - 2 * references @ query)
-        return jnp.sqrt(jnp.maximum(jnp.sum(query**2) + nearest, 0))
-
-    return jax.lax.map(one, queries.reshape(len(queries), -1), batch_size=200)

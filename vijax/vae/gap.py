@@ -1,0 +1,138 @@
+"""The gaps of a latent space, measured: latent mass that decodes off the data.
+
+Nothing in an autoencoder's loss speaks of the latents between those of the data, so
+the decoder does there what it likes, and nothing says where to draw from. A VAE's KL
+pulls the q(z | x) together to a prior that they fill, and its decoder sees draws, not
+points. The eye sees the difference as gaps in a decoded grid. As a number:
+
+    a latent z is off the data if decode(z) is further from the nearest of the
+    decoded training images, decode(encode(x)), than 99 % of the held-out ones are.
+
+Both sides of the comparison are decoded images, because a decoder's images are
+smooth: the most meaningless of them is nearer to some real image than most real
+images are to each other, so the distance to real images would see no gap at all.
+Held-out data themselves are off the data by 1 %. A share larger than that is mass
+that a sampler spends on images unlike any that data are mapped to.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.types import Key, Scalar
+from vijax.vae import latent
+from vijax.vae.batching import map_batches
+from vijax.vae.latent import Latents
+from vijax.vae.models import VAE, Autoencoder, Images, ModelParams
+from vijax.validate import check
+
+
+class Decoded(NamedTuple):
+    """What data decode to: the reference that latents are held against."""
+
+    images: Images  # decode(encode(x)) of the training images
+    held_out: Float[Array, " held_out"]  # distances of held-out ones to their nearest
+
+
+class OffData(NamedTuple):
+    """Share of latents that decode off the data."""
+
+    share: Scalar
+    share_standard_error: Scalar  # of both samples, the latents and the held-out data
+
+
+def decoded_data(
+    model: Autoencoder | VAE, params: ModelParams, train: ArrayLike, held_out: ArrayLike
+) -> Decoded:
+    """Decode the data's latents and measure how far held-out data are from them.
+
+    Args:
+        model: the trained model.
+        params: its parameters.
+        train: training images (n, *shape).
+        held_out: images that training has not seen; some thousand are enough.
+    """
+    images, others = (
+        latent.decode(model, params, latent.encode(model, params, x))
+        for x in (train, held_out)
+    )
+    return Decoded(images, nearest_distance(others, images))
+
+
+def distances(
+    model: Autoencoder | VAE, params: ModelParams, decoded: Decoded, z: Latents
+) -> Float[Array, " n"]:
+    """Return the distance from each decoded latent to what data decode to."""
+    return nearest_distance(latent.decode(model, params, z), decoded.images)
+
+
+def off_data(
+    distances: Float[Array, " n"],
+    decoded: Decoded,
+    key: Key,
+    *,
+    quantile: float = 0.99,
+    num_bootstraps: int = 200,
+) -> OffData:
+    """Return the share of distances beyond the held-out data's quantile.
+
+    The standard error is the bootstrap's, over latents and held-out data together.
+
+    Example:
+        >>> decoded = Decoded(jnp.zeros((1, 1)), jnp.arange(100.0))
+        >>> off_data(jnp.array([0.0, 50.0, 200.0, 300.0]), decoded,
+        ...          jax.random.key(0)).share.item()
+        0.5
+    """
+    check(0 < quantile < 1, "quantile", quantile, "give a number between 0 and 1")
+
+    return OffData(
+        *_off_data(quantile, num_bootstraps, distances, decoded.held_out, key)
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _off_data(
+    quantile: float, num_bootstraps: int, distances: Array, held_out: Array, key: Key
+) -> tuple[Scalar, Scalar]:
+    def share(distances: Array, held_out: Array) -> Scalar:
+        return jnp.mean(distances > jnp.quantile(held_out, quantile))
+
+    def resampled(key: Key) -> Scalar:
+        keys = jax.random.split(key)
+        return share(
+            jax.random.choice(keys[0], distances, distances.shape),
+            jax.random.choice(keys[1], held_out, held_out.shape),
+        )
+
+    shares = jax.vmap(resampled)(jax.random.split(key, num_bootstraps))
+    return share(distances, held_out), jnp.std(shares, ddof=1)
+
+
+def nearest_distance(
+    queries: Float[ArrayLike, "n ..."],
+    references: Float[ArrayLike, "m ..."],
+    *,
+    batch_size: int = 200,
+) -> Float[Array, " n"]:
+    """Return the Euclidean distance of each query to its nearest reference.
+
+    Example:
+        >>> nearest_distance(jnp.array([[3.0, 4.0]]), jnp.zeros((2, 2)))
+        Array([5.], dtype=float32)
+    """
+    references = jnp.reshape(references, (np.shape(references)[0], -1))
+    return map_batches(partial(_nearest, references), queries, batch_size=batch_size)
+
+
+@jax.jit
+def _nearest(references: Array, queries: Array) -> Array:
+    # ‖q - r‖² = ‖q‖² + ‖r‖² - 2 q·r: one matrix product.
+    queries = queries.reshape(len(queries), -1)
+    nearest = jnp.min(jnp.sum(references**2, 1) - 2 * queries @ references.T, axis=1)
+    return jnp.sqrt(jnp.maximum(jnp.sum(queries**2, axis=1) + nearest, 0))
