@@ -11,28 +11,47 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
     frequentist     estimates, tests and confidence intervals to set beside them
 """
 
-from vijax.bayes import evidence, frequentist, intervals, landscape, theorem
+from vijax.bayes import evidence, frequentist, intervals, landscape, statistics, theorem
 from vijax.bayes.conjugate import (
+    beta_bernoulli,
     beta_binomial,
+    beta_geometric,
+    beta_negative_binomial,
+    dirichlet_categorical,
     dirichlet_multinomial,
+    gamma_exponential,
     gamma_poisson,
+    inverse_gamma_normal,
     linear_regression,
+    multivariate_normal,
     normal_inverse_gamma,
+    normal_inverse_wishart,
     normal_normal,
+    pareto_uniform,
     truncated_gamma_poisson,
 )
 
 __all__ = [
+    "beta_bernoulli",
     "beta_binomial",
+    "beta_geometric",
+    "beta_negative_binomial",
+    "dirichlet_categorical",
     "dirichlet_multinomial",
     "evidence",
     "frequentist",
+    "gamma_exponential",
     "gamma_poisson",
     "intervals",
+    "inverse_gamma_normal",
     "landscape",
     "linear_regression",
+    "multivariate_normal",
     "normal_inverse_gamma",
+    "normal_inverse_wishart",
     "normal_normal",
+    "pareto_uniform",
+    "statistics",
     "theorem",
     "truncated_gamma_poisson",
 ]

@@ -84,7 +84,9 @@ def significance(p_value: ArrayLike) -> Float[Array, "..."]:
     return where_valid(valid, -special.ndtri(p_value))
 
 
-def _binomial_data(successes, trials):
+def _binomial_data(
+    successes: ArrayLike, trials: ArrayLike
+) -> tuple[Array, Array, Array]:
     successes, successes_valid = inputs.counts("successes", successes)
     trials, trials_valid = inputs.counts("trials", trials)
     at_least_one = check(trials > 0, "trials", trials, "give at least one trial")

@@ -5,6 +5,7 @@ eager call raises where the mask is False, so there the mask is all True; in a t
 the caller turns the result into NaN with `where_valid`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from jaxtyping import Array, Bool, Float
 from vijax.validate import check
 
 Data = Any  # whatever jnp.asarray takes: numbers, lists, NumPy and JAX arrays
-Checked = tuple[Float[Array, "..."], Bool[ArrayLike, "..."]]
+Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
 
 
 def as_float(value: Data) -> Float[Array, "..."]:
@@ -34,7 +35,7 @@ def counts(name: str, value: Data) -> Checked:
     """
     array = not_empty(name, value)
     whole = (array >= 0) & (array == jnp.floor(array)) & jnp.isfinite(array)
-    return array, check(whole, name, array, "give whole numbers >= 0")
+    return array, checked(whole, name, array, "give whole numbers >= 0")
 
 
 def finite(name: str, value: Data) -> Checked:
@@ -45,7 +46,21 @@ def finite(name: str, value: Data) -> Checked:
         1.0
     """
     array = not_empty(name, value)
-    return array, check(jnp.isfinite(array), name, array, "give finite numbers")
+    return array, checked(jnp.isfinite(array), name, array, "give finite numbers")
+
+
+def nonnegative(name: str, value: Data) -> Checked:
+    """Check for finite numbers >= 0, as waiting times are.
+
+    Example:
+        >>> nonnegative("times", -1.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: times = -1.0 is not valid: give finite numbers >= 0
+    """
+    array = not_empty(name, value)
+    valid = (array >= 0) & jnp.isfinite(array)
+    return array, checked(valid, name, array, "give finite numbers >= 0")
 
 
 def positive(name: str, value: Data) -> Checked:
@@ -59,7 +74,12 @@ def positive(name: str, value: Data) -> Checked:
     """
     array = not_empty(name, value)
     valid = (array > 0) & jnp.isfinite(array)
-    return array, check(valid, name, array, "give finite numbers > 0")
+    return array, checked(valid, name, array, "give finite numbers > 0")
+
+
+def checked(valid: Array, name: str, value: Data, remedy: str) -> Bool[Array, "..."]:
+    """Return `vijax.validate.check` as a JAX array, ready to be combined."""
+    return jnp.asarray(check(valid, name, value, remedy))
 
 
 def not_empty(name: str, value: Data) -> Float[Array, "..."]:
@@ -70,24 +90,61 @@ def not_empty(name: str, value: Data) -> Float[Array, "..."]:
     return array
 
 
-def positive_parameters(**values: ArrayLike) -> Bool[Array, "..."]:
-    """Check a prior's parameters for > 0, one mask for each prior of a batch."""
+def parameters(**values: Data) -> Bool[Array, "..."]:
+    """Check a prior's parameters for finite numbers >= 0; 0 may be improper.
+
+    An improper prior may have a proper posterior, so `proper_posterior` decides.
+    """
+    return _check_all("prior", lambda x: x >= 0, "give a finite number >= 0", values)
+
+
+def locations(**values: Data) -> Bool[Array, "..."]:
+    """Check a prior's locations for finite numbers."""
+    return _check_all("prior", jnp.isfinite, "give a finite number", values)
+
+
+def proper_posterior(**values: Data) -> Bool[Array, "..."]:
+    """Check a posterior's parameters for finite numbers > 0.
+
+    Example:
+        >>> proper_posterior(concentration=0.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: posterior.concentration = 0.0 is not valid: after these data the
+        posterior is not proper; give a proper prior, or more data
+    """
+    remedy = (
+        "after these data the posterior is not proper; give a proper prior, or more "
+        "data"
+    )
+    return _check_all("posterior", lambda x: x > 0, remedy, values)
+
+
+def proper(**values: Data) -> Bool[Array, "..."]:
+    """Check a prior's parameters for finite numbers > 0, as an evidence needs them.
+
+    Example:
+        >>> proper(rate=0.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: prior.rate = 0.0 is not valid: the prior is improper, so its density
+        and the evidence have an arbitrary factor; give a finite number > 0
+    """
+    remedy = (
+        "the prior is improper, so its density and the evidence have an arbitrary "
+        "factor; give a finite number > 0"
+    )
+    return _check_all("prior", lambda x: x > 0, remedy, values)
+
+
+def _check_all(
+    owner: str, condition: Callable[[Array], Array], remedy: str, values: dict[str, Any]
+) -> Bool[Array, "..."]:
     valid = jnp.asarray(True)
     for name, value in values.items():
         array = as_float(value)
-        remedy = "a proper prior needs a finite number > 0"
-        mask = check((array > 0) & jnp.isfinite(array), f"prior.{name}", array, remedy)
-        valid = valid & mask
-    return valid
-
-
-def finite_parameters(**values: ArrayLike) -> Bool[Array, "..."]:
-    """Check a prior's parameters for finite numbers, one mask for each prior."""
-    valid = jnp.asarray(True)
-    for name, value in values.items():
-        array = as_float(value)
-        remedy = "a proper prior needs a finite number"
-        valid = valid & check(jnp.isfinite(array), f"prior.{name}", array, remedy)
+        mask = condition(array) & jnp.isfinite(array)
+        valid = valid & checked(mask, f"{owner}.{name}", array, remedy)
     return valid
 
 

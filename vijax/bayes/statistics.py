@@ -1,16 +1,16 @@
 """Sufficient statistics that add: a stream of batches, or shards on several devices.
 
 Every family's `sufficient_statistics(data)` is a NamedTuple of arrays, and `s + t` is
-the statistic of both data sets together. `total` adds along a leading axis, as `vmap` over shards
-leaves it. Counts add leaf by leaf, exactly. Means and scatters add by the formula of
-Chan, Golub & LeVeque, which does not lose digits as sums of squares do.
+the statistic of both data sets together. `total` adds along a leading axis, as `vmap`
+over shards leaves it. Counts add leaf by leaf, exactly. Means and scatters add by the
+formula of Chan, Golub & LeVeque (1979), which loses no digits as sums of squares do.
 """
 
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Moments(NamedTuple):
     mean: Float[Array, "..."]  # () or (dim,)
     scatter: Float[Array, "..."]  # () or (dim, dim)
 
-    def __add__(self, other: PyTree) -> "Moments":  # type: ignore[override]
+    def __add__(self, other: "Moments") -> "Moments":  # type: ignore[override]
         """Return the moments of both data sets together."""
         weight = self.weight + other.weight
         share = other.weight / jnp.where(weight > 0, weight, 1.0)

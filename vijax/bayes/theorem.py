@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.bayes import inputs
-from vijax.validate import check, where_valid
+from vijax.validate import where_valid
 
 
 def posterior(
@@ -44,7 +44,7 @@ def posterior(
     likelihood = likelihood / _largest(likelihood)
     joint = prior * likelihood
     total = joint.sum(axis=-1, keepdims=True)
-    possible = check(
+    possible = inputs.checked(
         total > 0, "likelihood", total, "some hypothesis must explain the data"
     )
     valid = prior_valid & likelihood_valid & possible
@@ -69,7 +69,7 @@ def log_posterior(
 def _weights(name: str, value: inputs.Data) -> tuple[Array, Array]:
     array = jnp.atleast_1d(inputs.not_empty(name, value))
     valid = (array >= 0) & jnp.isfinite(array)
-    valid = check(valid, name, array, "give finite numbers >= 0")
+    valid = inputs.checked(valid, name, array, "give finite numbers >= 0")
     return array, jnp.all(valid, axis=-1, keepdims=True)
 
 

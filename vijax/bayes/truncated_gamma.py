@@ -1,20 +1,22 @@
-"""The Gamma distribution cut off at `high`, as a NumPyro distribution."""
+"""The Gamma distribution cut off at `high`, and a Poisson count that it drives."""
+
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.scipy import special as jsp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax import special
-from vijax.bayes import inputs
+from vijax.bayes import inputs, pmf
 from vijax.types import Key
+
+_NEWTON_STEPS = 16
 
 
 class TruncatedGamma(dist.Distribution):
-    r"""Density proportional to x^(a - 1) exp(-b x) for 0 < x < high.
+    """Gamma(concentration, rate) given that it is below `high`.
 
     The posterior of a Poisson rate under a Uniform(0, high) prior.
 
@@ -23,19 +25,17 @@ class TruncatedGamma(dist.Distribution):
         -0.8546
     """
 
-    arg_constraints = {
+    arg_constraints: ClassVar[dict[str, Any]] = {
         "concentration": constraints.positive,
         "rate": constraints.positive,
         "high": constraints.positive,
     }
-    pytree_data_fields = ("concentration", "rate", "high")
-    reparametrized_params = ["concentration", "rate", "high"]
 
     def __init__(
         self,
-        concentration: ArrayLike,
-        rate: ArrayLike,
-        high: ArrayLike,
+        concentration: inputs.Data,
+        rate: inputs.Data,
+        high: inputs.Data,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -54,53 +54,165 @@ class TruncatedGamma(dist.Distribution):
 
     @property
     def log_mass(self) -> Float[Array, "..."]:
-        """Return log P(a, b · high): what the cut leaves of the Gamma distribution."""
+        """Return log P(concentration, rate · high): what the cut leaves of Gamma."""
         return log_gammainc(self.concentration, self.rate * self.high)
 
     def log_prob(
-        self, value: ArrayLike, intermediates: None = None
+        self, value: inputs.Data, intermediates: None = None
     ) -> Float[Array, "..."]:
         """Return the log density, -inf outside (0, high)."""
-        gamma = dist.Gamma(self.concentration, self.rate)
+        value = inputs.as_float(value)
         inside = (value >= 0) & (value <= self.high)
         safe = jnp.where(inside, value, 0.5 * self.high)
-        return jnp.where(inside, gamma.log_prob(safe) - self.log_mass, -jnp.inf)
+        log_x = _log_pdf_of_log(self.concentration, self.rate * safe) - jnp.log(safe)
+        return jnp.where(inside, log_x - self.log_mass, -jnp.inf)
 
-    def cdf(self, value: ArrayLike) -> Float[Array, "..."]:
-        """Return P(x < value)."""
-        clipped = jnp.clip(value, 0.0, self.high)
-        log_cdf = log_gammainc(self.concentration, self.rate * clipped)
+    def cdf(self, value: inputs.Data) -> Float[Array, "..."]:
+        """Return the probability below the value."""
+        value = jnp.clip(inputs.as_float(value), 0.0, self.high)
+        log_cdf = log_gammainc(self.concentration, self.rate * value)
         return jnp.exp(log_cdf - self.log_mass)
 
-    def icdf(self, q: ArrayLike) -> Float[Array, "..."]:
+    def icdf(self, q: inputs.Data) -> Float[Array, "..."]:
         """Return the q-quantile."""
-        mass = jnp.exp(self.log_mass)
-        quantile = special.gammaincinv(self.concentration, q * mass) / self.rate
-        return jnp.minimum(quantile, self.high)
+        q = inputs.as_float(q)
+        scaled_high = self.rate * self.high
+        target = jnp.log(q) + self.log_mass
+        x = _quantile(self.concentration, target, scaled_high) / self.rate
+        x = jnp.where(q == 0, 0.0, jnp.where(q == 1, self.high, x))
+        return jnp.where((q >= 0) & (q <= 1), x, jnp.nan)
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw by inversion."""
         shape = sample_shape + self.batch_shape
-        return self.icdf(jax.random.uniform(key, shape, dtype=self.rate.dtype))
+        return self.icdf(jax.random.uniform(key, shape, self.rate.dtype))
 
     @property
     def mean(self) -> Float[Array, "..."]:
-        """Return the mean, a / b · P(a + 1, b high) / P(a, b high)."""
-        return self._moment(1)
+        """Return a / b · P(a + 1, b high) / P(a, b high)."""
+        return self._scaled_mean() / self.rate
 
     @property
     def variance(self) -> Float[Array, "..."]:
-        """Return the variance."""
-        return self._moment(2) - self._moment(1) ** 2
+        """Return the variance, from the density at the cut and the mean."""
+        mean, high = self._scaled_mean(), self.rate * self.high
+        at_cut = jnp.exp(_log_pdf_of_log(self.concentration, high) - self.log_mass)
+        return (mean - at_cut * (high - mean)) / self.rate**2
 
-    def _moment(self, order: int) -> Float[Array, "..."]:
-        scaled = self.rate * self.high
-        ratio = log_gammainc(self.concentration + order, scaled) - self.log_mass
-        rising = self.concentration * (self.concentration + 1 if order == 2 else 1.0)
-        return rising / self.rate**order * jnp.exp(ratio)
+    def _scaled_mean(self) -> Array:
+        above = log_gammainc(self.concentration + 1, self.rate * self.high)
+        return self.concentration * jnp.exp(above - self.log_mass)
 
 
-def log_gammainc(a: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
+class TruncatedGammaPoisson(dist.Distribution):
+    """A Poisson count in `exposure`, its rate drawn from a TruncatedGamma.
+
+    A `rate` of 0 with concentration 1 stands for the uniform prior.
+
+    Example:
+        >>> print(f"{TruncatedGammaPoisson(10.0, 3.0, 5.0).log_prob(3):.4f}")
+        -1.6095
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "concentration": constraints.positive,
+        "rate": constraints.nonnegative,
+        "high": constraints.positive,
+        "exposure": constraints.positive,
+    }
+    support = constraints.nonnegative_integer
+
+    def __init__(
+        self,
+        concentration: inputs.Data,
+        rate: inputs.Data,
+        high: inputs.Data,
+        exposure: inputs.Data = 1.0,
+        *,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.concentration = inputs.as_float(concentration)
+        self.rate = inputs.as_float(rate)
+        self.high = inputs.as_float(high)
+        self.exposure = inputs.as_float(exposure)
+        shape = jnp.broadcast_shapes(
+            self.concentration.shape,
+            self.rate.shape,
+            self.high.shape,
+            self.exposure.shape,
+        )
+        super().__init__(batch_shape=shape, validate_args=validate_args)
+
+    def log_prob(
+        self, value: inputs.Data, intermediates: None = None
+    ) -> Float[Array, "..."]:
+        """Return the log probability: of the plain Gamma, times what the cuts leave.
+
+        P(λ < high | n) / P(λ < high), and for the uniform prior P(λ < high | n) over
+        exposure · high.
+        """
+        count = inputs.as_float(value)
+        uniform = self.rate == 0
+        rate = jnp.where(uniform, 1.0, self.rate)
+        after = log_gammainc(
+            self.concentration + count, (self.rate + self.exposure) * self.high
+        )
+        before = log_gammainc(self.concentration, rate * self.high)
+        of_gamma = pmf.gamma_poisson_log_pmf(
+            count, self.concentration, rate, self.exposure
+        )
+        log_flat = -jnp.log(self.exposure * self.high)
+        return after + jnp.where(uniform, log_flat, of_gamma - before)
+
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw a rate, then a count."""
+        rate_key, count_key = jax.random.split(key)
+        shape = sample_shape + self.batch_shape
+        uniform = jax.random.uniform(rate_key, shape, self.high.dtype)
+        is_flat = self.rate == 0
+        gamma = TruncatedGamma(
+            self.concentration, jnp.where(is_flat, 1.0, self.rate), self.high
+        )
+        rate = jnp.where(is_flat, uniform * self.high, gamma.icdf(uniform))
+        return dist.Poisson(rate * self.exposure).sample(count_key)
+
+    @property
+    def mean(self) -> Float[Array, "..."]:
+        """Return the mean count."""
+        is_flat = self.rate == 0
+        gamma = TruncatedGamma(
+            self.concentration, jnp.where(is_flat, 1.0, self.rate), self.high
+        )
+        return self.exposure * jnp.where(is_flat, 0.5 * self.high, gamma.mean)
+
+
+def _log_pdf_of_log(a: Array, x: Array) -> Array:
+    """Return the log density of log x where x ~ Gamma(a, rate 1)."""
+    return jsp.xlogy(a, x) - x - jsp.gammaln(a)
+
+
+def _quantile(a: Array, log_p: Array, high: Array) -> Array:
+    """Return x <= high with log P(a, x) = log_p, by Newton's method in log x.
+
+    log P is concave in log x, so no step can run away. The last step alone is
+    differentiated: at the solution that is the implicit derivative.
+    """
+
+    def step(a: Array, log_p: Array, log_x: Array) -> Array:
+        x = jnp.exp(log_x)
+        log_cdf = log_gammainc(a, x)
+        log_slope = _log_pdf_of_log(a, x) - log_cdf
+        return log_x - (log_cdf - log_p) * jnp.exp(-log_slope)
+
+    a, log_p, high = jnp.broadcast_arrays(a, log_p, high)
+    frozen_a, frozen_p, start = jax.lax.stop_gradient((a, log_p, jnp.log(high)))
+    log_x = jax.lax.fori_loop(
+        0, _NEWTON_STEPS, lambda _, log_x: step(frozen_a, frozen_p, log_x), start
+    )
+    return jnp.exp(step(a, log_p, log_x))
+
+
+def log_gammainc(a: inputs.Data, x: inputs.Data) -> Float[Array, "..."]:
     """Return log P(a, x), also where P underflows.
 
     Example:

@@ -8,8 +8,8 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, statistics
-from vijax.validate import check, where_valid
+from vijax.bayes import inputs, pmf, statistics
+from vijax.validate import where_valid
 
 
 class Statistics(NamedTuple):
@@ -18,7 +18,9 @@ class Statistics(NamedTuple):
     successes: Float[Array, "..."]
     failures: Float[Array, "..."]
 
-    __add__ = statistics.add  # type: ignore[assignment]
+    def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
+        """Return the statistics of both data sets together."""
+        return statistics.add(self, other)
 
 
 def posterior(
@@ -61,12 +63,31 @@ def sufficient_statistics(successes: inputs.Data, trials: inputs.Data) -> Statis
 
 def update(prior: dist.Beta, data: Statistics) -> dist.Beta:
     """Return the posterior from sufficient statistics."""
-    valid = inputs.positive_parameters(
-        concentration1=prior.concentration1, concentration0=prior.concentration0
-    )
     concentration1 = prior.concentration1 + data.successes
     concentration0 = prior.concentration0 + data.failures
+    valid = inputs.parameters(
+        concentration1=prior.concentration1, concentration0=prior.concentration0
+    ) & inputs.proper_posterior(
+        concentration1=concentration1, concentration0=concentration0
+    )
     return dist.Beta(*where_valid(valid, (concentration1, concentration0)))
+
+
+def log_sequence_evidence(prior: dist.Beta, data: Statistics) -> Float[Array, "..."]:
+    """Return log B(a + successes, b + failures) - log B(a, b), in nats.
+
+    The evidence of outcomes one by one, as Bernoulli, geometric and negative binomial
+    data are.
+
+    Example:
+        >>> data = sufficient_statistics(1, 2)
+        >>> value = log_sequence_evidence(dist.Beta(1.0, 1.0), data)  # -ln 6
+        >>> print(f"{value:.4f}")
+        -1.7918
+    """
+    counts = jnp.stack([data.successes, data.failures])
+    log_ratio = pmf.log_dirichlet_ratio(counts, _concentration(prior))
+    return where_valid(_proper(prior), log_ratio)
 
 
 def log_evidence(
@@ -86,17 +107,11 @@ def log_evidence(
         -2.708, 1.210
     """
     successes, trials, valid = _data(successes, trials)
-    prior_valid = inputs.positive_parameters(
-        concentration1=prior.concentration1, concentration0=prior.concentration0
-    )
     counts = jnp.stack([successes, trials - successes], axis=-1)
     totals = counts.reshape(-1, 2).sum(axis=0)
-    concentration = jnp.stack(
-        jnp.broadcast_arrays(prior.concentration1, prior.concentration0), axis=-1
-    )
     # p(data) = p(Σk | Σn) p(data | Σk, Σn): the second factor knows no prior.
-    of_totals = exact.dirichlet_multinomial_log_pmf(totals, concentration)
-    return where_valid(prior_valid & valid, of_totals + exact.log_split(counts))
+    of_totals = pmf.dirichlet_multinomial_log_pmf(totals, _concentration(prior))
+    return where_valid(_proper(prior) & valid, of_totals + pmf.log_split(counts))
 
 
 def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> dist.BetaBinomial:
@@ -131,10 +146,21 @@ def model(
     numpyro.sample("successes", dist.Binomial(trials, probs), obs=successes)
 
 
-def _data(successes, trials):
+def _proper(prior: dist.Beta) -> Array:
+    return inputs.proper(
+        concentration1=prior.concentration1, concentration0=prior.concentration0
+    )
+
+
+def _concentration(prior: dist.Beta) -> Array:
+    pair = prior.concentration1, prior.concentration0
+    return jnp.stack(jnp.broadcast_arrays(*map(inputs.as_float, pair)), axis=-1)
+
+
+def _data(successes: inputs.Data, trials: inputs.Data) -> tuple[Array, Array, Array]:
     successes, successes_valid = inputs.counts("successes", successes)
     trials, trials_valid = inputs.counts("trials", trials)
     successes, trials = jnp.broadcast_arrays(successes, trials)
     remedy = "give a count between 0 and trials"
-    possible = check(successes <= trials, "successes", successes, remedy)
+    possible = inputs.checked(successes <= trials, "successes", successes, remedy)
     return successes, trials, inputs.all_of(successes_valid, trials_valid, possible)

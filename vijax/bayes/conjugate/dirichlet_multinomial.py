@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, statistics
+from vijax.bayes import inputs, pmf, statistics
 from vijax.validate import where_valid
 
 
@@ -17,7 +17,9 @@ class Statistics(NamedTuple):
 
     counts: Float[Array, "... categories"]
 
-    __add__ = statistics.add  # type: ignore[assignment]
+    def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
+        """Return the statistics of both data sets together."""
+        return statistics.add(self, other)
 
 
 def posterior(prior: dist.Dirichlet, counts: inputs.Data) -> dist.Dirichlet:
@@ -56,8 +58,10 @@ def sufficient_statistics(counts: inputs.Data) -> Statistics:
 
 def update(prior: dist.Dirichlet, data: Statistics) -> dist.Dirichlet:
     """Return the posterior from sufficient statistics."""
-    valid = inputs.positive_parameters(concentration=prior.concentration)
     concentration = prior.concentration + data.counts
+    valid = inputs.parameters(concentration=prior.concentration)
+    valid &= inputs.proper_posterior(concentration=concentration)
+    valid = valid.all(axis=-1, keepdims=True)
     return dist.Dirichlet(where_valid(valid, concentration))
 
 
@@ -74,10 +78,10 @@ def log_evidence(prior: dist.Dirichlet, counts: inputs.Data) -> Float[Array, "..
     """
     counts, valid = inputs.counts("counts", counts)
     totals = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
-    prior_valid = inputs.positive_parameters(concentration=prior.concentration)
+    prior_valid = inputs.proper(concentration=prior.concentration)
     # p(data) = p(totals) p(data | totals): the second factor knows no prior.
-    of_totals = exact.dirichlet_multinomial_log_pmf(totals, prior.concentration)
-    result = of_totals + exact.log_split(counts)
+    of_totals = pmf.dirichlet_multinomial_log_pmf(totals, prior.concentration)
+    result = of_totals + pmf.log_split(counts)
     return where_valid(prior_valid.all(axis=-1) & inputs.all_of(valid), result)
 
 

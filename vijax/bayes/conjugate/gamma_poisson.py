@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, statistics
+from vijax.bayes import inputs, pmf, statistics
 from vijax.validate import where_valid
 
 
@@ -18,7 +18,9 @@ class Statistics(NamedTuple):
     counts: Float[Array, "..."]
     exposure: Float[Array, "..."]
 
-    __add__ = statistics.add  # type: ignore[assignment]
+    def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
+        """Return the statistics of both data sets together."""
+        return statistics.add(self, other)
 
 
 def posterior(
@@ -61,11 +63,12 @@ def sufficient_statistics(
 
 def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
     """Return the posterior from sufficient statistics."""
-    valid = inputs.positive_parameters(
-        concentration=prior.concentration, rate=prior.rate
-    )
     concentration = prior.concentration + data.counts
-    return dist.Gamma(*where_valid(valid, (concentration, prior.rate + data.exposure)))
+    rate = prior.rate + data.exposure
+    valid = inputs.parameters(
+        concentration=prior.concentration, rate=prior.rate
+    ) & inputs.proper_posterior(concentration=concentration, rate=rate)
+    return dist.Gamma(*where_valid(valid, (concentration, rate)))
 
 
 def log_evidence(
@@ -81,11 +84,9 @@ def log_evidence(
         -2.7726
     """
     data = sufficient_statistics(counts, exposure)
-    valid = inputs.positive_parameters(
-        concentration=prior.concentration, rate=prior.rate
-    )
+    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
     # p(data) = p(Σn) p(data | Σn): the second factor knows no prior.
-    of_total = exact.gamma_poisson_log_pmf(
+    of_total = pmf.gamma_poisson_log_pmf(
         data.counts, prior.concentration, prior.rate, data.exposure
     )
     return where_valid(valid, of_total + log_split(counts, exposure))
@@ -100,7 +101,7 @@ def log_split(counts: inputs.Data, exposure: inputs.Data = 1.0) -> Float[Array, 
     """
     counts, exposure, valid = _data(counts, exposure)
     shares = (exposure / exposure.sum()).ravel()
-    return where_valid(valid, exact.multinomial_log_pmf(counts.ravel(), shares))
+    return where_valid(valid, pmf.multinomial_log_pmf(counts.ravel(), shares))
 
 
 def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> dist.GammaPoisson:
@@ -132,7 +133,7 @@ def model(
     numpyro.sample("counts", dist.Poisson(rate * exposure), obs=counts)
 
 
-def _data(counts, exposure):
+def _data(counts: inputs.Data, exposure: inputs.Data) -> tuple[Array, Array, Array]:
     counts, counts_valid = inputs.counts("counts", counts)
     exposure, exposure_valid = inputs.positive("exposure", exposure)
     counts, exposure = jnp.broadcast_arrays(counts, exposure)

@@ -20,19 +20,19 @@ from vijax.bayes.conjugate.normal_inverse_gamma import (
     NormalInverseGamma,
     variance_marginal,
 )
-from vijax.validate import check, where_valid
+from vijax.validate import where_valid
 
 
 class Statistics(NamedTuple):
     """The triangular factor R of [X y] = Q R, all that the posterior depends on."""
 
-    count: Float[Array, "..."]
+    num_data: Float[Array, "..."]
     factor: Float[Array, "columns columns"]  # features + 1 columns
 
     def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
         """Return the factor of both data sets together."""
         rows = jnp.concatenate([self.factor, other.factor])
-        return Statistics(self.count + other.count, jnp.linalg.qr(rows, mode="r"))
+        return Statistics(self.num_data + other.num_data, jnp.linalg.qr(rows, mode="r"))
 
 
 def posterior(
@@ -87,16 +87,17 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
     result = NormalInverseGamma(
         loc,
         factor.T @ factor,
-        prior.concentration + 0.5 * data.count,
+        prior.concentration + 0.5 * data.num_data,
         prior.rate + gain,
     )
-    enough = check(
-        result.concentration > 0,
-        "targets",
-        data.count,
-        "under a flat prior give more data than features",
+    valid = inputs.locations(loc=prior.loc, precision=prior.precision)
+    valid = valid.all() & inputs.locations(concentration=prior.concentration)
+    valid &= inputs.parameters(rate=prior.rate) & inputs.proper_posterior(
+        precision=jnp.abs(jnp.diagonal(factor)).min(),
+        concentration=result.concentration,
+        rate=result.rate,
     )
-    return where_valid(enough, result)
+    return where_valid(valid, result)
 
 
 def log_evidence(
@@ -117,14 +118,12 @@ def log_evidence(
         -6.6337
     """
     data = sufficient_statistics(features, targets)
-    valid = inputs.positive_parameters(
-        concentration=prior.concentration, rate=prior.rate
-    )
+    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
     sqrt_precision = _cholesky(inputs.as_float(prior.precision))
     diagonal = jnp.diagonal(sqrt_precision)
-    valid &= inputs.positive_parameters(precision=jnp.min(diagonal))
+    valid &= inputs.proper(precision=jnp.min(diagonal))
     _, factor, gain = _solve(prior, data)
-    half = 0.5 * data.count
+    half = 0.5 * data.num_data
     value = (
         exact.log_gamma_ratio(inputs.as_float(prior.concentration), half)
         - prior.concentration * jnp.log1p(gain / prior.rate)
@@ -217,7 +216,7 @@ def flat_prior(num_features: int, *, flat_in: str = "log_scale") -> NormalInvers
     )
 
 
-def _solve(prior, data):
+def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, Array]:
     """Return loc', the triangular factor of precision', and rate' - rate.
 
     The prior counts as `features` more rows of data: precision = LLᵀ, rows Lᵀ, targets
@@ -236,14 +235,14 @@ def _solve(prior, data):
     return loc, factor, 0.5 * (jnp.sum(misfit**2) + data.factor[-1, -1] ** 2)
 
 
-def _cholesky(precision):
+def _cholesky(precision: Array) -> Array:
     """Return L with LLᵀ = precision; rows of zeros (a flat prior) stay zeros."""
     flat = jnp.diagonal(precision) == 0
     filled = precision + jnp.diag(flat.astype(precision.dtype))
     return jnp.where(flat[:, None], 0.0, jnp.linalg.cholesky(filled))
 
 
-def _data(features, targets):
+def _data(features: inputs.Data, targets: inputs.Data) -> tuple[Array, Array, Array]:
     features, features_valid = inputs.finite("features", features)
     targets, targets_valid = inputs.finite("targets", targets)
     if features.ndim != 2 or targets.shape != features.shape[:1]:

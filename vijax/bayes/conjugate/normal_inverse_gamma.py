@@ -71,15 +71,15 @@ def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
     """Return the posterior from sufficient statistics."""
     precision = prior.precision + data.weight
     shift = data.mean - prior.loc
-    return where_valid(
-        _valid(prior),
-        NormalInverseGamma(
-            prior.loc + shift * (data.weight / precision),
-            precision,
-            prior.concentration + 0.5 * data.weight,
-            prior.rate + _rate_gain(prior, data),
-        ),
-    )
+    concentration = prior.concentration + 0.5 * data.weight
+    rate = prior.rate + _rate_gain(prior, data)
+    # Precision 0, concentration -1/2 and rate 0 is the flat prior in loc and log σ.
+    valid = inputs.locations(loc=prior.loc, concentration=prior.concentration)
+    valid &= inputs.parameters(precision=prior.precision, rate=prior.rate)
+    valid &= inputs.proper_posterior(concentration=concentration, rate=rate)
+    loc = prior.loc + shift * (data.weight / precision)
+    result = NormalInverseGamma(loc, precision, concentration, rate)
+    return where_valid(valid, result)
 
 
 def log_evidence(
@@ -103,7 +103,10 @@ def log_evidence(
         - half * jnp.log(2 * jnp.pi * (prior.rate + gain))
         - 0.5 * jnp.log1p(data.weight / prior.precision)
     )
-    return where_valid(_valid(prior), value)
+    valid = inputs.locations(loc=prior.loc) & inputs.proper(
+        precision=prior.precision, concentration=prior.concentration, rate=prior.rate
+    )
+    return where_valid(valid, value)
 
 
 def predictive(posterior: NormalInverseGamma) -> dist.StudentT:
@@ -165,9 +168,3 @@ def model(prior: NormalInverseGamma, observations: ArrayLike | None = None) -> N
 def _rate_gain(prior: NormalInverseGamma, data: Moments) -> Float[Array, "..."]:
     share = prior.precision / (prior.precision + data.weight)
     return 0.5 * (data.scatter + (data.mean - prior.loc) ** 2 * data.weight * share)
-
-
-def _valid(prior):
-    return inputs.finite_parameters(loc=prior.loc) & inputs.positive_parameters(
-        precision=prior.precision, concentration=prior.concentration, rate=prior.rate
-    )

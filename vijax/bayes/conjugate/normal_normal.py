@@ -49,9 +49,12 @@ def sufficient_statistics(observations: inputs.Data, scale: inputs.Data) -> Mome
 
 def update(prior: dist.Normal, data: Moments) -> dist.Normal:
     """Return the posterior from sufficient statistics."""
-    valid = _valid(prior)
-    precision = prior.scale**-2 + data.weight
+    precision = inputs.as_float(prior.scale) ** -2 + data.weight
     loc = prior.loc + (data.mean - prior.loc) * (data.weight / precision)
+    # scale = inf is the flat prior
+    valid = inputs.locations(loc=prior.loc) & inputs.proper_posterior(
+        precision=precision
+    )
     return dist.Normal(*where_valid(valid, (loc, precision**-0.5)))
 
 
@@ -70,13 +73,14 @@ def log_evidence(
     observations, scale, valid = _data(observations, scale)
     weight, mean, scatter = moments(observations, scale**-2)
     # p(data) = p(their mean) p(data | their mean)
-    variance = prior.scale**2 + 1 / weight
+    variance = inputs.as_float(prior.scale) ** 2 + 1 / weight
     of_mean = -0.5 * (
         jnp.log(2 * jnp.pi * variance) + (mean - prior.loc) ** 2 / variance
     )
     log_scales = jnp.log(2 * jnp.pi) * observations.size + 2 * jnp.log(scale).sum()
     split = -0.5 * (scatter + log_scales - jnp.log(2 * jnp.pi / weight))
-    return where_valid(valid & _valid(prior), of_mean + split)
+    valid &= inputs.locations(loc=prior.loc) & inputs.proper(scale=prior.scale)
+    return where_valid(valid, of_mean + split)
 
 
 def predictive(posterior: dist.Normal, scale: ArrayLike) -> dist.Normal:
@@ -107,13 +111,7 @@ def model(
     numpyro.sample("observations", dist.Normal(loc, scale), obs=observations)
 
 
-def _valid(prior):
-    return inputs.positive_parameters(scale=prior.scale) & inputs.finite_parameters(
-        loc=prior.loc
-    )
-
-
-def _data(observations, scale):
+def _data(observations: inputs.Data, scale: inputs.Data) -> tuple[Array, Array, Array]:
     observations, finite = inputs.finite("observations", observations)
     scale, positive = inputs.positive("scale", scale)
     observations, scale = jnp.broadcast_arrays(observations, scale)

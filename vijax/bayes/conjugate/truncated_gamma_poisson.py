@@ -4,21 +4,20 @@ The lecture's two sensors. The posterior is a Gamma distribution cut off at h, a
 a posterior is a prior for the next data: every function takes either.
 """
 
-import jax
+from typing import TypeAlias
+
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
-from numpyro.distributions import constraints
 
-from vijax.bayes import exact, inputs
+from vijax.bayes import inputs
 from vijax.bayes.conjugate import gamma_poisson
-from vijax.bayes.truncated_gamma import TruncatedGamma, log_gammainc
-from vijax.types import Key
-from vijax.validate import check, where_valid
+from vijax.bayes.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
+from vijax.validate import where_valid
 
-Prior = dist.Uniform | TruncatedGamma
+Prior: TypeAlias = dist.Uniform | TruncatedGamma
 
 
 def posterior(
@@ -66,14 +65,15 @@ def log_evidence(
     """
     data = gamma_poisson.sufficient_statistics(counts, exposure)
     concentration, rate, high, valid = _parameters(prior)
-    of_total = _log_evidence(concentration, rate, high, data.counts, data.exposure)
+    count = TruncatedGammaPoisson(concentration, rate, high, data.exposure)
+    of_total = count.log_prob(data.counts)
     log_split = gamma_poisson.log_split(counts, exposure)
     return where_valid(valid, of_total + log_split)
 
 
 def predictive(
     posterior: TruncatedGamma, exposure: ArrayLike = 1.0
-) -> "TruncatedGammaPoisson":
+) -> TruncatedGammaPoisson:
     """Return the distribution of the next count in `exposure`.
 
     Example:
@@ -102,78 +102,17 @@ def model(
     numpyro.sample("counts", dist.Poisson(rate * exposure), obs=counts)
 
 
-class TruncatedGammaPoisson(dist.Distribution):
-    """A Poisson count whose rate has the truncated Gamma distribution."""
-
-    arg_constraints = {
-        "concentration": constraints.positive,
-        "rate": constraints.positive,
-        "high": constraints.positive,
-        "exposure": constraints.positive,
-    }
-    support = constraints.nonnegative_integer
-    pytree_data_fields = ("concentration", "rate", "high", "exposure")
-
-    def __init__(
-        self,
-        concentration: ArrayLike,
-        rate: ArrayLike,
-        high: ArrayLike,
-        exposure: ArrayLike = 1.0,
-        *,
-        validate_args: bool | None = None,
-    ) -> None:
-        values = [inputs.as_float(v) for v in (concentration, rate, high, exposure)]
-        self.concentration, self.rate, self.high, self.exposure = values
-        shape = jnp.broadcast_shapes(*(v.shape for v in values))
-        super().__init__(batch_shape=shape, validate_args=validate_args)
-
-    def log_prob(
-        self, value: ArrayLike, intermediates: None = None
-    ) -> Float[Array, "..."]:
-        """Return the log probability of a count."""
-        return _log_evidence(
-            self.concentration,
-            self.rate,
-            self.high,
-            inputs.as_float(value),
-            self.exposure,
-        )
-
-    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
-        """Draw a rate, then a count."""
-        rate_key, count_key = jax.random.split(key)
-        gamma = TruncatedGamma(self.concentration, self.rate, self.high)
-        gamma = gamma.expand(self.batch_shape)
-        rate = gamma.sample(rate_key, sample_shape)
-        return dist.Poisson(rate * self.exposure).sample(count_key)
-
-    @property
-    def mean(self) -> Float[Array, "..."]:
-        """Return the mean count."""
-        gamma = TruncatedGamma(self.concentration, self.rate, self.high)
-        return gamma.mean * self.exposure
-
-
-def _log_evidence(concentration, rate, high, count, exposure):
-    """Return the log probability of one count."""
-    uniform = rate == 0
-    safe_rate = jnp.where(uniform, 1.0, rate)
-    after = log_gammainc(concentration + count, (rate + exposure) * high)
-    of_gamma = exact.gamma_poisson_log_pmf(count, concentration, safe_rate, exposure)
-    before = log_gammainc(concentration, safe_rate * high)
-    return after + jnp.where(uniform, -jnp.log(exposure * high), of_gamma - before)
-
-
-def _parameters(prior):
+def _parameters(prior: Prior) -> tuple[Array, Array, Array, Array]:
     """Return concentration, rate and high; Uniform(0, h) is Gamma(1, 0) cut at h."""
     if isinstance(prior, dist.Uniform):
         low, high = inputs.as_float(prior.low), inputs.as_float(prior.high)
-        valid = check(low == 0, "prior.low", low, "a rate's uniform prior begins at 0")
+        valid = inputs.checked(
+            low == 0, "prior.low", low, "a rate's uniform prior begins at 0"
+        )
         one = jnp.ones_like(high)
         return one, jnp.zeros_like(high), high, valid & _valid(high=high)
     valid = _valid(concentration=prior.concentration, rate=prior.rate, high=prior.high)
     return prior.concentration, prior.rate, prior.high, valid
 
 
-_valid = inputs.positive_parameters
+_valid = inputs.proper

@@ -1,0 +1,170 @@
+"""Gamma prior, exponential times: λ ~ Gamma(a, rate b), t_i ~ Exponential(λ)."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+from numpyro.distributions import constraints
+
+from vijax.bayes import exact, inputs, statistics
+from vijax.types import Key
+from vijax.validate import where_valid
+
+
+class Statistics(NamedTuple):
+    """What the posterior depends on."""
+
+    num_times: Float[Array, "..."]
+    total_time: Float[Array, "..."]
+
+    def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
+        """Return the statistics of both data sets together."""
+        return statistics.add(self, other)
+
+
+def posterior(prior: dist.Gamma, times: inputs.Data) -> dist.Gamma:
+    r"""Return Gamma(a + n, b + Σ t_i).
+
+    Args:
+        prior: Gamma(a, rate b) of the decay rate λ.
+        times: t_i >= 0 in the unit that 1/λ has, any shape; all are one data set.
+
+    Raises:
+        ValueError: a negative or NaN time, an improper posterior. In a trace such input
+            gives NaN.
+
+    References:
+        Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
+
+    Example:
+        >>> result = posterior(dist.Gamma(1.0, 2.0), [0.5, 1.5])
+        >>> result.concentration.item(), result.rate.item()
+        (3.0, 4.0)
+    """
+    return update(prior, sufficient_statistics(times))
+
+
+def sufficient_statistics(times: inputs.Data) -> Statistics:
+    """Return n and Σ t_i.
+
+    Example:
+        >>> data = sufficient_statistics([0.5, 1.5])
+        >>> data.num_times.item(), data.total_time.item()
+        (2.0, 2.0)
+    """
+    times, valid = inputs.nonnegative("times", times)
+    result = Statistics(jnp.asarray(times.size, times.dtype), times.sum())
+    return where_valid(inputs.all_of(valid), result)
+
+
+def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
+    """Return the posterior from sufficient statistics."""
+    concentration = prior.concentration + data.num_times
+    rate = prior.rate + data.total_time
+    valid = inputs.parameters(concentration=prior.concentration, rate=prior.rate)
+    valid &= inputs.proper_posterior(concentration=concentration, rate=rate)
+    return dist.Gamma(*where_valid(valid, (concentration, rate)))
+
+
+def log_evidence(prior: dist.Gamma, times: inputs.Data) -> Float[Array, "..."]:
+    r"""Return log p(t) = log of Γ(a + n) / Γ(a) · b^a / (b + Σ t_i)^(a + n).
+
+    In nats, of a density in the unit of time to the power -n.
+
+    Example:
+        >>> value = log_evidence(dist.Gamma(1.0, 1.0), 1.0)  # -2 ln 2
+        >>> print(f"{value:.4f}")
+        -1.3863
+    """
+    data = sufficient_statistics(times)
+    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
+    log_ratio = exact.log_gamma_ratio(prior.concentration, data.num_times)
+    log_ratio -= prior.concentration * jnp.log1p(data.total_time / prior.rate)
+    log_ratio -= data.num_times * jnp.log(prior.rate + data.total_time)
+    return where_valid(valid, log_ratio)
+
+
+def predictive(posterior: dist.Gamma) -> "Lomax":
+    """Return the distribution of the next time: Lomax, a heavy-tailed one.
+
+    Example:
+        >>> value = predictive(dist.Gamma(3.0, 4.0)).log_prob(0.0)  # ln(3 / 4)
+        >>> print(f"{value:.4f}")
+        -0.2877
+    """
+    return Lomax(posterior.concentration, posterior.rate)
+
+
+def model(prior: dist.Gamma, times: ArrayLike | None = None) -> None:
+    """Declare the model in NumPyro, with the site `rate`.
+
+    Example:
+        >>> from numpyro.infer.util import log_density
+        >>> prior, data = dist.Gamma(1.0, 1.0), {"times": 2.0}
+        >>> value = log_density(model, (prior,), data, {"rate": 1.0})[0]
+        >>> print(f"{value:.4f}")
+        -3.0000
+    """
+    rate = numpyro.sample("rate", prior)
+    numpyro.sample("times", dist.Exponential(rate), obs=times)
+
+
+class Lomax(dist.Distribution):
+    """An exponential time whose rate is Gamma(concentration, rate) distributed.
+
+    Density a b^a / (b + t)^(a + 1) at t >= 0.
+
+    Example:
+        >>> print(f"{Lomax(1.0, 1.0).icdf(0.5):.4f}")
+        1.0000
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "concentration": constraints.positive,
+        "rate": constraints.positive,
+    }
+    support = constraints.nonnegative
+
+    def __init__(
+        self,
+        concentration: inputs.Data,
+        rate: inputs.Data,
+        *,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.concentration = inputs.as_float(concentration)
+        self.rate = inputs.as_float(rate)
+        shape = jnp.broadcast_shapes(self.concentration.shape, self.rate.shape)
+        super().__init__(batch_shape=shape, validate_args=validate_args)
+
+    def log_prob(
+        self, value: inputs.Data, intermediates: None = None
+    ) -> Float[Array, "..."]:
+        """Return the log density."""
+        log_growth = jnp.log1p(value / self.rate)
+        log_density = jnp.log(self.concentration / self.rate)
+        return log_density - (self.concentration + 1) * log_growth
+
+    def cdf(self, value: inputs.Data) -> Float[Array, "..."]:
+        """Return the probability of a shorter time."""
+        return -jnp.expm1(-self.concentration * jnp.log1p(value / self.rate))
+
+    def icdf(self, q: inputs.Data) -> Float[Array, "..."]:
+        """Return the q-quantile."""
+        return self.rate * jnp.expm1(-jnp.log1p(-q) / self.concentration)
+
+    def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw by inversion."""
+        shape = sample_shape + self.batch_shape
+        return self.icdf(jax.random.uniform(key, shape, self.rate.dtype))
+
+    @property
+    def mean(self) -> Float[Array, "..."]:
+        """Return b / (a - 1), infinite for a <= 1."""
+        finite = self.concentration > 1
+        spread = jnp.where(finite, self.concentration - 1, 1.0)
+        return jnp.where(finite, self.rate / spread, jnp.inf)

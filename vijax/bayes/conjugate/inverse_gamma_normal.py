@@ -1,0 +1,128 @@
+"""Inverse-gamma prior of a variance, mean known: x_i ~ N(μ, σ²)."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.bayes import exact, inputs, statistics
+from vijax.validate import where_valid
+
+
+class Statistics(NamedTuple):
+    """What the posterior depends on."""
+
+    num_data: Float[Array, "..."]
+    sum_squares: Float[Array, "..."]  # Σ (x_i - μ)²
+
+    def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
+        """Return the statistics of both data sets together."""
+        return statistics.add(self, other)
+
+
+def posterior(
+    prior: dist.InverseGamma, observations: inputs.Data, loc: inputs.Data = 0.0
+) -> dist.InverseGamma:
+    r"""Return InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²).
+
+    Args:
+        prior: InverseGamma(a, b) of σ², NumPyro's (concentration, rate).
+        observations: x_i, any shape; all of them are one data set.
+        loc: their known mean μ, broadcast against them.
+
+    Raises:
+        ValueError: NaN among the data, an improper posterior. In a trace such input
+            gives NaN.
+
+    References:
+        Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
+
+    Example:
+        >>> result = posterior(dist.InverseGamma(2.0, 1.0), [1.0, 2.0, 3.0], loc=2.0)
+        >>> result.concentration.item(), result.rate.item()
+        (3.5, 2.0)
+    """
+    return update(prior, sufficient_statistics(observations, loc))
+
+
+def sufficient_statistics(
+    observations: inputs.Data, loc: inputs.Data = 0.0
+) -> Statistics:
+    """Return n and Σ (x_i - μ)².
+
+    Example:
+        >>> data = sufficient_statistics([1.0, 2.0, 3.0], loc=2.0)
+        >>> data.num_data.item(), data.sum_squares.item()
+        (3.0, 2.0)
+    """
+    observations, valid = inputs.finite("observations", observations)
+    loc, loc_valid = inputs.finite("loc", loc)
+    deviations = observations - loc
+    count = jnp.asarray(deviations.size, deviations.dtype)
+    result = Statistics(count, jnp.sum(deviations**2))
+    return where_valid(inputs.all_of(valid, loc_valid), result)
+
+
+def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
+    """Return the posterior from sufficient statistics."""
+    concentration = prior.concentration + 0.5 * data.num_data
+    rate = prior.rate + 0.5 * data.sum_squares
+    valid = inputs.parameters(concentration=prior.concentration, rate=prior.rate)
+    valid &= inputs.proper_posterior(concentration=concentration, rate=rate)
+    return dist.InverseGamma(*where_valid(valid, (concentration, rate)))
+
+
+def log_evidence(
+    prior: dist.InverseGamma, observations: inputs.Data, loc: inputs.Data = 0.0
+) -> Float[Array, "..."]:
+    r"""Return log p(x) = log of Γ(a') b^a / (Γ(a) b'^a') - n/2 log 2π.
+
+    a and b are concentration and rate, primed after the data. In nats, of a density.
+
+    Example:
+        >>> value = log_evidence(dist.InverseGamma(0.5, 0.5), 0.0)  # Cauchy: -ln π
+        >>> print(f"{value:.4f}")
+        -1.1447
+    """
+    data = sufficient_statistics(observations, loc)
+    half, gain = 0.5 * data.num_data, 0.5 * data.sum_squares
+    value = exact.log_gamma_ratio(prior.concentration, half)
+    value -= prior.concentration * jnp.log1p(gain / prior.rate)
+    value -= half * jnp.log(2 * jnp.pi * (prior.rate + gain))
+    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
+    return where_valid(valid, value)
+
+
+def predictive(posterior: dist.InverseGamma, loc: ArrayLike = 0.0) -> dist.StudentT:
+    """Return the distribution of the next observation: Student's t.
+
+    Example:
+        >>> t = predictive(dist.InverseGamma(3.5, 3.5))
+        >>> t.df, t.scale.item()
+        (7.0, 1.0)
+    """
+    scale = jnp.sqrt(posterior.rate / posterior.concentration)
+    return dist.StudentT(2 * posterior.concentration, loc, scale)
+
+
+def model(
+    prior: dist.InverseGamma,
+    observations: ArrayLike | None = None,
+    loc: ArrayLike = 0.0,
+) -> None:
+    """Declare the model in NumPyro, with the site `variance`.
+
+    Example:
+        >>> from numpyro.infer.util import log_density
+        >>> prior, data = dist.InverseGamma(2.0, 1.0), {"observations": 0.0}
+        >>> value = log_density(model, (prior,), data, {"variance": 1.0})[0]
+        >>> print(f"{value:.4f}")
+        -1.9189
+    """
+    variance = numpyro.sample("variance", prior)
+    numpyro.sample(
+        "observations", dist.Normal(loc, jnp.sqrt(variance)), obs=observations
+    )
