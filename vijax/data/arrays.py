@@ -68,11 +68,11 @@ def load(path: Path) -> Dataset:
 
 def _read_numpy(path: Path) -> dict[str, np.ndarray]:
     try:
-        # Objects could be had by unpickling only, and that can run any code.
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return {"train": content}
-        with content:
+        with path.open("rb") as stream:
+            # Objects could be had by unpickling only, and that can run any code.
+            content = np.load(stream, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return {"train": content}
             arrays = {name: content[name] for name in content.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
@@ -130,7 +130,8 @@ def _check(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _examples(array: np.ndarray) -> np.ndarray:
     if array.dtype.name in LEVELS:
         return images(array, LEVELS[array.dtype.name])
-    return array if array.dtype.name in ("float32", "float64") else array.astype(float)
+    kept = array.dtype in (np.dtype(np.float32), np.dtype(np.float64))
+    return array if kept else array.astype(np.float64)
 
 
 def _labels(array: np.ndarray | None) -> np.ndarray | None:

@@ -73,13 +73,13 @@ def _amat(part: str) -> str:
 def _read_packed(path: Path, part: str) -> np.ndarray:
     expected = PARTS[part][0] * SIDE**2
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            content = np.asarray(arrays[part])
-            bits = np.unpackbits(content.ravel())
+        with path.open("rb") as stream:
+            content = np.load(stream, allow_pickle=False)[part]
+        bits = np.unpackbits(content.ravel())
     except (
         OSError,
         EOFError,
-        KeyError,
+        LookupError,
         TypeError,
         ValueError,
         zipfile.BadZipFile,
