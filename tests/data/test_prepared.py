@@ -37,9 +37,9 @@ def test_real_mnist_through_a_prepared_folder(shared, downloaded_mnist, monkeypa
     monkeypatch.setenv("TFDS_DATA_DIR", str(root))
     original = data.load("mnist", data_dir=shared / "data/mnist")
     monkeypatch.delattr(idx, "load")  # from the prepared folder, or not at all
-    start = time.perf_counter()
+    start = time.process_time()
     assert_same(data.load("mnist"), original)
-    assert time.perf_counter() - start < 20  # 2 s where nothing else runs
+    assert time.process_time() - start < 10  # seconds; 2 to 3 without type checks
     assert_same(downloaded, original)
 
 

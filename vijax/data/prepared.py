@@ -11,7 +11,6 @@ import json
 import os
 import re
 import struct
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -115,7 +114,7 @@ def write(name: str, arrays: idx.Arrays, folder: Path) -> Path:
     Builder.name = name
     with temporary(folder) as part:
         builder = Builder(data_dir=part, file_format="array_record")
-        with redirect_stdout(sys.stderr):  # TFDS announces what it does
+        with redirect_stdout(io.StringIO()):  # TFDS prints the temporary path
             builder.download_and_prepare()
         final = folder / name / str(builder.version)
         final.parent.mkdir(exist_ok=True)
