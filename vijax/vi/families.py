@@ -11,6 +11,7 @@ Every family has
     q.affine(loc, tril)  -> the family's law of loc + tril z
 """
 
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -21,6 +22,14 @@ from jaxtyping import Array, Float
 from vijax.types import Key, Scalar
 
 LOG_2PI = 1.8378770664093453
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def standard_normal(
+    key: Key, shape: tuple[int, ...], dtype: Any
+) -> Float[Array, "..."]:
+    """Draw from N(0, 1); compiled once for each shape, whatever the model."""
+    return jax.random.normal(key, shape, dtype)
 
 
 class Family(Protocol):
@@ -62,7 +71,7 @@ class MeanField(NamedTuple):
     def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
         """Draw from q."""
         shape = (num_samples, *self.loc.shape)
-        return self.transform(jax.random.normal(key, shape, self.loc.dtype))
+        return self.transform(standard_normal(key, shape, self.loc.dtype))
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z)."""
@@ -126,7 +135,7 @@ class FullRank(NamedTuple):
     def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
         """Draw from q."""
         shape = (num_samples, *self.loc.shape)
-        return self.transform(jax.random.normal(key, shape, self.loc.dtype))
+        return self.transform(standard_normal(key, shape, self.loc.dtype))
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z)."""

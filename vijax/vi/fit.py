@@ -10,25 +10,26 @@ subsampled data. A Fit is a pytree: `fit` may be compiled, or vmapped over keys 
 data; called eagerly, it compiles once for each model, options and shapes.
 """
 
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
 
-from vijax.types import Key, Scalar
+from vijax.types import Key
 from vijax.validate import is_traced
-from vijax.vi import fixed_draws, stochastic
-from vijax.vi.families import FAMILIES, FullRank, MeanField
+from vijax.vi import stochastic
+from vijax.vi.families import FAMILIES
+from vijax.vi.methods import find_fixed, find_stochastic
 from vijax.vi.result import Fit, judge
 from vijax.vi.target import Target
 
 METHODS = ("auto", "fixed_draws", "stochastic")
 MAX_NEWTON_DIM = 200
 NEWTON_STEPS = 200
+NUM_STARTS = 10  # tried until one is finite
 DEFAULT_OPTIMIZER = optax.adam(0.05, b2=0.99)
 
 
@@ -88,17 +89,13 @@ def fit(
         method = "fixed_draws" if newton_possible else "stochastic"
     if start == "auto":
         start = "newton" if newton_possible else "init"
-    options: dict[str, Any] = {
-        "family": family,
-        "tolerance": tolerance,
-        "num_checks": num_checks,
-    }
+    options: dict[str, Any] = {"family": family, "tolerance": tolerance}
     if method == "fixed_draws":
         options |= {
             "num_steps": num_steps or NEWTON_STEPS,
             "num_draws": num_draws or max(128, 4 * target.dim),
         }
-        compiled = _fit_fixed
+        find: Any = find_fixed
     else:
         options |= {
             "num_steps": num_steps or 20_000,
@@ -108,199 +105,36 @@ def fit(
             "stop": stop,
             "newton": start == "newton",
         }
-        compiled = _fit_stochastic
-    if is_traced(target, key):
-        return compiled(target, key, target.init, jnp.ones_like(target.init), **options)
-    return _fit_from_a_finite_start(compiled, target, key, options)
-
-
-def _fit_from_a_finite_start(
-    compiled: Any, target: Target, key: Key, options: dict[str, Any]
-) -> Fit:
-    """Try smaller and then random starts until log p is finite at q's draws."""
-    rng = np.random.default_rng(0)
-    starts = [(np.zeros(target.dim), scale) for scale in (1.0, 0.1, 0.01)]
-    starts += [(rng.uniform(-2, 2, target.dim), 0.1) for _ in range(7)]
-    for offset, scale in starts:
-        loc = target.init + jnp.asarray(offset, target.init.dtype)
-        fitted = compiled(target, key, loc, jnp.full_like(loc, scale), **options)
-        if fitted.num_steps > 0:
-            num_steps = int(fitted.num_steps)
-            return fitted._replace(losses=fitted.losses[:num_steps])
-    raise ValueError(
-        "target is not valid: its log density or gradient is not finite at any of "
-        f"{len(starts)} starts; check the data for NaN, the priors' supports, or give "
-        "an init where the density is positive"
-    )
-
-
-@partial(
-    jax.jit,
-    static_argnames=("family", "tolerance", "num_checks", "num_steps", "num_draws"),
-)
-def _fit_fixed(
-    target: Target,
-    key: Key,
-    loc: Float[Array, " dim"],
-    scale: Float[Array, " dim"],
-    *,
-    family: str,
-    tolerance: float,
-    num_checks: int,
-    num_steps: int,
-    num_draws: int,
-) -> Fit:
-    solve_key, check_key = jax.random.split(key)
-    state = _newton(
-        target,
-        solve_key,
-        loc,
-        scale,
-        diagonal=family == "mean_field",
-        num_batches=32,
-        num_draws=num_draws,
-        num_steps=num_steps,
-        tolerance=tolerance,
-    )
-    q: Any = (
-        MeanField(state.loc, jnp.log(jnp.diag(state.tril)))
-        if family == "mean_field"
-        else FullRank.from_tril(state.loc, state.tril)
-    )
-    moments = state.moments
-    error = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
-    # More draws than the largest number allowed would be needed: say so only where
-    # the answer itself is in doubt, not where it misses the tolerance by little.
-    good = state.done & (error < 10 * tolerance)
-    return judge(
-        target,
-        q,
-        check_key,
-        num_checks,
-        good,
-        num_steps=state.num_steps,
-        losses=state.losses,
-        loc_error=moments.loc_error,
-        scale_error=moments.scale_error,
-        num_rejected=state.num_rejected,
-        num_gradients=state.num_gradients,
-    )
-
-
-@partial(
-    jax.jit,
-    static_argnames=(
-        "family",
-        "tolerance",
-        "num_checks",
-        "num_steps",
-        "num_draws",
-        "optimizer",
-        "estimator",
-        "stop",
-        "newton",
-    ),
-)
-def _fit_stochastic(
-    target: Target,
-    key: Key,
-    loc: Float[Array, " dim"],
-    scale: Float[Array, " dim"],
-    *,
-    family: str,
-    tolerance: float,
-    num_checks: int,
-    num_steps: int,
-    num_draws: int,
-    optimizer: optax.GradientTransformation,
-    estimator: str,
-    stop: bool,
-    newton: bool,
-) -> Fit:
-    newton_key, solve_key, check_key = jax.random.split(key, 3)
-    tril = jnp.diag(scale)
-    num_gradients = jnp.zeros((), jnp.int32)
-    if newton:
-        begun = _newton(
-            target,
-            newton_key,
-            loc,
-            scale,
-            diagonal=family == "mean_field",
-            num_batches=1,
-            num_draws=max(64, 4 * target.dim),
-            num_steps=50,
-            tolerance=10 * tolerance,
+        find = find_stochastic
+    search_key, check_key = jax.random.split(key)
+    traced = is_traced(target, key)
+    for loc, scale in _starts(target, 1 if traced else NUM_STARTS):
+        search = find(target, search_key, loc, scale, **options)
+        if traced or int(search.num_rejected) < int(search.num_steps):
+            break
+    else:
+        raise ValueError(
+            "target is not valid: its log density or gradient is not finite at any of "
+            f"{NUM_STARTS} starts; check the data for NaN, the priors' supports, or "
+            "give an init where the density is positive"
         )
-        loc, tril, num_gradients = begun.loc, begun.tril, begun.num_gradients
-
-    # In the start's coordinates, u = loc + tril v, every posterior is about N(0, I).
-    def log_density(v: Float[Array, " dim"], key: Key) -> Scalar:
-        log_det = jnp.sum(jnp.log(jnp.diag(tril)))
-        shift = jnp.diag(tril) * v if family == "mean_field" else tril @ v
-        return target.log_density(loc + shift, key) + log_det
-
-    def moments(q: Any) -> Float[Array, " moments"]:
-        scale = q.scale()
-        return jnp.concatenate([q.mean() / scale, jnp.log(scale)])
-
-    chunk_size = next(size for size in (25, 20, 10, 5, 2, 1) if num_steps % size == 0)
-    num_chunks = num_steps // chunk_size
-    origin = FAMILIES[family].init(jnp.zeros_like(loc), jnp.ones_like(loc))
-    end = stochastic.run(
-        origin,
-        log_density,
-        solve_key,
-        optimizer=optimizer,
-        num_draws=num_draws,
-        num_steps=num_steps,
-        chunk_size=chunk_size,
-        first_epoch=min(num_chunks, 8) if stop else num_chunks,
-        tolerance=tolerance,
-        estimator=estimator,
-        moments=moments,
-    )
-    taken = end.chunk * chunk_size
-    loc_error, scale_error = jnp.split(end.error, 2)
-    return judge(
-        target,
-        end.answer.affine(loc, tril),
-        check_key,
-        num_checks,
-        end.done if stop else jnp.asarray(True),
-        num_steps=taken,
-        losses=end.losses.reshape(-1),
-        loc_error=loc_error,
-        scale_error=scale_error,
-        num_rejected=end.state.num_rejected,
-        num_gradients=num_gradients + taken * num_draws,
-    )
+    if not traced:
+        losses = np.asarray(search.losses)[: int(search.num_steps)]
+        search = search._replace(losses=jnp.asarray(losses))
+    return judge(target, search, check_key, num_checks)
 
 
-def _newton(
-    target: Target,
-    key: Key,
-    loc: Float[Array, " dim"],
-    scale: Float[Array, " dim"],
-    *,
-    diagonal: bool,
-    num_batches: int,
-    num_draws: int,
-    num_steps: int,
-    tolerance: float,
-) -> fixed_draws.State:
-    noise = fixed_draws.standardized_noise(
-        key, num_batches, num_draws, loc.size, loc.dtype
-    )
-    return fixed_draws.solve(
-        target.log_density,
-        loc,
-        jnp.diag(scale),
-        noise,
-        diagonal=diagonal,
-        max_steps=num_steps,
-        tolerance=tolerance,
-    )
+def _starts(target: Target, num_starts: int) -> Iterator[tuple[Any, Any]]:
+    """Yield means and sds to start from: the init, smaller, then at random."""
+    init = target.init if num_starts == 1 else np.asarray(target.init)
+    one = np.ones(init.shape, init.dtype)
+    rng = np.random.default_rng(0)
+    for number in range(num_starts):
+        if number < 3:
+            yield init, np.full_like(one, 0.1**number)
+        else:
+            shift = np.asarray(rng.uniform(-2, 2, one.shape), one.dtype)
+            yield init + shift, np.full_like(one, 0.1)
 
 
 def _check_options(

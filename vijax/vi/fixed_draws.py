@@ -23,6 +23,7 @@ References:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -60,6 +61,7 @@ class State(NamedTuple):
     done: Bool[Array, ""]
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def standardized_noise(
     key: Key, num_batches: int, num_draws: int, dim: int, dtype: Any
 ) -> Float[Array, "batches draws dim"]:
@@ -144,19 +146,26 @@ def solve(
         )
 
     def unfinished(state: State) -> Bool[Array, ""]:
-        hopeless = (state.damping < 1e-8) | ~jnp.isfinite(state.moments.gradient[0])
+        # A start that is not finite has nowhere to step to.
+        hopeless = (state.damping < 1e-8) | (state.num_rejected == state.num_steps)
+        hopeless &= state.num_steps > 0
         return ~state.done & ~hopeless & (state.num_steps < max_steps)
 
     one = jnp.ones((), jnp.int32)
+    zero = jnp.zeros_like(loc)
+    # At these moments the first step stays where it is: it evaluates the start.
+    nothing = Moments(
+        zero[0] + jnp.inf, zero, jnp.eye(loc.size, dtype=loc.dtype), zero, zero
+    )
     start = State(
         loc,
         tril,
-        evaluate(log_density, loc, tril, noise, one),
+        nothing,
         jnp.ones((), loc.dtype),
         one,
         0 * one,
         0 * one,
-        one * noise.shape[1],
+        0 * one,
         jnp.full(max_steps, jnp.nan, loc.dtype),
         one < 0,
     )
@@ -219,6 +228,18 @@ def residual(moments: Moments, diagonal: bool) -> Scalar:
         move = moments.gradient
         stretch = moments.curvature - jnp.eye(move.size)
     return jnp.maximum(jnp.max(jnp.abs(move)), 0.5 * jnp.max(jnp.abs(stretch)))
+
+
+def covariance(state: State) -> Float[Array, "dim dim"]:
+    r"""Return L A⁻¹ Lᵀ, the posterior's covariance by linear response.
+
+    How the mean of q moves when the posterior is tilted. It repairs the sds that a
+    mean field has too small, exactly so where the posterior is normal; the response
+    through q's scale, which is zero there, is left out.
+    """
+    eigenvalues, vectors = jnp.linalg.eigh(state.moments.curvature)
+    root = state.tril @ vectors / jnp.sqrt(jnp.maximum(eigenvalues, 1e-6))
+    return root @ root.T
 
 
 def _step(state: State, diagonal: bool) -> tuple[Array, Array]:

@@ -2,16 +2,18 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from vijax.types import Key, Scalar
 from vijax.vi import bounds, diagnostics
-from vijax.vi.families import MeanField
+from vijax.vi.families import MeanField, standard_normal
 from vijax.vi.target import Target, over_draws
 
 VERDICTS = ("converged", "not_converged", "diverged")
+NARROWNESS_LIMIT = 1.1  # an sd 10 % too small is worth a word
 
 
 class Fit(NamedTuple):
@@ -31,6 +33,7 @@ class Fit(NamedTuple):
     scale_error: Float[Array, "..."]  # of q's log sds
     num_rejected: Int[Array, "..."]  # steps rolled back
     num_gradients: Int[Array, "..."]  # gradients of the log density spent
+    covariance: Float[Array, "..."] | None  # by linear response, or None
     target: Target
 
     @property
@@ -41,8 +44,16 @@ class Fit(NamedTuple):
 
     @property
     def trusted(self) -> Any:
-        """Whether the search converged and q covers the posterior (k̂ < 0.7)."""
-        return (self.status == 0) & (self.khat < diagnostics.KHAT_LIMIT)
+        """Whether the search converged, k̂ < 0.7, and linear response agrees."""
+        good = (self.status == 0) & (self.khat < diagnostics.KHAT_LIMIT)
+        return good & (self.narrowness < NARROWNESS_LIMIT)
+
+    @property
+    def narrowness(self) -> Any:
+        """The largest ratio of a linear-response sd to q's own; 1 where unknown."""
+        if self.covariance is None:
+            return jnp.ones_like(self.elbo)
+        return _narrowness(self.q, self.covariance)
 
     @property
     def advice(self) -> str:
@@ -50,28 +61,50 @@ class Fit(NamedTuple):
         return advise(self)
 
 
-def judge(
-    target: Target, q: Any, key: Key, num_checks: int, good: Array, **counts: Any
-) -> Fit:
+class Search(NamedTuple):
+    """What an optimiser hands over: a q, and how it was found."""
+
+    q: Any
+    good: Bool[Array, ""]  # whether the stop rule was met
+    num_steps: Int[Array, ""]
+    losses: Float[Array, " steps"]
+    loc_error: Float[Array, " dim"]
+    scale_error: Float[Array, " dim"]
+    num_rejected: Int[Array, ""]
+    num_gradients: Int[Array, ""]
+    covariance: Float[Array, "dim dim"] | None = None
+
+
+def judge(target: Target, search: Search, key: Key, num_checks: int) -> Fit:
     """Draw from q afresh: ELBO, evidence, k̂; and put the Fit together."""
-    z = q.sample(key, num_checks)
-    log_weights = over_draws(target, target.log_density, z) - q.log_prob(z)
+    found = search._asdict()
+    q, good = search.q, found.pop("good")
+    noise = standard_normal(key, (num_checks, target.dim), target.init.dtype)
+    log_weights = _log_weights(target, q, noise)
+    return Fit(**found, **_weigh(log_weights, good), target=target)
+
+
+# Compiled apart: the first for each model, the second once for all.
+@jax.jit
+def _log_weights(target: Target, q: Any, noise: Array) -> Float[Array, " samples"]:
+    z = q.transform(noise)
+    return over_draws(target, target.log_density, z) - q.log_prob(z)
+
+
+@jax.jit
+def _weigh(log_weights: Array, good: Array) -> dict[str, Array]:
     smoothed = diagnostics.psis(log_weights)
     elbo = bounds.elbo(log_weights)
     finite = jnp.isfinite(elbo)
-    status = jnp.where(finite, jnp.where(good, 0, 1), 2)
-    return Fit(
-        q=q,
-        elbo=elbo,
-        elbo_se=bounds.standard_error(log_weights),
-        khat=jnp.where(finite, smoothed.khat, jnp.inf),
-        status=status,
-        log_evidence=smoothed.log_evidence,
-        log_evidence_se=bounds.iwae_standard_error(smoothed.log_weights),
-        effective_samples=smoothed.effective_samples,
-        target=target,
-        **counts,
-    )
+    return {
+        "elbo": elbo,
+        "elbo_se": bounds.standard_error(log_weights),
+        "khat": jnp.where(finite, smoothed.khat, jnp.inf),
+        "status": jnp.where(finite, jnp.where(good, 0, 1), 2),
+        "log_evidence": smoothed.log_evidence,
+        "log_evidence_se": bounds.iwae_standard_error(smoothed.log_weights),
+        "effective_samples": smoothed.effective_samples,
+    }
 
 
 def advise(fit: Fit) -> str:
@@ -89,14 +122,29 @@ def advise(fit: Fit) -> str:
             f"Do not trust it: the search had not settled after {int(fit.num_steps)} "
             "steps. Give a larger num_steps, or reparametrise (non-centred, scaled)."
         )
-    if khat < diagnostics.KHAT_LIMIT:
-        return f"Trust it: converged, and k̂ = {khat:.2f} is below 0.7."
     remedy = (
         'try family="full_rank"'
         if isinstance(fit.q, MeanField)
         else "reparametrise (non-centred), or use MCMC"
     )
-    return (
-        f"Do not trust its means and sds: k̂ = {khat:.2f} is above 0.7, so q misses "
-        f"part of the posterior; {remedy}."
-    )
+    if khat >= diagnostics.KHAT_LIMIT:
+        return (
+            f"Do not trust its means and sds: k̂ = {khat:.2f} is above 0.7, so q "
+            f"misses part of the posterior; {remedy}."
+        )
+    narrowness = float(fit.narrowness)
+    if narrowness >= NARROWNESS_LIMIT:
+        return (
+            f"Do not trust its sds: linear response finds one {narrowness:.1f} times "
+            f"as large; {remedy}, or use fit.covariance."
+        )
+    return f"Trust it: converged, and k̂ = {khat:.2f} is below 0.7."
+
+
+@jax.jit
+def _narrowness(q: Any, covariance: Array) -> Array:
+    scale = type(q).scale
+    for _ in range(jnp.ndim(q.loc) - 1):  # a stack of fits
+        scale = jax.vmap(scale)
+    variance = jnp.diagonal(covariance, axis1=-2, axis2=-1)
+    return jnp.sqrt(jnp.max(variance / scale(q) ** 2, axis=-1))
