@@ -59,7 +59,7 @@ def latent_maps(
         bar = fig.colorbar(points, ax=axes[0], ticks=range(10), pad=0.01, aspect=25)
         bar.set_label("class")
         bar.outline.set_visible(False)
-        bar.solids.set_alpha(1)
+        bar.set_alpha(1)
     return fig
 
 
@@ -90,11 +90,15 @@ def image_grid(
     """
     images = np.asarray(images)
     rows, columns, height, width = images.shape
-    fig, axes = style.figure(height=4.6, width=4.6)
+    # A blank line between images: small ones fill their frame.
+    images = np.pad(images, ((0, 0), (0, 0), (0, 1), (0, 1)))
+    mosaic = images.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1))
+    aspect = mosaic.shape[0] / mosaic.shape[1]
+    size = 4.6 if extent else 6.0
+    fig, axes = style.figure(width=size, height=0.2 + size * aspect)
     ax = axes[0, 0]
-    mosaic = images.swapaxes(1, 2).reshape(rows * height, columns * width)
     ax.imshow(mosaic, extent=extent, aspect="auto", **IMAGE)
-    ax.set_box_aspect(rows * height / (columns * width))
+    ax.set_box_aspect(aspect)
     if extent is None:
         _bare(ax)
     else:

@@ -128,9 +128,8 @@ def check_data(model: VAE, x: ArrayLike) -> Images:
     """Put data on the device, or raise a ValueError: wrong shape, outside support."""
     x = jnp.asarray(x)
     if x.shape[1:] != model.shape or len(x) < 2:
-        raise ValueError(
-            f"x has shape {x.shape}: give (n, *{model.shape}) with n >= 2 examples"
-        )
+        expected = ", ".join(["n", *map(str, model.shape)])
+        raise ValueError(f"x has shape {x.shape}: give ({expected}) with n >= 2")
     likelihoods.check_support(model.likelihood, x)
     return x
 

@@ -9,6 +9,8 @@ from math import prod
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
@@ -127,32 +129,32 @@ def num_params(params: Params) -> int:
     return sum(prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
-def encode(model: VAE, params: ModelParams, x: Images) -> Posterior:
+def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
     """Return q(z | x) for a batch of data."""
-    y = model.encoder.apply(params.encoder, x)
+    y = model.encoder.apply(params.encoder, jnp.asarray(x))
     return Posterior(y[..., 0, :], y[..., 1, :])
 
 
-def decode(model: VAE, params: ModelParams, z: Latents) -> Float[Array, "..."]:
+def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:
     """Return the likelihood's parameters, (…, *shape, num_outputs)."""
-    return model.decoder.apply(params.decoder, z)
+    return model.decoder.apply(params.decoder, jnp.asarray(z))
 
 
-def latent_mean(model: Autoencoder | VAE, params: ModelParams, x: Images) -> Latents:
+def latent_mean(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> Latents:
     """Map data to the latent space: z of an autoencoder, the mean of q(z | x)."""
-    if isinstance(model, Autoencoder):
-        return model.encoder.apply(params.encoder, x)
-    return encode(model, params, x).loc
+    if isinstance(model, VAE):
+        return encode(model, params, x).loc
+    return model.encoder.apply(params.encoder, jnp.asarray(x))
 
 
-def decoded_mean(model: Autoencoder | VAE, params: ModelParams, z: Latents) -> Images:
+def decoded_mean(model: Autoencoder | VAE, params: ModelParams, z: ArrayLike) -> Images:
     """Map latents to images: x' of an autoencoder, E[x | z] of a VAE."""
-    y = model.decoder.apply(params.decoder, z)
+    y = model.decoder.apply(params.decoder, jnp.asarray(z))
     if isinstance(model, VAE):
         return model.likelihood.mean(y)
     return jax.nn.sigmoid(y) if model.output == "sigmoid" else y
 
 
-def reconstruct(model: Autoencoder | VAE, params: ModelParams, x: Images) -> Images:
+def reconstruct(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> Images:
     """Return decoded_mean(latent_mean(x))."""
     return decoded_mean(model, params, latent_mean(model, params, x))

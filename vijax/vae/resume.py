@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import PyTree
 
 from vijax import checkpoint, optimize
 from vijax.types import Key, LossFn
@@ -89,15 +89,24 @@ def take_up(
 
 
 def about_run(
-    loss_fn: LossFn, key: Key, images: Array, **settings: float
+    loss_fn: LossFn, key: Key, arrays: PyTree, **settings: Any
 ) -> dict[str, str]:
-    """Say what makes a run this run: with any of it changed it would be another."""
-    checksum = zlib.crc32(np.ascontiguousarray(images).tobytes())
+    """Say what makes a run this run: with any of it changed it would be another.
+
+    Args:
+        loss_fn: known by the name that its constructor gave it.
+        key: of the run.
+        arrays: images and first parameters, known by a checksum.
+        **settings: known by their values.
+    """
+    checksum = 0
+    for leaf in jax.tree.leaves(arrays):
+        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
     described = {name: repr(value) for name, value in settings.items()}
     return described | {
         "loss": loss_fn.__qualname__,
         "key": str(jax.random.key_data(key).tolist()),
-        "images": f"{images.dtype} {images.shape} with CRC-32 {checksum:08x}",
+        "images and first parameters": f"CRC-32 {checksum:08x}",
     }
 
 

@@ -43,6 +43,7 @@ def fit(
     *,
     epochs: int,
     loss: LossFn | None = None,
+    params: ModelParams | None = None,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     final_fraction: float = 0.0,
@@ -62,6 +63,7 @@ def fit(
         epochs: passes over the images; the last, incomplete batch of each is left.
         loss: from `losses`; by default the mean squared error of an autoencoder, the
             negative ELBO of a VAE.
+        params: to start from; by default drawn by `models.init`.
         batch_size: images in a step.
         learning_rate: Adam's, at the first step.
         final_fraction: of the learning rate at the last step, reached along half a
@@ -90,7 +92,7 @@ def fit(
     loss = loss or default_loss(model)
     init_key, run_key = jax.random.split(key)
     state = schedule.start(
-        models.init(model, init_key),
+        models.init(model, init_key) if params is None else params,
         num_steps=epochs * num_batches,
         learning_rate=learning_rate,
         final_fraction=final_fraction,
@@ -102,7 +104,7 @@ def fit(
         about = resume.about_run(
             loss,
             key,
-            images,
+            (images, state.params),
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,

@@ -1,0 +1,113 @@
+"""Losses against the exactly solvable VAE, where log p(x) is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vijax.vae import losses, models
+from vijax.vae.losses import Batch
+from vijax.vae.models import Posterior
+
+
+def shift(params: models.ModelParams, by: float) -> models.ModelParams:
+    """Move q(z | x) away from the posterior: loc by `by`, log_scale by 0.3 `by`."""
+    move = by * jnp.array([1.0, -1.0, 0.3, -0.3])
+    output = params.encoder["output"]
+    return params._replace(encoder={"output": output | {"bias": output["bias"] + move}})
+
+
+def exact_kl(vae, by: float) -> np.ndarray:
+    """KL[q ‖ posterior] of the shifted q, equal for all x."""
+    posterior = models.encode(vae.model, vae.params, vae.x)
+    move, log_ratio = np.array([by, -by]), np.array([0.3 * by, -0.3 * by])
+    scale = np.exp(posterior.log_scale[0])
+    return 0.5 * np.sum((move / scale) ** 2 + np.exp(2 * log_ratio) - 1 - 2 * log_ratio)
+
+
+def test_elbo_is_log_evidence_at_the_exact_posterior(linear_vae, key):
+    vae = linear_vae
+    terms = losses.elbo_terms(vae.model, vae.params, key, vae.x, num_samples=4000)
+    # One draw's sd is about sqrt(latent dimensions); all 50 examples are averaged.
+    difference = terms.elbo - vae.log_evidence
+    error = np.std(difference) / np.sqrt(50)
+    assert error < 0.01
+    assert abs(np.mean(difference)) < 4 * error
+
+
+def test_elbo_falls_short_by_the_kl_to_the_posterior(linear_vae, key):
+    vae, moved = linear_vae, shift(linear_vae.params, 0.4)
+    terms = losses.elbo_terms(vae.model, moved, key, vae.x, num_samples=4000)
+    difference = terms.elbo - (vae.log_evidence - exact_kl(vae, 0.4))
+    error = np.std(difference) / np.sqrt(50)
+    assert exact_kl(vae, 0.4) > 10 * error
+    assert abs(np.mean(difference)) < 4 * error
+
+
+def test_gradient_of_the_loss_is_the_exact_one(linear_vae, key):
+    vae, moved = linear_vae, shift(linear_vae.params, 0.4)
+    batch = Batch(vae.x, jnp.ones(()))
+    loss_fn = losses.negative_elbo(vae.model, num_samples=20)
+
+    def bias_gradient(key):
+        gradient = jax.grad(lambda p: loss_fn(p, key, batch)[0])(moved)
+        return gradient.encoder["output"]["bias"]
+
+    draws = jax.jit(jax.vmap(bias_gradient))(jax.random.split(key, 200))
+    error = np.std(draws, axis=0) / np.sqrt(200)
+    posterior = models.encode(vae.model, vae.params, vae.x)
+    precision = np.exp(-2 * np.asarray(posterior.log_scale[0]))
+    # ∂KL/∂loc = move / scale², ∂KL/∂log_scale = exp(2 log_ratio) - 1
+    expected = np.concatenate(
+        [
+            np.array([0.4, -0.4]) * precision,
+            np.expm1(2 * np.array([0.12, -0.12])),
+        ]
+    )
+    assert np.all(error < 0.05 * np.abs(expected))
+    assert np.all(np.abs(draws.mean(axis=0) - expected) < 4 * error)
+
+
+def test_beta_and_warm_up_weigh_the_kl(linear_vae, key):
+    vae = linear_vae
+    terms = losses.negative_elbo(vae.model)(
+        vae.params, key, Batch(vae.x, jnp.ones(()))
+    )[1]
+    for beta, weight in ((4.0, 1.0), (4.0, 0.25), (0.0, 1.0)):
+        batch = Batch(vae.x, jnp.asarray(weight))
+        loss, same = losses.negative_elbo(vae.model, beta=beta)(vae.params, key, batch)
+        expected = beta * weight * terms.kl - terms.log_likelihood
+        np.testing.assert_allclose(loss, expected, rtol=1e-6)
+        np.testing.assert_allclose(same.elbo, terms.elbo, rtol=1e-6)
+
+
+def test_kl_to_prior_keeps_the_batch(key):
+    q = Posterior(jnp.array([[[1.0, 2.0]], [[0.0, 0.0]]]), jnp.zeros((2, 1, 2)))
+    np.testing.assert_allclose(losses.kl_to_prior(q), [[2.5], [0.0]])
+
+
+def test_draws_have_the_moments_of_q(key):
+    q = Posterior(jnp.array([[1.0, -2.0]]), jnp.log(jnp.array([[0.5, 3.0]])))
+    z = np.asarray(losses.draw(key, q, num_samples=40_000))[:, 0]
+    np.testing.assert_allclose(z.mean(axis=0), [1, -2], atol=4 * 3 / np.sqrt(40_000))
+    np.testing.assert_allclose(z.std(axis=0), [0.5, 3], rtol=4 / np.sqrt(2 * 40_000))
+
+
+def test_grey_images_are_binarised_anew_by_every_key():
+    model = models.vae((4, 4), hidden=(8,))
+    params = models.init(model, jax.random.key(0))
+    batch = Batch(jnp.full((10, 4, 4), 0.5), jnp.ones(()))
+    loss_fn = losses.negative_elbo(model)
+    values = [float(loss_fn(params, jax.random.key(i), batch)[0]) for i in range(3)]
+    assert len(set(values)) == 3
+    assert values[0] == float(loss_fn(params, jax.random.key(0), batch)[0])
+
+
+def test_mean_squared_error_is_the_mean_over_pixels_and_batch(key):
+    model = models.autoencoder((2, 3), hidden=(), output="identity")
+    params = models.init(model, key)
+    x = jax.random.normal(key, (5, 2, 3))
+    z = models.latent_mean(model, params, x)
+    rebuilt = models.decoded_mean(model, params, z)
+    loss, terms = losses.mean_squared_error(model)(params, key, Batch(x, jnp.ones(())))
+    np.testing.assert_allclose(loss, np.mean((rebuilt - x) ** 2), rtol=1e-6)
+    assert terms["mse"] == loss
