@@ -74,7 +74,7 @@ def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
     left, right, bottom, top = box(z)
     at = (np.arange(side) + 0.5) / side
     x, y = left + at * (right - left), bottom + at * (top - bottom)
-    return _grid(x, y, np.mean(z, axis=0))
+    return _grid(x, y, np.asarray(z).mean(axis=0))
 
 
 def box(z: Latents) -> tuple[float, float, float, float]:
@@ -91,7 +91,7 @@ def _grid(
     return jnp.asarray(np.concatenate([plane, rest], axis=-1), float)
 
 
-def uniform(key: Key, z: Latents, num_samples: int) -> Latents:
+def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws latent"]:
     """Draw uniformly from the box that the latents fill, in all dimensions."""
     low, high = np.min(z, axis=0), np.max(z, axis=0)
     unit = jax.random.uniform(key, (num_samples, z.shape[-1]), z.dtype)
