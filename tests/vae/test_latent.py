@@ -80,13 +80,13 @@ def test_kl_of_moments_is_the_closed_form(x64):
 
 
 def test_sliced_wasserstein_of_a_shift_and_of_the_prior(key):
-    normal = jax.random.normal(key, (20_000, 2))
-    assert latent.sliced_wasserstein(normal, key) < 0.03
-    # W₂² along u of a shift by m is (u·m)², whose mean over directions is |m|² / 2.
-    shifted = latent.sliced_wasserstein(
-        normal + jnp.array([3.0, 0.0]), key, num_projections=4000
-    )
-    np.testing.assert_allclose(shifted, 3 / np.sqrt(2), rtol=0.03)
+    normal = jax.random.normal(key, (5000, 2))
+    assert latent.sliced_wasserstein(normal, key, num_projections=500) < 0.05
+    # W₂² along u of a shift by m is (u·m)², whose mean over directions is |m|² / 2;
+    # of 500 directions the mean of cos² is known to 3 %, its root to 1.6 %.
+    shifted = normal + jnp.array([3.0, 0.0])
+    distance = latent.sliced_wasserstein(shifted, key, num_projections=500)
+    np.testing.assert_allclose(distance, 3 / np.sqrt(2), rtol=4 * 0.016)
 
 
 def test_nearest_distance_is_the_brute_force_one(key):
