@@ -90,14 +90,15 @@ def two_approaches(
 
     for belief, colour in zip(beliefs, (BLUE, ORANGE, GREEN), strict=False):
         _shaded(densities, p, belief.posterior, belief.interval, colour, belief.name)
-    densities.axvline(null, color=BLACK, linewidth=1, linestyle=":")
     densities.set(
         xlim=(0, 1),
         xlabel="probability of heads p",
         ylabel="density of p given the data",
         title="Bayesian: what do the data say\nabout p?",
     )
-    densities.set_ylim(0, 1.35 * densities.dataLim.ymax)
+    top = densities.dataLim.ymax
+    densities.vlines(null, 0, top, color=BLACK, linewidth=1, linestyle=":")
+    densities.set_ylim(0, 1.35 * top)
     densities.legend(loc="upper left")
 
     rows = np.arange(len(answers))[::-1]
@@ -186,7 +187,9 @@ def evidence(
         ylabel="P(k | model)",
         title="What each model expected to see",
     )
-    left.set_ylim(0, 1.45 * left.dataLim.ymax)
+    top = left.dataLim.ymax
+    left.vlines(successes, 0, top, color=BLACK, linewidth=1, linestyle=":", zorder=0)
+    left.set_ylim(0, 1.45 * top)
     left.legend(loc="upper left")
 
     first, second = predictions
@@ -214,7 +217,6 @@ def evidence(
     )
     right.legend(loc="lower center")
     for axis in (left, right):
-        axis.axvline(successes, color=BLACK, linewidth=1, linestyle=":", zorder=0)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return fig
 

@@ -14,6 +14,7 @@ from vijax.plot.style import BLACK, BLUE, ORANGE, RED
 
 # Titles and legends take their size from the settings at the time of the call.
 styled = mpl.rc_context(style.RC)
+MAX_FACETS = 80  # of a surface, each way
 
 
 class Landscape(NamedTuple):
@@ -53,19 +54,26 @@ def surfaces(
         truth: where the data came from, marked by an upright line.
     """
     fig, axes = _grid(rows, height=2.75, subplot_kw={"projection": "3d"})
-    mesh = np.meshgrid(x, y, indexing="ij")
+    # Thinned here: matplotlib's own thinning leaves polygons with unset corners.
+    coarse = tuple(
+        slice(None, None, max(1, round((np.size(values) - 1) / MAX_FACETS)))
+        for values in (x, y)
+    )
+    mesh = np.meshgrid(
+        np.asarray(x)[coarse[0]], np.asarray(y)[coarse[1]], indexing="ij"
+    )
     for row, (name, landscapes) in zip(axes, rows.items(), strict=True):
         for axis, landscape in zip(row, landscapes, strict=True):
             density = np.asarray(landscape.density)
             top = float(density.max())
             axis.plot_surface(
                 *mesh,
-                density,
+                density[coarse],
                 cmap=style.DENSITY_COLOURMAP,
                 vmin=0,
                 vmax=top,
-                rcount=density.shape[0],
-                ccount=density.shape[1],
+                rstride=1,
+                cstride=1,
                 linewidth=0,
                 antialiased=False,
             )
@@ -103,8 +111,8 @@ def contours(
     """Draw the same landscapes from above, with contour lines and the true point.
 
     Args:
-        x: (points,), grid of the first parameter.
-        y: (points,), grid of the second parameter.
+        x: (points,), grid of the first parameter, equally spaced.
+        y: (points,), grid of the second parameter, equally spaced.
         rows: for each prior (its name) its landscapes.
         labels: the two parameters' names.
         truth: where the data came from, marked by a star.
@@ -134,7 +142,18 @@ def _from_above(
 ) -> None:
     """Draw a density as colours, its contour lines, its mean and the true point."""
     density = np.asarray(landscape.density).T
-    axis.pcolormesh(x, y, density, vmin=0, shading="gouraud", rasterized=True)
+    (left, right), (bottom, top) = (
+        (values[0] - half, values[-1] + half)
+        for values in (np.asarray(x), np.asarray(y))
+        for half in (0.5 * (values[1] - values[0]),)
+    )
+    axis.imshow(
+        density,
+        origin="lower",
+        extent=(left, right, bottom, top),
+        vmin=0,
+        interpolation="bilinear",
+    )
     if landscape.levels:
         axis.contour(
             x,
@@ -162,9 +181,9 @@ def _zoom(
 ) -> None:
     """Add an enlarged inset where the outermost contour is small in the panel."""
     x, y, density = (np.asarray(part) for part in (x, y, landscape.density))
-    if not landscape.levels:
+    rows, columns = np.nonzero(density >= min(landscape.levels, default=np.inf))
+    if not len(rows):
         return
-    rows, columns = np.nonzero(density >= min(landscape.levels))
     corners = [
         (min(values[index.min()], value), max(values[index.max()], value))
         for values, index, value in zip((x, y), (rows, columns), truth, strict=True)

@@ -125,10 +125,10 @@ def ten_coins(
         ylabel="P(tail | A$_i$)",
         title=f"P(tail) = coloured area = {prior @ likelihood:.3g}",
     )
-    square.text(0.45, 0.25, "fair", color="white", ha="center", va="center")
-    square.text(
-        0.95, 0.5, "two tails", color="white", ha="center", va="center", rotation=90
-    )
+    middle = {"color": "white", "ha": "center", "va": "center"}
+    fair = float(prior[:-1].sum())
+    square.text(fair / 2, 0.25, "fair", **middle)
+    square.text((fair + 1) / 2, 0.5, "two tails", rotation=90, **middle)
 
     coins = np.arange(1, len(prior) + 1)
     bars.bar(coins, posterior, color=colours, width=0.8, label="P(A$_i$ | tail)")
