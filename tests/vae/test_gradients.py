@@ -42,6 +42,19 @@ def test_the_mean_is_the_exact_gradient(q, key, name):
     assert np.all(np.abs(draws.mean(axis=0) - exact(q)) < 4 * error)
 
 
+def test_the_baseline_of_two_draws_is_the_other_one(q, key):
+    def mean_of_two(key):
+        draws = gradients.score_function(
+            quadratic, q, key, num_samples=2, baseline=True
+        )
+        return jnp.mean(draws.loc, axis=0)
+
+    means = jax.jit(jax.vmap(mean_of_two))(jax.random.split(key, 50_000))
+    error = np.std(means, axis=0) / np.sqrt(50_000)
+    assert np.all(error < 0.05)
+    assert np.all(np.abs(means.mean(axis=0) - exact(q)[:2]) < 4 * error)
+
+
 def test_the_variance_of_the_reparametrised_estimator(q, key):
     # ∂f/∂z_1 = b_1 - (A z)_1: its variance is Σ_j A_1j² σ_j² = 9/4 + 0.64
     draws = gradients.reparametrised(quadratic, q, key, num_samples=100_000)
