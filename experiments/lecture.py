@@ -40,7 +40,7 @@ def main() -> None:
     config = tyro.cli(Config, prog="python -m experiments.lecture", description=__doc__)
     with common.errors_in_one_line("lecture"):
         path = run(config)
-        rows = report.check_rows(report.read_results(config.results))
+        rows = report.check_results(config.results)
         print(f"{report.verdict(rows)}; open {path}")
         sys.exit(0 if all(row.agrees for row in rows) else 1)
 

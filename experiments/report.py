@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import tyro
 from markupsafe import Markup
 
 from experiments import common
+from experiments.lecture_numbers import ROWS
 from experiments.rows import SIGMAS, Checked, check_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -84,6 +86,11 @@ def read_results(results: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
+def check_results(results: Path) -> list[Checked]:
+    """Hold every number that is in the results against the lecture."""
+    return check_rows(read_results(results), ROWS)
+
+
 def verdict(rows: list[Checked]) -> str:
     """Say in one line how many of the lecture's numbers agree."""
     agree = sum(row.agrees for row in rows)
@@ -95,33 +102,30 @@ def write(results: Path) -> Path:
     records = read_results(results)
     if not records:
         raise ValueError(f"no results in {results}: run make lecture first")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["significant"] = _significant
-    bodies = {name: _section(environment, results, records[name]) for name in records}
-    rows = check_rows(records)
-    page = environment.get_template("report.html").render(
-        parts=PARTS,
-        records=records,
-        bodies=bodies,
-        rows=rows,
-        verdict=verdict(rows),
-        sigmas=SIGMAS,
-        seconds=sum(record["environment"]["seconds"] for record in records.values()),
+    bodies = {name: render_section(results, records[name]) for name in records}
+    rows = check_rows(records, ROWS)
+    page = (
+        _templates()
+        .get_template("report.html")
+        .render(
+            parts=PARTS,
+            records=records,
+            bodies=bodies,
+            rows=rows,
+            verdict=verdict(rows),
+            sigmas=SIGMAS,
+            seconds=sum(
+                record["environment"]["seconds"] for record in records.values()
+            ),
+        )
     )
     path = results / "report.html"
     common.write_text(path, page)
     return path
 
 
-def _section(
-    environment: jinja2.Environment, results: Path, record: dict[str, Any]
-) -> Markup:
+def render_section(results: Path, record: dict[str, Any]) -> Markup:
+    """Return one experiment's text with its figures and numbers."""
     name = record["experiment"]
 
     def figure(stem: str, caption: str) -> Markup:
@@ -133,7 +137,7 @@ def _section(
         ).format(Markup(image), caption, caption)
 
     try:
-        template = environment.get_template(f"{name}.html")
+        template = _templates().get_template(f"{name}.html")
         return Markup(
             template.render(
                 m=record["metrics"],
@@ -149,8 +153,15 @@ def _section(
         ) from error
 
 
-def _significant(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}g}"
+@lru_cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def main() -> None:
@@ -158,7 +169,7 @@ def main() -> None:
     config = tyro.cli(Config, prog="python -m experiments.report", description=__doc__)
     with common.errors_in_one_line("report"):
         path = write(config.results)
-        print(f"{verdict(check_rows(read_results(config.results)))}; wrote {path}")
+        print(f"{verdict(check_results(config.results))}; wrote {path}")
 
 
 if __name__ == "__main__":

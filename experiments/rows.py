@@ -1,12 +1,11 @@
-"""The lecture's rows L1-L25 and the numbers that each is held against.
+"""How a number of the report is held against the lecture.
 
-Four kinds of row, by what there is to compare with:
+Three kinds of row, by what there is to compare with:
 
     printed   the lecture prints the number: equal in its digits, and exact to 1e-6
     exact     the value is known: equal within a tolerance, or within SIGMAS
               standard errors where the number was sampled
-    bounded   theory or a baseline gives a limit, stated as such
-    image     the lecture's statement is a picture; a number measures what it shows
+    bounded   theory gives a limit, or a baseline measured beside it (below)
 """
 
 from collections.abc import Callable
@@ -26,7 +25,8 @@ class Row(NamedTuple):
     exact: str
     agrees: Callable[[float, float | None], bool]  # (computed, standard error)
     show: str = "{:.6f}"
-    only_dataset: str | None = None
+    dataset: str | None = None  # the only data set that the row is about
+    baseline: str | None = None  # the metric that must not be exceeded
 
 
 class Checked(NamedTuple):
@@ -65,14 +65,14 @@ def exact(
     *,
     text: str | None = None,
     lecture: str = "–",
-    relative: float = 1e-6,
+    tolerance: float = 1e-6,
     show: str = "{:.6f}",
 ) -> Row:
     """Hold a number against a known value, sampled or not."""
 
     def agrees(computed: float, standard_error: float | None) -> bool:
         if standard_error is None:
-            return abs(computed - value) <= relative * max(abs(value), 1.0)
+            return abs(computed - value) <= tolerance
         return abs(computed - value) <= SIGMAS * standard_error
 
     text = text or f"{value:.7g}"
@@ -88,9 +88,8 @@ def bounded(
     at_most: float = float("inf"),
     at_least: float = float("-inf"),
     text: str,
-    lecture: str = "–",
     show: str = "{:.3g}",
-    only_dataset: str | None = None,
+    dataset: str | None = None,
 ) -> Row:
     """Hold a number against a limit."""
 
@@ -98,74 +97,54 @@ def bounded(
         return at_least <= computed <= at_most
 
     experiment, metric = path.split("/")
+    return Row(row, quantity, experiment, metric, "–", text, agrees, show, dataset)
+
+
+def below(row: str, quantity: str, path: str, baseline: str, *, text: str) -> Row:
+    """Hold a number against another metric of the same experiment."""
+    experiment, metric = path.split("/")
+    show = "{:.3g}"
+    text = f"< {text}, {show}"
     return Row(
-        row, quantity, experiment, metric, lecture, text, agrees, show, only_dataset
+        row,
+        quantity,
+        experiment,
+        metric,
+        "–",
+        text,
+        lambda computed, limit: limit is not None and computed < limit,
+        show,
+        baseline=baseline,
     )
 
 
-ROWS: tuple[Row, ...] = (
-    exact(
-        "L3",
-        "P(unfair | tail)",
-        "bayes_theorem/p_unfair_given_tail",
-        2 / 11,
-        lecture="2/11",
-        text="2/11 = 0.1818182",
-    ),
-    exact(
-        "L3",
-        "the same, simulated",
-        "bayes_theorem/p_unfair_given_tail_simulated",
-        2 / 11,
-        lecture="2/11",
-        text="2/11 = 0.1818182",
-    ),
-    printed("L4", "estimate of p", "coin_flip/estimate", "0.71", 10 / 14),
-    printed(
-        "L4", "its standard deviation", "coin_flip/standard_error", "0.12", 0.1207363
-    ),
-    printed("L5", "p-value of p = 0.5", "coin_flip/p_value", "9", 0.0897827, 100),
-    printed("L6", "significance / σ", "coin_flip/significance", "1.3", 1.34209428),
-    printed(
-        "L7",
-        "95 % interval, uniform prior: lower",
-        "coin_flip/uniform_prior_interval.0",
-        "0.45",
-        0.4489968,
-    ),
-    printed("L7", "upper", "coin_flip/uniform_prior_interval.1", "0.88", 0.8817589),
-    printed(
-        "L8",
-        "95 % interval, Beta(10, 10) prior: lower",
-        "coin_flip/peaked_prior_interval.0",
-        "0.42",
-        0.4213937,
-    ),
-    printed("L8", "upper", "coin_flip/peaked_prior_interval.1", "0.75", 0.7452382),
-    printed("L9", "Bayes factor K", "coin_flip/bayes_factor", "1.2", 1.2099938),
-)
-
-
-def check_rows(records: dict[str, dict[str, Any]]) -> list[Checked]:
+def check_rows(
+    records: dict[str, dict[str, Any]], rows: tuple[Row, ...]
+) -> list[Checked]:
     """Hold every number of the experiments that were run against the lecture."""
     checked = []
-    for row in ROWS:
+    for row in rows:
         record = records.get(row.experiment)
-        if record is None or row.only_dataset not in (None, record["dataset"]):
+        if record is None or row.dataset not in (None, record["dataset"]):
             continue
         value = _look_up(record, row.metric)
-        error = _look_up(record, f"{row.metric}_standard_error", None)
+        name, dot, index = row.metric.partition(".")
+        error = _look_up(record, f"{name}_standard_error{dot}{index}", None)
         computed = row.show.format(value)
         if error is not None:
             computed += " ± " + row.show.format(error)
+        against, limit = row.exact, error
+        if row.baseline is not None:
+            limit = _look_up(record, row.baseline)
+            against = row.exact.format(limit)
         checked.append(
             Checked(
                 row.row,
                 row.quantity,
                 row.lecture,
-                row.exact,
+                against,
                 computed,
-                bool(row.agrees(value, error)),
+                bool(row.agrees(value, limit)),
             )
         )
     return checked

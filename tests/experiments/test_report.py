@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments import report, rows
+from experiments import lecture_numbers, report, rows
 
 
 def record(name: str, **metrics: Any) -> dict[str, Any]:
@@ -43,10 +43,28 @@ def test_sampled_number_agrees_within_its_standard_errors() -> None:
     assert not check(row, x=2 / 11 + 0.039)
 
 
+def test_number_is_held_against_its_baseline_and_shows_it() -> None:
+    row = rows.below("L17", "error", "autoencoder/x", "y", text="PCA")
+    records = {"autoencoder": record("autoencoder", x=0.25, y=0.5)}
+    (checked,) = rows.check_rows(records, (row,))
+    assert checked.agrees
+    assert checked.exact == "< PCA, 0.5"
+    records["autoencoder"]["metrics"]["x"] = 0.5
+    assert not rows.check_rows(records, (row,))[0].agrees
+
+
+def test_row_of_another_data_set_is_left_out() -> None:
+    row = rows.bounded("L20", "q", "vae/x", at_most=1.0, text="", dataset="mnist")
+    records = {"vae": record("vae", x=2.0)}
+    assert rows.check_rows(records, (row,)) == []
+    records["vae"]["dataset"] = "mnist"
+    assert not rows.check_rows(records, (row,))[0].agrees
+
+
 def test_every_row_of_the_lecture_is_there_and_has_an_experiment() -> None:
     names = {section.experiment for section in report.SECTIONS}
     covered: set[str] = set()
-    for row in rows.ROWS:
+    for row in lecture_numbers.ROWS:
         assert row.experiment in names
         first, _, last = row.row.replace("L", "").partition("–")
         covered |= {f"L{n}" for n in range(int(first), int(last or first) + 1)}
@@ -55,7 +73,9 @@ def test_every_row_of_the_lecture_is_there_and_has_an_experiment() -> None:
 
 def test_missing_metric_names_the_experiment_to_run_again() -> None:
     with pytest.raises(ValueError, match="run make coin-flip again"):
-        rows.check_rows({"coin_flip": record("coin_flip", estimate=None)})
+        rows.check_rows(
+            {"coin_flip": record("coin_flip", estimate=None)}, lecture_numbers.ROWS
+        )
 
 
 def test_no_results_name_the_way_out(tmp_path: Path) -> None:
@@ -67,5 +87,5 @@ def test_corrupt_results_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "coin_flip" / "metrics.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"metrics": 1})[:-1])
-    with pytest.raises(ValueError, match="metrics.json is not valid JSON"):
+    with pytest.raises(ValueError, match=r"metrics\.json is not valid JSON"):
         report.write(tmp_path)

@@ -1,0 +1,89 @@
+"""Every experiment, small: it runs, its numbers agree, the report shows all of it."""
+
+import importlib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import common, report, rows
+from experiments.lecture_numbers import ROWS
+
+NETWORK = {"hidden": (32,), "epochs": 2, "grid": 3, "gap_samples": 100}
+SMALL: dict[str, dict[str, Any]] = {
+    "bayes_theorem": {"sequences": 64, "tosses": 1024, "bags": 10_000},
+    "coin_flip": {"num_chains": 2, "num_warmup": 200, "num_samples": 300},
+    "poisson_sensors": {"sizes": (0, 1, 5)},
+    "prior_sweep": {"num_priors": 400},
+    "elbo": {"num_samples": 2000},
+    "vi_vs_mcmc": {},
+    "autoencoder": NETWORK,
+    "vae": NETWORK | {"gradient_draws": 200},
+    "use_cases": {
+        "hidden": (16,),
+        "steps": 20,
+        "latents": (2, 4),
+        "levels": (4, 16),
+        "max_images": 100,
+    },
+}
+# Held against a baseline that a few steps of training do not reach.
+TRAINED = {"autoencoder", "vae", "use_cases"}
+
+
+def module(name: str) -> Any:
+    return importlib.import_module(f"experiments.{name}")
+
+
+def test_every_experiment_of_the_report_is_here() -> None:
+    assert set(SMALL) == {section.experiment for section in report.SECTIONS}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_experiment_runs_small(name: str, tmp_path: Path) -> None:
+    experiment = module(name)
+    config = experiment.Config(**SMALL[name])
+    record = common.execute(name, config, experiment.run, tmp_path)
+    assert record["experiment"] == name
+    assert record["config"]["seed"] == 0
+    has_dataset = "dataset" in {field.name for field in fields(experiment.Config)}
+    assert record["dataset"] == ("digits" if has_dataset else None)
+    checked = rows.check_rows({name: record}, ROWS)
+    if name not in TRAINED:
+        assert [row for row in checked if not row.agrees] == []
+    figures = list((tmp_path / name).glob("*.png"))
+    assert figures
+    body = report.render_section(tmp_path, record)
+    assert body.count("<figure>") == len(figures)
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("coin_flip", {"trials": 14, "successes": 15}, "successes"),
+    ("coin_flip", {"trials": 0, "successes": 0}, "trials"),
+    ("coin_flip", {"trials": 14, "successes": -1}, "successes"),
+    ("coin_flip", {"concentration": 0.0}, "concentration"),
+    ("coin_flip", {"concentration": float("nan")}, "concentration"),
+    ("bayes_theorem", {"coins": 0}, "coins"),
+    ("poisson_sensors", {"rates": (-1.0, 1.0)}, "rates"),
+    ("poisson_sensors", {"sizes": (-1,)}, "sizes"),
+    ("poisson_sensors", {"sizes": ()}, "sizes"),
+    ("prior_sweep", {"num_priors": 0}, "num_priors"),
+    ("prior_sweep", {"trials": 14, "successes": 15}, "successes"),
+    ("elbo", {"rate": -1.0}, "rate"),
+    ("autoencoder", {"dataset": "mnits"}, "mnits"),
+    ("autoencoder", {"dataset": "no/such/file.npy"}, "no/such/file.npy"),
+    ("autoencoder", {"epochs": 0}, "epochs"),
+    ("autoencoder", {"latent": 0}, "latent"),
+    ("vae", {"batch_size": 10_000}, "batch_size"),
+    ("vae", {"learning_rate": 0.0}, "learning_rate"),
+    ("use_cases", {"dataset": "mnits"}, "mnits"),
+    ("use_cases", {"steps": 0}, "steps"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "says"), BAD)
+def test_bad_config_is_named(name: str, options: dict[str, Any], says: str) -> None:
+    experiment = module(name)
+    with pytest.raises((ValueError, OSError), match=says):
+        experiment.run(experiment.Config(**options))
