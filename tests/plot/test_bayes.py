@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from scipy import stats
 
 from vijax.plot import bayes, theorem
@@ -97,6 +98,18 @@ def test_answers_are_drawn_from_top_to_bottom(approaches):
     assert "0.45 to 0.88" in [text.get_text() for text in table.texts]
 
 
+@pytest.mark.parametrize(
+    ("interval", "digits"),
+    [
+        ((0.449, 0.882), ("0.45", "0.88")),
+        ((0.49991434, 0.50011034), ("0.49991", "0.50011")),
+        ((1.0, 1.0), ("1.00", "1.00")),
+    ],
+)
+def test_digits_follow_the_width(interval, digits):
+    assert bayes._digits(*interval) == digits
+
+
 def evidence(trials, successes):
     k = np.arange(trials + 1)
     first, second = (stats.betabinom(trials, a, a).pmf(k) for a in (10, 1))
@@ -118,7 +131,8 @@ def test_observed_bayes_factor_is_marked_and_named():
 def test_many_counts_are_one_curve_not_thousands_of_bars():
     left, _ = evidence(2000, 1000).axes
     assert not left.patches
-    assert len(left.collections) == 2
+    filled = [c for c in left.collections if isinstance(c, PolyCollection)]
+    assert len(filled) == 2
 
 
 def test_relative_frequencies_within_their_band():

@@ -108,7 +108,7 @@ def two_approaches(
         table.plot(answer.point, row, "o", color=answer.colour)
         line = {"fontsize": 8, "va": "bottom", "bbox": PAPER}
         table.text(0, row + 0.2, answer.name, color=answer.colour, **line)
-        table.text(1, row + 0.2, f"{lower:.2f} to {upper:.2f}", ha="right", **line)
+        table.text(1, row + 0.2, " to ".join(_digits(lower, upper)), ha="right", **line)
     table.axvline(null, color=BLACK, linewidth=1, linestyle=":", zorder=0)
     table.set(
         xlim=(0, 1),
@@ -147,11 +147,11 @@ def prior_to_posterior(
         axis.plot(p, belief.prior, "--", color=GREEN, label="prior")
         axis.plot(p, likelihood, ":", color=BLACK, label="likelihood (unit area)")
         _shaded(axis, p, belief.posterior, belief.interval, BLUE, "posterior")
-        lower, upper = belief.interval
+        ends = ", ".join(_digits(*belief.interval))
         axis.set(
             xlim=(0, 1),
             xlabel="probability of heads p",
-            title=f"{belief.name}\n95 % in ({lower:.2f}, {upper:.2f})",
+            title=f"{belief.name}\n95 % in ({ends})",
         )
     axes[0, 0].set_ylabel("density of p")
     axes[0, 0].set_ylim(0, 1.08 * max(np.max(b.posterior) for b in beliefs))
@@ -234,6 +234,14 @@ def _shaded(
     axis.plot(x, density, color=colour, label=label)
     inside = (x >= interval[0]) & (x <= interval[1])
     axis.fill_between(x[inside], density[inside], color=colour, alpha=0.25, linewidth=0)
+
+
+def _digits(lower: float, upper: float) -> tuple[str, str]:
+    """Write an interval's ends with two digits of its width, at least two decimals."""
+    decimals = 2
+    while upper > lower and upper - lower < 10.0 ** (1 - decimals):
+        decimals += 1
+    return f"{lower:.{decimals}f}", f"{upper:.{decimals}f}"
 
 
 def _masses(
