@@ -219,3 +219,44 @@ def evidence_bounds(curves: Mapping[str, Any], factor: Mapping[str, float]) -> F
     for ax in (gap, ratio):
         ax.set_xscale("log", base=2)
     return fig
+
+
+@styled
+def scaling(
+    growing_data: Sequence[Mapping[str, Any]], growing_dim: Sequence[Mapping[str, Any]]
+) -> Figure:
+    """Draw time and error of NUTS and of a variational fit as a problem grows.
+
+    Args:
+        growing_data: num_data and, for nuts and vi, seconds_cold, seconds_warm,
+            mean_error (in sds) and sd_error (a fraction).
+        growing_dim: the same with dim.
+    """
+    fig, axes = style.figure(2, 2, width=7.6, height=5.2, sharex="col")
+    for column, rows, name, label in (
+        (axes[:, 0], growing_data, "num_data", "number of data N"),
+        (axes[:, 1], growing_dim, "dim", "coefficients D"),
+    ):
+        seconds, errors = column
+        x = [row[name] for row in rows]
+        for method, colour, title in (("nuts", ORANGE, "NUTS"), ("vi", BLUE, "VI")):
+            for ax, key, line, text in (
+                (seconds, "seconds_cold", "o--", "first call"),
+                (seconds, "seconds_warm", "o-", "second call"),
+                (errors, "mean_error", "o-", "means, in sds"),
+                (errors, "sd_error", "s:", "sds, relative"),
+            ):
+                y = [row[method][key] for row in rows]
+                ax.plot(x, y, line, ms=4, color=colour, label=f"{title}, {text}")
+        errors.set(xlabel=label)
+        for ax in column:
+            ax.set(xscale="log", yscale="log")
+            ax.set_xticks(x, [f"{value:,}" for value in x])
+            ax.minorticks_off()
+            ax.grid(color=GREY, alpha=0.2)
+    axes[0, 0].set(ylabel="seconds", title="more data")
+    axes[0, 1].set(title="more dimensions")
+    axes[1, 0].set(ylabel="largest error")
+    for row in axes:
+        row[1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return fig

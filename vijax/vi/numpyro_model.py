@@ -1,7 +1,7 @@
 """Make a Target of a NumPyro model: its log density in unconstrained space."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -18,9 +18,11 @@ from vijax.vi.target import (
     Site,
     Static,
     Target,
+    TargetError,
     first_that_traces,
     float_type,
     join,
+    shapes,
     split,
 )
 
@@ -50,16 +52,43 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
     def make(static_types: tuple[type, ...]) -> Target:
         data, structure = split((args, kwargs), static_types)
         static = Static(_density_of_model, _constrain_model, model, structure)
-        # Shapes alone: the model runs on tracers.
-        sites: list[Site] = []
-        jax.eval_shape(lambda data: _find_sites(static, data, sites), data)
-        if not sites:
-            raise ValueError("model is not valid: it has no unknown continuous site")
-        static = static._replace(sites=tuple(sites))
-        dim = sum(site.size for site in sites)
+        static = static._replace(sites=_sites(static, shapes(data), float_type()))
+        dim = sum(site.size for site in static.sites)
         return Target(data, jnp.zeros(dim, float_type()), static)
 
     return first_that_traces(make, "model")
+
+
+@lru_cache(maxsize=256)
+def _sites(static: Static, data: tuple[Any, ...], dtype: Any) -> tuple[Site, ...]:
+    """Run the model on shapes alone, at the origin of unconstrained space."""
+    sites: list[Site] = []
+
+    def substitute(site: dict[str, Any]) -> Array | None:
+        if site["type"] != "sample" or site["is_observed"]:
+            return None
+        distribution: dist.Distribution = site["fn"]
+        if distribution.support.is_discrete:
+            raise TargetError(
+                f"model is not valid: its unknown site {site['name']!r} is discrete "
+                f"({type(distribution).__name__}); sum it out (a mixture likelihood, "
+                "dist.MixtureSameFamily) or infer it by MCMC"
+            )
+        transform = _transform(site, static.positive)
+        shape = tuple(transform.inverse_shape(distribution.shape()))
+        sites.append(Site(site["name"], shape))
+        return transform(jnp.zeros(shape, dtype))
+
+    def trace(data: list[Array]) -> None:
+        args, kwargs = join(data, static.structure)
+        model = handlers.substitute(static.function, substitute_fn=substitute)
+        model = handlers.seed(model, jax.random.key(0))
+        handlers.trace(model).get_trace(*args, **kwargs)
+
+    jax.eval_shape(trace, list(data))
+    if not sites:
+        raise TargetError("model is not valid: it has no unknown continuous site")
+    return tuple(sites)
 
 
 def _density_of_model(
@@ -122,31 +151,7 @@ def _transform(site: dict[str, Any], positive: str) -> transforms.Transform:
     try:
         return transforms.biject_to(support)
     except NotImplementedError as error:
-        raise ValueError(
+        raise TargetError(
             f"site {site['name']!r} has support {support}, which has no map to the "
             "real line: reparametrise it"
         ) from error
-
-
-def _find_sites(static: Static, data: list[Array], sites: list[Site]) -> None:
-    """Run the model at the origin of unconstrained space and note what it asks for."""
-    args, kwargs = join(data, static.structure)
-    sites.clear()
-
-    def substitute(site: dict[str, Any]) -> Array | None:
-        if site["type"] != "sample" or site["is_observed"]:
-            return None
-        distribution: dist.Distribution = site["fn"]
-        if distribution.support.is_discrete:
-            raise ValueError(
-                f"model is not valid: its unknown site {site['name']!r} is discrete "
-                f"({type(distribution).__name__}); sum it out (a mixture likelihood, "
-                "dist.MixtureSameFamily) or infer it by MCMC"
-            )
-        transform = _transform(site, static.positive)
-        shape = tuple(transform.inverse_shape(distribution.shape()))
-        sites.append(Site(site["name"], shape))
-        return transform(jnp.zeros(shape, float_type()))
-
-    model = handlers.substitute(static.function, substitute_fn=substitute)
-    handlers.trace(handlers.seed(model, jax.random.key(0))).get_trace(*args, **kwargs)

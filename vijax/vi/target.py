@@ -13,7 +13,7 @@ same model with data of the same shapes.
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -120,10 +120,10 @@ def from_log_density(
     """
     paths, treedef = jax.tree_util.tree_flatten_with_path(init)
     if not paths:
-        raise ValueError(f"init = {init!r} is not valid: it holds no parameters")
+        raise TargetError(f"init = {init!r} is not valid: it holds no parameters")
     for path, leaf in paths:
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise ValueError(
+            raise TargetError(
                 f"init{jax.tree_util.keystr(path)} is not valid: give a floating-point "
                 f"array, not {jnp.result_type(leaf)}; sum discrete unknowns out"
             )
@@ -158,34 +158,52 @@ def over_draws(
     return jax.lax.map(function, positions, batch_size=batch_size)
 
 
+class TargetError(ValueError):
+    """A target that cannot be, told in full; other errors are the user's function's."""
+
+
 def first_that_traces(make: Callable[[tuple[type, ...]], Target], name: str) -> Target:
     """Make the target with integers as data, or static where that cannot be traced."""
     try:
         return _checked(make(()), name)
-    except ValueError:
+    except TargetError:
         raise
     except Exception:
         try:
             return _checked(make((int,)), name)
-        except ValueError:
+        except TargetError:
             raise
         except Exception as error:
             reason = str(error).split("\n", 1)[0]
-            raise ValueError(
+            raise TargetError(
                 f"{name} cannot be traced: {type(error).__name__}: {reason}"
             ) from error
 
 
 def _checked(target: Target, name: str) -> Target:
+    shape, dtype = _output(target.static, shapes(target.data), float_type())
+    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+        raise TargetError(
+            f"{name} is not valid: its log density has shape {shape} and type {dtype}; "
+            "return one real number, summed over the data"
+        )
+    return target
+
+
+# Tracing a model takes some hundredths of a second: once for each set of shapes.
+@lru_cache(maxsize=256)
+def _output(static: "Static", data: Hashable, dtype: Any) -> tuple[Any, Any]:
+    init = jax.ShapeDtypeStruct((sum(site.size for site in static.sites),), dtype)
+    target = Target(list(data), init, static)  # type: ignore[arg-type]
     value = jax.eval_shape(
         lambda target: target.log_density(target.init, jax.random.key(0)), target
     )
-    if jnp.shape(value) != () or not jnp.issubdtype(value.dtype, jnp.floating):
-        raise ValueError(
-            f"{name} is not valid: its log density has shape {jnp.shape(value)} and "
-            f"type {value.dtype}; return one real number, summed over the data"
-        )
-    return target
+    return jnp.shape(value), value.dtype
+
+
+def shapes(data: list[Array]) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Return the shapes and types of the data, which stand for it in a trace."""
+    return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in data)
 
 
 def float_type() -> Any:
