@@ -40,7 +40,8 @@ class Config:
 def run(config: Config) -> common.Result:
     """Train the autoencoder, draw its latent space, and measure it."""
     dataset = load_images(config.dataset)
-    check(latent=config.latent, grid=config.grid, gap_samples=config.gap_samples)
+    check_at_least(2, latent=config.latent, grid=config.grid)
+    check_at_least(100, gap_samples=config.gap_samples)
     keys = jax.random.split(jax.random.key(config.seed), 3)
     model, trained = fit(config, dataset, keys[0])
     params = trained.params
@@ -79,13 +80,9 @@ def load_images(name: str) -> Dataset:
     return dataset
 
 
-def check(*, latent: int, grid: int, gap_samples: int) -> None:
-    """Raise a ValueError for a setting that cannot be drawn."""
-    for name, value, least in (
-        ("latent", latent, 2),
-        ("grid", grid, 2),
-        ("gap_samples", gap_samples, 100),
-    ):
+def check_at_least(least: int, **values: int) -> None:
+    """Raise a ValueError that names the first value below the least."""
+    for name, value in values.items():
         if value < least:
             raise ValueError(f"{name} = {value} is not valid: give {least} or more")
 

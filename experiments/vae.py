@@ -23,6 +23,8 @@ from vijax.vae import evaluate, gap, latent, likelihoods, losses, models, train
 from vijax.vae.latent import Latents
 from vijax.vae.models import VAE, ModelParams
 
+DRAWS = 4  # of z for each test image, where the ELBO is evaluated
+
 
 @dataclass(frozen=True)
 class Config:
@@ -45,12 +47,15 @@ class Config:
 def run(config: Config) -> common.Result:
     """Train the VAE and the autoencoder, evaluate, compare and draw them."""
     dataset = ae.load_images(config.dataset)
-    ae.check(latent=config.latent, grid=config.grid, gap_samples=config.gap_samples)
+    ae.check_at_least(2, latent=config.latent, grid=config.grid)
+    ae.check_at_least(
+        100, gap_samples=config.gap_samples, gradient_draws=config.gradient_draws
+    )
     keys = jax.random.split(jax.random.key(config.seed), 7)
     x_test = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     model, trained, curve = fit(config, dataset, x_test, keys[1])
     params = trained.params
-    estimate = evaluate.elbo(model, params, keys[2], x_test)
+    estimate = evaluate.elbo(model, params, keys[2], x_test, num_samples=DRAWS)
 
     ae_model, ae_trained = ae.fit(autoencoder_config(config, dataset), dataset, keys[3])
     ours, theirs = (model, params), (ae_model, ae_trained.params)
@@ -99,7 +104,7 @@ def fit(
 
     def on_epoch(epoch: int, params: ModelParams, terms: dict[str, float]) -> None:
         if epoch % every == 0 or epoch == epochs:
-            value = evaluate.elbo(model, params, key, x_test, num_samples=2).elbo
+            value = evaluate.elbo(model, params, key, x_test, num_samples=DRAWS).elbo
             curve.append((epoch, float(value)))
 
     trained = train.fit(

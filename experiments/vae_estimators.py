@@ -5,11 +5,13 @@ gives the trained model's own gradient and ELBO; a quadratic log p(x | z) has th
 closed form.
 """
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from vijax.plot import vae as plot
@@ -18,9 +20,17 @@ from vijax.vae.gradients import Integrand
 from vijax.vae.models import VAE, Images, ModelParams, Posterior
 
 NUMBERS = (1, 10, 100)  # L
+REPEATS = 2000  # estimates for each L
 COMPONENTS = ("∂/∂μ₁", "∂/∂μ₂", "∂/∂log σ₁", "∂/∂log σ₂")
 # A Gaussian likelihood behind a linear decoder: log p(x | z) = b·z - z·A z / 2 + const.
 CURVATURE, SLOPE = ((3.0, 1.0), (1.0, 2.0)), (1.0, -2.0)
+
+
+class Gradients(NamedTuple):
+    """Gradients of E_q[f(z)] with respect to (μ, log σ)."""
+
+    draws: dict[str, Array]  # estimator -> (num_draws, 4)
+    exact: Array  # (4,)
 
 
 def study(
@@ -29,48 +39,41 @@ def study(
     """Study both on one image; quadrature asks for a two-dimensional latent space."""
     if model.latent != 2:
         return {}, {}
-    keys = jax.random.split(key)
-    metrics, gradients = study_gradients(model, params, x, keys[0], num_draws)
-    more, draws = study_draws(model, params, x, keys[1], repeats=2000)
-    return metrics | more, {"gradients": gradients, "draws": draws}
-
-
-def study_gradients(
-    model: VAE, params: ModelParams, x: Images, key: jax.Array, num_draws: int
-) -> tuple[dict[str, Any], Figure]:
-    """Hold the gradient estimators against the exact gradient of E_q[log p(x | z)]."""
-    keys = jax.random.split(key)
-    q = models.encode(model, params, x)
-
-    def trained(z: jax.Array) -> jax.Array:
-        return losses.log_likelihood(model, params, x, z)
-
-    estimates, exact = estimate(trained, q, keys[0], num_draws)
-    quadratic_q = Posterior(jnp.array([0.3, -0.7]), jnp.log(jnp.array([0.5, 0.8])))
-    quadratic_estimates, _ = estimate(quadratic, quadratic_q, keys[1], num_draws)
-    metrics = compare(estimates, exact) | {
-        f"quadratic_{name}": value
-        for name, value in compare(
-            quadratic_estimates, exact_quadratic(quadratic_q)
-        ).items()
+    keys = jax.random.split(key, 3)
+    trained = _trained_gradients(model, num_draws, params, x, keys[0])
+    values, exact = _draws_of_elbo(model, REPEATS * sum(NUMBERS), params, x, keys[2])
+    estimates = split_draws(np.asarray(values))
+    metrics = (
+        compare(trained)
+        | {
+            f"quadratic_{name}": value
+            for name, value in compare(_quadratic_gradients(num_draws, keys[1])).items()
+        }
+        | draws_metrics(estimates, float(exact))
+    )
+    figures = {
+        "gradients": draw_gradients(trained),
+        "draws": plot.draws_of_z(estimates, float(exact)),
     }
-    draws = np.unique(np.geomspace(10, num_draws, 60).astype(int))
-    running = {}
-    for name, values in estimates.items():
-        first = values[:, 0]
-        running[name] = (
-            np.array([first[:n].mean() for n in draws]),
-            np.array([first[:n].std(ddof=1) / np.sqrt(n) for n in draws]),
-        )
-    spreads = {name: values.std(axis=0, ddof=1) for name, values in estimates.items()}
-    figure = plot.gradient_estimators(running, draws, exact[0], spreads, COMPONENTS)
-    return metrics, figure
+    return metrics, figures
 
 
-def estimate(
-    f: Integrand, q: Posterior, key: jax.Array, num_draws: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return draws of each estimator (num_draws, 4) and the exact gradient (4,)."""
+@partial(jax.jit, static_argnums=(0, 1))
+def _trained_gradients(
+    model: VAE, num_draws: int, params: ModelParams, x: Images, key: jax.Array
+) -> Gradients:
+    f = partial(losses.log_likelihood, model, params, x)
+    return estimate(f, models.encode(model, params, x), key, num_draws)
+
+
+@partial(jax.jit, static_argnums=0)
+def _quadratic_gradients(num_draws: int, key: jax.Array) -> Gradients:
+    q = Posterior(jnp.array([0.3, -0.7]), jnp.log(jnp.array([0.5, 0.8])))
+    return estimate(quadratic, q, key, num_draws)._replace(exact=exact_quadratic(q))
+
+
+def estimate(f: Integrand, q: Posterior, key: jax.Array, num_draws: int) -> Gradients:
+    """Return draws of each estimator and the exact gradient by quadrature."""
     keys = jax.random.split(key, 3)
     score = gradients.score_function
     found = {
@@ -82,22 +85,34 @@ def estimate(
             f, q, keys[2], num_samples=num_draws, baseline=True
         ),
     }
-    stacked = {name: np.concatenate(g, axis=-1) for name, g in found.items()}
-    return stacked, np.concatenate(gradients.exact(f, q))
+    draws = {name: jnp.concatenate(g, axis=-1) for name, g in found.items()}
+    return Gradients(draws, jnp.concatenate(gradients.exact(f, q)))
 
 
-def compare(estimates: dict[str, np.ndarray], exact: np.ndarray) -> dict[str, Any]:
+def quadratic(z: jax.Array) -> jax.Array:
+    """Return the log likelihood of a linear decoder, up to a constant."""
+    return jnp.array(SLOPE) @ z - 0.5 * z @ jnp.array(CURVATURE) @ z
+
+
+def exact_quadratic(q: Posterior) -> Array:
+    """Return the gradient of E_q[quadratic]: b - A μ, and -A_jj σ_j²."""
+    curvature = jnp.array(CURVATURE)
+    loc = jnp.array(SLOPE) - curvature @ q.loc
+    return jnp.concatenate([loc, -jnp.diag(curvature) * jnp.exp(2 * q.log_scale)])
+
+
+def compare(found: Gradients) -> dict[str, Any]:
     """Return means, errors and variances of the estimators, beside the exact values."""
+    exact = np.asarray(found.exact)
     metrics: dict[str, Any] = {"gradient_exact": exact}
-    for name, values in estimates.items():
-        label = name.replace(" ", "_")
+    for name, draws in found.draws.items():
+        values, label = np.asarray(draws), name.replace(" ", "_")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        deviation = np.max(np.abs(values.mean(axis=0) - exact) / error)
         metrics |= {
             f"gradient_{label}": values.mean(axis=0),
             f"gradient_{label}_standard_error": error,
-            f"gradient_{label}_max_deviation": float(
-                np.max(np.abs(values.mean(axis=0) - exact) / error)
-            ),
+            f"gradient_{label}_max_deviation": float(deviation),
             f"gradient_{label}_variance": float(values.var(axis=0, ddof=1).sum()),
         }
     variance = metrics["gradient_reparametrised_variance"]
@@ -107,42 +122,47 @@ def compare(estimates: dict[str, np.ndarray], exact: np.ndarray) -> dict[str, An
     return metrics
 
 
-def quadratic(z: jax.Array) -> jax.Array:
-    """Return the log likelihood of a linear decoder, up to a constant."""
-    return jnp.array(SLOPE) @ z - 0.5 * z @ jnp.array(CURVATURE) @ z
+def draw_gradients(found: Gradients) -> Figure:
+    """Draw the estimators' convergence and the spread of a draw."""
+    values = {name: np.asarray(draws) for name, draws in found.draws.items()}
+    number = len(values["reparametrised"])
+    counts = np.unique(np.geomspace(10, number, 60).astype(int))
+    running = {}
+    for name, draws in values.items():
+        parts = [draws[:count, 0] for count in counts]
+        mean = [part.mean() for part in parts]
+        running[name] = mean, [part.std(ddof=1) / np.sqrt(len(part)) for part in parts]
+    spreads = {name: draws.std(axis=0, ddof=1) for name, draws in values.items()}
+    first = float(found.exact[0])
+    return plot.gradient_estimators(running, counts, first, spreads, COMPONENTS)
 
 
-def exact_quadratic(q: Posterior) -> np.ndarray:
-    """Return the gradient of E_q[quadratic]: b - A μ, and -A_jj σ_j²."""
-    curvature = np.array(CURVATURE)
-    loc = np.array(SLOPE) - curvature @ np.asarray(q.loc)
-    log_scale = -np.diag(curvature) * np.exp(2 * np.asarray(q.log_scale))
-    return np.concatenate([loc, log_scale])
-
-
-def study_draws(
-    model: VAE, params: ModelParams, x: Images, key: jax.Array, *, repeats: int
-) -> tuple[dict[str, Any], Figure]:
-    """Repeat the estimate of one image's ELBO with L = 1, 10 and 100 draws of z."""
+@partial(jax.jit, static_argnums=(0, 1))
+def _draws_of_elbo(
+    model: VAE, number: int, params: ModelParams, x: Images, key: jax.Array
+) -> tuple[Array, Array]:
+    """Return one-draw estimates of one image's ELBO, and its value by quadrature."""
     q = models.encode(model, params, x)
+    f = partial(losses.log_likelihood, model, params, x)
+    kl = losses.kl_to_prior(q)
+    values = gradients.map_draws(f, losses.draw(key, q, num_samples=number))
+    return values - kl, gradients.expectation(f, q) - kl
 
-    def value(z: jax.Array) -> jax.Array:
-        return losses.log_likelihood(model, params, x, z)
 
-    exact = float(gradients.expectation(value, q) - losses.kl_to_prior(q))
-    draws = losses.draw(key, q, num_samples=repeats * sum(NUMBERS))
-    values = np.asarray(gradients.map_draws(value, draws) - losses.kl_to_prior(q))
-    estimates, start = {}, 0
-    for number in NUMBERS:
-        part = values[start : start + repeats * number]
-        estimates[number] = part.reshape(repeats, number).mean(axis=1)
-        start += repeats * number
-    spread = {number: values.std(ddof=1) for number, values in estimates.items()}
-    metrics = {
+def split_draws(values: np.ndarray) -> dict[int, np.ndarray]:
+    """Return L -> repeated estimates from L draws each, all draws used once."""
+    ends = np.cumsum([REPEATS * number for number in NUMBERS])[:-1]
+    parts = zip(NUMBERS, np.split(values, ends), strict=True)
+    return {number: part.reshape(-1, number).mean(axis=1) for number, part in parts}
+
+
+def draws_metrics(estimates: dict[int, np.ndarray], exact: float) -> dict[str, Any]:
+    """Return mean and spread of the estimates for each L, beside the exact value."""
+    spread = [values.std(ddof=1) for values in estimates.values()]
+    return {
         "one_image_elbo": exact,
         "draws": list(NUMBERS),
         "draws_mean": [values.mean() for values in estimates.values()],
-        "draws_mean_standard_error": [s / np.sqrt(repeats) for s in spread.values()],
-        "draws_standard_deviation": list(spread.values()),
+        "draws_mean_standard_error": [s / np.sqrt(REPEATS) for s in spread],
+        "draws_standard_deviation": spread,
     }
-    return metrics, plot.draws_of_z(estimates, exact)

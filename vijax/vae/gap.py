@@ -90,28 +90,18 @@ def off_data(
         0.5
     """
     check(0 < quantile < 1, "quantile", quantile, "give a number between 0 and 1")
+    samples = np.asarray(distances), np.asarray(decoded.held_out)
 
-    return OffData(
-        *_off_data(quantile, num_bootstraps, distances, decoded.held_out, key)
-    )
+    def share(distances: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+        threshold = np.quantile(held_out, quantile, axis=-1, keepdims=True)
+        return np.mean(distances > threshold, axis=-1)
 
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _off_data(
-    quantile: float, num_bootstraps: int, distances: Array, held_out: Array, key: Key
-) -> tuple[Scalar, Scalar]:
-    def share(distances: Array, held_out: Array) -> Scalar:
-        return jnp.mean(distances > jnp.quantile(held_out, quantile))
-
-    def resampled(key: Key) -> Scalar:
-        keys = jax.random.split(key)
-        return share(
-            jax.random.choice(keys[0], distances, distances.shape),
-            jax.random.choice(keys[1], held_out, held_out.shape),
-        )
-
-    shares = jax.vmap(resampled)(jax.random.split(key, num_bootstraps))
-    return share(distances, held_out), jnp.std(shares, ddof=1)
+    resampled = [
+        sample[jax.random.randint(key, (num_bootstraps, len(sample)), 0, len(sample))]
+        for key, sample in zip(jax.random.split(key), samples, strict=True)
+    ]
+    error = np.std(share(*resampled), ddof=1)
+    return OffData(jnp.asarray(share(*samples)), jnp.asarray(error))
 
 
 def nearest_distance(

@@ -4,7 +4,7 @@ Constructors are cached, as those of networks and likelihoods: equal arguments g
 the same object, hence no second compilation.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import NamedTuple
 
@@ -120,8 +120,14 @@ def vae(
 
 def init(model: Autoencoder | VAE, key: Key) -> ModelParams:
     """Draw the parameters of a model."""
-    encoder_key, decoder_key = jax.random.split(key)
-    return ModelParams(model.encoder.init(encoder_key), model.decoder.init(decoder_key))
+    return _init(model, key)
+
+
+# One compilation instead of one for each of the initialisers' operations.
+@partial(jax.jit, static_argnums=0)
+def _init(model: Autoencoder | VAE, key: Key) -> ModelParams:
+    keys = jax.random.split(key)
+    return ModelParams(model.encoder.init(keys[0]), model.decoder.init(keys[1]))
 
 
 def num_params(params: Params) -> int:
