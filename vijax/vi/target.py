@@ -192,12 +192,14 @@ def _checked(target: Target, name: str) -> Target:
 
 # Tracing a model takes some hundredths of a second: once for each set of shapes.
 @lru_cache(maxsize=256)
-def _output(static: "Static", data: Hashable, dtype: Any) -> tuple[Any, Any]:
-    init = jax.ShapeDtypeStruct((sum(site.size for site in static.sites),), dtype)
-    target = Target(list(data), init, static)  # type: ignore[arg-type]
-    value = jax.eval_shape(
-        lambda target: target.log_density(target.init, jax.random.key(0)), target
-    )
+def _output(static: "Static", data: tuple[Any, ...], dtype: Any) -> tuple[Any, Any]:
+    dim = sum(site.size for site in static.sites)
+
+    def log_density(data: list[Array]) -> Scalar:
+        target = Target(data, jnp.zeros(dim, dtype), static)
+        return target.log_density(target.init, jax.random.key(0))
+
+    value = jax.eval_shape(log_density, list(data))
     return jnp.shape(value), value.dtype
 
 
