@@ -20,7 +20,7 @@ def test_output_and_failure_of_an_experiment_are_passed_on(tmp_path: Path) -> No
     command = [sys.executable, "-c", code]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     jobs.running["vae"] = process
-    with pytest.raises(ValueError, match="^vae: no disk space$"):
+    with pytest.raises(ValueError, match=r"^vae: no disk space$"):
         jobs.wait(0)
     jobs.stop()
 
