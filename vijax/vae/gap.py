@@ -16,7 +16,7 @@ that a sampler spends on images unlike any that data are mapped to.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +92,7 @@ def off_data(
     check(0 < quantile < 1, "quantile", quantile, "give a number between 0 and 1")
     samples = np.asarray(distances), np.asarray(decoded.held_out)
 
-    def share(distances: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    def share(distances: np.ndarray, held_out: np.ndarray) -> Any:
         threshold = np.quantile(held_out, quantile, axis=-1, keepdims=True)
         return np.mean(distances > threshold, axis=-1)
 
