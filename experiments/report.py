@@ -155,13 +155,19 @@ def render_section(results: Path, record: dict[str, Any]) -> Markup:
 
 @lru_cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["significant"] = _significant
+    return environment
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}"
 
 
 def main() -> None:
