@@ -13,26 +13,43 @@ OUTPUTS = {
     "bernoulli": [[-4.0], [0.0], [0.3], [5.0]],
     "gaussian": [[-1.0], [0.4]],
     "gaussian_learned": [[0.0, -1.0], [0.7, 0.5]],
+    "continuous_bernoulli": [[-30.0], [-0.61], [-0.59], [0.0], [1e-6], [2.0], [30.0]],
+    "discretised_logistic": [[0.5, -3.0], [-0.2, -2.0], [1.3, 0.5], [0.31, -20.0]],
+    "logistic_17": [[0.5, -3.0], [0.9, -1.0]],
+    "beta_binomial": [[0.0, 0.0], [-4.0, -3.0], [5.0, 30.0], [-9.0, 4.0]],
 }
 MAKE = {
     "bernoulli": likelihoods.bernoulli,
     "gaussian": lambda: likelihoods.gaussian(0.3),
     "gaussian_learned": lambda: likelihoods.gaussian(None, min_scale=0.05),
+    "continuous_bernoulli": likelihoods.continuous_bernoulli,
+    "discretised_logistic": likelihoods.discretised_logistic,
+    "logistic_17": lambda: likelihoods.discretised_logistic(17),
+    "beta_binomial": likelihoods.beta_binomial,
+}
+LEVELS = {
+    "bernoulli": 2,
+    "discretised_logistic": 256,
+    "logistic_17": 17,
+    "beta_binomial": 256,
 }
 CASES = [(name, np.array(out)) for name, outs in OUTPUTS.items() for out in outs]
 
 
 def support(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return points and the width of each: 1 for counts, a step for densities."""
-    if name == "bernoulli":
-        return np.array([0.0, 1.0]), np.ones(2)
-    x = np.linspace(-30, 30, 60_001)
-    return x, np.full_like(x, 0.001)
+    """Return points and the width of each: 1 for levels, a step for densities."""
+    if name in LEVELS:
+        x = np.arange(LEVELS[name]) / (LEVELS[name] - 1)
+        return x, np.ones_like(x)
+    low, high = (0, 1) if name == "continuous_bernoulli" else (-30, 30)
+    width = (high - low) / 60_000
+    x = low + width * (np.arange(60_000) + 0.5)
+    return x, np.full_like(x, width)
 
 
 def evaluate(likelihood: Likelihood, x: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     tiled = jnp.broadcast_to(jnp.asarray(outputs), (len(x), len(outputs)))
-    return np.asarray(likelihood.log_prob(jnp.asarray(x), tiled))
+    return np.asarray(jax.jit(likelihood.log_prob)(jnp.asarray(x), tiled))
 
 
 @pytest.mark.parametrize(("name", "outputs"), CASES)
@@ -50,7 +67,7 @@ def test_integrates_to_one_with_its_mean(x64, name, outputs):
 def test_draws_have_the_mean_and_are_supported(key, name, outputs):
     likelihood = MAKE[name]()
     tiled = jnp.broadcast_to(jnp.asarray(outputs, jnp.float32), (20_000, len(outputs)))
-    draws = likelihood.sample(key, tiled)
+    draws = jax.jit(likelihood.sample)(key, tiled)
     assert draws.shape == (20_000,)
     likelihoods.check_support(likelihood, draws)
     error = np.std(draws) / np.sqrt(20_000) + 1e-6
@@ -77,6 +94,55 @@ def test_gaussians_equal_scipy(x64):
     learned = evaluate(likelihoods.gaussian(None), x, np.array([0.5, -0.2]))
     scale = np.exp(-0.2) + 0.01  # the least scale is added to the learned one
     np.testing.assert_allclose(learned, stats.norm(0.5, scale).logpdf(x), rtol=1e-12)
+
+
+def test_continuous_bernoulli_is_the_truncated_exponential(x64):
+    # p(x | η) is an exponential distribution of rate -η, cut off at 1.
+    x = np.array([0.0, 0.2, 1.0])
+    for eta in (-80.0, -3.0, -0.29, 0.31, 3.0, 80.0):
+        rate = abs(eta)
+        mirrored = x if eta < 0 else 1 - x
+        expected = stats.truncexpon(b=rate, scale=1 / rate).logpdf(mirrored)
+        actual = evaluate(likelihoods.continuous_bernoulli(), x, np.array([eta]))
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_continuous_bernoulli_is_smooth_where_its_formula_changes(x64):
+    log_prob = likelihoods.continuous_bernoulli().log_prob
+
+    def slope(eta):
+        return jax.grad(lambda e: log_prob(jnp.array(0.2), e[None]))(eta)
+
+    below, above = slope(0.6 - 1e-9), slope(0.6 + 1e-9)
+    np.testing.assert_allclose(below, above, rtol=1e-6)
+
+
+def test_levels_equal_scipy(x64):
+    x = np.arange(256) / 255
+    edges = np.concatenate([[-np.inf], x[:-1] + 0.5 / 255, [np.inf]])
+    scale = np.log1p(np.exp(-3.0)) + 0.001
+    expected = np.log(np.diff(stats.logistic(0.4, scale).cdf(edges)))
+    actual = evaluate(likelihoods.discretised_logistic(), x, np.array([0.4, -3.0]))
+    np.testing.assert_allclose(actual, expected, rtol=1e-7)
+
+    a, b = np.log1p(np.exp([0.3, 2.0])) + 0.001
+    expected = stats.betabinom(255, a, b).logpmf(np.arange(256))
+    actual = evaluate(likelihoods.beta_binomial(), x, np.array([0.3, 2.0]))
+    np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_float32_values_and_gradients_are_finite(name):
+    likelihood = MAKE[name]()
+    sizes = jnp.array([-90.0, -30.0, -1e-8, 1e-8, 30.0, 90.0])
+    outputs = jnp.tile(sizes[:, None], (1, likelihood.num_outputs))
+    slope = jax.jit(jax.vmap(jax.value_and_grad(likelihood.log_prob, 1), (None, 0)))
+    for x in (0.0, 1.0):
+        value, gradient = slope(jnp.array(x), outputs)
+        assert np.all(np.isfinite(value))
+        assert np.all(np.isfinite(gradient))
+        # No density of a pixel is larger than 90 = η here, no mass than 1.
+        assert np.all(value <= (0.0 if name in LEVELS else np.log(90.0)))
 
 
 def test_binarize_has_the_right_mean_at_every_level(key):
@@ -113,6 +179,9 @@ def test_binarize_keeps_odd_shapes_and_types(key, x64):
         ("bernoulli", [0.0, 0.5], r"x = 0.5 .*bernoulli data are 0 or 1: binarise"),
         ("bernoulli", [np.nan, 1.0], "x = nan"),
         ("gaussian", [0.0, np.inf], "x = inf .*finite numbers"),
+        ("continuous_bernoulli", [0.0, 1.5], r"x = 1.5 .*real numbers in \[0, 1\]"),
+        ("beta_binomial", [0.0, 0.3], "x = 0.3 .*multiples of 1/255"),
+        ("logistic_17", [0.0, 17 / 16], "x = 1.0625 .*multiples of 1/16"),
     ],
 )
 def test_data_outside_the_support(name, x, message):
