@@ -168,9 +168,28 @@ def test_chunks_vmap_over_seeds():
     np.testing.assert_allclose(losses[1], loss, rtol=1e-5)
 
 
-def test_noise_differs_from_step_to_step_and_batches_from_chunk_to_chunk():
+def test_noise_differs_from_step_to_step():
     _, history = run(start(), 6)
     assert len(set(history.loss.tolist())) == 18
+
+
+def test_batches_differ_from_chunk_to_chunk():
+    def show(params, key, batch):
+        return jnp.sum(params**2), batch[:, 0]
+
+    state, history = optimize.minimize(
+        show,
+        start(),
+        jax.random.key(0),
+        DATA,
+        optimizer=ADAM,
+        num_chunks=2,
+        chunk_size=3,
+        make_batches=BATCHES,
+    )
+    first, second = history.metrics[:3], history.metrics[3:]
+    assert sorted(first.ravel()) == sorted(second.ravel())
+    assert first.tolist() != second.tolist()
 
 
 @pytest.mark.parametrize("num_chunks", [1, 3])

@@ -85,7 +85,7 @@ def pareto_fit(excess: Float[Array, " tail"]) -> tuple[Scalar, Scalar]:
     largest = excess[-1]
     x = excess / jnp.where(largest > 0, largest, 1.0)
     # Rounding ties small excesses to zero; the grid needs a positive quartile.
-    quartile = jnp.maximum(x[int(size / 4 + 0.5) - 1], 1e-3)
+    quartile = jnp.maximum(x[int(size / 4 + 0.5) - 1], 1e-10)
     i = jnp.arange(1, grid_size + 1)
     theta = 1 + (1 - jnp.sqrt(grid_size / (i - 0.5))) / (3 * quartile)
     k = jnp.mean(jnp.log1p(-theta[:, None] * x), axis=1)
