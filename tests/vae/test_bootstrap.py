@@ -13,8 +13,9 @@ def test_error_of_a_mean_is_sd_over_sqrt_n():
     x = jnp.asarray(np.random.default_rng(0).gamma(2.0, size=400), jnp.float32)
     draws = bootstrap(
         jax.random.key(1),
-        lambda weights: jnp.sum(weights * x) / jnp.sum(weights),
+        lambda weights, x: jnp.sum(weights * x) / jnp.sum(weights),
         400,
+        x,
         num_resamples=4_000,
         batch_size=500,
     )
@@ -31,8 +32,10 @@ def test_error_of_an_auc_is_delongs():
     scores = (rng.normal(size=500) + is_anomaly).astype(np.float32)
     draws = bootstrap(
         jax.random.key(3),
-        lambda weights: roc.auc(scores, is_anomaly, weights),
+        lambda weights, *data: roc.auc(*data, weights),
         500,
+        scores,
+        is_anomaly,
         num_resamples=1_000,
         batch_size=100,
     )

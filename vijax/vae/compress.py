@@ -17,7 +17,6 @@ import gzip
 import lzma
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -26,9 +25,7 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from vijax.types import Key, LossFn, Params, Scalar
-from vijax.vae import models
-from vijax.vae.models import Autoencoder, Images, ModelParams
+from vijax.types import Params, Scalar
 from vijax.validate import check, where_valid
 
 Latents = Float[ArrayLike, "examples latent"]
@@ -50,36 +47,12 @@ class Principal(NamedTuple):
     components: Float[Array, "latent pixels"]  # orthonormal rows, by falling variance
 
 
-class TruncatedBatch(NamedTuple):
-    """One step's data for an autoencoder that keeps some of its latents only."""
-
-    images: Images
-    mask: Float[Array, " latent"]  # 1 for the latents that are kept, 0 for the others
-
-
 class RateDistortion(NamedTuple):
     """What a set of images costs and what is lost."""
 
     bits: Scalar  # of all latents of all images, entropy-coded
     mse: Scalar  # mean (x - x')² over all pixels
-
-
-@lru_cache
-def truncated_mse(model: Autoencoder) -> LossFn:
-    """Return the squared error when only the masked latents pass.
-
-    It trains the autoencoder of fewer latents exactly, inside a wider one's shapes, so
-    that latent sizes are runs of one `ensemble.fit`.
-    """
-
-    def loss_fn(
-        params: ModelParams, key: Key, batch: TruncatedBatch
-    ) -> tuple[Scalar, None]:
-        z = batch.mask * models.latent_mean(model, params, batch.images)
-        error = models.decoded_mean(model, params, z) - batch.images
-        return jnp.mean(error**2), None
-
-    return loss_fn
+    mse_standard_error: Scalar  # if these images are a sample of more
 
 
 def principal_components(
@@ -110,8 +83,9 @@ def uniform_grid(
     Args:
         latents: of the training data; later values are clipped to their range.
         num_levels: levels on each axis, or on the longest one of a shared step.
-        shared_step: one step for all axes, so that short axes take fewer levels. It
-            is the best choice where axes are orthonormal, as principal components.
+        shared_step: one step for all axes, so that short axes take fewer levels (the
+            longest may take one more). It is the best choice where axes are
+            orthonormal, as those of principal components.
 
     Example:
         >>> uniform_grid(jnp.array([[0.0, 0.0], [3.0, 1.0]]), num_levels=4).step
@@ -120,13 +94,14 @@ def uniform_grid(
     check(num_levels >= 2, "num_levels", num_levels, "give 2 or more")
     lower, upper = jnp.min(latents, axis=0), jnp.max(latents, axis=0)
     step = (upper - lower) / (num_levels - 1)
-    if shared_step:
-        step = jnp.full_like(step, jnp.max(step))
-    step = jnp.where(step > 0, step, 1.0)  # an axis without width has one level
-    count = jnp.round((upper - lower) / step).astype(int) + 1
-    # A shared step ends between two levels: centre the grid on the range.
-    lower = lower + 0.5 * (upper - lower - (count - 1) * step)
-    return Grid(lower, step, count)
+    if not shared_step:
+        step = jnp.where(step > 0, step, 1.0)  # an axis without width has one level
+        count = jnp.round((upper - lower) / step).astype(int) + 1
+        return Grid(lower, step, count)
+    # The mean is a level, so an axis much shorter than the step costs and loses least.
+    mean, step = jnp.mean(latents, axis=0), jnp.full_like(step, jnp.max(step))
+    below, above = jnp.round((mean - lower) / step), jnp.round((upper - mean) / step)
+    return Grid(mean - below * step, step, (below + above).astype(int) + 1)
 
 
 def quantize(grid: Grid, latents: Latents) -> Int[Array, "examples latent"]:
@@ -197,10 +172,10 @@ def code_length(
 
 
 def rate_distortion(
-    train: Latents,
-    test: Latents,
+    train: Float[ArrayLike, "train latent"],
+    test: Float[ArrayLike, "test latent"],
     images: Float[ArrayLike, "..."],
-    decode: Callable[[Any], Images],
+    decode: Callable[[Any], Float[Array, "..."]],
     num_levels: int | Int[Array, ""],
     *,
     max_levels: int = 256,
@@ -214,14 +189,20 @@ def rate_distortion(
         images: those images.
         decode: latents -> images.
         num_levels: levels on an axis; may be traced, so `vmap` or `lax.map` over it.
-        max_levels: the most that `num_levels` will be.
+        max_levels: the most that a grid will have: `num_levels`, or one more where the
+            step is shared.
         shared_step: see `uniform_grid`.
     """
     grid = uniform_grid(train, num_levels=num_levels, shared_step=shared_step)
     alpha = concentration(grid, quantize(grid, train), max_levels=max_levels)
     symbols = quantize(grid, test)
-    error = decode(dequantize(grid, symbols)) - images
-    return RateDistortion(code_length(symbols, alpha), jnp.mean(error**2))
+    squares = (decode(dequantize(grid, symbols)) - images) ** 2
+    mse = jnp.mean(squares.reshape(len(squares), -1), axis=1)
+    return RateDistortion(
+        code_length(symbols, alpha),
+        jnp.mean(mse),
+        jnp.std(mse, ddof=1) / math.sqrt(len(mse)),
+    )
 
 
 def bits_per_pixel(nats: ArrayLike, num_pixels: int) -> Float[Array, "..."]:

@@ -3,13 +3,14 @@
     params = fit(model, key, images, rows, epochs=10)      rows (runs, rows per run)
     jax.vmap(lambda p: latent.encode(model, p, x))(params)
 
-Runs may differ in the images they see (one class left out in each), in their random
-numbers (error bars), and in a setting that the loss reads (a KL weight, a mask).
+Runs differ in their random numbers (error bars), in the images they see (one class
+left out in each), and, for a `masked` model, in how many latents they have.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +23,10 @@ from vijax.types import Key, LossFn
 from vijax.vae import models, schedule, train
 from vijax.vae.losses import Batch
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams
+from vijax.vae.networks import Network
 from vijax.validate import check
 
-MakeBatch = Callable[[Images, Any], Any]
+Model = TypeVar("Model", Autoencoder, VAE)
 
 
 def fit(
@@ -34,9 +36,8 @@ def fit(
     rows: Int[Any, "runs rows"],
     *,
     epochs: int,
+    masks: Float[Any, "runs latent"] | None = None,
     loss: LossFn | None = None,
-    settings: PyTree = None,
-    make_batch: MakeBatch = Batch,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     description: str = "train",
@@ -49,10 +50,9 @@ def fit(
         images: (n, *shape), shared by all runs and stored once.
         rows: which images each run sees; all runs have equally many.
         epochs: passes over a run's rows; the last, incomplete batch of each is left.
+        masks: 1 for the latents that a run keeps, 0 for the others, where the model is
+            `masked`.
         loss: from `losses`; by default the model's own.
-        settings: what `make_batch` gets besides the images, each leaf (runs, ...); by
-            default the KL weight 1.
-        make_batch: (images, setting) -> the loss function's batch.
         batch_size: images in a step of each run.
         learning_rate: Adam's, at the first step.
         description: shown at the progress bar.
@@ -68,32 +68,40 @@ def fit(
     )
     remedy = f"give 1 to the number of rows of a run, {rows.shape[1]}"
     check(1 <= batch_size <= rows.shape[1], "batch_size", batch_size, remedy)
-    if settings is None:
-        settings = jnp.ones(len(rows), images.dtype)
     init_keys, run_keys = jax.random.split(key, (2, len(rows)))
-    start = partial(
-        schedule.start,
-        num_steps=epochs * (rows.shape[1] // batch_size),
-        learning_rate=learning_rate,
-        final_fraction=0.0,
-    )
-    states = jax.vmap(start)(_init(model, init_keys))
-    run_epoch = _epoch(loss or train.default_loss(model), make_batch, batch_size)
+    params = _init(model, init_keys)
+    if masks is not None:
+        params = _with_masks(params, jnp.asarray(masks, images.dtype))
+    num_steps = epochs * (rows.shape[1] // batch_size)
+    states = _start(num_steps, learning_rate, params)
+    run_epoch = _epoch(loss or train.default_loss(model), batch_size)
     with tqdm(total=epochs, desc=description, disable=None) as bar:
         for _ in range(epochs):
-            states, loss_mean = run_epoch(states, run_keys, images, rows, settings)
+            states, loss_mean = run_epoch(states, run_keys, images, rows)
             bar.update()
             bar.set_postfix(loss=f"{np.mean(loss_mean):.4g}", refresh=False)
     return states.params
 
 
-@partial(jax.jit, static_argnums=(0,))
+@partial(jax.jit, static_argnums=0)
 def _init(model: Autoencoder | VAE, keys: Key) -> ModelParams:
-    return jax.vmap(partial(models.init, model))(keys)
+    # One after the other: the program is one run's, which compiles sooner.
+    return jax.lax.map(partial(models.init, model), keys)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _start(num_steps: int, learning_rate: float, params: ModelParams) -> optimize.State:
+    one = partial(
+        schedule.start,
+        num_steps=num_steps,
+        learning_rate=learning_rate,
+        final_fraction=0.0,
+    )
+    return jax.vmap(one)(params)
 
 
 @lru_cache
-def _epoch(loss_fn: LossFn, make_batch: MakeBatch, batch_size: int) -> Callable:
+def _epoch(loss_fn: LossFn, batch_size: int) -> Callable:
     """Return the compiled epoch of all runs; images are gathered batch by batch."""
     optimizer = schedule.adam_cosine()
 
@@ -102,7 +110,6 @@ def _epoch(loss_fn: LossFn, make_batch: MakeBatch, batch_size: int) -> Callable:
         key: Key,
         images: Images,
         rows: Int[Array, " rows"],
-        setting: PyTree,
     ) -> tuple[optimize.State, Float[Array, ""]]:
         shuffle_key, loss_key = jax.random.split(key)
         batches = optimize.shuffled_batches(
@@ -110,14 +117,73 @@ def _epoch(loss_fn: LossFn, make_batch: MakeBatch, batch_size: int) -> Callable:
         )
 
         def body(state: optimize.State, rows: Array) -> tuple[optimize.State, Any]:
-            batch = make_batch(images[rows], setting)
+            batch = Batch(images[rows], jnp.ones((), images.dtype))
             return optimize.step(loss_fn, optimizer, state, loss_key, batch)
 
         state, (loss, _) = jax.lax.scan(body, state, batches)
         return state, jnp.mean(loss)
 
-    over_runs = jax.vmap(one_run, in_axes=(0, 0, None, 0, 0))
+    over_runs = jax.vmap(one_run, in_axes=(0, 0, None, 0))
     return jax.jit(over_runs, donate_argnums=(0,))
+
+
+@lru_cache
+def masked(model: Model) -> Model:
+    """Return the model whose parameters hold a mask of its latents.
+
+    A masked latent is zero for the decoder, and for the encoder it is the prior's:
+    its KL is zero. So models of fewer latents live in the same shapes, one `vmap`
+    trains them all, and everything that takes a model and its parameters takes these.
+    """
+
+    def encoder(params: Any, x: Array) -> Array:
+        mask = jax.lax.stop_gradient(params["mask"])
+        return mask * model.encoder.apply(params["network"], x)
+
+    def decoder(params: Any, z: Array) -> Array:
+        mask = jax.lax.stop_gradient(params["mask"])
+        return model.decoder.apply(params["network"], mask * z)
+
+    def init(network: Network, key: Key) -> dict[str, Any]:
+        return {"network": network.init(key), "mask": jnp.ones(model.latent)}
+
+    return model._replace(
+        encoder=Network(partial(init, model.encoder), encoder),
+        decoder=Network(partial(init, model.decoder), decoder),
+    )
+
+
+def _with_masks(params: ModelParams, masks: Float[Array, "runs latent"]) -> ModelParams:
+    if "mask" not in params.encoder:
+        raise ValueError("masks need a model from ensemble.masked")
+    encoder, decoder = params
+    return ModelParams(encoder | {"mask": masks}, decoder | {"mask": masks})
+
+
+def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:
+    """Return the masks of runs that have so many latents each.
+
+    Example:
+        >>> masks((1, 3)).tolist()
+        [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    """
+    kept = np.arange(max(latents)) < np.asarray(latents)[:, None]
+    return kept.astype(np.float32)
+
+
+def run(params: PyTree, index: int) -> PyTree:
+    """Return one run's parameters."""
+    return jax.tree.map(lambda leaf: leaf[index], params)
+
+
+def epochs(num_rows: int, steps: int, batch_size: int) -> int:
+    """Return how many passes over the rows make at least so many steps.
+
+    Example:
+        >>> epochs(1000, 100, 128)  # 7 batches in a pass
+        15
+    """
+    return math.ceil(steps / (num_rows // batch_size))
 
 
 def rows_without(labels: Any, key: Key) -> Int[np.ndarray, "classes rows"]:

@@ -79,7 +79,10 @@ def train(
     shape, num_classes = images.shape[1:], int(labels.max()) + 1
     body, head = _networks(shape, num_features, num_classes, hidden)
     body_key, head_key, run_key = jax.random.split(key, 3)
-    params = {"body": body.init(body_key), "head": head.init(head_key)}
+    params = {
+        "body": jax.jit(body.init)(body_key),
+        "head": jax.jit(head.init)(head_key),
+    }
     steps = len(images) // batch_size
     optimizer = _optimizer(epochs * steps, learning_rate)
     state, _ = optimize.minimize(

@@ -11,6 +11,7 @@ without it: `noise_floor` measures it, real against real.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -95,16 +96,23 @@ def frechet_distance_with_error(
     value = frechet_distance(real, generated)
     real, generated = jnp.asarray(real), jnp.asarray(generated)
 
-    def statistic(weights: Float[Array, " both"]) -> Scalar:
-        return squared_wasserstein(
-            moments(real, weights[: len(real)]),
-            moments(generated, weights[len(real) :]),
-        )
-
     draws = bootstrap(
-        key, statistic, len(real) + len(generated), num_resamples=num_resamples
+        key,
+        _weighted_distance,
+        len(real) + len(generated),
+        real,
+        generated,
+        num_resamples=num_resamples,
     )
     return Estimate(value, jnp.std(draws, ddof=1))
+
+
+def _weighted_distance(
+    weights: Float[Array, " both"], real: Array, generated: Array
+) -> Scalar:
+    return squared_wasserstein(
+        moments(real, weights[: len(real)]), moments(generated, weights[len(real) :])
+    )
 
 
 def noise_floor(
@@ -133,13 +141,20 @@ def noise_floor(
     first, second = jnp.asarray(first), jnp.asarray(second)
     union, size = jnp.concatenate([first, second]), len(first)
 
+    keys = jax.random.split(key, num_splits)
+    draws = _splits(distance, size, union, keys)
+    return Estimate(jnp.mean(draws), jnp.std(draws, ddof=1))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _splits(
+    distance: Callable[[Any, Any], Scalar], size: int, union: Array, keys: Key
+) -> Float[Array, " splits"]:
     def one(key: Key) -> Scalar:
         rows = jax.random.permutation(key, len(union))
         return distance(union[rows[:size]], union[rows[size:]])
 
-    keys = jax.random.split(key, num_splits)
-    draws = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=10))(keys)
-    return Estimate(jnp.mean(draws), jnp.std(draws, ddof=1))
+    return jax.lax.map(one, keys, batch_size=10)
 
 
 def two_sample_accuracy(real: Features, generated: Features) -> Estimate:

@@ -176,27 +176,19 @@ def _check(scores: Scores, is_anomaly: Mask, least: int = 1) -> Bool[ArrayLike, 
     return jnp.all(finite) & check(both, "is_anomaly", is_anomaly, remedy)
 
 
+@jax.jit
 def _steps(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> _Steps:
     scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
     weights = jnp.ones_like(scores) if weights is None else jnp.asarray(weights)
     order = jnp.argsort(-scores)
     scores, is_anomaly, weights = scores[order], is_anomaly[order], weights[order]
-    is_first = jnp.diff(scores, prepend=jnp.nan) != 0
-    is_last = jnp.diff(scores, append=jnp.nan) != 0
-
-    def before_and_after(
-        weights: Float[Array, " examples"],
-    ) -> tuple[Float[Array, " examples"], Float[Array, " examples"]]:
-        after = jnp.cumsum(weights)
-        before = jnp.concatenate([jnp.zeros_like(after[:1]), after[:-1]])
-        # Within a tie: `before` of its first, `after` of its last.
-        before = jax.lax.cummax(jnp.where(is_first, before, 0))
-        after_tie = jax.lax.cummin(jnp.where(is_last, after, jnp.inf), reverse=True)
-        return before / after[-1], after_tie / after[-1]
-
-    false = before_and_after(jnp.where(is_anomaly, 0, weights))
-    true = before_and_after(jnp.where(is_anomaly, weights, 0))
-    return _Steps(scores, is_anomaly, *false, *true)
+    classes = jnp.stack([~is_anomaly, is_anomaly])  # background, anomalies
+    sums = jnp.cumsum(jnp.where(classes, weights, 0), axis=1)
+    rates = jnp.pad(sums / sums[:, -1:], ((0, 0), (1, 0)))
+    # The first and the last of each example's tie.
+    before = rates[:, jnp.searchsorted(-scores, -scores, side="left")]
+    after = rates[:, jnp.searchsorted(-scores, -scores, side="right")]
+    return _Steps(scores, is_anomaly, before[0], after[0], before[1], after[1])
 
 
 def _mean_and_variance(

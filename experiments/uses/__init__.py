@@ -1,0 +1,1 @@
+"""The studies that the experiments on uses of autoencoders share."""
