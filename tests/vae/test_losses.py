@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vijax.vae import losses, models
 from vijax.vae.losses import Batch
@@ -78,6 +79,112 @@ def test_beta_and_warm_up_weigh_the_kl(linear_vae, key):
         expected = beta * weight * terms.kl - terms.log_likelihood
         np.testing.assert_allclose(loss, expected, rtol=1e-6)
         np.testing.assert_allclose(same.elbo, terms.elbo, rtol=1e-6)
+
+
+def test_every_importance_weight_is_the_evidence_at_the_exact_posterior(
+    linear_vae, key
+):
+    vae = linear_vae
+    q = models.encode(vae.model, vae.params, vae.x)
+    z = losses.draw(key, q, num_samples=3)
+    terms = losses.log_weights(vae.model, vae.params, vae.x, q, z)
+    np.testing.assert_allclose(
+        terms.log_likelihood + terms.log_ratio,
+        np.tile(vae.log_evidence, (3, 1)),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+def exact_bound_of_two(vae, params) -> jax.Array:
+    """Return E[log (w₁ + w₂) / 2] of the first example by quadrature over both z."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(12)
+    noise = np.stack([g.ravel() for g in np.meshgrid(*[nodes] * 4)]).reshape(2, 2, -1)
+    product = np.prod(np.stack(np.meshgrid(*[weights / weights.sum()] * 4)), axis=0)
+    q = models.encode(vae.model, params, vae.x[:1])
+    z = q.loc + jnp.exp(q.log_scale) * jnp.moveaxis(jnp.asarray(noise), 1, 2)
+    terms = losses.log_weights(vae.model, params, vae.x[:1], q, z)
+    bound = jax.nn.logsumexp(terms.log_likelihood + terms.log_ratio, 0) - jnp.log(2.0)
+    return bound @ jnp.asarray(product.ravel(), jnp.float32)
+
+
+@pytest.mark.parametrize("gradient", ["total", "dreg"])
+def test_iwae_and_its_gradients_equal_quadrature(linear_vae, key, gradient):
+    vae, moved = linear_vae, shift(linear_vae.params, 0.15)
+    loss_fn = losses.negative_iwae(vae.model, num_samples=2, gradient=gradient)
+    batch = Batch(vae.x[:1], jnp.ones(()))
+
+    def value_and_biases(loss_fn):
+        (loss, _), slope = jax.value_and_grad(loss_fn, has_aux=True)(moved)
+        biases = [part["output"]["bias"] for part in (slope.encoder, slope.decoder)]
+        return jnp.concatenate([loss[None], *biases])
+
+    draw = jax.jit(
+        jax.vmap(lambda key: value_and_biases(lambda p: loss_fn(p, key, batch)))
+    )
+    draws = np.asarray(draw(jax.random.split(key, 20_000)))
+    exact = value_and_biases(lambda p: (-exact_bound_of_two(vae, p), None))
+    error = draws.std(axis=0) / np.sqrt(len(draws))
+    assert np.all(np.abs(draws.mean(axis=0) - exact) < 4 * error)
+    # It is the bound of two draws: above the ELBO, below the evidence.
+    elbo = vae.log_evidence[0] - exact_kl(vae, 0.15)
+    assert elbo + 20 * error[0] < -exact[0] < vae.log_evidence[0] - 20 * error[0]
+
+
+def test_dreg_has_less_noise_near_the_posterior(linear_vae, key):
+    # At the exact posterior every weight is equal and its gradient vanishes; the
+    # total derivative keeps the noise of the score.
+    vae = linear_vae
+    batch = Batch(vae.x, jnp.ones(()))
+    spread = {}
+    for gradient in ("total", "dreg"):
+        loss_fn = losses.negative_iwae(vae.model, num_samples=5, gradient=gradient)
+        slope = jax.grad(lambda p, loss_fn=loss_fn: loss_fn(p, key, batch)[0])
+        spread[gradient] = np.abs(slope(vae.params).encoder["output"]["bias"]).max()
+    assert spread["dreg"] < 1e-4
+    assert spread["total"] > 1e-2
+
+
+def test_one_sample_iwae_is_the_elbo_estimate_without_closed_form(linear_vae, key):
+    vae = linear_vae
+    loss, terms = losses.negative_iwae(vae.model, num_samples=1)(
+        vae.params, key, Batch(vae.x, jnp.ones(()))
+    )
+    np.testing.assert_allclose(-loss, vae.log_evidence.mean(), rtol=1e-4)
+    assert terms.bound == -loss
+
+
+def test_free_bits_put_a_floor_under_every_latent(linear_vae, key):
+    vae = linear_vae
+    batch = Batch(vae.x, jnp.ones(()))
+    q = models.encode(vae.model, vae.params, vae.x)
+    each = np.asarray(losses.kl_per_latent(q)).mean(axis=0)
+    floor = float(each.mean())  # between the two latents
+    plain, _ = losses.negative_elbo(vae.model)(vae.params, key, batch)
+    freed, same = losses.negative_elbo(vae.model, free_bits=floor)(
+        vae.params, key, batch
+    )
+    np.testing.assert_allclose(freed - plain, floor - each.min(), rtol=1e-4)
+    np.testing.assert_allclose(same.kl, each.sum(), rtol=1e-5)
+    np.testing.assert_allclose(losses.kl_to_prior(q).mean(), each.sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda m: losses.negative_elbo(m, num_samples=0), "num_samples = 0"),
+        (lambda m: losses.negative_elbo(m, beta=-1.0), "beta = -1.0"),
+        (lambda m: losses.negative_elbo(m, free_bits=-1.0), "free_bits = -1.0"),
+        (lambda m: losses.negative_iwae(m, num_samples=0), "num_samples = 0"),
+        (
+            lambda m: losses.negative_iwae(m, num_samples=2, gradient="stl"),
+            "gradient = 'stl' is not known: total or dreg",
+        ),
+    ],
+)
+def test_bad_settings(linear_vae, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(linear_vae.model)
 
 
 def test_kl_to_prior_keeps_the_batch(key):

@@ -37,9 +37,13 @@ def bernoulli() -> Likelihood:
         -0.6931...
     """
 
-    def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
+    def affine(outputs: Outputs) -> tuple[Pixels, Pixels]:
         logits = outputs[..., 0]
-        return x * logits - jax.nn.softplus(logits)
+        return logits, -jax.nn.softplus(logits)
+
+    def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
+        slope, offset = affine(outputs)
+        return slope * x + offset
 
     def mean(outputs: Outputs) -> Pixels:
         return jax.nn.sigmoid(outputs[..., 0])
@@ -59,4 +63,5 @@ def bernoulli() -> Likelihood:
         prepare=binarize,
         remedy="0 or 1: binarise grey levels with likelihoods.binarize",
         remedy_images=GREY,
+        affine=affine,
     )

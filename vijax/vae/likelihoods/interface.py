@@ -27,6 +27,8 @@ class Likelihood(NamedTuple):
     prepare: Callable[[Key, Pixels], Pixels]
     remedy: str  # what x must be, and how to get there
     remedy_images: str  # what images must be
+    # outputs -> (slope, offset), where log_prob = slope x + offset; None where not.
+    affine: Callable[[Outputs], tuple[Pixels, Pixels]] | None = None
 
 
 def check_support(likelihood: Likelihood, x: ArrayLike) -> None:

@@ -83,10 +83,14 @@ def continuous_bernoulli() -> Likelihood:
         0.458675
     """
 
-    def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
+    def affine(outputs: Outputs) -> tuple[Pixels, Pixels]:
         # log (e^η - 1) / η = η/2 + log sinh(η/2) / (η/2)
         eta = outputs[..., 0]
-        return (x - 0.5) * eta - _log_sinhc(0.5 * eta)
+        return eta, -0.5 * eta - _log_sinhc(0.5 * eta)
+
+    def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
+        slope, offset = affine(outputs)
+        return slope * x + offset
 
     def mean(outputs: Outputs) -> Pixels:
         # The derivative of log (e^η - 1) / η.
@@ -114,6 +118,7 @@ def continuous_bernoulli() -> Likelihood:
         prepare=as_they_are,
         remedy="real numbers in [0, 1]",
         remedy_images=GREY,
+        affine=affine,
     )
 
 
