@@ -28,7 +28,7 @@ class Config:
 
     dataset: str = "digits"  # digits, mnist, fashion_mnist, a path, or auto
     latent: int = 2  # latent dimensions, 2 or more; two are drawn
-    hidden: tuple[int, ...] = (512, 256)  # widths of the encoder's hidden layers
+    hidden: tuple[int, ...] | None = None  # of the encoder; None: what suits the data
     epochs: int | None = None  # passes over the data; None: 150 for digits, 30 others
     batch_size: int = 128  # images in a step
     learning_rate: float = 1e-3  # Adam's at the first step; falls along a cosine
@@ -87,6 +87,12 @@ def check_at_least(least: int, **values: int) -> None:
             raise ValueError(f"{name} = {value} is not valid: give {least} or more")
 
 
+def hidden_for(dataset: Dataset, hidden: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the widths asked for, or a fit to the images: 512, 256 for MNIST's."""
+    small = prod(dataset.train.shape[1:]) < 400
+    return hidden if hidden is not None else (256, 128) if small else (512, 256)
+
+
 def epochs_for(dataset: Dataset, epochs: int | None) -> int:
     """Return the epochs asked for, or what is enough: small sets need more."""
     return epochs if epochs is not None else 150 if len(dataset.train) < 10_000 else 30
@@ -97,7 +103,9 @@ def fit(
 ) -> tuple[Autoencoder, train.Trained]:
     """Train the autoencoder."""
     model = models.autoencoder(
-        dataset.train.shape[1:], latent=config.latent, hidden=config.hidden
+        dataset.train.shape[1:],
+        latent=config.latent,
+        hidden=hidden_for(dataset, config.hidden),
     )
     trained = train.fit(
         model,

@@ -32,7 +32,7 @@ class Config:
 
     dataset: str = "digits"  # digits, mnist, fashion_mnist, a path, or auto
     latent: int = 2  # latent dimensions, 2 or more; two are drawn
-    hidden: tuple[int, ...] = (512, 256)  # widths of the encoder's hidden layers
+    hidden: tuple[int, ...] | None = None  # of the encoder; None: what suits the data
     epochs: int | None = None  # passes over the data; None: 150 for digits, 30 others
     autoencoder_epochs: int | None = None  # of the autoencoder beside it; None: a third
     batch_size: int = 128  # images in a step
@@ -96,7 +96,9 @@ def fit(
 ) -> tuple[VAE, train.Trained, list[tuple[int, float]]]:
     """Train the VAE; also return (epoch, test ELBO) at about 15 epochs on the way."""
     model = models.vae(
-        dataset.train.shape[1:], latent=config.latent, hidden=config.hidden
+        dataset.train.shape[1:],
+        latent=config.latent,
+        hidden=ae.hidden_for(dataset, config.hidden),
     )
     epochs = ae.epochs_for(dataset, config.epochs)
     every = max(1, epochs // 15)
@@ -126,7 +128,7 @@ def autoencoder_config(config: Config, dataset: Dataset) -> ae.Config:
     epochs = max(1, ae.epochs_for(dataset, config.epochs) // 3)
     return ae.Config(
         latent=config.latent,
-        hidden=config.hidden,
+        hidden=ae.hidden_for(dataset, config.hidden),
         epochs=config.autoencoder_epochs or epochs,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
