@@ -1,7 +1,7 @@
 """Make a Target of a NumPyro model: its log density in unconstrained space."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -24,6 +24,7 @@ from vijax.vi.target import (
     join,
     shapes,
     split,
+    traced,
 )
 
 
@@ -52,14 +53,14 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
     def make(static_types: tuple[type, ...]) -> Target:
         data, structure = split((args, kwargs), static_types)
         static = Static(_density_of_model, _constrain_model, model, structure)
-        static = static._replace(sites=_sites(static, shapes(data), float_type()))
-        dim = sum(site.size for site in static.sites)
+        sites = traced(_sites, static, shapes(data), float_type())
+        static = static._replace(sites=sites)
+        dim = sum(site.size for site in sites)
         return Target(data, jnp.zeros(dim, float_type()), static)
 
     return first_that_traces(make, "model")
 
 
-@lru_cache(maxsize=256)
 def _sites(static: Static, data: tuple[Any, ...], dtype: Any) -> tuple[Site, ...]:
     """Run the model on shapes alone, at the origin of unconstrained space."""
     sites: list[Site] = []

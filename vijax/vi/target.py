@@ -42,7 +42,7 @@ class Site(NamedTuple):
 class Static(NamedTuple):
     """What a compiled function depends on besides shapes; compared by value."""
 
-    log_density: Callable[..., Scalar]  # (static, data, params, key)
+    log_density: Callable[..., Array]  # (static, data, params, key)
     constrain: Callable[..., dict[str, Array]]  # (static, data, params, key)
     function: Callable[..., Any]  # the user's
     structure: Hashable  # how the user's arguments are rebuilt from the data
@@ -166,22 +166,15 @@ def first_that_traces(make: Callable[[tuple[type, ...]], Target], name: str) -> 
     """Make the target with integers as data, or static where that cannot be traced."""
     try:
         return _checked(make(()), name)
-    except TargetError:
-        raise
-    except Exception:
+    except TraceFailed:
         try:
             return _checked(make((int,)), name)
-        except TargetError:
-            raise
-        except Exception as error:
-            reason = str(error).split("\n", 1)[0]
-            raise TargetError(
-                f"{name} cannot be traced: {type(error).__name__}: {reason}"
-            ) from error
+        except TraceFailed as error:
+            raise TargetError(f"{name} cannot be traced: {error}") from error
 
 
 def _checked(target: Target, name: str) -> Target:
-    shape, dtype = _output(target.static, shapes(target.data), float_type())
+    shape, dtype = traced(_output, target.static, shapes(target.data), float_type())
     if shape != () or not jnp.issubdtype(dtype, jnp.floating):
         raise TargetError(
             f"{name} is not valid: its log density has shape {shape} and type {dtype}; "
@@ -190,17 +183,40 @@ def _checked(target: Target, name: str) -> Target:
     return target
 
 
-# Tracing a model takes some hundredths of a second: once for each set of shapes.
-@lru_cache(maxsize=256)
 def _output(static: "Static", data: tuple[Any, ...], dtype: Any) -> tuple[Any, Any]:
-    dim = sum(site.size for site in static.sites)
+    """Return shape and type of the log density."""
+    init = jnp.zeros(sum(site.size for site in static.sites), dtype)
 
-    def log_density(data: list[Array]) -> Scalar:
-        target = Target(data, jnp.zeros(dim, dtype), static)
-        return target.log_density(target.init, jax.random.key(0))
+    def log_density(data: list[Array]) -> Array:
+        params = Target(data, init, static).unravel(init)
+        return static.log_density(static, data, params, jax.random.key(0))
 
     value = jax.eval_shape(log_density, list(data))
     return jnp.shape(value), value.dtype
+
+
+class TraceFailed(Exception):
+    """The user's function raised while it was traced; says what."""
+
+
+def traced(function: Callable[..., Any], *arguments: Hashable) -> Any:
+    """Call a function that traces the user's, once for each set of arguments."""
+    result, failure = _remembered(function, *arguments)
+    if failure is not None:
+        raise TraceFailed(failure)
+    return result
+
+
+# Tracing a model takes some hundredths of a second: once for each set of shapes.
+@lru_cache(maxsize=512)
+def _remembered(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
+    try:
+        return function(*arguments), None
+    except TargetError:
+        raise
+    except Exception as error:
+        reason = str(error).split("\n", 1)[0]
+        return None, f"{type(error).__name__}: {reason}"
 
 
 def shapes(data: list[Array]) -> tuple[jax.ShapeDtypeStruct, ...]:
@@ -253,7 +269,7 @@ def join(data: list[Array], structure: Any) -> Any:
 
 def _density_of_function(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | None
-) -> Scalar:
+) -> Array:
     treedef, structure = _pair(static.structure)
     args, kwargs = join(data, structure)
     tree = jax.tree.unflatten(treedef, params.values())
