@@ -11,7 +11,16 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
     frequentist     estimates, tests and confidence intervals to set beside them
 """
 
-from vijax.bayes import evidence, frequentist, intervals, landscape, statistics, theorem
+from vijax.bayes import (
+    evidence,
+    frequentist,
+    intervals,
+    landscape,
+    on_off,
+    regions,
+    statistics,
+    theorem,
+)
 from vijax.bayes.conjugate import (
     beta_bernoulli,
     beta_binomial,
@@ -50,7 +59,9 @@ __all__ = [
     "normal_inverse_gamma",
     "normal_inverse_wishart",
     "normal_normal",
+    "on_off",
     "pareto_uniform",
+    "regions",
     "statistics",
     "theorem",
     "truncated_gamma_poisson",

@@ -1,9 +1,32 @@
-"""Comparing models by their evidence p(data | model), always in logs."""
+"""Comparing models by their evidence p(data | model), always in logs.
+
+An evidence is an average over the prior, so the prior must be proper: an improper one
+has an arbitrary factor, and so would every Bayes factor. The families refuse it.
+"""
 
 import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs
+from vijax.bayes import densities, inputs
+from vijax.validate import where_valid
+
+# log10 K above which each wording holds, weakest first.
+_JEFFREYS = (
+    (0.0, "barely worth mentioning"),
+    (0.5, "substantial"),
+    (1.0, "strong"),
+    (1.5, "very strong"),
+    (2.0, "decisive"),
+)
+# 2 ln K above which each wording holds, weakest first.
+_KASS_RAFTERY = (
+    (0.0, "not worth more than a bare mention"),
+    (2.0, "positive"),
+    (6.0, "strong"),
+    (10.0, "very strong"),
+)
 
 
 def log_bayes_factor(
@@ -14,6 +37,10 @@ def log_bayes_factor(
     Both must be evidences of the same data: a binomial coefficient may be left out of
     both, never of one.
 
+    Raises:
+        ValueError: an evidence that is NaN or infinite; improper priors have none. In a
+            trace such input gives NaN.
+
     References:
         R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, eq. 2.
 
@@ -21,19 +48,96 @@ def log_bayes_factor(
         >>> log_bayes_factor(-2.5, -3.0).item()
         0.5
     """
-    return inputs.as_float(log_evidence_1) - inputs.as_float(log_evidence_2)
+    first, first_valid = inputs.finite("log_evidence_1", log_evidence_1)
+    second, second_valid = inputs.finite("log_evidence_2", log_evidence_2)
+    return where_valid(first_valid & second_valid, first - second)
 
 
 def model_probabilities(
-    log_evidences: inputs.Data, log_prior: inputs.Data = 0.0
+    log_evidences: inputs.Data, prior: inputs.Data = 1.0
 ) -> Float[Array, "... models"]:
-    """Return P(model | data) over the last axis; the models are equal a priori.
+    """Return P(model | data) over the last axis.
+
+    Args:
+        log_evidences: shape (..., models), of the same data.
+        prior: P(model) up to a factor, broadcast against them; equal without it.
 
     Example:
         >>> first, second = model_probabilities([-2000.0, -2001.0])
         >>> print(f"{first:.4f} {second:.4f}")
         0.7311 0.2689
+        >>> first, second = model_probabilities([-2000.0, -2001.0], prior=[0.1, 0.9])
+        >>> print(f"{first:.4f} {second:.4f}")
+        0.2320 0.7680
     """
-    return jax.nn.softmax(
-        inputs.as_float(log_evidences) + inputs.as_float(log_prior), axis=-1
+    log_evidences, valid = inputs.finite("log_evidences", log_evidences)
+    prior, prior_valid = inputs.nonnegative("prior", prior)
+    log_joint = log_evidences + jnp.log(prior)
+    valid = jnp.all(valid & prior_valid, axis=-1, keepdims=True)
+    return where_valid(valid, jax.nn.softmax(log_joint, axis=-1))
+
+
+def jeffreys(log_bayes_factor: inputs.Data) -> str:
+    """Return Jeffreys' words for a Bayes factor, and for which model they are.
+
+    References:
+        H. Jeffreys (1961), Theory of Probability, 3rd ed., appendix B.
+
+    Example:
+        >>> jeffreys(jnp.log(1.21))
+        'barely worth mentioning, for model 1'
+        >>> jeffreys(-4.0)
+        'very strong, for model 2'
+    """
+    return _wording(_JEFFREYS, float(log_bayes_factor) / float(jnp.log(10.0)))
+
+
+def kass_raftery(log_bayes_factor: inputs.Data) -> str:
+    """Return Kass and Raftery's words for a Bayes factor, and for which model they are.
+
+    References:
+        R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, section 3.2.
+
+    Example:
+        >>> kass_raftery(4.0)
+        'strong, for model 1'
+    """
+    return _wording(_KASS_RAFTERY, 2 * float(log_bayes_factor))
+
+
+def savage_dickey(
+    prior: dist.Distribution, posterior: dist.Distribution, point: inputs.Data
+) -> Float[Array, "..."]:
+    r"""Return log K of the model θ = point against the one where θ has the prior.
+
+    K = p(θ = point | data) / p(θ = point), with the marginal densities of θ. It holds
+    where the two models are nested and share the prior of all other parameters.
+
+    Raises:
+        ValueError: an improper prior, or a point where the prior has no density.
+
+    References:
+        J. M. Dickey (1971), Ann. Math. Stat. 42, 204.
+
+    Example:
+        >>> value = savage_dickey(dist.Beta(1.0, 1.0), dist.Beta(11.0, 5.0), 0.5)
+        >>> print(f"{value:.4f}")  # log of C(14, 10) / 2^14 · 15
+        -0.0873
+    """
+    if isinstance(prior, dist.ImproperUniform):
+        raise ValueError(
+            "prior is improper: its density has an arbitrary factor, and so would the "
+            "Bayes factor; give a proper prior"
+        )
+    log_prior, prior_valid = inputs.finite(
+        "log prior density at point", densities.log_density(prior, point)
     )
+    log_posterior = densities.log_density(posterior, point)
+    return where_valid(prior_valid, log_posterior - log_prior)
+
+
+def _wording(scale: tuple[tuple[float, str], ...], value: float) -> str:
+    if value != value:
+        raise ValueError("log_bayes_factor = nan is not valid: give a number")
+    words = [word for bound, word in scale if abs(value) >= bound][-1]
+    return f"{words}, for model {1 if value >= 0 else 2}"

@@ -106,10 +106,13 @@ def log_gamma_cross(
     x, d, e = (inputs.as_float(value) for value in (x, d, e))
     # Γ(x) = Γ(x + 1) / x moves x to where Stirling's series holds; each step leaves
     # a factor 1 + de / ((x + d + e) x), and `product` is the product of them less 1.
-    product = jnp.zeros(jnp.broadcast_shapes(x.shape, d.shape, e.shape), x.dtype)
+    zero = jnp.zeros(jnp.broadcast_shapes(x.shape, d.shape, e.shape), x.dtype)
+    log_product, product = zero, zero
     for i in range(_SHIFT):
         step = d * (e / ((x + d + e + i) * (x + i)))
         product = product + step + product * step
+        if i % 4 == 3:  # before it overflows in float32
+            log_product, product = log_product + jnp.log1p(product), zero
     y = x + _SHIFT
     after = y + d + e
     stirling = deviance(d, d * ((y + d) / after)) + d * (e / after)
@@ -119,7 +122,7 @@ def log_gamma_cross(
     # The first term of the series, factored so that it does not cancel.
     first = d / (y * (y + d)) * (e / (y + e)) * ((y + after) / after)
     series = _series(after) - _series(y + d) - _series(y + e) + _series(y)
-    return jnp.log1p(product) + stirling + half_log + first / 12 + series
+    return log_product + stirling + half_log + first / 12 + series
 
 
 def _series(x: Array) -> Array:

@@ -1,105 +1,141 @@
-"""Credible intervals: the middle of a posterior, or its narrowest part."""
+"""Credible intervals: the middle of a posterior, or its densest part.
+
+One function for distributions, for draws and for a density on a grid.
+"""
 
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.scipy import special as jsp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax import special
 from vijax.bayes import inputs
-from vijax.validate import check, where_valid
+from vijax.bayes.highest_density import highest_density
+from vijax.bayes.landscape import Landscape
+from vijax.bayes.quantiles import quantile, upper_quantile
+from vijax.bayes.regions import intervals_of
+from vijax.validate import is_traced, where_valid
 
 Kind = Literal["equal_tailed", "highest_density"]
-_BISECTIONS = 60
+
+__all__ = ["credible_interval", "quantile", "upper_quantile"]
 
 
 def credible_interval(
-    distribution: dist.Distribution,
-    mass: ArrayLike = 0.95,
+    posterior: dist.Distribution | Landscape | inputs.Data,
+    mass: inputs.Data = 0.95,
     *,
     kind: Kind = "equal_tailed",
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    r"""Return (lower, upper) that hold `mass` of the distribution.
+    r"""Return (lower, upper) that hold `mass` of the posterior.
 
     Args:
-        distribution: of one real variable and one mode, any batch shape.
-        mass: probability inside, between 0 and 1.
+        posterior: a distribution of one real variable with one mode, any batch shape;
+            or draws, shape (draws, ...); or a `Landscape` with one axis.
+        mass: probability inside, between 0 and 1, broadcast against the batch.
         kind: "equal_tailed" leaves (1 - mass) / 2 on each side and follows any monotone
-            change of variable; "highest_density" is the narrowest interval, whose ends
-            have equal density or lie at the edge of the support.
+            change of variable; "highest_density" is the narrowest interval: its ends
+            have the same density, or lie at an end of the support.
+
+    Returns:
+        The ends, in the variable's unit, of the batch's shape. The highest-density
+        region of a landscape may be several intervals: then the ends are arrays of as
+        many elements (under jit of 8, the unused ones NaN).
+
+        Error of the ends of distributions: below 1e-10 relative in x64, 1e-5 in
+        float32; for n draws that of order statistics, 1/sqrt(n); for a grid that of
+        linear interpolation, the square of its spacing.
 
     Raises:
-        ValueError: a mass outside (0, 1), or an unknown kind.
+        ValueError: a mass outside (0, 1), fewer than 2 draws, an unknown kind. In a
+            trace such a mass gives NaN.
+
+    References:
+        Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.3.
 
     Example:
         >>> lower, upper = credible_interval(dist.Beta(11.0, 5.0))
-        >>> round(lower.item(), 4), round(upper.item(), 4)
-        (0.449, 0.8818)
+        >>> print(f"{lower:.4f} {upper:.4f}")
+        0.4490 0.8818
         >>> beta = dist.Beta(11.0, 5.0)
         >>> lower, upper = credible_interval(beta, kind="highest_density")
-        >>> round(lower.item(), 4), round(upper.item(), 4)
-        (0.4671, 0.8952)
+        >>> print(f"{lower:.4f} {upper:.4f}")
+        0.4671 0.8952
     """
-    mass = inputs.as_float(mass)
-    valid = check(
-        (mass > 0) & (mass < 1), "mass", mass, "give a number between 0 and 1"
-    )
-    if kind == "equal_tailed":
-        tail = 0.5 * (1 - mass)
-        ends = quantile(distribution, tail), quantile(distribution, 1 - tail)
-    elif kind == "highest_density":
-        tail = _narrowest(distribution, mass)
-        ends = quantile(distribution, tail), quantile(distribution, tail + mass)
-    else:
+    if kind not in ("equal_tailed", "highest_density"):
         raise ValueError(
             f"kind = {kind!r} is not valid: give 'equal_tailed' or 'highest_density'"
         )
+    mass = inputs.as_float(mass)
+    inside = (mass > 0) & (mass < 1)
+    valid = inputs.checked(inside, "mass", mass, "give a number between 0 and 1")
+    mass = jnp.where(valid, mass, 0.5)
+    if isinstance(posterior, dist.Distribution):
+        if kind == "highest_density":
+            ends = highest_density(posterior, mass)
+        else:
+            tail = 0.5 * (1 - mass)
+            ends = quantile(posterior, tail), upper_quantile(posterior, tail)
+    elif isinstance(posterior, Landscape):
+        ends = _of_landscape(posterior, mass, kind)
+    else:
+        ends = _of_draws(inputs.not_empty("posterior", posterior), mass, kind)
     return where_valid(valid, ends)
 
 
-def quantile(distribution: dist.Distribution, q: ArrayLike) -> Float[Array, "..."]:
-    """Return the q-quantile; NumPyro's own `icdf` fails for Beta, Gamma and kin.
+def _of_draws(draws: Array, mass: Array, kind: Kind) -> tuple[Array, Array]:
+    if draws.ndim == 0 or draws.shape[0] < 2:
+        raise ValueError(
+            f"posterior has shape {draws.shape}: give a distribution, or two draws or "
+            "more along the first axis"
+        )
+    if mass.ndim:
+        raise ValueError(f"mass has shape {mass.shape}: for draws give one number")
+    num_draws = draws.shape[0]
+    ordered = jnp.sort(draws, axis=0)
+    if kind == "equal_tailed":
+        tail = 0.5 * (1 - mass)
+        ends = jnp.quantile(ordered, jnp.stack([tail, 1 - tail]), axis=0)
+        return ends[0], ends[1]
+    # The narrowest of all intervals between draws number i and i + inside.
+    inside = jnp.clip(jnp.ceil(mass * num_draws).astype(int) - 1, 1, num_draws - 1)
+    index = jnp.arange(num_draws)
+    last = jnp.minimum(index + inside, num_draws - 1)
+    shape = (-1, *[1] * (draws.ndim - 1))
+    complete = jnp.reshape(index + inside < num_draws, shape)
+    widths = jnp.where(complete, ordered[last] - ordered, jnp.inf)
+    narrowest = jnp.argmin(widths, axis=0, keepdims=True)
+    lower = jnp.take_along_axis(ordered, narrowest, axis=0)[0]
+    return lower, jnp.take_along_axis(ordered, narrowest + inside, axis=0)[0]
 
-    Example:
-        >>> print(f"{quantile(dist.Beta(1.0, 1.0), 0.25):.4f}")
-        0.2500
-    """
-    if isinstance(distribution, dist.Beta):
-        c1, c0 = distribution.concentration1, distribution.concentration0
-        return special.betaincinv(c1, c0, q)
-    if isinstance(distribution, dist.Gamma):
-        return special.gammaincinv(distribution.concentration, q) / distribution.rate
-    if isinstance(distribution, dist.InverseGamma):
-        gamma = distribution.base_dist
-        return gamma.rate / special.gammaincinv(gamma.concentration, 1 - q)
-    if isinstance(distribution, dist.StudentT):
-        # t² = df (1 - x) / x with x ~ Beta(df / 2, 1 / 2), and the sign by symmetry.
-        q = inputs.as_float(q)
-        tail = 2 * jnp.minimum(q, 1 - q)
-        x = special.betaincinv(0.5 * distribution.df, 0.5, tail)
-        t = jnp.sign(q - 0.5) * jnp.sqrt(distribution.df * (1 - x) / x)
-        return distribution.loc + distribution.scale * t
-    if isinstance(distribution, dist.Normal):
-        return distribution.loc + distribution.scale * jsp.ndtri(q)
-    return distribution.icdf(q)
+
+def _of_landscape(landscape: Landscape, mass: Array, kind: Kind) -> tuple[Array, Array]:
+    if len(landscape.axes) != 1:
+        raise ValueError(
+            f"posterior has {len(landscape.axes)} axes: give one of its marginals"
+        )
+    if kind == "highest_density":
+        lower, upper = intervals_of(landscape, mass)
+        if is_traced(lower):
+            return lower, upper
+        found = ~jnp.isnan(lower)
+        return lower[found], upper[found]
+    points, density = landscape.axes[0].points, jnp.exp(landscape.log_density)
+    cells = 0.5 * (density[1:] + density[:-1]) * jnp.diff(points)
+    cdf = jnp.concatenate([jnp.zeros(1, cells.dtype), jnp.cumsum(cells)])
+    tail = 0.5 * (1 - mass)
+    return (
+        _invert(points, density, cdf, tail * cdf[-1]),
+        _invert(points, density, cdf, (1 - tail) * cdf[-1]),
+    )
 
 
-def _narrowest(distribution, mass):
-    """Return the lower tail of the narrowest interval: where both ends are as dense."""
-    shape = jnp.broadcast_shapes(mass.shape, distribution.batch_shape)
-    low = jnp.zeros(shape, mass.dtype)
-
-    def halve(_, bounds):
-        low, high = bounds
-        tail = 0.5 * (low + high)
-        lower, upper = quantile(distribution, tail), quantile(distribution, tail + mass)
-        rising = distribution.log_prob(lower) < distribution.log_prob(upper)
-        return jnp.where(rising, tail, low), jnp.where(rising, high, tail)
-
-    high = jnp.broadcast_to(1 - mass, shape)
-    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (low, high))
-    return 0.5 * (low + high)
+def _invert(points: Array, density: Array, cdf: Array, target: Array) -> Array:
+    """Solve the cdf of a piecewise linear density for one point."""
+    i = jnp.clip(jnp.searchsorted(cdf, target) - 1, 0, len(points) - 2)
+    width = points[i + 1] - points[i]
+    slope = (density[i + 1] - density[i]) / width
+    missing = target - cdf[i]
+    root = jnp.sqrt(jnp.maximum(density[i] ** 2 + 2 * slope * missing, 0.0))
+    step = 2 * missing / jnp.maximum(density[i] + root, jnp.finfo(cdf.dtype).tiny)
+    return points[i] + jnp.minimum(step, width)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes import inputs, pmf, statistics
+from vijax.bayes.compound import BetaBinomial
 from vijax.validate import where_valid
 
 
@@ -114,7 +115,7 @@ def log_evidence(
     return where_valid(_proper(prior) & valid, of_totals + pmf.log_split(counts))
 
 
-def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> dist.BetaBinomial:
+def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> BetaBinomial:
     """Return the distribution of the successes in the next `trials` trials.
 
     Example:
@@ -122,7 +123,7 @@ def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> dist.BetaBinomial
         >>> print(f"{value:.4f}")
         -0.3747
     """
-    return dist.BetaBinomial(
+    return BetaBinomial(
         posterior.concentration1, posterior.concentration0, total_count=trials
     )
 

@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes import inputs
+from vijax.bayes.compound import BetaNegativeBinomial
 from vijax.bayes.conjugate import beta_binomial, beta_negative_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
 
@@ -64,7 +65,7 @@ def log_evidence(prior: dist.Beta, failures: inputs.Data) -> Float[Array, "..."]
     return beta_binomial.log_sequence_evidence(prior, sufficient_statistics(failures))
 
 
-def predictive(posterior: dist.Beta) -> dist.BetaNegativeBinomial:
+def predictive(posterior: dist.Beta) -> BetaNegativeBinomial:
     """Return the distribution of the failures before the next success.
 
     Example:

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes import inputs
+from vijax.bayes.compound import BetaNegativeBinomial, GammaPoisson
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
 from vijax.validate import where_valid
@@ -87,9 +88,7 @@ def log_evidence(
     return where_valid(valid, of_binomial + jnp.log(successes / trials).sum())
 
 
-def predictive(
-    posterior: dist.Beta, successes: ArrayLike = 1
-) -> dist.BetaNegativeBinomial:
+def predictive(posterior: dist.Beta, successes: ArrayLike = 1) -> BetaNegativeBinomial:
     """Return the distribution of the failures before the next `successes` successes.
 
     Example:
@@ -97,7 +96,7 @@ def predictive(
         >>> print(f"{value:.4f}")
         -0.3747
     """
-    return dist.BetaNegativeBinomial(
+    return BetaNegativeBinomial(
         posterior.concentration0, posterior.concentration1, n=successes
     )
 
@@ -117,7 +116,7 @@ def model(
         -2.0794
     """
     probs = numpyro.sample("probs", prior)
-    counts = dist.NegativeBinomialProbs(successes, 1 - probs)
+    counts = GammaPoisson(successes, probs / (1 - probs))  # negative binomial
     numpyro.sample("failures", counts, obs=failures)
 
 

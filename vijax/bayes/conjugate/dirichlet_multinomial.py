@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes import inputs, pmf, statistics
+from vijax.bayes.compound import DirichletMultinomial
 from vijax.validate import where_valid
 
 
@@ -85,9 +86,7 @@ def log_evidence(prior: dist.Dirichlet, counts: inputs.Data) -> Float[Array, "..
     return where_valid(prior_valid.all(axis=-1) & inputs.all_of(valid), result)
 
 
-def predictive(
-    posterior: dist.Dirichlet, total_count: int = 1
-) -> dist.DirichletMultinomial:
+def predictive(posterior: dist.Dirichlet, total_count: int = 1) -> DirichletMultinomial:
     """Return the distribution of the next row of `total_count` counts.
 
     Example:
@@ -96,7 +95,7 @@ def predictive(
         >>> print(f"{predictive(after).log_prob(next_count):.4f}")  # ln(5 / 9)
         -0.5878
     """
-    return dist.DirichletMultinomial(posterior.concentration, total_count=total_count)
+    return DirichletMultinomial(posterior.concentration, total_count=total_count)
 
 
 def model(prior: dist.Dirichlet, counts: ArrayLike | None = None) -> None:

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes import inputs, pmf, statistics
+from vijax.bayes.compound import GammaPoisson
 from vijax.validate import where_valid
 
 
@@ -104,7 +105,7 @@ def log_split(counts: inputs.Data, exposure: inputs.Data = 1.0) -> Float[Array, 
     return where_valid(valid, pmf.multinomial_log_pmf(counts.ravel(), shares))
 
 
-def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> dist.GammaPoisson:
+def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> GammaPoisson:
     """Return the distribution of the next count in `exposure`: negative binomial.
 
     Example:
@@ -112,7 +113,7 @@ def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> dist.GammaPo
         >>> print(f"{value:.4f}")
         -1.6219
     """
-    return dist.GammaPoisson(posterior.concentration, posterior.rate / exposure)
+    return GammaPoisson(posterior.concentration, posterior.rate / exposure)
 
 
 def model(

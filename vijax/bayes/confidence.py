@@ -1,0 +1,232 @@
+"""Confidence intervals of a probability and of a Poisson mean, and their coverage.
+
+Every interval obeys one signature, element by element over arrays:
+
+    interval(successes, trials, level) -> (lower, upper)
+    poisson_interval(counts, level)    -> (lower, upper)
+
+A confidence interval promises coverage: over repeated experiments it holds the truth
+with at least (exact) or about (all others) the stated level, whatever the truth is.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vijax import special
+from vijax.bayes import inputs, pmf, sigmas, tails
+from vijax.validate import where_valid
+
+Method = Literal["clopper_pearson", "jeffreys", "wilson", "agresti_coull", "wald"]
+Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
+
+
+def binomial_interval(
+    successes: inputs.Data,
+    trials: inputs.Data,
+    level: inputs.Data = 0.95,
+    *,
+    method: Method = "clopper_pearson",
+) -> Interval:
+    r"""Return a confidence interval of the probability of success.
+
+    Args:
+        successes: k, any shape.
+        trials: n >= 1, broadcast against k.
+        level: of confidence, between 0 and 1.
+        method: "clopper_pearson" inverts the two one-sided exact tests and never covers
+            less than the level; "jeffreys" is the equal-tailed credible interval under
+            Beta(1/2, 1/2), ending at 0 for k = 0 and at 1 for k = n; "wilson" inverts
+            the score test; "agresti_coull" is Wald's with z²/2 successes and failures
+            added; "wald" is p ± z sqrt(p (1 - p) / n), which undercovers.
+
+    Raises:
+        ValueError: counts that are impossible, a level outside (0, 1), an unknown
+            method. In a trace such input gives NaN.
+
+    References:
+        Brown, Cai & DasGupta (2001), Statistical Science 16, 101.
+
+    Example:
+        >>> lower, upper = binomial_interval(10, 14)
+        >>> print(f"{lower:.4f} {upper:.4f}")
+        0.4190 0.9161
+        >>> lower, upper = binomial_interval(10, 14, method="wilson")
+        >>> print(f"{lower:.4f} {upper:.4f}")
+        0.4535 0.8828
+    """
+    if method not in _METHODS:
+        raise ValueError(f"method = {method!r} is not valid: give one of {[*_METHODS]}")
+    successes, trials, valid = binomial_data(successes, trials)
+    level, level_valid = _level(level)
+    return where_valid(valid & level_valid, _METHODS[method](successes, trials, level))
+
+
+def poisson_interval(counts: inputs.Data, level: inputs.Data = 0.95) -> Interval:
+    r"""Return Garwood's exact central confidence interval of a Poisson mean.
+
+    lower = χ²(α/2; 2n) / 2, upper = χ²(1 - α/2; 2n + 2) / 2 with α = 1 - level.
+
+    References:
+        F. Garwood (1936), Biometrika 28, 437.
+
+    Example:
+        >>> lower, upper = poisson_interval(3, 0.6827)
+        >>> print(f"{lower:.4f} {upper:.4f}")
+        1.3673 5.9182
+    """
+    counts, valid = inputs.counts("counts", counts)
+    level, level_valid = _level(level)
+    tail = 0.5 * (1 - level)
+    lower = special.gammaincinv(jnp.maximum(counts, 1), tail)
+    upper = tails.gammainccinv(counts + 1, tail)
+    lower = jnp.where(counts > 0, lower, 0.0)
+    return where_valid(valid & level_valid, (lower, upper))
+
+
+def binomial_coverage(
+    probs: inputs.Data,
+    trials: int,
+    level: inputs.Data = 0.95,
+    *,
+    interval: Callable[..., Interval] | None = None,
+    method: Method = "clopper_pearson",
+) -> Float[Array, "..."]:
+    r"""Return the exact coverage Σ_k P(k | n, p) [lower(k) <= p <= upper(k)].
+
+    Args:
+        probs: true probabilities, any shape.
+        trials: n, one number; the intervals of all k = 0 … n are computed.
+        level: of the intervals.
+        interval: any function (successes, trials, level) -> (lower, upper); without it
+            `binomial_interval` with `method`.
+        method: of `binomial_interval`.
+
+    Example:
+        >>> print(f"{binomial_coverage(0.3, 14):.4f}")
+        0.9849
+        >>> print(f"{binomial_coverage(0.3, 14, method='wald'):.4f}")
+        0.9211
+    """
+    probs = inputs.as_float(probs)
+    counts = jnp.arange(trials + 1, dtype=probs.dtype)
+    if interval is None:
+        lower, upper = binomial_interval(counts, trials, level, method=method)
+    else:
+        lower, upper = interval(counts, trials, level)
+
+    def of_one(prob: Array) -> Array:
+        both = jnp.stack([prob, 1 - prob])
+        outcomes = jnp.stack([counts, trials - counts], axis=-1)
+        weights = jnp.exp(pmf.multinomial_log_pmf(outcomes, both))
+        return jnp.sum(weights * ((lower <= prob) & (prob <= upper)))
+
+    return jax.vmap(of_one)(probs.ravel()).reshape(probs.shape)
+
+
+def poisson_coverage(
+    means: inputs.Data,
+    max_count: int,
+    level: inputs.Data = 0.95,
+    *,
+    interval: Callable[..., Interval] = poisson_interval,
+) -> Float[Array, "..."]:
+    r"""Return the exact coverage Σ_n P(n | mean) [lower(n) <= mean <= upper(n)].
+
+    Args:
+        means: true means, any shape.
+        max_count: counts above it are taken as not covered: put it far above the means.
+        level: of the intervals.
+        interval: any function (counts, level) -> (lower, upper).
+
+    Example:
+        >>> print(f"{poisson_coverage(3.0, 40):.4f}")
+        0.9881
+    """
+    means = inputs.as_float(means)
+    counts = jnp.arange(max_count + 1, dtype=means.dtype)
+    lower, upper = interval(counts, level)
+
+    def of_one(mean: Array) -> Array:
+        weights = jnp.exp(pmf.poisson_log_pmf(counts, mean))
+        return jnp.sum(weights * ((lower <= mean) & (mean <= upper)))
+
+    return jax.vmap(of_one)(means.ravel()).reshape(means.shape)
+
+
+def binomial_data(
+    successes: inputs.Data, trials: inputs.Data
+) -> tuple[Array, Array, Array]:
+    """Return successes and trials as arrays of one shape, and where they are possible.
+
+    Example:
+        >>> binomial_data(15, 14)
+        Traceback (most recent call last):
+        ...
+        ValueError: successes = 15.0 is not valid: give a count between 0 and trials
+    """
+    successes, successes_valid = inputs.counts("successes", successes)
+    trials, trials_valid = inputs.counts("trials", trials)
+    successes, trials = jnp.broadcast_arrays(successes, trials)
+    some = inputs.checked(trials > 0, "trials", trials, "give at least one trial")
+    remedy = "give a count between 0 and trials"
+    possible = inputs.checked(successes <= trials, "successes", successes, remedy)
+    return successes, trials, successes_valid & trials_valid & some & possible
+
+
+def _clopper_pearson(k: Array, n: Array, level: Array) -> Interval:
+    tail = 0.5 * (1 - level)
+    lower = special.betaincinv(jnp.maximum(k, 1), n - k + 1, tail)
+    # 1 - the lower end for the failures, without the difference
+    upper = tails.betainccinv(k + 1, jnp.maximum(n - k, 1), tail)
+    return jnp.where(k > 0, lower, 0.0), jnp.where(k < n, upper, 1.0)
+
+
+def _jeffreys(k: Array, n: Array, level: Array) -> Interval:
+    tail = 0.5 * (1 - level)
+    lower = special.betaincinv(k + 0.5, n - k + 0.5, tail)
+    upper = tails.betainccinv(k + 0.5, n - k + 0.5, tail)
+    return jnp.where(k > 0, lower, 0.0), jnp.where(k < n, upper, 1.0)
+
+
+def _wilson(k: Array, n: Array, level: Array) -> Interval:
+    z = _z(level)
+    estimate = k / n
+    half = z * jnp.sqrt(estimate * (1 - estimate) / n + (z / (2 * n)) ** 2)
+    centre, shrink = estimate + z**2 / (2 * n), 1 + z**2 / n
+    # the root that cancels comes from the product of the roots, k² / (n² shrink)
+    lower = estimate**2 / (centre + half)
+    return lower, jnp.minimum((centre + half) / shrink, 1.0)
+
+
+def _agresti_coull(k: Array, n: Array, level: Array) -> Interval:
+    z = _z(level)
+    return _wald(k + 0.5 * z**2, n + z**2, level)
+
+
+def _wald(k: Array, n: Array, level: Array) -> Interval:
+    estimate = k / n
+    half = _z(level) * jnp.sqrt(estimate * (1 - estimate) / n)
+    return jnp.maximum(estimate - half, 0.0), jnp.minimum(estimate + half, 1.0)
+
+
+def _z(level: Array) -> Array:
+    return sigmas.significance(1 - level, sides=2)
+
+
+def _level(level: inputs.Data) -> tuple[Array, Array]:
+    level = inputs.as_float(level)
+    inside = (level > 0) & (level < 1)
+    return level, inputs.checked(inside, "level", level, "give a number in (0, 1)")
+
+
+_METHODS = {
+    "clopper_pearson": _clopper_pearson,
+    "jeffreys": _jeffreys,
+    "wilson": _wilson,
+    "agresti_coull": _agresti_coull,
+    "wald": _wald,
+}

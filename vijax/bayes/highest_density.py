@@ -1,0 +1,335 @@
+"""The narrowest interval that holds a given mass: both ends have the same density.
+
+Beta, Gamma and InverseGamma are solved by the density's level max f · exp(-r²/2): for
+a given r both ends are roots of a convex function, and the right r is near the
+Gaussian's. So a million priors take seconds. All others are solved by bisection.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from vijax import special
+from vijax.bayes import densities, quantiles, sigmas, tails
+
+Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
+Params = tuple[Array, ...]
+
+_ROUGH_STEPS = 6  # with Gaussian tails
+_LEVEL_STEPS = 3  # with the exact ones
+_FIRST_SIDE_STEPS = 8
+_SIDE_STEPS = 3
+_BISECTIONS = 60
+
+
+def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
+    """Return the highest-density interval of a distribution with one mode.
+
+    Without an inner maximum the interval begins at the end of the support where the
+    density is larger; for the uniform distribution it is the central one.
+
+    Example:
+        >>> lower, upper = highest_density(dist.Beta(11.0, 5.0), jnp.asarray(0.95))
+        >>> print(f"{lower:.4f} {upper:.4f}")
+        0.4671 0.8952
+    """
+    if isinstance(distribution, dist.Beta):
+        c1, c0 = distribution.concentration1, distribution.concentration0
+        return _beta(*jnp.broadcast_arrays(c1, c0, mass))
+    if isinstance(distribution, dist.Gamma):
+        concentration, mass = jnp.broadcast_arrays(distribution.concentration, mass)
+        lower, upper = _gamma(concentration, mass)
+        return lower / distribution.rate, upper / distribution.rate
+    if isinstance(distribution, dist.InverseGamma):
+        concentration, mass = jnp.broadcast_arrays(distribution.concentration, mass)
+        lower, upper = _inverse_gamma(concentration, mass)
+        return lower * distribution.rate, upper * distribution.rate
+    if isinstance(distribution, dist.Normal | dist.StudentT):
+        tail = 0.5 * (1 - mass)
+        lower = quantiles.quantile(distribution, tail)
+        return lower, quantiles.upper_quantile(distribution, tail)
+    return _by_bisection(distribution, mass)
+
+
+class _Family(NamedTuple):
+    """What the derivatives of an interval's ends are made of."""
+
+    quantile: Callable[[Params, Array], Array]
+    upper_quantile: Callable[[Params, Array], Array]
+    lower_tail: Callable[[Params, Array], Array]
+    log_density: Callable[[Params, Array], Array]
+    high: float  # where the support ends; it begins at 0
+
+
+def _implicit(family: _Family) -> Callable[[Callable], Callable]:
+    """Give an interval the derivatives that its two defining equations have."""
+
+    def decorate(interval: Callable[..., Interval]) -> Callable[..., Interval]:
+        function = jax.custom_jvp(interval)
+
+        @function.defjvp
+        def jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
+            *params, mass = primals
+            *params_dot, mass_dot = tangents
+            params, params_dot = tuple(params), tuple(params_dot)
+            lower, upper = function(*primals)
+            at_low, at_high = lower <= 0, upper >= family.high
+            # Keep what is evaluated, and not used, away from the ends.
+            below = jnp.where(at_low, 0.25, family.lower_tail(params, lower))
+            above = jnp.where(at_high, 0.25, 1 - mass - jnp.where(at_low, 0, below))
+            x, x_dot = jax.jvp(
+                lambda p: family.quantile(p, below), (params,), (params_dot,)
+            )
+            y, y_dot = jax.jvp(
+                lambda p: family.upper_quantile(p, above), (params,), (params_dot,)
+            )
+            x_rate = jnp.exp(-family.log_density(params, x))
+            y_rate = jnp.exp(-family.log_density(params, y))
+            # x moves with its tail's mass t, y with t + mass; log f(x) = log f(y).
+            ones = jnp.ones_like(x)
+            x_slope = jax.jvp(lambda v: family.log_density(params, v), (x,), (ones,))[1]
+            y_slope = jax.jvp(lambda v: family.log_density(params, v), (y,), (ones,))[1]
+            drift = jax.jvp(
+                lambda p: family.log_density(p, y) - family.log_density(p, x),
+                (params,),
+                (params_dot,),
+            )[1]
+            drift += y_slope * (y_dot + y_rate * mass_dot) - x_slope * x_dot
+            stiffness = y_slope * y_rate - x_slope * x_rate
+            flat = stiffness == 0
+            t_dot = jnp.where(
+                flat, -0.5 * mass_dot, -drift / jnp.where(flat, 1.0, stiffness)
+            )
+            t_dot = jnp.where(at_low, 0.0, jnp.where(at_high, -mass_dot, t_dot))
+            lower_dot = jnp.where(at_low, 0.0, x_dot + x_rate * t_dot)
+            upper_dot = jnp.where(at_high, 0.0, y_dot + y_rate * (t_dot + mass_dot))
+            return (lower, upper), (lower_dot, upper_dot)
+
+        return function
+
+    return decorate
+
+
+@_implicit(
+    _Family(
+        quantile=lambda p, q: special.betaincinv(p[0], p[1], q),
+        upper_quantile=lambda p, q: tails.betainccinv(p[0], p[1], q),
+        lower_tail=lambda p, x: jnp.exp(tails.log_betainc(p[0], p[1], x)),
+        log_density=lambda p, x: densities.beta_log_density(p[0], p[1], x),
+        high=1.0,
+    )
+)
+def _beta(a: Array, b: Array, mass: Array) -> Interval:
+    inner = (a > 1) & (b > 1)
+    a_, b_ = jnp.where(inner, a, 2.0), jnp.where(inner, b, 2.0)
+    strength = a_ + b_ - 2
+    mode, rest = (a_ - 1) / strength, (b_ - 1) / strength
+    log_mode, log_rest = jnp.log(mode), jnp.log(rest)
+    log_top = densities.beta_log_density(a_, b_, mode)
+
+    # d is the log odds of x over those of the mode.
+    def logarithms(d: Array) -> tuple[Array, Array]:
+        """Return log x and log(1 - x)."""
+        near = jnp.abs(d) < 1
+        small = jnp.where(near, d, 0.0)
+        log_scale = jnp.where(
+            near,
+            jnp.log1p(mode * jnp.expm1(small)),
+            jnp.logaddexp(log_rest, log_mode + d),
+        )
+        return log_mode + d - log_scale, log_rest - log_scale
+
+    def misfit(d: Array) -> tuple[Array, Array]:
+        """Return log(f(mode) / f) and its slope in d."""
+        log_y = logarithms(d)[1]
+        value = strength * ((log_rest - log_y) - mode * d)
+        return value, strength * (mode * rest) * _share(d, mode, rest)
+
+    def outside(low: Array, high: Array) -> Array:
+        lower = tails.log_betainc(a_, b_, jnp.exp(logarithms(low)[0]))
+        upper = tails.log_betainc(b_, a_, jnp.exp(logarithms(high)[1]))
+        return jnp.exp(lower) + jnp.exp(upper)
+
+    def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
+        log_x, log_y = logarithms(d)
+        x, total = jnp.exp(log_x), a_ + b_
+        density = jnp.exp(log_top - level + log_x + log_y)
+        return density, total * x - a_, total * x * jnp.exp(log_y)
+
+    def start(level: Array) -> Interval:
+        half = jnp.sqrt(2 * level / (strength * mode * rest))
+        return -half, half
+
+    low, high = _solve_level(misfit, outside, shape, start, mass)
+    lower, upper = jnp.exp(logarithms(low)[0]), jnp.exp(logarithms(high)[0])
+
+    # No inner maximum: the interval begins at 0, or mirrored at 1.
+    mirrored = a > b
+    end = special.betaincinv(jnp.minimum(a, b), jnp.maximum(a, b), mass)
+    uniform = (a == 1) & (b == 1)
+    edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, 1 - end, 0.0))
+    edge_upper = jnp.where(uniform, 0.5 * (1 + mass), jnp.where(mirrored, 1.0, end))
+    return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
+
+
+def _share(d: Array, mode: Array, rest: Array) -> Array:
+    """Return expm1(d) / (rest + mode · exp(d)), without overflow."""
+    grows = d > 0
+    shrink = jnp.exp(-jnp.abs(d))
+    numerator = -jnp.expm1(-jnp.abs(d)) * jnp.where(grows, 1.0, -1.0)
+    return numerator / jnp.where(grows, rest * shrink + mode, rest + mode * shrink)
+
+
+@_implicit(
+    _Family(
+        quantile=lambda p, q: special.gammaincinv(p[0], q),
+        upper_quantile=lambda p, q: tails.gammainccinv(p[0], q),
+        lower_tail=lambda p, x: jnp.exp(tails.log_gammainc(p[0], x)),
+        log_density=lambda p, x: densities.gamma_log_density(p[0], x),
+        high=jnp.inf,
+    )
+)
+def _gamma(a: Array, mass: Array) -> Interval:
+    inner = a > 1
+    safe = jnp.where(inner, a, 2.0)
+    lower, upper = _gamma_level(safe, safe - 1, mass)
+    end = special.gammaincinv(jnp.where(inner, 1.0, a), mass)
+    return jnp.where(inner, lower, 0.0), jnp.where(inner, upper, end)
+
+
+@_implicit(
+    _Family(
+        quantile=lambda p, q: 1 / tails.gammainccinv(p[0], q),
+        upper_quantile=lambda p, q: 1 / special.gammaincinv(p[0], q),
+        lower_tail=lambda p, x: jnp.exp(tails.log_gammaincc(p[0], 1 / x)),
+        log_density=lambda p, x: (
+            densities.gamma_log_density(p[0], 1 / x) - 2 * jnp.log(x)
+        ),
+        high=jnp.inf,
+    )
+)
+def _inverse_gamma(a: Array, mass: Array) -> Interval:
+    low, high = _gamma_level(a, a + 1, mass)
+    return 1 / high, 1 / low
+
+
+def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
+    """Return g and G with mass between under Gamma(a), where g^mode e^-g is equal."""
+
+    # d is the logarithm of g over the mode.
+    def misfit(d: Array) -> tuple[Array, Array]:
+        return mode * (jnp.expm1(d) - d), mode * jnp.expm1(d)
+
+    def outside(low: Array, high: Array) -> Array:
+        lower = tails.log_gammainc(a, mode * jnp.exp(low))
+        return jnp.exp(lower) + jnp.exp(tails.log_gammaincc(a, mode * jnp.exp(high)))
+
+    def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
+        del level
+        g = mode * jnp.exp(d)
+        return jnp.exp(densities.gamma_log_density(a, g)) * g, g - a, g
+
+    def start(level: Array) -> Interval:
+        # Bounds of the roots: Newton's method for a convex function stays beyond them.
+        k = level / mode
+        root = jnp.sqrt(2 * k)
+        return -jnp.minimum(k + 1, k + root), jnp.log1p(k + root)
+
+    low, high = _solve_level(misfit, outside, shape, start, mass)
+    return mode * jnp.exp(low), mode * jnp.exp(high)
+
+
+def _solve_level(
+    misfit: Callable[[Array], tuple[Array, Array]],
+    outside: Callable[[Array, Array], Array],
+    shape: Callable[[Array, Array], tuple[Array, Array, Array]],
+    start: Callable[[Array], Interval],
+    mass: Array,
+) -> Interval:
+    """Return the two d where misfit = r²/2, with r such that `mass` lies between.
+
+    Args:
+        misfit: d -> log(max f / f) and its slope.
+        outside: the two d -> the mass outside of them.
+        shape: d and r²/2 -> the density of d, and minus its logarithm's first and
+            second derivative.
+        start: r²/2 -> a first guess of the two d.
+        mass: to lie between.
+    """
+
+    def solve_side(d: Array, level: Array, steps: int) -> Array:
+        for _ in range(steps):
+            value, slope = misfit(d)
+            d = d - (value - level) / slope
+        return d
+
+    r = sigmas.significance(1 - mass, sides=2)
+    low, high = start(0.5 * r**2)
+    steps = _FIRST_SIDE_STEPS
+    for i in range(_ROUGH_STEPS + _LEVEL_STEPS):
+        level = 0.5 * r**2
+        low, high = solve_side(low, level, steps), solve_side(high, level, steps)
+        low_shape, high_shape = shape(low, level), shape(high, level)
+        low_slope, high_slope = misfit(low)[1], misfit(high)[1]
+        gain = r * (high_shape[0] / high_slope - low_shape[0] / low_slope)
+        if i < _ROUGH_STEPS:
+            outer = _tail(low_shape, -1.0) + _tail(high_shape, 1.0)
+        else:
+            outer = outside(low, high)
+        newton = (outer - (1 - mass)) / gain
+        # The mass is nearly the Gaussian's, whose second derivative is known: Halley.
+        step = newton / (1 - jnp.clip(0.5 * r * newton, -0.5, 0.5))
+        step = jnp.clip(step, -0.5 * r, r)
+        # A small mass lies around the maximum, where the tails are no tails.
+        step = jnp.where((i >= _ROUGH_STEPS) | (mass > 0.5), step, 0.0)
+        low = low + r * step / low_slope
+        high = high + r * step / high_slope
+        r = r + step
+        steps = _SIDE_STEPS
+    level = 0.5 * r**2
+    return solve_side(low, level, steps), solve_side(high, level, steps)
+
+
+def _tail(shape: tuple[Array, Array, Array], sign: float) -> Array:
+    """Return the mass beyond a point as if the density went on as a Gaussian."""
+    density, slope, curvature = shape
+    fall = jnp.maximum(sign * slope, -0.7 * jnp.sqrt(curvature))
+    # Boyd's bound of the Mills ratio, which is 1 % at most above it.
+    root = jnp.sqrt(fall**2 + 2 * jnp.pi * curvature)
+    return density * jnp.pi / ((jnp.pi - 1) * fall + root)
+
+
+def _by_bisection(distribution: dist.Distribution, mass: Array) -> Interval:
+    """Move the mass below the interval until both ends are as dense, or to an end."""
+    shape = jnp.broadcast_shapes(mass.shape, distribution.batch_shape)
+    mass = jnp.broadcast_to(mass, shape)
+
+    def ends(below: Array, distribution: dist.Distribution) -> Interval:
+        lower = quantiles.quantile(distribution, below)
+        above = jnp.maximum(1 - mass - below, 0.0)
+        return lower, quantiles.upper_quantile(distribution, above)
+
+    def rise(below: Array, distribution: dist.Distribution) -> Array:
+        lower, upper = ends(below, distribution)
+        log_density = densities.log_density
+        return log_density(distribution, upper) - log_density(distribution, lower)
+
+    frozen = jax.lax.stop_gradient(distribution)
+
+    def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = 0.5 * (low + high)
+        rising = rise(middle, frozen) > 0
+        return jnp.where(rising, middle, low), jnp.where(rising, high, middle)
+
+    room = jax.lax.stop_gradient(1 - mass)
+    start = jnp.zeros_like(mass), room
+    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, start)
+    below = 0.5 * (low + high)
+    # Snap to the ends of the support, else the mass outside is of rounding only.
+    below = jnp.where(low == 0, 0.0, jnp.where(high == room, room, below))
+    return ends(below, distribution)
