@@ -14,6 +14,7 @@ from markupsafe import Markup
 from experiments import common
 from experiments.lecture_numbers import ROWS
 from experiments.rows import SIGMAS, Checked, check_rows
+from vijax.plot import style
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -129,12 +130,12 @@ def render_section(results: Path, record: dict[str, Any]) -> Markup:
     name = record["experiment"]
 
     def figure(stem: str, caption: str) -> Markup:
-        path = results / name / f"{stem}.png"
-        image = base64.b64encode(path.read_bytes()).decode()
+        png = (results / name / f"{stem}.png").read_bytes()
+        inches = int.from_bytes(png[16:20], "big") / style.RC["savefig.dpi"]
         return Markup(
-            '<figure><img src="data:image/png;base64,{}" alt="{}" loading="lazy">'
-            "<figcaption>{}</figcaption></figure>"
-        ).format(Markup(image), caption, caption)
+            '<figure><div class="pan"><img style="--inches: {:.1f}" alt="{}" '
+            'src="data:image/png;base64,{}"></div><figcaption>{}</figcaption></figure>'
+        ).format(inches, caption, Markup(base64.b64encode(png).decode()), caption)
 
     try:
         template = _templates().get_template(f"{name}.html")
