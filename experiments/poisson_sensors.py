@@ -26,7 +26,6 @@ from vijax.validate import check
 
 SENSORS = ("λ₁", "λ₂")
 DRAWN = 161  # points of a drawn landscape, each way
-TAIL = 1e-15  # probability that a grid leaves out at each end
 REGIONS = (0.5, 0.95)  # probability inside the contour lines
 
 
@@ -48,6 +47,7 @@ class Prior(NamedTuple):
     title: str
     family: Any  # a module of vijax.bayes
     rates: dist.Distribution  # one for each sensor, stacked for vmap
+    limit: float  # no rate is above it
 
 
 class Exact(NamedTuple):
@@ -56,7 +56,6 @@ class Exact(NamedTuple):
     mean: jax.Array
     sd: jax.Array
     interval: jax.Array  # (…, 2), 95 %
-    ends: jax.Array  # (…, 2), all but TAIL at each end
     mass_drawn: jax.Array  # probability of what a figure shows
     density: jax.Array  # (…, DRAWN)
     density_at_truth: jax.Array
@@ -76,13 +75,13 @@ def run(config: Config) -> common.Result:
     _check(config)
     with jax.enable_x64(True):
         counts = np.asarray(simulate(config.seed, config.rates, config.sizes[-1]))
-        uniform = jax.vmap(dist.Uniform)(jnp.zeros(2), jnp.full(2, config.upper))
-        exponential = jax.vmap(dist.Gamma)(jnp.ones(2), 1 / jnp.array(config.means))
-        title = "Exponential, means {:g} and {:g}".format(*config.means)
-        flat = Prior(f"Uniform(0, {config.upper:g})", truncated_gamma_poisson, uniform)
+        flat = jax.vmap(dist.Uniform)(jnp.zeros(2), jnp.full(2, config.upper))
+        decaying = jax.vmap(dist.Gamma)(jnp.ones(2), 1 / jnp.array(config.means))
+        box, title = f"Uniform(0, {config.upper:g})", "Exponential, means {:g} and {:g}"
+        title = title.format(*config.means)
         priors = {
-            "uniform": flat,
-            "exponential": Prior(title, gamma_poisson, exponential),
+            "uniform": Prior(box, truncated_gamma_poisson, flat, config.upper),
+            "exponential": Prior(title, gamma_poisson, decaying, np.inf),
         }
         exact: dict[str, Exact] = {}
         grids: dict[str, list[Grid]] = {}
@@ -90,18 +89,19 @@ def run(config: Config) -> common.Result:
         for name, prior in priors.items():
             exact[name], difference = _exact(config, prior, counts)
             grids[name] = [
-                _grid(config, prior, exact[name].ends[size], counts[:size])
+                _grid(config, prior, exact[name], counts[:size])
                 for size in config.sizes
             ]
             differences.append(difference)
             differences += [float(grid.difference) for grid in grids[name]]
+    errors = [
+        _moment_error(grid, exact[name].mean[size], exact[name].sd[size])
+        for name in priors
+        for size, grid in zip(config.sizes, grids[name], strict=True)
+    ]
     metrics = {
-        "max_moment_error": max(
-            _moment_error(grid, exact[name].mean[size], exact[name].sd[size])
-            for name in priors
-            for size, grid in zip(config.sizes, grids[name], strict=True)
-        ),
-        "max_update_difference": max(differences),
+        "max_moment_error": float(np.max(errors)),
+        "max_update_difference": float(np.max(differences)),
         "total_counts": [counts[:size].sum(axis=0) for size in config.sizes],
         **_table(config, exact),
     }
@@ -171,13 +171,10 @@ def _update(family: Any, rates: Any, counts: jax.Array) -> tuple[Any, jax.Array]
 @jax.jit
 def _describe(rates: Any, drawn: jax.Array, truth: tuple[float, ...]) -> Exact:
     def one(rate: Any, truth: jax.Array) -> Exact:
-        masses = jnp.array([0.95, 1 - 2 * TAIL])
-        ends = jnp.stack(intervals.credible_interval(rate, masses), axis=-1)
         return Exact(
             mean=rate.mean,
             sd=jnp.sqrt(rate.variance),
-            interval=ends[0],
-            ends=ends[1],
+            interval=jnp.stack(intervals.credible_interval(rate, 0.95)),
             mass_drawn=rate.cdf(drawn[-1]),
             density=jnp.exp(rate.log_prob(drawn)),
             density_at_truth=jnp.exp(rate.log_prob(truth)),
@@ -186,9 +183,13 @@ def _describe(rates: Any, drawn: jax.Array, truth: tuple[float, ...]) -> Exact:
     return jax.vmap(jax.vmap(one), (0, None))(rates, jnp.asarray(truth))
 
 
-def _grid(config: Config, prior: Prior, ends: jax.Array, counts: np.ndarray) -> Grid:
-    """Update a grid that holds all of the posterior, at once and datum by datum."""
-    axes = tuple(_axis(*one, config.points) for one in ends)
+def _grid(config: Config, prior: Prior, exact: Exact, counts: np.ndarray) -> Grid:
+    """Update a grid around the exact posterior, at once and datum by datum."""
+    mean, sd = exact.mean[len(counts)], exact.sd[len(counts)]
+    # A Gamma's upper tail is exponential with the length sd² / mean.
+    low = np.maximum(mean - 12 * sd, 1e-12 * sd)  # NumPyro: log_prob(0) is NaN
+    high = np.minimum(mean + 7 * sd + 25 * sd**2 / mean, prior.limit)
+    axes = tuple(_axis(*ends, config.points) for ends in zip(low, high, strict=True))
     at_once = one_by_one = _prior_on_grid(prior.rates, axes)
     if len(counts):
         at_once = _add(at_once, counts)
