@@ -1,0 +1,103 @@
+r"""Tables of events: columns put on one scale, and numbers rounded within a bound.
+
+    u = (f(x) - loc) / scale,     f the natural logarithm or nothing, column by column
+
+is what a model of the table is trained on and sees. Float64 throughout, NumPy.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from vijax.validate import check
+
+Table = Float[np.ndarray, "events features"]
+Column = Float[np.ndarray, " features"]
+
+
+class Scale(NamedTuple):
+    """Of each column."""
+
+    loc: Column
+    scale: Column
+    logarithm: Bool[np.ndarray, " features"]  # whether f is the logarithm
+
+
+class Bins(NamedTuple):
+    """A table in whole numbers: u = lower + step · symbols, to within the bound."""
+
+    symbols: Int[np.ndarray, "events features"]
+    lower: Column  # scaled centre of each column's bin 0
+    step: Column
+
+
+def fit_scale(table: Table, *, logarithm: Any = False) -> Scale:
+    """Return the scale that gives training columns mean 0 and deviation 1.
+
+    Args:
+        table: of the training events.
+        logarithm: for each column, whether it is positive and its logarithm is taken.
+
+    Example:
+        >>> fit_scale(np.array([[1.0, 5.0], [3.0, 5.0]])).loc.tolist()
+        [2.0, 5.0]
+    """
+    table = np.asarray(table, float)
+    logarithm = np.broadcast_to(np.asarray(logarithm, bool), table.shape[1:])
+    check(np.isfinite(table), "table", table, "remove NaN and infinities")
+    positive = np.where(logarithm, table, 1.0)
+    check(positive > 0, "table", positive, "take no logarithm of this column")
+    u = np.where(logarithm, np.log(positive), table)
+    spread = u.std(axis=0)
+    return Scale(u.mean(axis=0), np.where(spread > 0, spread, 1.0), logarithm)
+
+
+def scaled(table: Table, scale: Scale) -> Table:
+    """Return what a model of the table sees."""
+    positive = np.where(scale.logarithm, table, 1.0)
+    check(positive > 0, "table", positive, "this column is scaled by its logarithm")
+    return (
+        np.where(scale.logarithm, np.log(positive), table) - scale.loc
+    ) / scale.scale
+
+
+def unscaled(u: Table, scale: Scale) -> Table:
+    """Undo `scaled`.
+
+    Example:
+        >>> scale = fit_scale(np.array([[1.0], [4.0]]), logarithm=True)
+        >>> unscaled(scaled(np.array([[3.0]]), scale), scale).round(6).tolist()
+        [[3.0]]
+    """
+    x = u * scale.scale + scale.loc
+    return np.where(scale.logarithm, np.exp(np.where(scale.logarithm, x, 0.0)), x)
+
+
+def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
+    """Return each number's bin; its centre is within the bound of the number.
+
+    Args:
+        table: (events, features).
+        scale: of its columns.
+        bound: greatest error of each column, or of all: absolute, in the column's
+            units; relative where the column is scaled by its logarithm.
+
+    Example:
+        >>> table = np.array([[0.0], [0.9], [2.2]])
+        >>> rounded(table, fit_scale(table), 0.5).symbols.ravel().tolist()
+        [0, 1, 2]
+    """
+    table = np.asarray(table, float)
+    check(np.isfinite(table), "table", table, "remove NaN and infinities")
+    bound = np.broadcast_to(np.asarray(bound, float), table.shape[1:])
+    check(bound > 0, "bound", bound, "give numbers above 0")
+    # A hair less than the bound, for the rounding of floats on the way back.
+    width = np.where(scale.logarithm, np.log1p(bound), bound) * (1 - 1e-6)
+    step = 2 * width / scale.scale
+    u = scaled(table, scale)
+    lower = u.min(axis=0)
+    symbols = np.rint((u - lower) / step)
+    remedy = "widen the bound: its column has more than 2^20 bins"
+    check(symbols.max(axis=0) < 2**20, "bound", bound, remedy)
+    return Bins(symbols.astype(np.int32), lower, step)
