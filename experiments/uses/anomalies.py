@@ -16,7 +16,7 @@ from vijax.vae import anomaly, ensemble, models, roc
 from vijax.vae.bootstrap import bootstrap
 from vijax.vae.models import VAE, ModelParams
 
-SCORES = ("reconstruction", "KL", "−ELBO", "latent norm")  # as anomaly.Scores
+SCORES = ("reconstruction", "KL", "−ELBO", "−log p(x)", "latent norm")
 PRIMARY = SCORES.index("−ELBO")  # chosen beforehand: the bound on -log p(x)
 FALSE_POSITIVES = 0.05
 

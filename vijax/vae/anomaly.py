@@ -1,11 +1,12 @@
 r"""Scores of how unlike its training data an example is: the higher, the odder.
 
-A model trained on background reconstructs background. For a VAE there are four
-readings of that in one table, and their order differs from data set to data set:
+A model trained on background reconstructs background. A VAE has five readings of how
+well it does, and their order differs from data set to data set:
 
     reconstruction  -E_q[log p(x | z)]      it cannot be drawn
     kl              KL[q(z | x) ‖ p(z)]     it cannot be placed
     negative_elbo   their sum               a bound on -log p(x)
+    negative_log_evidence                   -log p(x) itself, by importance sampling
     latent_norm     ‖E_q[z]‖                it is placed far out
 
 -log p(x) is not "oddness": it is also large where an image is complex, and small where
@@ -24,6 +25,7 @@ from vijax.types import Key
 from vijax.vae import likelihoods, losses, models
 from vijax.vae.models import VAE, Autoencoder, ModelParams
 from vijax.validate import check
+from vijax.vi import bounds
 
 
 class Scores(NamedTuple):
@@ -32,6 +34,7 @@ class Scores(NamedTuple):
     reconstruction: Float[Array, " examples"]
     kl: Float[Array, " examples"]
     negative_elbo: Float[Array, " examples"]
+    negative_log_evidence: Float[Array, " examples"]
     latent_norm: Float[Array, " examples"]
 
 
@@ -51,7 +54,8 @@ def scores(
         params: its parameters; `vmap` over them for several models.
         key: for z ~ q(z | x).
         x: (n, *shape) in the likelihood's support.
-        num_samples: draws of z for each example.
+        num_samples: draws of z for each example; the importance-sampled -log p(x) is
+            biased upwards, towards -ELBO, the less the more there are.
         batch_size: examples at once; memory only.
     """
     x = jnp.asarray(x)
@@ -63,9 +67,16 @@ def scores(
         q = models.encode(model, params, x)
         # A key for each example: the result does not depend on the batches.
         z = losses.draw(jax.random.fold_in(key, index), q, num_samples=num_samples)
-        log_likelihood = jnp.mean(losses.log_likelihood(model, params, x, z))
+        terms = losses.log_weights(model, params, x, q, z)
+        reconstruction = -jnp.mean(terms.log_likelihood)
         kl = losses.kl_to_prior(q)
-        return Scores(-log_likelihood, kl, kl - log_likelihood, jnp.linalg.norm(q.loc))
+        return Scores(
+            reconstruction,
+            kl,
+            reconstruction + kl,
+            -bounds.iwae(terms.log_likelihood + terms.log_ratio),
+            jnp.linalg.norm(q.loc),
+        )
 
     return jax.lax.map(one, (jnp.arange(len(x)), x), batch_size=batch_size)
 
