@@ -30,7 +30,7 @@ METHODS = ("auto", "fixed_draws", "stochastic")
 MAX_NEWTON_DIM = 200
 NEWTON_STEPS = 200
 NUM_STARTS = 10  # tried until one is finite
-DEFAULT_OPTIMIZER = optax.adam(0.05, b2=0.99)
+DEFAULT_OPTIMIZER = optax.adam(0.05)
 
 
 def fit(

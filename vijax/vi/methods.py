@@ -150,9 +150,8 @@ def _run(
         log_det = jnp.sum(jnp.log(jnp.diag(tril)))
         return target.log_density(loc + shift, key) + log_det
 
-    def moments(q: Any) -> Float[Array, " moments"]:
-        scale = q.scale()
-        return jnp.concatenate([q.mean() / scale, jnp.log(scale)])
+    def moments(q: Any) -> tuple[Array, Array]:
+        return q.mean(), jnp.log(q.scale())
 
     chunk_size = next(size for size in (25, 20, 10, 5, 2, 1) if num_steps % size == 0)
     num_chunks = num_steps // chunk_size
@@ -164,13 +163,13 @@ def _run(
         num_draws=num_draws,
         num_steps=num_steps,
         chunk_size=chunk_size,
-        first_epoch=min(num_chunks, 8) if stop else num_chunks,
+        first_epoch=min(num_chunks, 16) if stop else num_chunks,
         tolerance=tolerance,
         estimator=estimator,
         moments=moments,
     )
     taken = end.chunk * chunk_size
-    loc_error, scale_error = jnp.split(end.error, 2)
+    loc_error, scale_error = jnp.split(end.error[:-1], 2)
     return Search(
         end.answer.affine(loc, tril),
         end.done if stop else jnp.ones((), bool),

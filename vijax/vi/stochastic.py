@@ -11,7 +11,7 @@ bias of a constant step size halves from epoch to epoch and so does, by √2 at 
 the average's noise. The run has converged when both
 
     the answer has moved by less than the tolerance since the epoch before, and its
-    standard error, from the means of the epoch's chunks, is below the tolerance;
+    standard error, from the spread of eight blocks of steps, is below it too;
     the mean loss has not fallen by more than its noise and 0.05 nats.
 
 All of it is one compiled loop.
@@ -34,19 +34,17 @@ from vijax.types import Key, Scalar
 from vijax.vi import bounds
 
 ESTIMATORS = ("sticking", "entropy")
+NUM_BLOCKS = 8
 # Position and key of a step's subsample -> log p, in nats.
 NoisyDensity = Callable[[Float[Array, " dim"], Key], Scalar]
 
 
 class Tail(NamedTuple):
-    """Sums over the chunks of an epoch's second half."""
+    """Sums over the chunks of an epoch's second half, in blocks."""
 
-    params: Any  # of the chunks' mean parameters
-    moments: Float[Array, " moments"]  # means and log sds of q
-    squares: Float[Array, " moments"]
-    loss: Scalar
-    loss_square: Scalar
-    size: Float[Array, ""]
+    params: Any  # of the chunks' mean parameters, over all blocks
+    blocks: Float[Array, "blocks columns"]  # of means and log sds of q, and the loss
+    counts: Float[Array, " blocks"]  # chunks in each
 
 
 class Carry(NamedTuple):
@@ -57,10 +55,9 @@ class Carry(NamedTuple):
     epoch: Int[Array, ""]
     tail: Tail
     answer: Any  # average of the last epoch that ended
-    answer_moments: Float[Array, " moments"]
-    answer_loss: Scalar
-    error: Float[Array, " moments"]  # standard error of the answer's moments
-    change: Float[Array, " moments"]  # of the answer since the epoch before
+    summary: Float[Array, " columns"]  # of the answer: means, log sds, loss
+    error: Float[Array, " columns"]  # its standard error, in sds and in nats
+    change: Float[Array, " columns"]  # since the epoch before
     losses: Float[Array, "chunks steps"]
     done: Bool[Array, ""]
 
@@ -88,7 +85,7 @@ def run(
     first_epoch: int,
     tolerance: float,
     estimator: str,
-    moments: Callable[[Any], Float[Array, " moments"]],
+    moments: Callable[[Any], tuple[Float[Array, " dim"], Float[Array, " dim"]]],
 ) -> Carry:
     """Run until converged, or for `num_steps` steps.
 
@@ -103,7 +100,7 @@ def run(
         first_epoch: chunks in the first epoch; all of them: no stop rule.
         tolerance: of means in sds and of log sds; see the module's docstring.
         estimator: of the gradient, one of `ESTIMATORS`.
-        moments: q -> means in units of a reference sd, and log sds.
+        moments: q -> means and log sds.
     """
     num_chunks = num_steps // chunk_size
     noise_key, row_key = jax.random.split(key)
@@ -133,8 +130,16 @@ def run(
         # Epoch e holds chunks first·(2^e − 1) up to first·(2^(e+1) − 1).
         start = first_epoch * (2**carry.epoch - 1)
         length = first_epoch * 2**carry.epoch
-        in_tail = carry.chunk - start >= length // 2
-        tail = _add(carry.tail, in_tail, mean, moments(mean), jnp.mean(losses))
+        place = carry.chunk - start - length // 2
+        weight = jnp.where(place >= 0, 1.0, 0.0).astype(dtype)
+        block = jnp.maximum(place, 0) * NUM_BLOCKS // (length - length // 2)
+        row = jnp.append(jnp.concatenate(moments(mean)), jnp.mean(losses))
+        tail = carry.tail
+        tail = Tail(
+            jax.tree.map(lambda total, x: total + weight * x, tail.params, mean),
+            tail.blocks.at[block].add(weight * row),
+            tail.counts.at[block].add(weight),
+        )
         carry = carry._replace(
             state=state,
             tail=tail,
@@ -145,23 +150,22 @@ def run(
         return jax.lax.cond(ends, end_epoch, lambda carry: carry, carry)
 
     def end_epoch(carry: Carry) -> Carry:
-        tail, count = carry.tail, jnp.maximum(carry.tail.size, 1.0)
-        answer = jax.tree.map(lambda x: (x / count).astype(x.dtype), tail.params)
-        mean = tail.moments / count
-        error = _standard_error(mean, tail.squares, count)
-        loss = tail.loss / count
-        loss_error = _standard_error(loss, tail.loss_square, count)
-        new_moments = moments(answer)
-        change = jnp.abs(new_moments - carry.answer_moments)
-        still_falling = carry.answer_loss - loss > 0.05 + 3 * loss_error
-        quiet = (change < tolerance) & (error < tolerance)
-        # A last epoch cut short by the budget may hold no tail at all.
-        enough = tail.size >= 2
-        keep = tail.size > 0
-        answer, new_moments, loss, error = jax.tree.map(
-            lambda new, old: jnp.where(keep, new, old),
-            (answer, new_moments, loss, error),
-            (carry.answer, carry.answer_moments, carry.answer_loss, carry.error),
+        tail, size = carry.tail, jnp.sum(carry.tail.counts)
+        answer = jax.tree.map(lambda x: x / jnp.maximum(size, 1), tail.params)
+        means, log_scale = moments(answer)
+        loss = jnp.sum(tail.blocks[:, -1]) / jnp.maximum(size, 1)
+        summary = jnp.concatenate([means, log_scale, loss[None]])
+        # The means' errors and changes in sds, the log sds' and the loss's as they are.
+        unit = jnp.ones_like(summary).at[: means.size].set(jnp.exp(log_scale))
+        error = _block_error(tail) / unit
+        change = (summary - carry.summary) / unit
+        quiet = (jnp.abs(change) < tolerance) & (error < tolerance)
+        still_falling = change[-1] < -(0.05 + 3 * error[-1])
+        # The last epoch, cut short by the budget, may hold no tail.
+        answer, summary, error, change = jax.tree.map(
+            lambda new, old: jnp.where(size > 0, new, old),
+            (answer, summary, error, change),
+            (carry.answer, carry.summary, carry.error, carry.change),
         )
         state = carry.state._replace(
             params=answer, step_scale=0.5 * carry.state.step_scale
@@ -171,24 +175,22 @@ def run(
             epoch=carry.epoch + 1,
             tail=jax.tree.map(jnp.zeros_like, tail),
             answer=answer,
-            answer_moments=new_moments,
-            answer_loss=loss,
+            summary=summary,
             error=error,
-            change=jnp.where(keep, change, carry.change),
-            done=enough & jnp.all(quiet) & ~still_falling,
+            change=change,
+            done=jnp.all(tail.counts > 0) & jnp.all(quiet[:-1]) & ~still_falling,
         )
 
-    moments_now = moments(q)
-    zero, infinite = jnp.zeros_like(moments_now), jnp.full_like(moments_now, jnp.inf)
-    nothing = jnp.zeros((), dtype)
+    row = jnp.append(jnp.concatenate(moments(q)), 0.0)
+    infinite = jnp.full_like(row, jnp.inf)
+    blocks = jnp.zeros((NUM_BLOCKS, row.size), dtype)
     carry = Carry(
         optimize.init(q, optimizer),
         jnp.zeros((), jnp.int32),
         jnp.zeros((), jnp.int32),
-        Tail(jax.tree.map(jnp.zeros_like, q), zero, zero, nothing, nothing, nothing),
+        Tail(jax.tree.map(jnp.zeros_like, q), blocks, blocks[:, 0]),
         q,
         infinite,
-        nothing + jnp.inf,
         infinite,
         infinite,
         jnp.full((num_chunks, chunk_size), jnp.nan, dtype),
@@ -199,18 +201,12 @@ def run(
     )
 
 
-def _add(tail: Tail, use: Array, params: Any, moments: Array, loss: Scalar) -> Tail:
-    weight = jnp.where(use, 1.0, 0.0).astype(loss.dtype)
-    return Tail(
-        jax.tree.map(lambda total, x: total + weight * x, tail.params, params),
-        tail.moments + weight * moments,
-        tail.squares + weight * moments**2,
-        tail.loss + weight * loss,
-        tail.loss_square + weight * loss**2,
-        tail.size + weight,
-    )
-
-
-def _standard_error(mean: Array, squares: Array, count: Array) -> Array:
-    variance = jnp.maximum(squares / count - mean**2, 0.0)
-    return jnp.where(count > 1, jnp.sqrt(variance / jnp.maximum(count - 1, 1)), jnp.inf)
+def _block_error(tail: Tail) -> Float[Array, " columns"]:
+    """Return the standard error of the mean of all blocks, from their spread."""
+    used = tail.counts > 0
+    number = jnp.sum(used)
+    means = tail.blocks / jnp.maximum(tail.counts, 1)[:, None]
+    centre = jnp.sum(means, axis=0) / jnp.maximum(number, 1)
+    squares = jnp.sum(jnp.where(used[:, None], (means - centre) ** 2, 0.0), axis=0)
+    error = jnp.sqrt(squares / jnp.maximum(number * (number - 1), 1))
+    return jnp.where(number > 1, error, jnp.inf)
