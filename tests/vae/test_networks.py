@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vijax.vae import networks
+from vijax.vae import models, networks
 
 
 def test_mlp_is_the_product_that_it_says(key):
@@ -45,7 +45,51 @@ def test_bfloat16_products_keep_float32_parameters(key):
     network = networks.mlp((6,), (2,), hidden=(16,), dtype="bfloat16")
     params = network.init(key)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-    assert network.apply(params, jnp.ones((3, 6))).dtype == jnp.bfloat16
+    exact = networks.mlp((6,), (2,), hidden=(16,)).apply(params, jnp.ones((3, 6)))
+    y = network.apply(params, jnp.ones((3, 6)))
+    assert y.dtype == jnp.float32
+    assert 0 < np.max(np.abs(y - exact)) < 0.02  # bfloat16 keeps 8 bits
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (6, 4, 3)])
+def test_convolutions_take_and_make_any_size(key, shape):
+    encoder = networks.conv_encoder(shape, (2, 3), channels=(4, 5), hidden=(6,))
+    decoder = networks.conv_decoder((3,), (*shape, 2), channels=(5, 4), hidden=(6,))
+    x = jnp.zeros((4, 2, *shape))
+    code = jax.eval_shape(lambda x: encoder.apply(encoder.init(key), x), x)
+    assert code.shape == (4, 2, 2, 3)
+    images = jax.eval_shape(lambda z: decoder.apply(decoder.init(key), z), code)
+    assert images.shape == (4, 2, 2, *shape, 2)
+
+
+def test_convolutions_shift_with_their_images(key):
+    network = networks.conv_encoder((16, 16), (1,), channels=(3,), hidden=())
+    params = network.init(key)
+    # The head sums over places: a shift by one stride leaves the sum unchanged.
+    head = params["head"]["output"] | {"kernel": jnp.ones((8 * 8 * 3, 1))}
+    params = params | {"head": {"output": head}}
+    image = jnp.zeros((16, 16)).at[4:8, 4:8].set(jax.random.normal(key, (4, 4)))
+    moved = jnp.roll(image, (2, 4), (0, 1))
+    np.testing.assert_allclose(
+        network.apply(params, image), network.apply(params, moved), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", [models.autoencoder, models.vae])
+def test_convolutional_models(key, kind):
+    model = kind((9, 10), channels=(3, 4), hidden=(5,), latent=3)
+    x = jnp.zeros((2, 9, 10))
+    params = models.init(model, key)
+    assert (
+        jax.jit(models.reconstruct, static_argnums=0)(model, params, x).shape == x.shape
+    )
+
+
+def test_convolutions_are_for_images():
+    with pytest.raises(
+        ValueError, match=r"shape = \(10,\): convolutions are for images"
+    ):
+        models.vae((10,), channels=(3,))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ the same object, hence no second compilation.
 
 from functools import lru_cache, partial
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,27 +66,28 @@ def autoencoder(
     *,
     latent: int = 2,
     hidden: tuple[int, ...] = (512, 256),
+    channels: tuple[int, ...] = (),
     activation: str = "gelu",
     output: str = "sigmoid",
+    dtype: str | None = None,
 ) -> Autoencoder:
-    """Return an autoencoder; its decoder mirrors the encoder's hidden layers.
+    """Return an autoencoder; its decoder mirrors the encoder.
 
     Args:
         shape: of one image or of one row of a table.
         latent: number of latent dimensions.
         hidden: widths of the encoder's hidden layers.
+        channels: of convolutions before them, for images; each halves the image.
         activation: a name in `networks.ACTIVATIONS`.
         output: "sigmoid" for pixels in [0, 1], "identity" for any real numbers.
+        dtype: of the matrix products, "bfloat16" for speed on accelerators.
     """
     if output not in ("sigmoid", "identity"):
         raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
-    return Autoencoder(
-        networks.mlp(shape, (latent,), hidden=hidden, activation=activation),
-        networks.mlp((latent,), shape, hidden=hidden[::-1], activation=activation),
-        latent,
-        shape,
-        output,
+    encoder, decoder = _networks(
+        shape, (latent,), (latent,), shape, hidden, channels, activation, dtype
     )
+    return Autoencoder(encoder, decoder, latent, shape, output)
 
 
 @lru_cache
@@ -95,8 +96,10 @@ def vae(
     *,
     latent: int = 2,
     hidden: tuple[int, ...] = (512, 256),
+    channels: tuple[int, ...] = (),
     activation: str = "gelu",
     likelihood: Likelihood | None = None,
+    dtype: str | None = None,
 ) -> VAE:
     """Return a VAE; the arguments are `autoencoder`'s and the likelihood.
 
@@ -104,17 +107,42 @@ def vae(
         shape: of one image or of one row of a table.
         latent: number of latent dimensions.
         hidden: widths of the encoder's hidden layers.
+        channels: of convolutions before them, for images; each halves the image.
         activation: a name in `networks.ACTIVATIONS`.
         likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
+        dtype: of the matrix products, "bfloat16" for speed on accelerators.
     """
     likelihood = likelihood or likelihoods.bernoulli()
     outputs = (*shape, likelihood.num_outputs)
-    return VAE(
-        networks.mlp(shape, (2, latent), hidden=hidden, activation=activation),
-        networks.mlp((latent,), outputs, hidden=hidden[::-1], activation=activation),
-        latent,
-        shape,
-        likelihood,
+    encoder, decoder = _networks(
+        shape, (2, latent), (latent,), outputs, hidden, channels, activation, dtype
+    )
+    return VAE(encoder, decoder, latent, shape, likelihood)
+
+
+def _networks(
+    shape: Shape,
+    code: Shape,
+    latent: Shape,
+    outputs: Shape,
+    hidden: tuple[int, ...],
+    channels: tuple[int, ...],
+    activation: str,
+    dtype: str | None,
+) -> tuple[Network, Network]:
+    """Return an encoder shape -> code and a decoder latent -> outputs, mirrored."""
+    common: dict[str, Any] = {"activation": activation, "dtype": dtype}
+    if not channels:
+        return (
+            networks.mlp(shape, code, hidden=hidden, **common),
+            networks.mlp(latent, outputs, hidden=hidden[::-1], **common),
+        )
+    networks.check_image(shape)
+    return (
+        networks.conv_encoder(shape, code, channels=channels, hidden=hidden, **common),
+        networks.conv_decoder(
+            latent, outputs, channels=channels[::-1], hidden=hidden[::-1], **common
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from math import prod
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -55,19 +56,86 @@ def mlp(
         hidden: width of each hidden layer; () gives a linear map.
         activation: a name in `ACTIVATIONS`.
         dtype: of the matrix products, "bfloat16" for speed on accelerators; by
-            default the parameters' own. Parameters are float32.
+            default the parameters' own. Parameters are float32, results as inputs.
 
     Example:
-        >>> import jax
         >>> network = mlp((28, 28), (2,), hidden=(64,))
         >>> params = network.init(jax.random.key(0))
         >>> network.apply(params, jnp.zeros((5, 28, 28))).shape
         (5, 2)
     """
-    _check_shapes(inputs, outputs)
-    check(min(hidden, default=1) >= 1, "hidden", hidden, "give widths of 1 or more")
+    _check_shapes(inputs=inputs, outputs=outputs)
+    _check_widths(hidden=hidden)
     module = _MLP(hidden, prod(outputs), _activation(activation), dtype)
-    return _network(module, inputs, outputs, flatten=True)
+    return _network(module, inputs, (prod(inputs),), outputs)
+
+
+@lru_cache
+def conv_encoder(
+    inputs: Shape,
+    outputs: Shape,
+    *,
+    channels: tuple[int, ...] = (32, 64),
+    hidden: tuple[int, ...] = (256,),
+    activation: str = "gelu",
+    dtype: str | None = None,
+) -> Network:
+    """Return 3 × 3 convolutions, each halving the image, then a perceptron.
+
+    Args:
+        inputs: (height, width) or (height, width, colours), of any size.
+        outputs: shape of one output.
+        channels: of each convolution.
+        hidden: widths of the layers after them.
+        activation: a name in `ACTIVATIONS`.
+        dtype: as for `mlp`.
+
+    Example:
+        >>> network = conv_encoder((9, 7), (2,), channels=(4,), hidden=())
+        >>> params = network.init(jax.random.key(0))
+        >>> network.apply(params, jnp.zeros((5, 9, 7))).shape
+        (5, 2)
+    """
+    _check_shapes(inputs=inputs, outputs=outputs)
+    check_image(inputs)
+    _check_widths(channels=channels, hidden=hidden)
+    act = _activation(activation)
+    head = _MLP(hidden, prod(outputs), act, dtype)
+    image = (*inputs[:2], prod(inputs[2:]))
+    return _network(_ConvEncoder(channels, head, act, dtype), inputs, image, outputs)
+
+
+@lru_cache
+def conv_decoder(
+    inputs: Shape,
+    outputs: Shape,
+    *,
+    channels: tuple[int, ...] = (64, 32),
+    hidden: tuple[int, ...] = (256,),
+    activation: str = "gelu",
+    dtype: str | None = None,
+) -> Network:
+    """Return a perceptron, then transposed convolutions, each doubling the image.
+
+    Args:
+        inputs: shape of one input.
+        outputs: (height, width, …), of any size: a larger image is made and cut.
+        channels: of each doubled image, the last of which a convolution turns into
+            the outputs.
+        hidden: widths of the layers before them.
+        activation: a name in `ACTIVATIONS`.
+        dtype: as for `mlp`.
+    """
+    _check_shapes(inputs=inputs, outputs=outputs)
+    check_image(outputs)
+    _check_widths(channels=channels, hidden=hidden)
+    act = _activation(activation)
+    half = 2 ** len(channels)
+    start = (-(-outputs[0] // half), -(-outputs[1] // half), channels[0])
+    head = _MLP(hidden, prod(start), act, dtype)
+    size = (*outputs[:2], prod(outputs[2:]))
+    module = _ConvDecoder(channels, head, start, size, act, dtype)
+    return _network(module, inputs, (prod(inputs),), outputs)
 
 
 class _MLP(nn.Module):
@@ -83,28 +151,76 @@ class _MLP(nn.Module):
         return nn.Dense(self.outputs, dtype=self.dtype, name="output")(x)
 
 
-def _network(
-    module: nn.Module, inputs: Shape, outputs: Shape, flatten: bool
-) -> Network:
-    """Put a Flax module behind the interface, and the batch axes where they belong."""
-    event = (prod(inputs),) if flatten else inputs
+class _ConvEncoder(nn.Module):
+    channels: tuple[int, ...]
+    head: _MLP
+    activation: Callable[[Array], Array]
+    dtype: str | None
 
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        batch = x.shape[:-3]
+        for width in self.channels:
+            x = nn.Conv(width, (3, 3), strides=(2, 2), dtype=self.dtype)(x)
+            x = self.activation(x)
+        return self.head(x.reshape(*batch, -1))
+
+
+class _ConvDecoder(nn.Module):
+    channels: tuple[int, ...]
+    head: _MLP
+    start: Shape
+    size: Shape
+    activation: Callable[[Array], Array]
+    dtype: str | None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        batch = x.shape[:-1]
+        x = self.activation(self.head(x)).reshape(*batch, *self.start)
+        for width in self.channels:
+            x = nn.ConvTranspose(width, (4, 4), strides=(2, 2), dtype=self.dtype)(x)
+            x = self.activation(x)
+        height, width, outputs = self.size
+        return nn.Conv(outputs, (3, 3), dtype=self.dtype, name="output")(
+            x[..., :height, :width, :]
+        )
+
+
+def _network(module: nn.Module, inputs: Shape, inner: Shape, outputs: Shape) -> Network:
+    """Put a Flax module of (batch, *inner) behind the interface."""
+
+    @jax.jit  # one compilation instead of one for each operation
     def init(key: Key) -> Params:
-        return module.init(key, jnp.zeros((1, *event)))["params"]
+        return module.init(key, jnp.zeros((1, *inner)))["params"]
 
     def apply(params: Params, x: Float[Array, "..."]) -> Float[Array, "..."]:
         batch = x.shape[: x.ndim - len(inputs)]
         if x.shape[len(batch) :] != inputs:
             raise ValueError(f"x has shape {x.shape}: its last axes must be {inputs}")
-        y = jnp.asarray(module.apply({"params": params}, x.reshape(*batch, *event)))
-        return y.reshape(*batch, *outputs)
+        y = jnp.asarray(module.apply({"params": params}, x.reshape(*batch, *inner)))
+        return y.reshape(*batch, *outputs).astype(jnp.promote_types(x.dtype, "float32"))
 
     return Network(init, apply)
 
 
-def _check_shapes(inputs: Shape, outputs: Shape) -> None:
-    for name, shape in (("inputs", inputs), ("outputs", outputs)):
+def _check_shapes(**shapes: Shape) -> None:
+    for name, shape in shapes.items():
         check(min(shape, default=0) >= 1, name, shape, "give sizes of 1 or more")
+
+
+def _check_widths(**widths: tuple[int, ...]) -> None:
+    for name, width in widths.items():
+        check(min(width, default=1) >= 1, name, width, "give widths of 1 or more")
+
+
+def check_image(shape: Shape) -> None:
+    """Raise a ValueError if the shape is not an image's."""
+    if len(shape) < 2:
+        raise ValueError(
+            f"shape = {shape}: convolutions are for images (height, width), give "
+            "channels=() for anything else"
+        )
 
 
 def _activation(name: str) -> Callable[[Array], Array]:
