@@ -89,10 +89,7 @@ def execute(
     name: str, config: Any, run: Callable[[Any], Result], results: Path
 ) -> dict[str, Any]:
     """Run an experiment, write `results/<name>/`, and return what was written."""
-    folder = Path(results) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"cannot write to {folder}: choose another --results")
+    folder = writable_folder(Path(results) / name)
     started, start = datetime.now(UTC), time.perf_counter()
     result = run(config)
     seconds = time.perf_counter() - start
@@ -114,6 +111,18 @@ def execute(
     write_text(folder / "metrics.json", text)
     print(f"{name}: {seconds:.1f} s, wrote {folder}/", flush=True)
     return record
+
+
+def writable_folder(folder: Path) -> Path:
+    """Make a folder if need be; an OSError says before the work that it cannot be."""
+    remedy = "choose another folder with --results"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot write to {folder}: {error.strerror}; {remedy}") from None
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"cannot write to {folder}: permission denied; {remedy}")
+    return folder
 
 
 def environment() -> dict[str, Any]:

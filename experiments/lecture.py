@@ -93,6 +93,7 @@ def run(config: Config) -> Path:
     """Run all experiments; return the report."""
     if config.jobs < 1:
         raise ValueError(f"jobs = {config.jobs} is not valid: give 1 or more")
+    common.writable_folder(config.results)
     dataset = common.resolve_dataset(config.dataset)
     data.load(dataset)  # a wrong name, or a download: now, once, not in some minutes
     jobs = Jobs(config, dataset)

@@ -123,7 +123,8 @@ def test_unwritable_results_end_in_one_line(script: Path, tmp_path: Path) -> Non
     process = start(script, "--results", str(tmp_path / "file" / "r"))
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert stderr.startswith("small: ")
+    assert stderr.startswith("small: cannot write to")
+    assert stderr.endswith("choose another folder with --results\n")
     assert stderr.count("\n") == 1
 
 
