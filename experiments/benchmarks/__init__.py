@@ -1,0 +1,1 @@
+"""vijax beside its peers on the same work, in one run: `make bench` runs them all."""
