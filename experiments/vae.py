@@ -220,7 +220,7 @@ def draw_images(
         "reconstructions": plot.image_rows(rows),
         "decoded_grid": plot.image_grid(
             latent.decode(model, params, grid),
-            (0, 1, 0, 1),
+            (0.0, 1.0, 0.0, 1.0),
             unit=", quantile of N(0, 1)",
         ),
         "prior_samples": plot.image_grid(latent.decode(model, params, prior)),

@@ -17,7 +17,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "poisson_sensors": {"sizes": (0, 1, 5)},
     "prior_sweep": {"num_priors": 400},
     "elbo": {"num_samples": 2000},
-    "vi_vs_mcmc": {},
+    "vi_vs_mcmc": {"num_data": (1000,), "dims": (5,)},
     "autoencoder": NETWORK,
     "vae": NETWORK | {"gradient_draws": 200},
     "use_cases": {

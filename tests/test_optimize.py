@@ -177,7 +177,7 @@ def test_batches_differ_from_chunk_to_chunk():
     def show(params, key, batch):
         return jnp.sum(params**2), batch[:, 0]
 
-    state, history = optimize.minimize(
+    _, history = optimize.minimize(
         show,
         start(),
         jax.random.key(0),

@@ -1,5 +1,8 @@
 """Quantiles that JAX lacks: of the Beta and of the Gamma distribution."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.scipy import special
@@ -39,10 +42,10 @@ def _promote(*values: ArrayLike) -> list[Array]:
     return [jnp.asarray(value, jnp.result_type(float, *values)) for value in values]
 
 
-def _bisect(cdf, p, low, high):
+def _bisect(cdf: Callable[[Array], Array], p: Array, low: Array, high: Array) -> Array:
     """Find t with cdf(t) = p between low and high."""
 
-    def halve(_, bounds):
+    def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
         middle = 0.5 * (low + high)
         below = cdf(middle) < p
@@ -53,7 +56,7 @@ def _bisect(cdf, p, low, high):
 
 
 @jax.custom_jvp
-def _betaincinv(a, b, p):
+def _betaincinv(a: Array, b: Array, p: Array) -> Array:
     bound = jnp.full_like(p, 746.0 if p.dtype == jnp.float64 else 104.0)
     t = _bisect(lambda t: special.betainc(a, b, jax.nn.sigmoid(t)), p, -bound, bound)
     x = jax.nn.sigmoid(t)
@@ -63,7 +66,9 @@ def _betaincinv(a, b, p):
 
 
 @_betaincinv.defjvp
-def _betaincinv_jvp(primals, tangents):
+def _betaincinv_jvp(
+    primals: tuple[Array, ...], tangents: tuple[Array, ...]
+) -> tuple[Array, Array]:
     a, b, p = primals
     x = _betaincinv(a, b, p)
     log_pdf = (
@@ -76,7 +81,7 @@ def _betaincinv_jvp(primals, tangents):
 
 
 @jax.custom_jvp
-def _gammaincinv(a, p):
+def _gammaincinv(a: Array, p: Array) -> Array:
     low, high = (-746.0, 709.0) if p.dtype == jnp.float64 else (-104.0, 88.0)
     t = _bisect(
         lambda t: special.gammainc(a, jnp.exp(t)),
@@ -89,7 +94,9 @@ def _gammaincinv(a, p):
 
 
 @_gammaincinv.defjvp
-def _gammaincinv_jvp(primals, tangents):
+def _gammaincinv_jvp(
+    primals: tuple[Array, ...], tangents: tuple[Array, ...]
+) -> tuple[Array, Array]:
     a, p = primals
     x = _gammaincinv(a, p)
     log_pdf = special.xlogy(a - 1, x) - x - special.gammaln(a)
@@ -98,7 +105,7 @@ def _gammaincinv_jvp(primals, tangents):
     return x, (p_dot - cdf_a * a_dot) * jnp.exp(-log_pdf)
 
 
-def _difference(function, value):
+def _difference(function: Callable[[Array], Array], value: Array) -> Array:
     """Differentiate by a central difference."""
     step = value * jnp.finfo(value.dtype).eps ** (1 / 3)
     return (function(value + step) - function(value - step)) / (2 * step)

@@ -129,7 +129,9 @@ def main() -> None:
         "Pyro SVI": (run_pyro, 1),
     }
     x_device, y_device = jnp.asarray(x), jnp.asarray(y)
-    cold, warm, found = {}, {name: [] for name in runs}, {}
+    cold: dict[str, float] = {}
+    warm: dict[str, list[float]] = {name: [] for name in runs}
+    found: dict[str, Any] = {}
     for name, (run, _) in runs.items():
         cold[name], found[name] = timed(run, x_device, y_device, 0)
     for repeat in range(REPEATS):  # in turn, so that a slow minute hits all of them

@@ -29,6 +29,7 @@ from vijax.vi.target import Target
 METHODS = ("auto", "fixed_draws", "stochastic")
 MAX_NEWTON_DIM = 200
 NEWTON_STEPS = 200
+STOCHASTIC_STEPS = 25_200  # six epochs: 400 + 800 + … + 12,800
 NUM_STARTS = 10  # tried until one is finite
 DEFAULT_OPTIMIZER = optax.adam(0.05)
 
@@ -61,7 +62,7 @@ def fit(
             "init" (the target's start), or "auto".
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
             default as the target says.
-        num_steps: the budget; 200 Newton steps or 20,000 stochastic ones.
+        num_steps: the budget; 200 Newton steps or 25,200 stochastic ones.
         num_draws: draws a step; max(128, 4 dim) fixed, or 8 stochastic ones.
         optimizer: an Optax transformation for the stochastic method. Create it once:
             a new one compiles anew.
@@ -98,7 +99,7 @@ def fit(
         find: Any = find_fixed
     else:
         options |= {
-            "num_steps": num_steps or 20_000,
+            "num_steps": num_steps or STOCHASTIC_STEPS,
             "num_draws": num_draws or 8,
             "optimizer": optimizer or DEFAULT_OPTIMIZER,
             "estimator": estimator,

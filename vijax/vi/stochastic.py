@@ -10,7 +10,7 @@ with half its step size. An epoch's answer is the average over its second half: 
 bias of a constant step size halves from epoch to epoch and so does, by √2 at least,
 the average's noise. The run has converged when both
 
-    the answer has moved by less than the tolerance since the epoch before, and its
+    the answer has moved by less than twice the tolerance since the last epoch, and its
     standard error, from the spread of eight blocks of steps, is below it too;
     the mean loss has not fallen by more than its noise and 0.05 nats.
 
@@ -159,11 +159,14 @@ def run(
         unit = jnp.ones_like(summary).at[: means.size].set(jnp.exp(log_scale))
         error = _block_error(tail) / unit
         change = (summary - carry.summary) / unit
-        quiet = (jnp.abs(change) < tolerance) & (error < tolerance)
+        # Two answers with errors just below the tolerance differ by up to twice it.
+        quiet = (jnp.abs(change) < 2 * tolerance) & (error < tolerance)
         still_falling = change[-1] < -(0.05 + 3 * error[-1])
-        # The last epoch, cut short by the budget, may hold no tail.
+        # The last epoch, cut short by the budget, may have a short tail, or none.
+        whole = jnp.all(tail.counts > 0)
+        better = whole | (jnp.max(error[:-1]) < jnp.max(carry.error[:-1]))
         answer, summary, error, change = jax.tree.map(
-            lambda new, old: jnp.where(size > 0, new, old),
+            lambda new, old: jnp.where(better, new, old),
             (answer, summary, error, change),
             (carry.answer, carry.summary, carry.error, carry.change),
         )
@@ -178,7 +181,7 @@ def run(
             summary=summary,
             error=error,
             change=change,
-            done=jnp.all(tail.counts > 0) & jnp.all(quiet[:-1]) & ~still_falling,
+            done=whole & jnp.all(quiet[:-1]) & ~still_falling,
         )
 
     row = jnp.append(jnp.concatenate(moments(q)), 0.0)
