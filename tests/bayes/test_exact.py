@@ -144,6 +144,7 @@ def test_float32(name):
     assert np.max(np.minimum(relative, gaps)) < 1e-5
 
 
+@pytest.mark.slow
 def test_gradients_of_a_beta_binomial(x64):
     """d log p / da = ψ(a + k) - ψ(a) - ψ(a + b + n) + ψ(a + b)."""
     function = FUNCTIONS["beta_binomial"][0]

@@ -131,6 +131,7 @@ def test_iwae_and_its_gradients_equal_quadrature(linear_vae, key, gradient):
     assert elbo + 20 * error[0] < -exact[0] < vae.log_evidence[0] - 20 * error[0]
 
 
+@pytest.mark.slow
 def test_dreg_has_less_noise_near_the_posterior(linear_vae, key):
     # At the exact posterior every weight is equal and its gradient vanishes; the
     # total derivative keeps the noise of the score.

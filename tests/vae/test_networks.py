@@ -75,6 +75,7 @@ def test_convolutions_shift_with_their_images(key):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [models.autoencoder, models.vae])
 def test_convolutional_models(key, kind):
     model = kind((9, 10), channels=(3, 4), hidden=(5,), latent=3)

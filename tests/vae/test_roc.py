@@ -83,6 +83,7 @@ def test_standard_error_is_delongs_by_double_loop():
     np.testing.assert_allclose(error, np.sqrt(variance), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_interval_covers_at_its_level():
     exact = stats.norm.cdf(1 / np.sqrt(2))
     keys = jax.random.split(jax.random.key(6), 2_000)

@@ -96,6 +96,7 @@ def test_sticking_the_landing_has_no_noise_at_the_posterior(x64, key):
     assert abs(noisy[1]) > 1e-2
 
 
+@pytest.mark.slow
 def test_score_function_is_noisier_than_reparametrisation(key):
     keys = jax.random.split(key, 1000)
 
@@ -165,6 +166,7 @@ def test_dreg_keeps_batch_and_event_axes(key):
     )
 
 
+@pytest.mark.slow
 def test_bounds_are_ordered_and_rise_with_the_number_of_samples(key):
     z = draw(WRONG, key, 200_000)
     log_weights = log_joint(z) - log_prob(WRONG, z)

@@ -47,6 +47,7 @@ def test_khat_of_a_normal_q_that_is_too_narrow(x64, key, ratio, expected):
     assert expected - 0.15 < khat < expected + 0.05
 
 
+@pytest.mark.slow
 def test_smoothing_keeps_all_but_the_tail_and_lowers_the_largest(x64, key):
     log_weights = 2.0 * jax.random.normal(key, (1000,))
     smoothed = diagnostics.psis(log_weights)

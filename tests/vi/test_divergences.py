@@ -84,6 +84,7 @@ def test_kl_multivariate_normal_equals_the_trace_formula(x64, key):
     np.testing.assert_allclose(kl, exact, rtol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("q", "p", "grid", "exact"),
     [

@@ -33,6 +33,7 @@ def rich(x, y, groups):
         numpyro.sample("y", dist.Normal(loc, scale), obs=y)
 
 
+@pytest.mark.slow
 def test_log_density_and_values_are_numpyros(x64):
     target = vi.from_numpyro(rich, X, y=Y, groups=2)
     assert target.dim == 2 + 1 + 2 + 1 + 3
