@@ -1,0 +1,133 @@
+"""Quantiles of Beta and Gamma, given either tail, differentiable in every argument.
+
+dx = x (1 - x) dt,  dt = (dp - ∂I/∂a da - ∂I/∂b db) / D,  D the density of t = logit x
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from vijax.special import beta, gamma
+from vijax.special.elementary import Elements, Mask, promote
+
+
+def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Elements:
+    r"""Return x with I_x(a, b) = p, the p-quantile of Beta(a, b).
+
+    The arguments broadcast; NaN outside a, b > 0, 0 <= p <= 1. An answer too small for
+    a float is 0. In float64 the error is a few 1e-16, or what a change of p in its last
+    digit makes, whichever is more, for a and b from 1e-8 to 1e12. Near x = 1 compute
+    1 - x instead, as betainccinv(b, a, p).
+
+    References:
+        DLMF 8.17; the method is this package's own.
+
+    Example:
+        >>> round(betaincinv(11.0, 5.0, 0.025).item(), 4)  # ten heads in fourteen
+        0.449
+    """
+    a, b, p = promote(a, b, p)
+    low = p <= 0.5
+    return _beta_quantile(a, b, jnp.where(low, p, 1 - p), low)
+
+
+def betainccinv(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Elements:
+    r"""Return x with 1 - I_x(a, b) = q, exact also for tiny q; else as `betaincinv`.
+
+    Example:
+        >>> betainccinv(1.0, 1.0, 0.25).item()
+        0.75
+    """
+    a, b, q = promote(a, b, q)
+    low = q > 0.5
+    return _beta_quantile(a, b, jnp.where(low, 1 - q, q), low)
+
+
+def gammaincinv(a: ArrayLike, p: ArrayLike) -> Elements:
+    r"""Return x with P(a, x) = p, the p-quantile of Gamma(a, rate 1).
+
+    The arguments broadcast; NaN outside a > 0, 0 <= p <= 1; infinite at p = 1.
+    Accuracy as `betaincinv`.
+
+    References:
+        DLMF 8.2.
+
+    Example:
+        >>> round(gammaincinv(1.0, 0.5).item(), 4)  # log 2
+        0.6931
+    """
+    a, p = promote(a, p)
+    low = p <= 0.5
+    return _gamma_quantile(a, jnp.where(low, p, 1 - p), low)
+
+
+def gammainccinv(a: ArrayLike, q: ArrayLike) -> Elements:
+    r"""Return x with Q(a, x) = q, exact also for tiny q; else as `gammaincinv`.
+
+    Example:
+        >>> round(gammainccinv(1.0, 1e-30).item(), 4)  # 30 log 10
+        69.0776
+    """
+    a, q = promote(a, q)
+    low = q > 0.5
+    return _gamma_quantile(a, jnp.where(low, 1 - q, q), low)
+
+
+def _beta_quantile(a: Elements, b: Elements, w: Elements, low: Mask) -> Elements:
+    """Return x where w <= 1/2 is the lower tail (low) or the upper one."""
+    valid = (a > 0) & (b > 0) & (w >= 0) & jnp.isfinite(a + b)
+    inside = valid & (w > 0)
+    a, b, w = (jnp.where(inside, v, 0.5) for v in (a, b, w))
+    x, y = _beta(jnp.where(low, a, b), jnp.where(low, b, a), w)
+    edge = jnp.where(low, 0.0, 1.0).astype(x.dtype)
+    return _with_edge(jnp.where(low, x, y), inside, valid, edge)
+
+
+def _gamma_quantile(a: Elements, w: Elements, low: Mask) -> Elements:
+    valid = (a > 0) & (w >= 0) & jnp.isfinite(a)
+    inside = valid & (w > 0)
+    a, w = (jnp.where(inside, v, 0.5) for v in (a, w))
+    x = _gamma(a, w, ~low)
+    edge = jnp.where(low, 0.0, jnp.inf).astype(x.dtype)
+    return _with_edge(x, inside, valid, edge)
+
+
+def _with_edge(x: Elements, inside: Mask, valid: Mask, edge: Elements) -> Elements:
+    return jnp.where(inside, x, jnp.where(valid, edge, jnp.nan))
+
+
+@jax.custom_jvp
+def _beta(a: Elements, b: Elements, w: Elements) -> tuple[Elements, Elements]:
+    return beta.quantile(a, b, w)
+
+
+@_beta.defjvp
+def _beta_jvp(primals: tuple, tangents: tuple) -> tuple:
+    a, b, w = primals
+    a_dot, b_dot, w_dot = tangents
+    x, y = _beta(a, b, w)
+    inside = (x > 0) & (y > 0)
+    safe_x, safe_y = (jnp.where(inside, v, 0.5) for v in (x, y))
+    by_a, by_b = beta.slopes(a, b, safe_x, safe_y)
+    by_w = jnp.exp(-beta.log_density(a, b, safe_x, safe_y))
+    by_w, by_a, by_b = (jnp.where(inside, v * x * y, 0.0) for v in (by_w, by_a, by_b))
+    x_dot = by_w * w_dot - by_a * a_dot - by_b * b_dot
+    return (x, y), (x_dot, -x_dot)
+
+
+@jax.custom_jvp
+def _gamma(a: Elements, w: Elements, upper: Mask) -> Elements:
+    return gamma.quantile(a, w, upper)
+
+
+@_gamma.defjvp
+def _gamma_jvp(primals: tuple, tangents: tuple) -> tuple:
+    a, w, upper = primals
+    a_dot, w_dot, _ = tangents
+    x = _gamma(a, w, upper)
+    inside = (x > 0) & (x < jnp.inf)
+    safe = jnp.where(inside, x, 0.5)
+    by_w = jnp.exp(-gamma.log_density(a, safe))
+    by_w = jnp.where(inside, jnp.where(upper, -by_w, by_w) * x, 0.0)
+    by_a = jnp.where(inside, gamma.slope(a, safe) * x, 0.0)
+    return x, by_w * w_dot - by_a * a_dot

@@ -1,0 +1,83 @@
+"""Steps and first guesses for quantiles.
+
+t is the logit (the log) of the quantile, and g(t) = log(tail / w) is to be zero. The
+log of a tail of Beta or Gamma is concave in t, so that even Newton's method cannot
+fail, and its derivatives are those of the density, which are known.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from vijax.special.elementary import Elements
+
+ROUGH = 1.0  # steps below this size, in the scale on which g bends, leave 1e-2
+EXACT = 3e-4  # … and these leave 1e-16
+MAX_ROUGH_STEPS = 6
+MAX_STEPS = 40
+
+
+class Step(NamedTuple):
+    """A step in t, and its size in the scale on which g bends."""
+
+    value: Elements
+    size: Elements
+
+
+def householder(g: Elements, rise: Elements, d1: Elements, d2: Elements) -> Step:
+    """Return the step to g = 0, to fourth order.
+
+    Args:
+        g: log(tail / w).
+        rise: g', which is density over tail.
+        d1: the first derivative of the log density.
+        d2: the second one, negative.
+    """
+    newton = -g / rise
+    bend = d1 - rise  # g'' / g'
+    twist = bend * bend + d2 - rise * bend  # g''' / g'
+    factor = (1 + 0.5 * newton * bend) / (
+        1 + newton * bend + newton * newton * twist / 6
+    )
+    factor = jnp.where((factor > 0.2) & (factor < 4), factor, 1.0)  # far off: Newton
+    value = newton * factor
+    return Step(value, jnp.abs(value) * (rise + jnp.abs(d1) + jnp.sqrt(-d2)))
+
+
+def normal_quantile(log_w: Elements) -> Elements:
+    """Return z < 0 with Φ(z) = w <= ½, to 5e-4 (Abramowitz and Stegun 26.2.23)."""
+    s = jnp.sqrt(-2 * log_w)
+    top = 2.515517 + s * (0.802853 + s * 0.010328)
+    bottom = 1 + s * (1.432788 + s * (0.189269 + s * 0.001308))
+    return top / bottom - s
+
+
+def log_gamma_cumulants(a: Elements) -> list[Elements]:
+    """Return the four cumulants of the log of a Gamma(a) variable, roughly.
+
+    They are digamma and its derivatives: shifted by 3, then asymptotic.
+    """
+    r = [1 / (a + j) for j in range(3)]
+    i = 1 / (a + 3)
+    squares = [v * v for v in r]
+    return [
+        -jnp.log(i) - i * (0.5 + i / 12) - sum(r),
+        i * (1 + i * (0.5 + i / 6)) + sum(squares),
+        -i * i * (1 + i * (1 + 0.5 * i)) - 2 * sum(map(jnp.multiply, squares, r)),
+        i * i * i * (2 + i * (3 + 2 * i)) + 6 * sum(v * v for v in squares),
+    ]
+
+
+def cornish_fisher(z: Elements, cumulants: Sequence[Elements]) -> Elements:
+    """Return the quantile of a nearly normal variable from that of the normal one."""
+    mean, variance, third, fourth = cumulants
+    sd = jnp.sqrt(variance)
+    skew, kurtosis = third / (sd * variance), fourth / (variance * variance)
+    z2 = z * z
+    return mean + sd * (
+        z
+        + (z2 - 1) * skew / 6
+        + z * (z2 - 3) * kurtosis / 24
+        - z * (2 * z2 - 5) * skew * skew / 36
+    )
