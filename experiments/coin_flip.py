@@ -60,12 +60,15 @@ def run(config: Config) -> common.Result:
         "standard_error": float(exact["standard_error"]),
         "p_value": float(exact["p_value"]),
         "significance": float(exact["significance"]),
+        "wald_interval": [float(end) for end in exact["wald"]],
+        "clopper_pearson_interval": [float(end) for end in exact["clopper_pearson"]],
         "uniform_prior_interval": [float(lower[0]), float(upper[0])],
         "peaked_prior_interval": [float(lower[1]), float(upper[1])],
         "uniform_prior_mean": float(exact["mean"][0]),
         "peaked_prior_mean": float(exact["mean"][1]),
         "bayes_factor": float(np.exp(exact["log_bayes_factor"])),
         "log_bayes_factor": float(exact["log_bayes_factor"]),
+        "bayes_factor_wording": evidence.kass_raftery(float(exact["log_bayes_factor"])),
         "smallest_possible_bayes_factor": float(
             np.exp(exact["log_bayes_factors"].min())
         ),
@@ -126,6 +129,8 @@ def _exact(k: float, n: float, a: float, near_null: Any, every: Any) -> dict[str
         "standard_error": standard_error,
         "p_value": p_value,
         "significance": frequentist.significance(p_value),
+        "wald": frequentist.binomial_interval(k, n, method="wald"),
+        "clopper_pearson": frequentist.binomial_interval(k, n),
         "mean": posteriors.mean,
         "interval": intervals.credible_interval(posteriors, 0.95),
         "log_bayes_factor": log_bayes_factors[0],
@@ -204,9 +209,13 @@ def _figures(
         )
         for i, (name, title) in enumerate(zip(NAMES, titles, strict=True))
     ]
-    error = 1.96 * metrics["standard_error"]
-    wald = (metrics["estimate"] - error, metrics["estimate"] + error)
-    answers = [plot.Answer("frequentist, ± 1.96 σ", metrics["estimate"], wald, RED)]
+    answers = [
+        plot.Answer(name, metrics["estimate"], tuple(metrics[f"{key}_interval"]), RED)
+        for name, key in (
+            ("frequentist, ± 1.96 σ", "wald"),
+            ("frequentist, exact", "clopper_pearson"),
+        )
+    ]
     for name, belief, colour in zip(NAMES, beliefs, (BLUE, ORANGE), strict=True):
         mean = metrics[f"{name}_prior_mean"]
         answers.append(plot.Answer(f"{name} prior", mean, belief.interval, colour))

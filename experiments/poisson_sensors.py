@@ -20,7 +20,13 @@ from jax.scipy.special import gammaln, xlogy
 from matplotlib.figure import Figure
 
 from experiments import common
-from vijax.bayes import gamma_poisson, intervals, landscape, truncated_gamma_poisson
+from vijax.bayes import (
+    gamma_poisson,
+    intervals,
+    landscape,
+    regions,
+    truncated_gamma_poisson,
+)
 from vijax.plot import landscape as plot
 from vijax.validate import check
 
@@ -77,8 +83,8 @@ def run(config: Config) -> common.Result:
         counts = np.asarray(simulate(config.seed, config.rates, config.sizes[-1]))
         flat = jax.vmap(dist.Uniform)(jnp.zeros(2), jnp.full(2, config.upper))
         decaying = jax.vmap(dist.Gamma)(jnp.ones(2), 1 / jnp.array(config.means))
-        box, title = f"Uniform(0, {config.upper:g})", "Exponential, means {:g} and {:g}"
-        title = title.format(*config.means)
+        box = f"Uniform(0, {config.upper:g})"
+        title = "Exponential, means {:g} and {:g}".format(*config.means)
         priors = {
             "uniform": Prior(box, truncated_gamma_poisson, flat, config.upper),
             "exponential": Prior(title, gamma_poisson, decaying, np.inf),
@@ -87,11 +93,9 @@ def run(config: Config) -> common.Result:
         grids: dict[str, list[Grid]] = {}
         differences: list[float] = []
         for name, prior in priors.items():
-            exact[name], difference = _exact(config, prior, counts)
-            grids[name] = [
-                _grid(config, prior, exact[name], counts[:size])
-                for size in config.sizes
-            ]
+            one, difference = _exact(config, prior, counts)
+            exact[name] = one
+            grids[name] = [_grid(config, prior, one, counts[:n]) for n in config.sizes]
             differences.append(difference)
             differences += [float(grid.difference) for grid in grids[name]]
     errors = [
@@ -190,9 +194,8 @@ def _grid(config: Config, prior: Prior, exact: Exact, counts: np.ndarray) -> Gri
     low = np.maximum(mean - 12 * sd, 1e-12 * sd)  # NumPyro: log_prob(0) is NaN
     high = np.minimum(mean + 7 * sd + 25 * sd**2 / mean, prior.limit)
     axes = tuple(_axis(*ends, config.points) for ends in zip(low, high, strict=True))
-    at_once = one_by_one = _prior_on_grid(prior.rates, axes)
-    if len(counts):
-        at_once = _add(at_once, counts)
+    one_by_one = _prior_on_grid(prior.rates, axes)
+    at_once = _add(one_by_one, counts) if len(counts) else one_by_one
     for datum in counts:
         one_by_one = _add(one_by_one, datum[None])
     return jax.tree.map(np.asarray, _summary(at_once, one_by_one))
@@ -218,12 +221,10 @@ def _add(state: landscape.Landscape, counts: jax.Array) -> landscape.Landscape:
 def _summary(at_once: Any, one_by_one: Any) -> Grid:
     density, other = jnp.exp(at_once.log_density), jnp.exp(one_by_one.log_density)
     mean, covariance = landscape.moments(one_by_one)
-    # The density that bounds each region of highest density.
-    order = jnp.argsort(-density.ravel())
-    inside = landscape.probabilities(at_once).ravel()[order].cumsum()
-    levels = density.ravel()[order][jnp.searchsorted(inside, jnp.array(REGIONS))]
-    difference = jnp.abs(density - other).max() / density.max()
-    return Grid(mean, covariance, levels, difference)
+    levels = jnp.stack([regions.log_density_level(at_once, m) for m in REGIONS])
+    return Grid(
+        mean, covariance, levels, jnp.abs(density - other).max() / density.max()
+    )
 
 
 def _moment_error(grid: Grid, mean: jax.Array, sd: jax.Array) -> float:

@@ -94,6 +94,10 @@ def surfaces(
             axis.view_init(elev=28, azim=-62)
             axis.tick_params(labelsize=7, pad=-3)
             axis.xaxis.labelpad = axis.yaxis.labelpad = -7
+            # A z label would lie outside of the figure; this one is above the axis.
+            axis.text2D(
+                1, 0.9, "density", ha="right", fontsize=8, transform=axis.transAxes
+            )
             axis.locator_params(nbins=4)
             axis.set_box_aspect((1, 1, 0.75), zoom=1.1)
     return fig
@@ -191,7 +195,7 @@ def _zoom(
     half = 0.65 * max(high - low for low, high in corners)
     if half > 0.15 * min(np.ptp(x), np.ptp(y)):
         return
-    inset = axis.inset_axes((0.4, 0.4, 0.57, 0.57))
+    inset = axis.inset_axes((0.42, 0.46, 0.53, 0.53))
     _from_above(inset, x, y, landscape, truth)
     centre = [(low + high) / 2 for low, high in corners]
     inset.set(
