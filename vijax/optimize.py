@@ -7,7 +7,7 @@ only: progress, history, and the caller's `on_chunk`.
     loss_fn(params, key, batch) -> (loss, metrics)        minimised, by name
     make_batches(key, data)     -> batches                leading axis chunk_size
 
-A step whose loss or update is not finite is rolled back and the step size is
+A step whose loss or gradient is not finite is rolled back and the step size is
 halved; `num_rejected` counts such steps, so a caller can report them.
 """
 
@@ -70,13 +70,18 @@ def step(
     (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
         state.params, key, batch
     )
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-    updates = jax.tree.map(lambda u: (state.step_scale * u).astype(u.dtype), updates)
-    finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(updates))
-    params, opt_state = jax.tree.map(
-        lambda new, old: jnp.where(finite, new, old),
-        (optax.apply_updates(state.params, updates), opt_state),
-        (state.params, state.opt_state),
+    # A finite square of the norm: then Adam's second moments are finite too.
+    finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient, squared=True))
+
+    def take() -> tuple[Params, optax.OptState]:
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        scale = state.step_scale
+        updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
+        return optax.apply_updates(state.params, updates), opt_state
+
+    # A branch costs nothing where a selection would pass over all parameters again.
+    params, opt_state = jax.lax.cond(
+        finite, take, lambda: (state.params, state.opt_state)
     )
     new_state = State(
         params,
