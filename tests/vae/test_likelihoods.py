@@ -195,6 +195,15 @@ def test_images_that_are_no_grey_levels(bad):
         likelihoods.check_images(likelihoods.bernoulli(), np.array([0.5, bad]))
 
 
+def test_binary_images_are_taken_as_they_are(key):
+    likelihood = likelihoods.bernoulli(binary=True)
+    images = jnp.array([0.0, 1.0, 1.0])
+    likelihoods.check_images(likelihood, images)
+    assert likelihood.prepare(key, images) is images
+    with pytest.raises(ValueError, match=r"images = 0.5 .*bernoulli takes 0 or 1"):
+        likelihoods.check_images(likelihood, jnp.array([0.5]))
+
+
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan])
 def test_bad_scale(scale):
     with pytest.raises(ValueError, match=r"scale = .* give a number above 0"):

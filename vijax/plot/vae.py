@@ -133,3 +133,30 @@ def draws_of_z(
     right.set_yticks(spread, [f"{value:.2g}" for value in spread])
     right.legend()
     return fig
+
+
+@styled
+def bounds(
+    train_bound: ArrayLike,
+    samples: ArrayLike,
+    bound: ArrayLike,
+    standard_error: ArrayLike,
+) -> Figure:
+    """Draw the bound over the training, and how it rises with the draws k.
+
+    Args:
+        train_bound: of the training images after each epoch, in nats per image.
+        samples: numbers of draws.
+        bound: of test images for each of them, in nats per image.
+        standard_error: of the draws.
+    """
+    fig, axes = style.figure(1, 2, width=6.8)
+    left, right = axes[0]
+    values = np.asarray(train_bound)
+    left.plot(1 + np.arange(len(values)), values, color=style.BLUE)
+    top, bottom = values.max(), np.quantile(values, 0.02)
+    left.set_ylim(bottom - 0.05 * (top - bottom), top + 0.1 * (top - bottom))
+    left.set(xlabel="epoch", ylabel="training bound / nats per image")
+    right.errorbar(samples, bound, standard_error, fmt="o-", ms=4, color=style.RED)
+    right.set(xscale="log", xlabel="draws k", ylabel="test bound / nats per image")
+    return fig

@@ -5,9 +5,17 @@ from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from vijax.types import Key
-from vijax.vae.likelihoods.interface import GREY, Likelihood, Outputs, Pixels, is_grey
+from vijax.vae.likelihoods.interface import (
+    GREY,
+    Likelihood,
+    Outputs,
+    Pixels,
+    as_they_are,
+    is_grey,
+)
 
 
 def binarize(key: Key, images: Pixels) -> Pixels:
@@ -27,10 +35,12 @@ def binarize(key: Key, images: Pixels) -> Pixels:
 
 
 @lru_cache
-def bernoulli() -> Likelihood:
+def bernoulli(*, binary: bool = False) -> Likelihood:
     """Pixels of 0 or 1: p(x | logit) = sigmoid(logit)^x (1 - sigmoid(logit))^(1-x).
 
-    `prepare` binarises grey levels at random, anew at each call.
+    Args:
+        binary: the images are 0 and 1 already, and `prepare` returns them as they
+            are. Else it binarises grey levels at random, anew at each call.
 
     Example:
         >>> bernoulli().log_prob(jnp.array(1.0), jnp.array([0.0])).item()
@@ -52,16 +62,20 @@ def bernoulli() -> Likelihood:
         probabilities = mean(outputs)
         return jax.random.bernoulli(key, probabilities).astype(probabilities.dtype)
 
+    def is_binary(x: Pixels) -> Bool[Array, "..."]:
+        return (x == 0) | (x == 1)
+
+    remedy = "0 or 1: binarise grey levels with likelihoods.binarize"
     return Likelihood(
         name="bernoulli",
         num_outputs=1,
         log_prob=log_prob,
         mean=mean,
         sample=sample,
-        support=lambda x: (x == 0) | (x == 1),
-        accepts=is_grey,
-        prepare=binarize,
-        remedy="0 or 1: binarise grey levels with likelihoods.binarize",
-        remedy_images=GREY,
+        support=is_binary,
+        accepts=is_binary if binary else is_grey,
+        prepare=as_they_are if binary else binarize,
+        remedy=remedy,
+        remedy_images=remedy if binary else GREY,
         affine=affine,
     )
