@@ -19,11 +19,21 @@ from experiments import common, vae_estimators
 from vijax.data import Dataset
 from vijax.plot import latent as plot
 from vijax.plot import vae as plot_vae
-from vijax.vae import evaluate, gap, latent, likelihoods, losses, models, train
+from vijax.vae import (
+    evaluate,
+    evidence,
+    gap,
+    latent,
+    likelihoods,
+    losses,
+    models,
+    train,
+)
 from vijax.vae.latent import Latents
 from vijax.vae.models import VAE, ModelParams
 
 DRAWS = 4  # of z for each test image, where the ELBO is evaluated
+NODES = 300  # of the quadrature in each of two latents
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,6 @@ def run(config: Config) -> common.Result:
     x_test = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     model, trained, curve = fit(config, dataset, x_test, keys[1])
     params = trained.params
-    estimate = evaluate.elbo(model, params, keys[2], x_test, num_samples=DRAWS)
 
     ae_model, ae_trained = ae.fit(autoencoder_config(config, dataset), dataset, keys[3])
     ours, theirs = (model, params), (ae_model, ae_trained.params)
@@ -68,7 +77,7 @@ def run(config: Config) -> common.Result:
         model, params, x_test[0], keys[5], config.gradient_draws
     )
     metrics = (
-        elbo_metrics(estimate, model)
+        elbo_metrics(model, params, x_test, keys[2])
         | {
             "train_log_likelihood": trained.terms["log_likelihood"],
             "train_kl": trained.terms["kl"],
@@ -135,18 +144,32 @@ def autoencoder_config(config: Config, dataset: Dataset) -> ae.Config:
     )
 
 
-def elbo_metrics(estimate: evaluate.ELBOEstimate, model: VAE) -> dict[str, float]:
-    """Return the test ELBO and its terms in nats per image, and in bits per pixel."""
-    return {
-        "test_elbo": float(estimate.elbo),
-        "test_elbo_standard_error": float(estimate.elbo_standard_error),
-        "test_elbo_draw_standard_error": float(estimate.draw_standard_error),
-        "reconstruction": float(estimate.log_likelihood),
-        "reconstruction_standard_error": float(estimate.log_likelihood_standard_error),
-        "kl": float(estimate.kl),
-        "kl_standard_error": float(estimate.kl_standard_error),
-        "bits_per_pixel": -float(estimate.elbo) / log(2) / prod(model.shape),
+def elbo_metrics(
+    model: VAE, params: ModelParams, x: jax.Array, key: jax.Array
+) -> dict[str, float]:
+    """Return the test ELBO and its terms in nats per image, beside log p(x) itself."""
+    terms = evaluate.per_example(model, params, key, x, num_samples=DRAWS)
+    estimate = evaluate.summarise(terms)
+    metrics = {
+        "test_elbo": estimate.elbo,
+        "test_elbo_standard_error": estimate.elbo_standard_error,
+        "test_elbo_draw_standard_error": estimate.draw_standard_error,
+        "reconstruction": estimate.log_likelihood,
+        "reconstruction_standard_error": estimate.log_likelihood_standard_error,
+        "kl": estimate.kl,
+        "kl_standard_error": estimate.kl_standard_error,
+        "bits_per_pixel": -estimate.elbo / log(2) / prod(model.shape),
     }
+    if model.latent == 2:
+        exact = evidence.quadrature(model, params, x, num_nodes=NODES)
+        looseness = exact - terms.log_likelihood + terms.kl
+        metrics |= {
+            "test_log_evidence": exact.mean(),
+            "test_log_evidence_standard_error": evaluate.standard_error(exact),
+            "looseness": looseness.mean(),
+            "looseness_standard_error": evaluate.standard_error(looseness),
+        }
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def map_metrics(name: str, z: Latents, key: jax.Array) -> dict[str, Any]:
