@@ -61,7 +61,7 @@ def run(config: Config) -> common.Result:
         "p_value": float(exact["p_value"]),
         "significance": float(exact["significance"]),
         "wald_interval": [float(end) for end in exact["wald"]],
-        "clopper_pearson_interval": [float(end) for end in exact["clopper_pearson"]],
+        "wilson_interval": [float(end) for end in exact["wilson"]],
         "uniform_prior_interval": [float(lower[0]), float(upper[0])],
         "peaked_prior_interval": [float(lower[1]), float(upper[1])],
         "uniform_prior_mean": float(exact["mean"][0]),
@@ -130,7 +130,7 @@ def _exact(k: float, n: float, a: float, near_null: Any, every: Any) -> dict[str
         "p_value": p_value,
         "significance": frequentist.significance(p_value),
         "wald": frequentist.binomial_interval(k, n, method="wald"),
-        "clopper_pearson": frequentist.binomial_interval(k, n),
+        "wilson": frequentist.binomial_interval(k, n, method="wilson"),
         "mean": posteriors.mean,
         "interval": intervals.credible_interval(posteriors, 0.95),
         "log_bayes_factor": log_bayes_factors[0],
@@ -213,7 +213,7 @@ def _figures(
         plot.Answer(name, metrics["estimate"], tuple(metrics[f"{key}_interval"]), RED)
         for name, key in (
             ("frequentist, ± 1.96 σ", "wald"),
-            ("frequentist, exact", "clopper_pearson"),
+            ("frequentist, Wilson", "wilson"),
         )
     ]
     for name, belief, colour in zip(NAMES, beliefs, (BLUE, ORANGE), strict=True):
