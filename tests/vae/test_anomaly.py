@@ -43,3 +43,23 @@ def test_scores_of_a_linear_gaussian_vae_are_exact(linear):
     np.testing.assert_allclose(s.negative_log_evidence, -evidence.logpdf(x), atol=0.1)
     for near, far in zip(s, score(jax.random.key(3), x + 50), strict=True):
         assert roc.auc(np.concatenate([near, far]), np.arange(12) >= 6) == 1
+
+
+def test_complexity_is_the_code_read_pixel_by_pixel():
+    x = (np.random.default_rng(2).random((2, 5, 6)) < 0.4).astype(np.float32)
+    expected = []
+    for image in np.pad(x, ((0, 0), (1, 0), (1, 1))):
+        counts, nats = np.full((2, 2, 2, 2, 2), 0.5), 0.0
+        for i, j in np.ndindex(5, 6):
+            # Left, above left, above, above right.
+            before = image[i + 1, j], *image[i, j : j + 3]
+            pattern, pixel = tuple(map(int, before)), int(image[i + 1, j + 1])
+            nats -= np.log(counts[pattern][pixel] / counts[pattern].sum())
+            counts[pattern][pixel] += 1
+        expected.append(nats)
+    np.testing.assert_allclose(anomaly.complexity(x), expected, rtol=1e-5)
+
+
+def test_complexity_refuses_grey_images():
+    with pytest.raises(ValueError, match=r"x = 0\.5 .* binarise"):
+        anomaly.complexity(np.full((1, 2, 2), 0.5, np.float32))
