@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, sigmas, tails
+from vijax import special
+from vijax.bayes import inputs, sigmas
 from vijax.bayes.binomial import binomial_log_p_value
 from vijax.bayes.confidence import Interval
 from vijax.bayes.exact import deviance
@@ -32,8 +33,7 @@ def poisson_log_p_value(
     """
     counts, valid = inputs.counts("counts", counts)
     background, background_valid = inputs.nonnegative("background", background)
-    log_tail = tails.log_gammainc(jnp.maximum(counts, 1), background)
-    log_p_value = jnp.where(counts > 0, log_tail, 0.0)
+    log_p_value = special.log_poisson_tails(counts, background).at_least
     return where_valid(valid & background_valid, log_p_value)
 
 

@@ -14,13 +14,13 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes import densities, quantiles, sigmas, tails
+from vijax.bayes import densities, quantiles, sigmas
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 Params = tuple[Array, ...]
 
 _ROUGH_STEPS = 6  # with Gaussian tails
-_LEVEL_STEPS = 3  # with the exact ones
+_MAX_STEPS = 60  # with the exact ones; three are usual
 _FIRST_SIDE_STEPS = 8
 _SIDE_STEPS = 3
 _BISECTIONS = 60
@@ -53,6 +53,16 @@ def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
         lower = quantiles.quantile(distribution, tail)
         return lower, quantiles.upper_quantile(distribution, tail)
     return _by_bisection(distribution, mass)
+
+
+class _State(NamedTuple):
+    """A level and where the density has it."""
+
+    r: Array
+    low: Array
+    high: Array
+    num_steps: Array
+    step: Array  # the last change of r
 
 
 class _Family(NamedTuple):
@@ -117,8 +127,8 @@ def _implicit(family: _Family) -> Callable[[Callable], Callable]:
 @_implicit(
     _Family(
         quantile=lambda p, q: special.betaincinv(p[0], p[1], q),
-        upper_quantile=lambda p, q: tails.betainccinv(p[0], p[1], q),
-        lower_tail=lambda p, x: jnp.exp(tails.log_betainc(p[0], p[1], x)),
+        upper_quantile=lambda p, q: special.betainccinv(p[0], p[1], q),
+        lower_tail=lambda p, x: jnp.exp(special.log_betainc(p[0], p[1], x)),
         log_density=lambda p, x: densities.beta_log_density(p[0], p[1], x),
         high=1.0,
     )
@@ -150,8 +160,8 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
         return value, strength * (mode * rest) * _share(d, mode, rest)
 
     def outside(low: Array, high: Array) -> Array:
-        lower = tails.log_betainc(a_, b_, jnp.exp(logarithms(low)[0]))
-        upper = tails.log_betainc(b_, a_, jnp.exp(logarithms(high)[1]))
+        lower = special.log_betainc(a_, b_, jnp.exp(logarithms(low)[0]))
+        upper = special.log_betainc(b_, a_, jnp.exp(logarithms(high)[1]))
         return jnp.exp(lower) + jnp.exp(upper)
 
     def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
@@ -169,9 +179,9 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
 
     # No inner maximum: the interval begins at 0, or mirrored at 1.
     mirrored = a > b
-    end = special.betaincinv(jnp.minimum(a, b), jnp.maximum(a, b), mass)
+    end = special.betaincinv(a, b, jnp.where(mirrored, 1 - mass, mass))
     uniform = (a == 1) & (b == 1)
-    edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, 1 - end, 0.0))
+    edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, end, 0.0))
     edge_upper = jnp.where(uniform, 0.5 * (1 + mass), jnp.where(mirrored, 1.0, end))
     return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
 
@@ -187,8 +197,8 @@ def _share(d: Array, mode: Array, rest: Array) -> Array:
 @_implicit(
     _Family(
         quantile=lambda p, q: special.gammaincinv(p[0], q),
-        upper_quantile=lambda p, q: tails.gammainccinv(p[0], q),
-        lower_tail=lambda p, x: jnp.exp(tails.log_gammainc(p[0], x)),
+        upper_quantile=lambda p, q: special.gammainccinv(p[0], q),
+        lower_tail=lambda p, x: jnp.exp(special.log_gammainc(p[0], x)),
         log_density=lambda p, x: densities.gamma_log_density(p[0], x),
         high=jnp.inf,
     )
@@ -203,9 +213,9 @@ def _gamma(a: Array, mass: Array) -> Interval:
 
 @_implicit(
     _Family(
-        quantile=lambda p, q: 1 / tails.gammainccinv(p[0], q),
+        quantile=lambda p, q: 1 / special.gammainccinv(p[0], q),
         upper_quantile=lambda p, q: 1 / special.gammaincinv(p[0], q),
-        lower_tail=lambda p, x: jnp.exp(tails.log_gammaincc(p[0], 1 / x)),
+        lower_tail=lambda p, x: jnp.exp(special.log_gammaincc(p[0], 1 / x)),
         log_density=lambda p, x: (
             densities.gamma_log_density(p[0], 1 / x) - 2 * jnp.log(x)
         ),
@@ -225,8 +235,8 @@ def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
         return mode * (jnp.expm1(d) - d), mode * jnp.expm1(d)
 
     def outside(low: Array, high: Array) -> Array:
-        lower = tails.log_gammainc(a, mode * jnp.exp(low))
-        return jnp.exp(lower) + jnp.exp(tails.log_gammaincc(a, mode * jnp.exp(high)))
+        lower = special.log_gammainc(a, mode * jnp.exp(low))
+        return jnp.exp(lower) + jnp.exp(special.log_gammaincc(a, mode * jnp.exp(high)))
 
     def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
         del level
@@ -267,31 +277,50 @@ def _solve_level(
             d = d - (value - level) / slope
         return d
 
-    r = sigmas.significance(1 - mass, sides=2)
-    low, high = start(0.5 * r**2)
-    steps = _FIRST_SIDE_STEPS
-    for i in range(_ROUGH_STEPS + _LEVEL_STEPS):
+    def move(
+        state: _State, tails_beyond: Callable[[_State, Any, Any], Array]
+    ) -> _State:
+        """Take one step in r and follow both ends, which are exact before it."""
+        r, low, high, _, step = state
         level = 0.5 * r**2
-        low, high = solve_side(low, level, steps), solve_side(high, level, steps)
         low_shape, high_shape = shape(low, level), shape(high, level)
         low_slope, high_slope = misfit(low)[1], misfit(high)[1]
         gain = r * (high_shape[0] / high_slope - low_shape[0] / low_slope)
-        if i < _ROUGH_STEPS:
-            outer = _tail(low_shape, -1.0) + _tail(high_shape, 1.0)
-        else:
-            outer = outside(low, high)
-        newton = (outer - (1 - mass)) / gain
+        beyond = tails_beyond(state, low_shape, high_shape)
+        newton = (beyond - (1 - mass)) / gain
         # The mass is nearly the Gaussian's, whose second derivative is known: Halley.
         step = newton / (1 - jnp.clip(0.5 * r * newton, -0.5, 0.5))
         step = jnp.clip(step, -0.5 * r, r)
-        # A small mass lies around the maximum, where the tails are no tails.
-        step = jnp.where((i >= _ROUGH_STEPS) | (mass > 0.5), step, 0.0)
-        low = low + r * step / low_slope
-        high = high + r * step / high_slope
-        r = r + step
-        steps = _SIDE_STEPS
-    level = 0.5 * r**2
-    return solve_side(low, level, steps), solve_side(high, level, steps)
+        level = 0.5 * (r + step) ** 2
+        low = solve_side(low + r * step / low_slope, level, _SIDE_STEPS)
+        high = solve_side(high + r * step / high_slope, level, _SIDE_STEPS)
+        return _State(r + step, low, high, state.num_steps + 1, step)
+
+    def rough(_: Array, state: _State) -> _State:
+        moved = move(state, lambda _, low, high: _tail(low, -1.0) + _tail(high, 1.0))
+        # A small mass lies around the maximum, where the tails are no special.
+        small = mass <= 0.5
+        return jax.tree.map(
+            lambda old, new: jnp.where(small, old, new), state, moved
+        )._replace(num_steps=state.num_steps)
+
+    def exact(state: _State) -> _State:
+        return move(state, lambda state, *_: outside(state.low, state.high))
+
+    def unfinished(state: _State) -> Array:
+        tolerance = jnp.finfo(mass.dtype).eps ** 0.5
+        moving = jnp.abs(state.step) > tolerance * state.r
+        return jnp.any(moving) & (state.num_steps < _MAX_STEPS)
+
+    r = sigmas.significance(1 - mass, sides=2)
+    low, high = start(0.5 * r**2)
+    low = solve_side(low, 0.5 * r**2, _FIRST_SIDE_STEPS)
+    high = solve_side(high, 0.5 * r**2, _FIRST_SIDE_STEPS)
+    state = _State(r, low, high, jnp.zeros((), int), r)
+    state = jax.lax.fori_loop(0, _ROUGH_STEPS, rough, state)
+    state = state._replace(step=r)
+    state = jax.lax.while_loop(unfinished, exact, state)
+    return state.low, state.high
 
 
 def _tail(shape: tuple[Array, Array, Array], sign: float) -> Array:

@@ -8,6 +8,7 @@ the caller turns the result into NaN with `where_valid`.
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
@@ -21,7 +22,7 @@ Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
 def as_float(value: Data) -> Float[Array, "..."]:
     """Return a floating array: float32 stays so, integers get the default precision."""
     dtype = jnp.result_type(float, getattr(value, "dtype", float))
-    return jnp.asarray(value, dtype)
+    return jnp.asarray(value, jax.dtypes.canonicalize_dtype(dtype))
 
 
 def counts(name: str, value: Data) -> Checked:

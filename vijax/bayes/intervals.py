@@ -3,8 +3,6 @@
 One function for distributions, for draws and for a density on a grid.
 """
 
-from typing import Literal
-
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
@@ -16,8 +14,6 @@ from vijax.bayes.quantiles import quantile, upper_quantile
 from vijax.bayes.regions import intervals_of
 from vijax.validate import is_traced, where_valid
 
-Kind = Literal["equal_tailed", "highest_density"]
-
 __all__ = ["credible_interval", "quantile", "upper_quantile"]
 
 
@@ -25,7 +21,7 @@ def credible_interval(
     posterior: dist.Distribution | Landscape | inputs.Data,
     mass: inputs.Data = 0.95,
     *,
-    kind: Kind = "equal_tailed",
+    kind: str = "equal_tailed",
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     r"""Return (lower, upper) that hold `mass` of the posterior.
 
@@ -83,7 +79,7 @@ def credible_interval(
     return where_valid(valid, ends)
 
 
-def _of_draws(draws: Array, mass: Array, kind: Kind) -> tuple[Array, Array]:
+def _of_draws(draws: Array, mass: Array, kind: str) -> tuple[Array, Array]:
     if draws.ndim == 0 or draws.shape[0] < 2:
         raise ValueError(
             f"posterior has shape {draws.shape}: give a distribution, or two draws or "
@@ -109,7 +105,7 @@ def _of_draws(draws: Array, mass: Array, kind: Kind) -> tuple[Array, Array]:
     return lower, jnp.take_along_axis(ordered, narrowest + inside, axis=0)[0]
 
 
-def _of_landscape(landscape: Landscape, mass: Array, kind: Kind) -> tuple[Array, Array]:
+def _of_landscape(landscape: Landscape, mass: Array, kind: str) -> tuple[Array, Array]:
     if len(landscape.axes) != 1:
         raise ValueError(
             f"posterior has {len(landscape.axes)} axes: give one of its marginals"

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, PyTree
 
 from vijax.bayes import inputs
 from vijax.types import Scalar
+from vijax.validate import where_valid
 
 _ENDS = 8  # nodes whose weights are corrected at each end of an axis
 _ZETA = (-0.5, -1 / 12, 0.0, 1 / 120, 0.0, -1 / 252, 0.0, 1 / 240)  # ζ(0), ζ(-1), …
@@ -53,6 +54,8 @@ def axis(low: ArrayLike, high: ArrayLike, num_points: int = 201) -> Axis:
         0.250000
     """
     low, high = inputs.as_float(low), inputs.as_float(high)
+    valid = inputs.checked(low < high, "high", high, "give a number above low")
+    high = where_valid(valid, high)
     if num_points < 2 * _ENDS:
         raise ValueError(
             f"num_points = {num_points} is not valid: give {2 * _ENDS} or more"
@@ -79,7 +82,7 @@ def prior(log_prior: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]) -> La
     if not 1 <= len(axes) <= 3:
         raise ValueError(f"axes: {len(axes)} given; give one, two or three")
     log_density = _on_grid(log_prior, axes)
-    landscape = _normalise(axes, log_density, jnp.zeros(()))
+    landscape = _normalise(axes, log_density, jnp.zeros(()), "log_prior")
     return landscape._replace(log_evidence=jnp.zeros((), log_density.dtype))
 
 
@@ -191,12 +194,20 @@ def _weights(axes: tuple[Axis, ...]) -> Array:
 
 def _add(landscape: Landscape, log_likelihoods: Array) -> Landscape:
     joint = landscape.log_density + log_likelihoods
-    return _normalise(landscape.axes, joint, landscape.log_evidence)
+    evidence = landscape.log_evidence
+    return _normalise(landscape.axes, joint, evidence, "log_likelihood")
 
 
 def _normalise(
-    axes: tuple[Axis, ...], log_joint: Array, log_evidence: Scalar
+    axes: tuple[Axis, ...], log_joint: Array, log_evidence: Scalar, name: str
 ) -> Landscape:
+    number = ~jnp.isnan(log_joint) & (log_joint < jnp.inf)
+    remedy = "on the whole grid give a finite number, or -inf where impossible"
+    inputs.checked(number, name, log_joint, remedy)
+    top = log_joint.max()
+    remedy = "give a grid with some point that is possible"
+    inputs.checked(top > -jnp.inf, name, top, remedy)
+    # With end corrections the weights are positive, so no logarithm of a negative sum.
     gain = logsumexp(log_joint, b=_weights(axes))
     log_density = log_joint - gain
     mass = jnp.exp(log_density) * _weights(axes)

@@ -50,7 +50,8 @@ def posterior(
         9.44 4.11
     """
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
-    signal_counts = _counts(n_on, max_count)
+    signal_counts, enough = _counts(n_on, max_count)
+    valid &= enough
     valid &= inputs.parameters(
         concentration=background_prior.concentration, rate=background_prior.rate
     )
@@ -89,7 +90,8 @@ def log_evidence(
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
     for prior in (signal_prior, background_prior):
         valid &= inputs.proper(concentration=prior.concentration, rate=prior.rate)
-    signal_counts = _counts(n_on, max_count)
+    signal_counts, enough = _counts(n_on, max_count)
+    valid &= enough
     log_terms = _log_pmf(signal_prior, signal_counts, 1.0)
     log_terms += _log_background(
         _log_pmf, background_prior, signal_counts, n_on, n_off, alpha
@@ -118,8 +120,8 @@ def background_log_evidence(
     return where_valid(valid, value)
 
 
-def _counts(n_on: Array, max_count: int | None) -> Array:
-    """Return 0 … max_count, the possible numbers of signal counts among n_on."""
+def _counts(n_on: Array, max_count: int | None) -> tuple[Array, Array]:
+    """Return 0 … max_count, the possible numbers of signal counts, and if they do."""
     if max_count is None:
         if is_traced(n_on):
             raise ValueError(
@@ -127,8 +129,9 @@ def _counts(n_on: Array, max_count: int | None) -> Array:
             )
         max_count = int(n_on)
     enough = n_on <= max_count
-    inputs.checked(enough, "max_count", max_count, "give a number >= n_on")
-    return jnp.arange(max_count + 1, dtype=n_on.dtype)
+    remedy = "give a number >= n_on"
+    valid = inputs.checked(enough, "max_count", max_count, remedy)
+    return jnp.arange(max_count + 1, dtype=n_on.dtype), valid
 
 
 def _log_background(

@@ -12,7 +12,6 @@ from jaxtyping import Array, Float
 
 from vijax import special
 from vijax.bayes import inputs
-from vijax.bayes import tails as special2
 from vijax.validate import where_valid
 
 _BISECTIONS = 100
@@ -40,8 +39,8 @@ def upper_quantile(
     """Return x with P(X > x) = q.
 
     Example:
-        >>> print(f"{upper_quantile(dist.Gamma(1.0, 1.0), 0.01):.4f}")  # 2 ln 10
-        4.6052
+        >>> print(f"{upper_quantile(dist.Gamma(1.0, 1.0), 1e-30):.4f}")  # 30 ln 10
+        69.0776
     """
     q, valid = _probability(q)
     return where_valid(valid, _quantile(distribution, q, upper=True))
@@ -51,7 +50,7 @@ def _quantile(distribution: dist.Distribution, q: Array, *, upper: bool) -> Arra
     if isinstance(distribution, dist.Beta):
         c1, c0 = distribution.concentration1, distribution.concentration0
         if upper:
-            return special2.betainccinv(c1, c0, q)
+            return special.betainccinv(c1, c0, q)
         return special.betaincinv(c1, c0, q)
     if isinstance(distribution, dist.Gamma):
         return _gamma_quantile(distribution.concentration, q, upper) / distribution.rate
@@ -73,7 +72,7 @@ def _quantile(distribution: dist.Distribution, q: Array, *, upper: bool) -> Arra
 
 def _gamma_quantile(concentration: inputs.Data, q: Array, upper: bool) -> Array:
     if upper:
-        return special2.gammainccinv(concentration, q)
+        return special.gammainccinv(concentration, q)
     return special.gammaincinv(concentration, q)
 
 

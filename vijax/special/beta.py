@@ -33,10 +33,13 @@ def log_tails(
     log_tail = weight - incomplete.beta_deviance(a, b, x, y, slope)
     log_tail = jnp.minimum(log_tail + jnp.log(f * (jnp.minimum(a, b) / a)), 0.0)
     rest = _complement(a < SMALL, a, b, x, weight, -jnp.expm1(log_tail))
-    log_rest = jnp.log(rest)
+    # Near 1 a tail's log is that of 1 minus the other.
+    log_rest = jnp.where(rest < 0.5, jnp.log(rest), jnp.log1p(-jnp.exp(log_tail)))
+    log_tail = jnp.where(rest < 0.5, jnp.log1p(-rest), log_tail)
     return jnp.where(lower, log_tail, log_rest), jnp.where(lower, log_rest, log_tail)
 
 
+@jax.jit
 def log_density(a: Elements, b: Elements, x: Elements, y: Elements) -> Elements:
     """Return log D, differentiably."""
     deviance = incomplete.beta_deviance(a, b, x, y, incomplete.beta_slope(a, b, x, y))
@@ -185,7 +188,10 @@ def _rough(a: Elements, b: Elements, log_w: Elements, weight: Elements) -> Eleme
         ends = [_logit(v) for v in (jnp.minimum(*bounds), jnp.maximum(*bounds))]
         lows.append(ends[0] if sign == 1 else -ends[1])
         highs.append(ends[1] if sign == 1 else -ends[0])
-    t = jnp.clip(t, jnp.maximum(*lows), jnp.minimum(*highs))
+    low, high = jnp.maximum(*lows), jnp.minimum(*highs)
+    t = jnp.clip(t, low, high)
+    if t.size < incomplete.UNROLL_FROM:
+        return t  # exact steps from here on: fewer lines to compile
     moderate = jnp.maximum(a, b) <= incomplete.FRACTION_LIMIT
     w, no_exponent = jnp.exp(log_w), jnp.zeros_like(log_w)
 
@@ -201,7 +207,7 @@ def _rough(a: Elements, b: Elements, log_w: Elements, weight: Elements) -> Eleme
         log = Log(no_exponent, log_w)
         step = _step(a, b, w, log, weight, x, y, ratio, exact=False)
         use = inside & jnp.isfinite(step.value)
-        t = t + jnp.where(use, step.value, 0.0)
+        t = jnp.clip(t + jnp.where(use, step.value, 0.0), low, high)
         return t, jnp.any(use & (step.size > solve.ROUGH)), count + 1
 
     def unfinished(state: tuple[Any, ...]) -> Mask:

@@ -5,8 +5,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from vijax.special.elementary import Elements, Mask, promote
-from vijax.special.tails import log_betainc, log_gammainc, log_gammaincc
+from vijax.special.elementary import Elements, Mask
+from vijax.special.elementwise import call
+from vijax.special.tails import (
+    log_betainc,
+    log_betaincc,
+    log_gammainc,
+    log_gammaincc,
+)
 
 
 class LogTails(NamedTuple):
@@ -21,7 +27,7 @@ def log_binomial_tails(
 ) -> LogTails:
     r"""Return log P(X <= k) and log P(X >= k) for X ~ Binomial(n, p).
 
-    P(X >= k) = I_p(k, n - k + 1),  P(X <= k) = I_{1-p}(n - k, k + 1)
+    P(X >= k) = I_p(k, n - k + 1),  P(X <= k) = 1 - I_p(k + 1, n - k)
 
     Exact for n up to 1e12 in float64, and far below the smallest float. The arguments
     broadcast; k outside 0 … n has one tail of probability 0; NaN outside n >= 0,
@@ -35,17 +41,7 @@ def log_binomial_tails(
         >>> round(jnp.exp(tails.at_least).item(), 4)
         0.0898
     """
-    k, n, p = promote(successes, trials, probability)
-    valid = (n >= 0) & (p >= 0) & (p <= 1) & ~jnp.isnan(k)
-    inside_most, inside_least = (k >= 0) & (k < n), (k > 0) & (k <= n)
-    k_most, k_least = jnp.where(inside_most, k, 0.0), jnp.where(inside_least, k, 1.0)
-    n_most, n_least = jnp.where(inside_most, n, 1.0), jnp.where(inside_least, n, 1.0)
-    at_most = log_betainc(n_most - k_most, k_most + 1, 1 - p)
-    at_least = log_betainc(k_least, n_least - k_least + 1, p)
-    return LogTails(
-        _at_edges(at_most, inside_most, k >= n, valid),
-        _at_edges(at_least, inside_least, k <= 0, valid),
-    )
+    return LogTails(*call(_binomial, successes, trials, probability))
 
 
 def log_poisson_tails(count: ArrayLike, mean: ArrayLike) -> LogTails:
@@ -63,11 +59,28 @@ def log_poisson_tails(count: ArrayLike, mean: ArrayLike) -> LogTails:
         >>> round(jnp.exp(tails.at_least).item(), 6)
         0.001102
     """
-    k, mean = promote(count, mean)
+    return LogTails(*call(_poisson, count, mean))
+
+
+def _binomial(k: Elements, n: Elements, p: Elements) -> tuple[Elements, Elements]:
+    valid = (n >= 0) & (p >= 0) & (p <= 1) & ~jnp.isnan(k)
+    inside_most, inside_least = (k >= 0) & (k < n), (k > 0) & (k <= n)
+    k_most, k_least = jnp.where(inside_most, k, 0.0), jnp.where(inside_least, k, 1.0)
+    n_most, n_least = jnp.where(inside_most, n, 1.0), jnp.where(inside_least, n, 1.0)
+    # 1 - I_p(k + 1, n - k), since 1 - p may have lost digits of p
+    at_most = log_betaincc(k_most + 1, n_most - k_most, p)
+    at_least = log_betainc(k_least, n_least - k_least + 1, p)
+    return (
+        _at_edges(at_most, inside_most, k >= n, valid),
+        _at_edges(at_least, inside_least, k <= 0, valid),
+    )
+
+
+def _poisson(k: Elements, mean: Elements) -> tuple[Elements, Elements]:
     valid = (mean >= 0) & ~jnp.isnan(k)
     at_most = log_gammaincc(jnp.where(k >= 0, k, 0.0) + 1, mean)
     at_least = log_gammainc(jnp.where(k > 0, k, 1.0), mean)
-    return LogTails(
+    return (
         _at_edges(at_most, k >= 0, k == jnp.inf, valid),
         _at_edges(at_least, k > 0, k <= 0, valid),
     )

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 from scipy import special
 
@@ -45,12 +44,6 @@ class Log(NamedTuple):
     def value(self) -> Elements:
         """The sum."""
         return self.exponent * _LOG_2 + self.log_mantissa
-
-
-def promote(*values: ArrayLike) -> list[Elements]:
-    """Return floating arrays of one shape and dtype, float32 at least."""
-    dtype = jnp.promote_types(jnp.result_type(float, *values), jnp.float32)
-    return jnp.broadcast_arrays(*(jnp.asarray(value, dtype) for value in values))
 
 
 def polynomial(coefficients: Sequence[float], x: Elements) -> Elements:

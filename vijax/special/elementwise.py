@@ -1,14 +1,20 @@
 """Compile an elementwise function so that its whole batch can decide on branches."""
 
+import math
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_batching import custom_vmap
+from jax.typing import ArrayLike
+
+from vijax.validate import is_traced
 
 CHUNK = 1 << 15  # elements at a time: their intermediate arrays stay in the cache
+_SIZES = (1, 16, 256, 4096)  # eager calls are padded to these, to compile seldom
 
 
 def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,25 +26,66 @@ def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @custom_vmap
-    def call(*args: jax.Array) -> Any:
+    def flat_call(*args: jax.Array) -> Any:
         shape, size = args[0].shape, args[0].size
         rows = -(-size // CHUNK)
         flat = [arg.reshape(-1) for arg in args]
         if rows > 1:
-            padded = [jnp.pad(v, (0, rows * CHUNK - size), mode="edge") for v in flat]
-            chunks = [v.reshape(rows, CHUNK) for v in padded]
+            padded = [_padded(arg, rows * CHUNK) for arg in flat]
+            chunks = [arg.reshape(rows, CHUNK) for arg in padded]
             out = jax.lax.map(lambda chunk: function(*chunk), chunks)
         else:
             out = function(*flat)
         return jax.tree.map(lambda leaf: leaf.reshape(-1)[:size].reshape(shape), out)
 
-    @call.def_vmap
+    compiled = jax.jit(lambda *args: flat_call(*args))
+
+    @wraps(function)
+    def entry(*args: jax.Array) -> Any:
+        shape, size = args[0].shape, args[0].size
+        length = _fitting(size)
+        if is_traced(*args) or length is None:
+            return compiled(*args)
+        out = compiled(*(_padded(arg.reshape(-1), length) for arg in args))
+        return jax.tree.map(lambda leaf: leaf[:size].reshape(shape), out)
+
+    @flat_call.def_vmap
     def batched(axis_size: int, in_batched: list[bool], *args: jax.Array) -> Any:
         full = (
             arg if is_batched else jnp.broadcast_to(arg, (axis_size, *arg.shape))
             for arg, is_batched in zip(args, in_batched, strict=True)
         )
-        out = call(*full)
+        out = entry(*full)
         return out, jax.tree.map(lambda _: True, out)
 
-    return wraps(function)(jax.jit(partial(call)))
+    return entry
+
+
+def call(core: Callable[..., Any], *values: ArrayLike) -> Any:
+    """Call a function of equally shaped floating arrays, float32 at least.
+
+    Small eager calls run compiled, whatever their shape.
+    """
+    dtype = jnp.promote_types(jnp.result_type(float, *values), jnp.float32)
+    shape = np.broadcast_shapes(*(np.shape(value) for value in values))
+    size = math.prod(shape)
+    length = _fitting(size)
+    if is_traced(*values) or length is None:
+        arrays = (jnp.asarray(value, dtype) for value in values)
+        return core(*(jnp.broadcast_to(array, shape) for array in arrays))
+    flat = (np.broadcast_to(np.asarray(v, dtype), shape).reshape(-1) for v in values)
+    out = _run(core, *(np.pad(v, (0, length - size), mode="edge") for v in flat))
+    return jax.tree.map(lambda leaf: leaf[:size].reshape(shape), out)
+
+
+@partial(jax.jit, static_argnums=0)
+def _run(core: Callable[..., Any], *args: jax.Array) -> Any:
+    return core(*args)
+
+
+def _fitting(size: int) -> int | None:
+    return next((length for length in _SIZES if length >= size > 0), None)
+
+
+def _padded(flat: jax.Array, length: int) -> jax.Array:
+    return jnp.pad(flat, (0, length - flat.size), mode="edge")

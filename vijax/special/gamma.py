@@ -26,10 +26,14 @@ def log_tails(a: Elements, x: Elements) -> tuple[Elements, Elements]:
     log_tail = log_tail + jnp.log(_ratio(a, x, lower))
     log_tail = jnp.minimum(log_tail, 0.0)
     wanted = lower & (a < SMALL)
-    log_rest = jnp.log(_complement(wanted, a, x, weight, -jnp.expm1(log_tail)))
+    rest = _complement(wanted, a, x, weight, -jnp.expm1(log_tail))
+    # Near 1 a tail's log is that of 1 minus the other.
+    log_rest = jnp.where(rest < 0.5, jnp.log(rest), jnp.log1p(-jnp.exp(log_tail)))
+    log_tail = jnp.where(rest < 0.5, jnp.log1p(-rest), log_tail)
     return jnp.where(lower, log_tail, log_rest), jnp.where(lower, log_rest, log_tail)
 
 
+@jax.jit
 def log_density(a: Elements, x: Elements) -> Elements:
     """Return log D, differentiably."""
     deviance = incomplete.gamma_deviance(a, x)
@@ -82,8 +86,8 @@ def _is_lower(a: Elements, x: Elements) -> Mask:
 
 def _border(a: Elements) -> Elements:
     # Here the two fractions converge equally well for a = FRACTION_LIMIT; Legendre's
-    # takes ever more terms below 1.6 for small a.
-    return jnp.maximum(a + 1 + 0.6 * jnp.sqrt(a), 1.6)
+    # takes ever more terms below 1.5 for small a.
+    return jnp.maximum(a + 0.5 + 0.6 * jnp.sqrt(a), 1.5)
 
 
 def _sides(a: Elements, x: Elements) -> tuple[Elements, Elements]:
@@ -156,7 +160,10 @@ def _rough(a: Elements, log_w: Elements, weight: Elements, upper: Mask) -> Eleme
     log_lower = jnp.where(upper, jnp.log(-jnp.expm1(log_w)), log_w)
     low = _log_power_law(a, log_lower, weight)
     chernoff = jnp.log(a - log_w + jnp.sqrt(-2 * a * log_w))
-    t = jnp.clip(t, low, jnp.where(upper, chernoff, jnp.log(a)))
+    high = jnp.where(upper, chernoff, jnp.log(a))
+    t = jnp.clip(t, low, high)
+    if t.size < incomplete.UNROLL_FROM:
+        return t  # exact steps from here on: fewer lines to compile
     moderate = a <= incomplete.FRACTION_LIMIT
     w, no_exponent = jnp.exp(log_w), jnp.zeros_like(log_w)
 
@@ -170,7 +177,7 @@ def _rough(a: Elements, log_w: Elements, weight: Elements, upper: Mask) -> Eleme
         log = Log(no_exponent, log_w)
         step = _step(a, w, log, weight, x, upper, ratio, exact=False)
         use = inside & jnp.isfinite(step.value)
-        t = t + jnp.where(use, step.value, 0.0)
+        t = jnp.clip(t + jnp.where(use, step.value, 0.0), low, high)
         return t, jnp.any(use & (step.size > solve.ROUGH)), count + 1
 
     def unfinished(state: tuple[Any, ...]) -> Mask:

@@ -35,7 +35,7 @@ from vijax.special.elementary import (
 
 FRACTION_LIMIT = 1000.0
 BETA_TERMS, GAMMA_TERMS = 52, 60
-UNROLL_FROM = 4096  # elements: a loop compiles faster, straight code runs faster
+UNROLL_FROM = 8192  # elements: a loop compiles faster, straight code runs faster
 
 Index = int | Elements
 Convergents = tuple[Elements, Elements, Elements, Elements, Elements]

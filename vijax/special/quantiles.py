@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from vijax.special import beta, gamma
-from vijax.special.elementary import Elements, Mask, promote
+from vijax.special.elementary import Elements, Mask
+from vijax.special.elementwise import call
 
 
 def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Elements:
@@ -26,9 +27,7 @@ def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Elements:
         >>> round(betaincinv(11.0, 5.0, 0.025).item(), 4)  # ten heads in fourteen
         0.449
     """
-    a, b, p = promote(a, b, p)
-    low = p <= 0.5
-    return _beta_quantile(a, b, jnp.where(low, p, 1 - p), low)
+    return call(_betaincinv, a, b, p)
 
 
 def betainccinv(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Elements:
@@ -38,9 +37,7 @@ def betainccinv(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Elements:
         >>> betainccinv(1.0, 1.0, 0.25).item()
         0.75
     """
-    a, b, q = promote(a, b, q)
-    low = q > 0.5
-    return _beta_quantile(a, b, jnp.where(low, 1 - q, q), low)
+    return call(_betainccinv, a, b, q)
 
 
 def gammaincinv(a: ArrayLike, p: ArrayLike) -> Elements:
@@ -56,9 +53,7 @@ def gammaincinv(a: ArrayLike, p: ArrayLike) -> Elements:
         >>> round(gammaincinv(1.0, 0.5).item(), 4)  # log 2
         0.6931
     """
-    a, p = promote(a, p)
-    low = p <= 0.5
-    return _gamma_quantile(a, jnp.where(low, p, 1 - p), low)
+    return call(_gammaincinv, a, p)
 
 
 def gammainccinv(a: ArrayLike, q: ArrayLike) -> Elements:
@@ -68,7 +63,25 @@ def gammainccinv(a: ArrayLike, q: ArrayLike) -> Elements:
         >>> round(gammainccinv(1.0, 1e-30).item(), 4)  # 30 log 10
         69.0776
     """
-    a, q = promote(a, q)
+    return call(_gammainccinv, a, q)
+
+
+def _betaincinv(a: Elements, b: Elements, p: Elements) -> Elements:
+    low = p <= 0.5
+    return _beta_quantile(a, b, jnp.where(low, p, 1 - p), low)
+
+
+def _betainccinv(a: Elements, b: Elements, q: Elements) -> Elements:
+    low = q > 0.5
+    return _beta_quantile(a, b, jnp.where(low, 1 - q, q), low)
+
+
+def _gammaincinv(a: Elements, p: Elements) -> Elements:
+    low = p <= 0.5
+    return _gamma_quantile(a, jnp.where(low, p, 1 - p), low)
+
+
+def _gammainccinv(a: Elements, q: Elements) -> Elements:
     low = q > 0.5
     return _gamma_quantile(a, jnp.where(low, 1 - q, q), low)
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from vijax.special.elementary import Elements
 
 ROUGH = 1.0  # steps below this size, in the scale on which g bends, leave 1e-2
-EXACT = 3e-4  # … and these leave 1e-16
+EXACT = 1e-4  # … and these leave 1e-16
 MAX_ROUGH_STEPS = 6
 MAX_STEPS = 40
 

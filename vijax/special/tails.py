@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from vijax.special import beta, gamma
-from vijax.special.elementary import Elements, Mask, promote
+from vijax.special.elementary import Elements, Mask
+from vijax.special.elementwise import call
 
 
 def log_betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
@@ -24,7 +25,7 @@ def log_betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
         >>> round(log_betainc(10.0, 5.0, 0.5).item(), 4)  # log(1471 / 16384)
         -2.4104
     """
-    return _log_beta_tails(*promote(a, b, x))[0]
+    return call(_log_beta_tails, a, b, x)[0]
 
 
 def log_betaincc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
@@ -36,7 +37,7 @@ def log_betaincc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
         >>> round(log_betaincc(1.0, 3.0, 0.5).item(), 4)  # log(1 / 8)
         -2.0794
     """
-    return _log_beta_tails(*promote(a, b, x))[1]
+    return call(_log_beta_tails, a, b, x)[1]
 
 
 def log_gammainc(a: ArrayLike, x: ArrayLike) -> Elements:
@@ -54,7 +55,7 @@ def log_gammainc(a: ArrayLike, x: ArrayLike) -> Elements:
         >>> round(log_gammainc(1.0, 0.5).item(), 4)  # log(1 - exp(-0.5))
         -0.9328
     """
-    return _log_gamma_tails(*promote(a, x))[0]
+    return call(_log_gamma_tails, a, x)[0]
 
 
 def log_gammaincc(a: ArrayLike, x: ArrayLike) -> Elements:
@@ -64,7 +65,7 @@ def log_gammaincc(a: ArrayLike, x: ArrayLike) -> Elements:
         >>> round(log_gammaincc(1.0, 700.0).item(), 2)  # Q = exp(-700)
         -700.0
     """
-    return _log_gamma_tails(*promote(a, x))[1]
+    return call(_log_gamma_tails, a, x)[1]
 
 
 @jax.custom_jvp

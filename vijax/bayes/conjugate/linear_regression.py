@@ -9,6 +9,7 @@ would lose twice the digits.
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
@@ -20,7 +21,7 @@ from vijax.bayes.conjugate.normal_inverse_gamma import (
     NormalInverseGamma,
     variance_marginal,
 )
-from vijax.validate import where_valid
+from vijax.validate import is_traced, where_valid
 
 
 class Statistics(NamedTuple):
@@ -181,11 +182,14 @@ def model(
         >>> print(f"{log_density(model, (prior,), data, values)[0]:.4f}")
         -3.3379
     """
-    variance = numpyro.sample("variance", variance_marginal(prior))
-    coefficients = numpyro.sample(
-        "coefficients",
-        dist.MultivariateNormal(prior.loc, precision_matrix=prior.precision / variance),
-    )
+    features = inputs.as_float(features)
+    if _is_improper(prior):
+        variance, coefficients = _improper_sites(prior)
+    else:
+        variance = numpyro.sample("variance", variance_marginal(prior))
+        precision = prior.precision / variance
+        normal = dist.MultivariateNormal(prior.loc, precision_matrix=precision)
+        coefficients = numpyro.sample("coefficients", normal)
     noise = dist.Normal(features @ coefficients, jnp.sqrt(variance))
     numpyro.sample("targets", noise, obs=targets)
 
@@ -214,6 +218,29 @@ def flat_prior(num_features: int, *, flat_in: str = "log_scale") -> NormalInvers
         jnp.asarray(concentration),
         jnp.zeros(()),
     )
+
+
+def _is_improper(prior: NormalInverseGamma) -> bool:
+    """Say whether the prior is known to be improper; a traced one counts as proper."""
+    if is_traced(prior):
+        return False
+    # NumPy, since under a trace JAX would trace these constants too.
+    diagonal = np.diagonal(np.asarray(prior.precision))
+    return bool(np.any(diagonal <= 0) or np.any(np.asarray(prior.rate) <= 0))
+
+
+def _improper_sites(prior: NormalInverseGamma) -> tuple[Array, Array]:
+    """Declare both sites by their joint density, which has no normalising constant."""
+    loc, precision = inputs.as_float(prior.loc), inputs.as_float(prior.precision)
+    flat = dist.ImproperUniform(dist.constraints.positive, (), ())
+    variance = numpyro.sample("variance", flat)
+    flat = dist.ImproperUniform(dist.constraints.real_vector, (), loc.shape)
+    coefficients = numpyro.sample("coefficients", flat)
+    shift = coefficients - loc
+    misfit = prior.rate + 0.5 * shift @ precision @ shift
+    power = prior.concentration + 1 + 0.5 * loc.size
+    numpyro.factor("prior", -power * jnp.log(variance) - misfit / variance)
+    return variance, coefficients
 
 
 def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, Array]:
