@@ -7,15 +7,14 @@ above, q misses too much, and so its own means and sds should not be trusted eit
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
-from vijax.types import Scalar
-from vijax.validate import check
+from vijax.validate import check, is_traced
 
 KHAT_LIMIT = 0.7
 
@@ -23,13 +22,13 @@ KHAT_LIMIT = 0.7
 class Smoothed(NamedTuple):
     """Pareto-smoothed importance weights."""
 
-    log_weights: Float[Array, " samples"]  # normalised: their exponentials sum to 1
-    khat: Scalar
-    log_evidence: Scalar  # log of the mean smoothed weight, in nats
-    effective_samples: Scalar  # 1 / Σ w², of normalised weights
+    log_weights: Any  # (samples,), normalised: their exponentials sum to 1
+    khat: Any
+    log_evidence: Any  # log of the mean smoothed weight, in nats
+    effective_samples: Any  # 1 / Σ w², of normalised weights
 
 
-def psis(log_weights: Float[Array, " samples"]) -> Smoothed:
+def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
     r"""Smooth the largest weights by a fitted generalised Pareto law.
 
     The M = min(S/5, 3√S) largest weights are replaced by the law's quantiles at
@@ -40,38 +39,46 @@ def psis(log_weights: Float[Array, " samples"]) -> Smoothed:
         Vehtari, Simpson, Gelman, Yao & Gabry (2024), JMLR 25(72), arXiv:1507.02646.
 
     Example:
-        >>> smoothed = psis(jnp.zeros(100))
+        >>> smoothed = psis(np.zeros(100))
         >>> round(smoothed.effective_samples.item(), 3)
         100.0
     """
-    num_samples = log_weights.shape[0]
+    if not is_traced(log_weights):  # nothing to compile
+        with np.errstate(all="ignore"):
+            return _psis(np.asarray(log_weights), np)
+    return _psis(log_weights, jnp)
+
+
+def _psis(given: Any, xp: Any) -> Smoothed:
+    num_samples = given.shape[0]
     check(num_samples >= 25, "num_samples", num_samples, "k̂ needs at least 25 weights")
     tail_size = min(num_samples // 5, math.ceil(3 * num_samples**0.5))
-    largest = jnp.max(log_weights)
-    shifted = log_weights - largest
-    order = jnp.argsort(shifted)
-    tail = order[-tail_size:]
-    cutoff = jnp.exp(shifted[order[-tail_size - 1]])
-    excess = jnp.exp(shifted[tail]) - cutoff  # ascending
-    khat, scale = pareto_fit(excess)
-    p = (jnp.arange(tail_size) + 0.5) / tail_size
-    quantiles = cutoff + scale * _expm1_over(khat, -jnp.log1p(-p))
+    order = xp.argsort(given)
+    ascending = given[order]
+    largest = ascending[-1]
+    ascending = ascending - largest
+    body, tail = ascending[:-tail_size], ascending[-tail_size:]
+    cutoff = xp.exp(body[-1])
+    excess = xp.exp(tail) - cutoff
+    khat, scale = _pareto_fit(excess, xp)
+    p = (xp.arange(tail_size) + 0.5) / tail_size
+    quantiles = cutoff + scale * _expm1_over(khat, -xp.log1p(-p), xp)
     # Weights that are equal to rounding have no tail to smooth.
-    flat = excess[-1] < 1e3 * jnp.finfo(excess.dtype).eps
-    khat = jnp.where(flat, 0.0, khat)
-    smooth = jnp.where(flat, jnp.exp(shifted[tail]), quantiles)
-    shifted = shifted.at[tail].set(jnp.minimum(jnp.log(smooth), 0.0))
-    total = logsumexp(shifted)
-    normalised = shifted - total
+    flat = ~(excess[-1] >= 1e3 * np.finfo(excess.dtype).eps)
+    khat = xp.where(flat, 0.0, khat)
+    smooth = xp.minimum(xp.log(xp.where(flat, 1.0, quantiles)), 0.0)
+    ascending = xp.concatenate([body, xp.where(flat, tail, smooth)])
+    total = xp.log(xp.sum(xp.exp(ascending)))
+    normalised = (ascending - total)[xp.argsort(order)]
     return Smoothed(
         normalised,
         khat,
-        total + largest - jnp.log(num_samples),
-        jnp.exp(-logsumexp(2 * normalised)),
+        total + largest - math.log(num_samples),
+        1 / xp.sum(xp.exp(2 * normalised)),
     )
 
 
-def pareto_fit(excess: Float[Array, " tail"]) -> tuple[Scalar, Scalar]:
+def pareto_fit(excess: Float[ArrayLike, " tail"]) -> tuple[Any, Any]:
     r"""Fit the generalised Pareto law to ascending excesses; return (k̂, scale).
 
     The density is (1/σ) (1 + k x/σ)^(−1/k − 1). θ = −k/σ is averaged over its
@@ -80,23 +87,30 @@ def pareto_fit(excess: Float[Array, " tail"]) -> tuple[Scalar, Scalar]:
     References:
         Zhang & Stephens (2009), Technometrics 51(3); prior: arXiv:1507.02646, app. C.
     """
-    size = excess.shape[0]
+    if not is_traced(excess):
+        return _pareto_fit(np.asarray(excess), np)
+    return _pareto_fit(excess, jnp)
+
+
+def _pareto_fit(given: Any, xp: Any) -> tuple[Any, Any]:
+    size = given.shape[0]
     grid_size = 30 + int(size**0.5)
-    largest = excess[-1]
-    x = excess / jnp.where(largest > 0, largest, 1.0)
-    # Rounding ties small excesses to zero; the grid needs a positive quartile.
-    quartile = jnp.maximum(x[int(size / 4 + 0.5) - 1], 1e-10)
-    i = jnp.arange(1, grid_size + 1)
-    theta = 1 + (1 - jnp.sqrt(grid_size / (i - 0.5))) / (3 * quartile)
-    k = jnp.mean(jnp.log1p(-theta[:, None] * x), axis=1)
-    weights = jax.nn.softmax(size * (jnp.log(-theta / k) - k - 1))
-    theta_hat = jnp.sum(weights * theta)
-    k_hat = jnp.mean(jnp.log1p(-theta_hat * x))
+    largest = given[-1]
+    x = given / xp.where(largest > 0, largest, 1.0)
+    # Rounding may tie the small excesses at zero.
+    quartile = xp.maximum(x[int(size / 4 + 0.5) - 1], 1e-10)
+    i = xp.arange(1, grid_size + 1)
+    theta = 1 + (1 - xp.sqrt(grid_size / (i - 0.5))) / (3 * quartile)
+    k = xp.mean(xp.log1p(-theta[:, None] * x), axis=1)
+    log_profile = size * (xp.log(-theta / k) - k - 1)
+    weights = xp.exp(log_profile - xp.max(log_profile))
+    theta_hat = xp.sum(weights * theta) / xp.sum(weights)
+    k_hat = xp.mean(xp.log1p(-theta_hat * x))
     scale = -k_hat / theta_hat * largest
     return (size * k_hat + 10 * 0.5) / (size + 10), scale
 
 
-def _expm1_over(k: Scalar, x: Float[Array, "..."]) -> Float[Array, "..."]:
+def _expm1_over(k: Any, x: Any, xp: Any) -> Any:
     """Return (exp(k x) − 1) / k, which is x at k = 0."""
-    finite = jnp.where(k == 0, 1.0, k)
-    return jnp.where(k == 0, x, jnp.expm1(finite * x) / finite)
+    nonzero = xp.where(k == 0, 1.0, k)
+    return xp.where(k == 0, x, xp.expm1(nonzero * x) / nonzero)

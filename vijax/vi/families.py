@@ -3,39 +3,31 @@ r"""Families of q over ℝ^dim: NamedTuples of parameters, hence pytrees.
 Every family has
 
     F.init(loc, scale)   -> q, a normal with these means and standard deviations
-    q.transform(noise)   -> z(noise), noise ~ N(0, I), (..., dim): reparametrisation
+    q.transform(eps)     -> z(eps), eps ~ N(0, I), (..., dim): reparametrisation
     q.sample(key, n)     -> (n, dim)
     q.log_prob(z)        -> log q(z) in nats, (..., dim) -> (...)
     q.entropy()          -> −E_q[log q(z)] in nats
     q.mean(), q.scale()  -> means and standard deviations of the coordinates
-    q.affine(loc, tril)  -> the family's law of loc + tril z
+    q.affine(loc, scale) -> the family's law of loc + scale z; scale is a vector for a
+                            mean field, lower triangular for a full rank
 """
 
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
+from vijax.vi import noise
 
 LOG_2PI = 1.8378770664093453
-
-
-@partial(jax.jit, static_argnums=(1, 2))
-def standard_normal(
-    key: Key, shape: tuple[int, ...], dtype: Any
-) -> Float[Array, "..."]:
-    """Draw from N(0, 1); compiled once for each shape, whatever the model."""
-    return jax.random.normal(key, shape, dtype)
 
 
 class Family(Protocol):
     """What the optimisers ask of a family."""
 
-    def transform(self, noise: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
+    def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Map standard normal noise to draws."""
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
@@ -64,19 +56,19 @@ class MeanField(NamedTuple):
         """Return N(loc, diag(scale²))."""
         return cls(loc, jnp.log(scale))
 
-    def transform(self, noise: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
-        """Return loc + scale * noise."""
-        return self.loc + jnp.exp(self.log_scale) * noise
+    def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
+        """Return loc + scale * eps."""
+        return self.loc + jnp.exp(self.log_scale) * eps
 
     def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
         """Draw from q."""
         shape = (num_samples, *self.loc.shape)
-        return self.transform(standard_normal(key, shape, self.loc.dtype))
+        return self.transform(noise.normal(key, shape, self.loc.dtype))
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z)."""
-        noise = (z - self.loc) * jnp.exp(-self.log_scale)
-        return -jnp.sum(0.5 * noise**2 + self.log_scale + 0.5 * LOG_2PI, axis=-1)
+        eps = (z - self.loc) * jnp.exp(-self.log_scale)
+        return -jnp.sum(0.5 * eps**2 + self.log_scale + 0.5 * LOG_2PI, axis=-1)
 
     def entropy(self) -> Scalar:
         """Return Σ_j (log scale_j + ½ log 2πe)."""
@@ -91,11 +83,10 @@ class MeanField(NamedTuple):
         return jnp.exp(self.log_scale)
 
     def affine(
-        self, loc: Float[Array, " dim"], tril: Float[Array, "dim dim"]
+        self, loc: Float[Array, " dim"], scale: Float[Array, " dim"]
     ) -> "MeanField":
-        """Return the law of loc + diag(tril) * z: of the matrix, the diagonal alone."""
-        scale = jnp.diag(tril)
-        return type(self)(loc + scale * self.loc, self.log_scale + jnp.log(scale))
+        """Return the law of loc + scale * z."""
+        return MeanField(loc + scale * self.loc, self.log_scale + jnp.log(scale))
 
 
 class FullRank(NamedTuple):
@@ -128,21 +119,21 @@ class FullRank(NamedTuple):
         """The lower triangular L."""
         return jnp.tril(self.lower, -1) + jnp.diag(jnp.exp(self.log_diagonal))
 
-    def transform(self, noise: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
-        """Return loc + L noise."""
-        return self.loc + noise @ self.scale_tril.T
+    def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
+        """Return loc + L eps."""
+        return self.loc + eps @ self.scale_tril.T
 
     def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
         """Draw from q."""
         shape = (num_samples, *self.loc.shape)
-        return self.transform(standard_normal(key, shape, self.loc.dtype))
+        return self.transform(noise.normal(key, shape, self.loc.dtype))
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z)."""
         centred = jnp.reshape(z - self.loc, (-1, self.loc.size)).T
-        noise = solve_triangular(self.scale_tril, centred, lower=True)
+        eps = solve_triangular(self.scale_tril, centred, lower=True)
         log_det = jnp.sum(self.log_diagonal + 0.5 * LOG_2PI)
-        return jnp.reshape(-0.5 * jnp.sum(noise**2, axis=0) - log_det, z.shape[:-1])
+        return jnp.reshape(-0.5 * jnp.sum(eps**2, axis=0) - log_det, z.shape[:-1])
 
     def entropy(self) -> Scalar:
         """Return Σ_j (log L_jj + ½ log 2πe)."""

@@ -63,7 +63,7 @@ def fit(
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
             default as the target says.
         num_steps: the budget; 200 Newton steps or 25,200 stochastic ones.
-        num_draws: draws a step; max(128, 4 dim) fixed, or 8 stochastic ones.
+        num_draws: draws a step; by default 128 to 4096 fixed, or 8 stochastic ones.
         optimizer: an Optax transformation for the stochastic method. Create it once:
             a new one compiles anew.
         estimator: of the stochastic gradient, "sticking" or "entropy".
@@ -76,6 +76,7 @@ def fit(
     anywhere that was tried.
 
     Example:
+        >>> import jax
         >>> from vijax.vi.target import from_log_density
         >>> target = from_log_density(lambda x: -0.5 * (x - 3.0) ** 2 / 4.0, 0.0)
         >>> fitted = fit(target, jax.random.key(0))
@@ -90,11 +91,15 @@ def fit(
         method = "fixed_draws" if newton_possible else "stochastic"
     if start == "auto":
         start = "newton" if newton_possible else "init"
-    options: dict[str, Any] = {"family": family, "tolerance": tolerance}
+    options: dict[str, Any] = {
+        "family": family,
+        "tolerance": tolerance,
+        "num_checks": num_checks,
+    }
     if method == "fixed_draws":
         options |= {
             "num_steps": num_steps or NEWTON_STEPS,
-            "num_draws": num_draws or max(128, 4 * target.dim),
+            "num_draws": num_draws or _enough_draws(target),
         }
         find: Any = find_fixed
     else:
@@ -107,10 +112,9 @@ def fit(
             "newton": start == "newton",
         }
         find = find_stochastic
-    search_key, check_key = jax.random.split(key)
     traced = is_traced(target, key)
     for loc, scale in _starts(target, 1 if traced else NUM_STARTS):
-        search = find(target, search_key, loc, scale, **options)
+        search = find(target, key, loc, scale, **options)
         if traced or int(search.num_rejected) < int(search.num_steps):
             break
     else:
@@ -122,7 +126,14 @@ def fit(
     if not traced:
         losses = np.asarray(search.losses)[: int(search.num_steps)]
         search = search._replace(losses=jnp.asarray(losses))
-    return judge(target, search, check_key, num_checks)
+    return judge(target, search)
+
+
+def _enough_draws(target: Target) -> int:
+    """Return the size of a batch of fixed draws: large where the data are few."""
+    size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
+    affordable = min(4096, 2**18 // size, 2**14 // target.dim)
+    return max(128, 4 * target.dim, 2 * (affordable // 2))
 
 
 def _starts(target: Target, num_starts: int) -> Iterator[tuple[Any, Any]]:

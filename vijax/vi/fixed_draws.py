@@ -12,8 +12,8 @@ In the coordinates of the current q (u = m + L v) let g_s = Lᵀ ∇log p(u_s). 
 
 and the optimum has A = I (full rank) or A_jj = 1 (mean field). A step moves the
 precision of q to a blend of I and A, and the mean by A⁻¹ ḡ: on a normal posterior
-one step arrives. The noise is standardised to mean 0 and covariance I, hence exact
-on every quadratic log density, whatever S.
+one step arrives. The noise has mean 0 and covariance I exactly, hence F is exact on
+every quadratic log density, whatever S.
 
 Only gradients of log p are asked for: S of them a step, in one batch.
 
@@ -23,14 +23,13 @@ References:
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from vijax.types import Key, Scalar
+from vijax.types import Scalar
 from vijax.vi.families import LOG_2PI
 
 LogDensity = Callable[[Float[Array, " dim"]], Scalar]
@@ -41,7 +40,8 @@ class Moments(NamedTuple):
 
     loss: Scalar  # F, the negative ELBO, in nats
     gradient: Float[Array, " dim"]  # ḡ
-    curvature: Float[Array, "dim dim"]  # A
+    eigenvalues: Float[Array, " dim"]  # of A
+    vectors: Float[Array, "dim dim"]
     loc_error: Float[Array, " dim"]  # standard error of the mean, in sds of q
     scale_error: Float[Array, " dim"]  # standard error of the log sd
 
@@ -50,7 +50,8 @@ class State(NamedTuple):
     """The current q and how the search goes."""
 
     loc: Float[Array, " dim"]
-    tril: Float[Array, "dim dim"]
+    root: Float[Array, "dim dim"]  # L; not triangular for the full rank
+    log_det: Scalar  # log |det L|
     moments: Moments
     damping: Scalar  # ρ in (0, 1]: the share of a full step that is tried next
     num_batches: Int[Array, ""]  # of fixed draws in use
@@ -61,36 +62,17 @@ class State(NamedTuple):
     done: Bool[Array, ""]
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3, 4))
-def standardized_noise(
-    key: Key, num_batches: int, num_draws: int, dim: int, dtype: Any
-) -> Float[Array, "batches draws dim"]:
-    """Draw antithetic normal noise; each batch has mean 0 and covariance I exactly.
-
-    The covariance is exact where `num_draws` is above twice the dimension.
-    """
-    half = num_draws // 2
-    noise = jax.random.normal(key, (num_batches, half, dim), dtype)
-    if half > dim:
-        # ε = Q R: the columns of Q are orthonormal. R's signs are made positive, so
-        # that noise that is nearly standard nearly stays itself.
-        q, r = jnp.linalg.qr(noise)
-        signs = jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))
-        noise = q * signs[:, None, :] * half**0.5
-    return jnp.concatenate([noise, -noise], axis=1)
-
-
 def solve(
     log_density: LogDensity,
     loc: Float[Array, " dim"],
-    tril: Float[Array, "dim dim"],
+    scale: Float[Array, " dim"],
     noise: Float[Array, "batches draws dim"],
     *,
     diagonal: bool,
     max_steps: int,
     tolerance: float,
 ) -> State:
-    """Minimise F from N(loc, tril trilᵀ), with as many batches as the accuracy needs.
+    """Minimise F from N(loc, diag(scale²)), with as many batches as accuracy needs.
 
     The first batch of draws is used until the search has converged; then, if the
     draws' own standard errors are above the tolerance, as many as bring them below.
@@ -98,8 +80,8 @@ def solve(
     Args:
         log_density: one position -> log p, in nats.
         loc: mean to start from.
-        tril: lower triangular scale to start from (diagonal for a mean field).
-        noise: fixed draws, from `standardized_noise`.
+        scale: sds to start from.
+        noise: fixed draws, from `noise.standardized`.
         diagonal: whether q's covariance is diagonal (mean field).
         max_steps: steps to spend.
         tolerance: of every mean in sds, of every log sd. The search stops where the
@@ -108,22 +90,15 @@ def solve(
     max_batches = noise.shape[0]
 
     def attempt(state: State) -> State:
-        new_loc, new_tril = _step(state, diagonal)
-        moments = evaluate(log_density, new_loc, new_tril, noise, state.num_batches)
+        q = _step(state, diagonal)
+        moments = evaluate(log_density, *q, noise, state.num_batches)
         # Rounding in a sum of |F| nats must not stop the last steps.
         slack = 10 * jnp.finfo(loc.dtype).eps * (1 + jnp.abs(moments.loss))
-        finite = jax.tree.map(
-            lambda leaf: jnp.all(jnp.isfinite(leaf)), (new_loc, new_tril, moments)
-        )
-        better = jnp.all(jnp.array(jax.tree.leaves(finite)))
-        better &= ~(moments.loss > state.moments.loss + slack)
-        loc_, tril_, moments = jax.tree.map(
-            lambda new, old: jnp.where(better, new, old),
-            (new_loc, new_tril, moments),
-            (state.loc, state.tril, state.moments),
-        )
-        damping = jnp.where(
-            better, jnp.minimum(1.0, 2 * state.damping), 0.25 * state.damping
+        leaves = jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves((q, moments))])
+        better = jnp.all(jnp.isfinite(leaves))
+        better &= moments.loss <= state.moments.loss + slack
+        q, moments = jax.tree.map(
+            lambda new, old: jnp.where(better, new, old), (q, moments), _current(state)
         )
         arrived = better & (residual(moments, diagonal) < 0.1 * tolerance)
         error = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
@@ -132,11 +107,13 @@ def solve(
         more = arrived & (wanted > state.num_batches)
         # The objective changes with its draws: take the next step whatever it says.
         moments = moments._replace(loss=jnp.where(more, jnp.inf, moments.loss))
+        loc_, root, log_det = q
         return State(
             loc_,
-            tril_,
+            root,
+            log_det,
             moments,
-            damping,
+            _damping(state, moments, better, diagonal),
             jnp.where(more, wanted, state.num_batches),
             state.num_steps + 1,
             state.num_rejected + jnp.where(better, 0, 1),
@@ -151,16 +128,14 @@ def solve(
         hopeless &= state.num_steps > 0
         return ~state.done & ~hopeless & (state.num_steps < max_steps)
 
-    one = jnp.ones((), jnp.int32)
-    zero = jnp.zeros_like(loc)
+    one, zero = jnp.ones((), jnp.int32), jnp.zeros_like(loc)
     # At these moments the first step stays where it is: it evaluates the start.
-    nothing = Moments(
-        zero[0] + jnp.inf, zero, jnp.eye(loc.size, dtype=loc.dtype), zero, zero
-    )
+    eye = jnp.eye(loc.size, dtype=loc.dtype)
     start = State(
         loc,
-        tril,
-        nothing,
+        jnp.diag(scale),
+        jnp.sum(jnp.log(scale)),
+        Moments(zero[0] + jnp.inf, zero, zero + 1, eye, zero, zero),
         jnp.ones((), loc.dtype),
         one,
         0 * one,
@@ -175,7 +150,8 @@ def solve(
 def evaluate(
     log_density: LogDensity,
     loc: Float[Array, " dim"],
-    tril: Float[Array, "dim dim"],
+    root: Float[Array, "dim dim"],
+    log_det: Scalar,
     noise: Float[Array, "batches draws dim"],
     num_batches: Int[Array, ""],
 ) -> Moments:
@@ -184,8 +160,8 @@ def evaluate(
 
     def add(index: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
         eps = noise[index]
-        value, gradient = jax.vmap(jax.value_and_grad(log_density))(loc + eps @ tril.T)
-        gradient = gradient @ tril
+        value, gradient = jax.vmap(jax.value_and_grad(log_density))(loc + eps @ root.T)
+        gradient = gradient @ root
         value_sum, gradient_sum, product_sum, _ = total
         return (
             value_sum + jnp.sum(value),
@@ -196,38 +172,41 @@ def evaluate(
 
     zero = jnp.zeros_like(loc)
     value, gradient, product, last = jax.lax.fori_loop(
-        0, num_batches, add, (zero[0], zero, jnp.zeros_like(tril), 0 * noise[0])
+        0, num_batches, add, (zero[0], zero, jnp.zeros_like(root), 0 * noise[0])
     )
     num = num_draws * num_batches
-    curvature = -0.5 * (product + product.T) / num
+    eigenvalues, vectors = jnp.linalg.eigh(-0.5 * (product + product.T) / num)
     # The noise's mean and covariance are exact, so a g linear in ε costs no accuracy:
-    # the errors are those of what is left, of antithetic pairs, in the last batch.
-    eps = noise[num_batches - 1]
-    rest = last + eps @ curvature
+    # the errors are those of what is left, in the last batch, in sds of q.
+    eps = noise[num_batches - 1] @ vectors
+    rest = last @ vectors + eps * eigenvalues
+    to_sds = root @ vectors / jnp.sqrt(jnp.sum(root**2, axis=1))[:, None]
+    mean_move = (rest / _magnitude(eigenvalues)) @ to_sds.T
     return Moments(
-        -value / num - jnp.sum(jnp.log(jnp.diag(tril))) - 0.5 * dim * (1 + LOG_2PI),
+        -value / num - log_det - 0.5 * dim * (1 + LOG_2PI),
         gradient / num,
-        curvature,
-        _pair_error(rest, num_batches),
-        0.5 * _pair_error(rest * eps, num_batches),
+        eigenvalues,
+        vectors,
+        _pair_error(mean_move, num_batches),
+        0.5 * _pair_error((rest @ to_sds.T) * (eps @ to_sds.T), num_batches),
     )
-
-
-def _pair_error(rest: Array, num_batches: Array) -> Array:
-    half = rest.shape[0] // 2
-    pairs = 0.5 * (rest[:half] + rest[half:])
-    return jnp.std(pairs, axis=0) / jnp.sqrt(half * num_batches)
 
 
 def residual(moments: Moments, diagonal: bool) -> Scalar:
     """Return the largest move that a full step would make, in sds of q."""
+    _, gradient, eigenvalues, vectors, *_ = moments
     if diagonal:
-        move = _solve_positive(moments.curvature, moments.gradient)
-        stretch = jnp.diag(moments.curvature) - 1
+        move = vectors @ ((vectors.T @ gradient) / _magnitude(eigenvalues))
+        stretch = vectors**2 @ eigenvalues - 1
     else:
-        move = moments.gradient
-        stretch = moments.curvature - jnp.eye(move.size)
+        move, stretch = gradient, eigenvalues - 1
     return jnp.maximum(jnp.max(jnp.abs(move)), 0.5 * jnp.max(jnp.abs(stretch)))
+
+
+def tril(state: State) -> Float[Array, "dim dim"]:
+    """Return the lower triangular L with L Lᵀ the covariance of q."""
+    r = jnp.linalg.qr(state.root.T, mode="r")
+    return (r * jnp.sign(jnp.diag(r))[:, None]).T
 
 
 def covariance(state: State) -> Float[Array, "dim dim"]:
@@ -237,32 +216,54 @@ def covariance(state: State) -> Float[Array, "dim dim"]:
     mean field has too small, exactly so where the posterior is normal; the response
     through q's scale, which is zero there, is left out.
     """
-    eigenvalues, vectors = jnp.linalg.eigh(state.moments.curvature)
-    root = state.tril @ vectors / jnp.sqrt(jnp.maximum(eigenvalues, 1e-6))
+    _, _, eigenvalues, vectors, *_ = state.moments
+    root = state.root @ vectors / jnp.sqrt(jnp.maximum(eigenvalues, 1e-6))
     return root @ root.T
 
 
-def _step(state: State, diagonal: bool) -> tuple[Array, Array]:
-    gradient, curvature = state.moments.gradient, state.moments.curvature
+def _current(state: State) -> tuple[tuple[Array, Array, Array], Moments]:
+    return (state.loc, state.root, state.log_det), state.moments
+
+
+def _step(state: State, diagonal: bool) -> tuple[Array, Array, Array]:
+    """Return mean, root and log determinant of the next q."""
+    (loc, root, log_det), moments = _current(state)
+    _, gradient, eigenvalues, vectors, *_ = moments
     rho = state.damping
-    if diagonal:
-        move = rho * _solve_positive(curvature, gradient)
-        precision = (1 - rho) + rho * jnp.maximum(jnp.diag(curvature), 0.05)
-        return state.loc + state.tril @ move, state.tril / jnp.sqrt(precision)
-    eigenvalues, vectors = jnp.linalg.eigh(curvature)
+    along = vectors.T @ gradient
     # Saddle-free: |λ| descends where log p is not concave; 0.05 lets q grow by no
     # more than a factor 4.5 a step.
-    precision = (1 - rho) + rho * jnp.maximum(jnp.abs(eigenvalues), 0.05)
-    move = rho * vectors @ ((vectors.T @ gradient) / precision)
-    # With V D Vᵀ the new precision, Q R = D^(−½) Vᵀ gives its inverse as Rᵀ R.
-    r = jnp.linalg.qr((vectors / jnp.sqrt(precision)).T, mode="r")
-    root = (r * jnp.sign(jnp.diag(r))[:, None]).T
-    return state.loc + state.tril @ move, jnp.tril(state.tril @ root)
+    if diagonal:
+        size = jnp.maximum(vectors**2 @ eigenvalues, 0.05)
+        stretch = 1 / jnp.sqrt((1 - rho) + rho * size)
+        move, new_root = vectors @ (along / _magnitude(eigenvalues)), root * stretch
+    else:
+        precision = (1 - rho) + rho * jnp.maximum(jnp.abs(eigenvalues), 0.05)
+        stretch = 1 / jnp.sqrt(precision)
+        move, new_root = vectors @ (along / precision), root @ (vectors * stretch)
+        new_root = new_root @ vectors.T
+    return loc + rho * root @ move, new_root, log_det + jnp.sum(jnp.log(stretch))
 
 
-def _solve_positive(matrix: Array, vector: Array) -> Array:
-    """Solve with the absolute eigenvalues, small ones raised to 1e-5 of the largest."""
-    eigenvalues, vectors = jnp.linalg.eigh(matrix)
+def _damping(state: State, new: Moments, better: Array, diagonal: bool) -> Scalar:
+    """Return the next share of a full step: less after a step too far, else more."""
+    old, rho = state.moments, state.damping
+    # Gradient and curvature that change sign and stay large: the steps go to and fro.
+    product = jnp.vdot(new.gradient, old.gradient)
+    product += jnp.sum(new.eigenvalues - 1) * jnp.sum(old.eigenvalues - 1)
+    swings = (product < 0) & (residual(new, diagonal) > 0.25 * residual(old, diagonal))
+    accepted = jnp.where(swings, jnp.maximum(0.25, 0.6 * rho), 1.5 * rho)
+    return jnp.where(better, jnp.minimum(1, accepted), 0.25 * rho)
+
+
+def _magnitude(eigenvalues: Array) -> Array:
+    """Return |λ|, small ones raised to 1e-5 of the largest."""
     size = jnp.abs(eigenvalues)
-    size = jnp.maximum(size, 1e-5 * jnp.max(size))
-    return vectors @ ((vectors.T @ vector) / size)
+    return jnp.maximum(size, 1e-5 * jnp.max(size))
+
+
+def _pair_error(values: Array, num_batches: Array) -> Array:
+    """Return the standard error of a mean over antithetic pairs."""
+    half = values.shape[0] // 2
+    pairs = 0.5 * (values[:half] + values[half:])
+    return jnp.std(pairs, axis=0) / jnp.sqrt(half * num_batches)

@@ -1,4 +1,8 @@
-"""The methods that `fit` chooses among: each turns a target and a start into a q."""
+"""The methods that `fit` chooses among: each turns a target and a start into a q.
+
+Every method compiles one program for a model: the search, then log p(z) − log q(z) at
+draws of the q found. What does not depend on the model is left to NumPy.
+"""
 
 from functools import partial
 from typing import Any
@@ -10,12 +14,15 @@ import optax
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
-from vijax.vi import fixed_draws, stochastic
+from vijax.vi import fixed_draws, noise, stochastic
 from vijax.vi.families import FAMILIES, FullRank, MeanField
 from vijax.vi.result import Search
-from vijax.vi.target import Target
+from vijax.vi.target import Target, over_draws
 
 NUM_BATCHES = 32  # of fixed draws, at most
+MAX_NOISE = 2**25  # numbers drawn before a run; where it needs more, in the loop
+# Streams of the fit's key.
+FIXED, CHECKS, STEPS = range(3)
 
 
 def find_fixed(
@@ -28,22 +35,26 @@ def find_fixed(
     tolerance: float,
     num_steps: int,
     num_draws: int,
+    num_checks: int,
     num_batches: int = NUM_BATCHES,
 ) -> Search:
     """Find a normal q by Newton's method on fixed draws, from N(loc, diag(scale²))."""
-    noise = fixed_draws.standardized_noise(
-        key, num_batches, num_draws, target.dim, target.init.dtype
+    dtype = target.init.dtype
+    draws = noise.standardized(
+        key, num_batches, num_draws, target.dim, dtype, stream=FIXED
     )
+    checks = noise.normal(key, (num_checks, target.dim), dtype, stream=CHECKS)
     diagonal = family == "mean_field"
-    return _newton(target, loc, scale, noise, diagonal, num_steps, tolerance)
+    return _newton(target, loc, scale, draws, checks, diagonal, num_steps, tolerance)
 
 
-@partial(jax.jit, static_argnums=(4, 5, 6))
+@partial(jax.jit, static_argnums=(5, 6, 7))
 def _newton(
     target: Target,
     loc: Any,
     scale: Any,
-    noise: Array,
+    draws: Array,
+    checks: Array,
     diagonal: bool,
     num_steps: int,
     tolerance: float,
@@ -51,16 +62,16 @@ def _newton(
     state = fixed_draws.solve(
         target.log_density,
         jnp.asarray(loc),
-        jnp.diag(scale),
-        noise,
+        jnp.asarray(scale),
+        draws,
         diagonal=diagonal,
         max_steps=num_steps,
         tolerance=tolerance,
     )
     q: Any = (
-        MeanField(state.loc, jnp.log(jnp.diag(state.tril)))
+        MeanField(state.loc, jnp.log(jnp.diag(state.root)))
         if diagonal
-        else FullRank.from_tril(state.loc, state.tril)
+        else FullRank.from_tril(state.loc, fixed_draws.tril(state))
     )
     moments = state.moments
     error = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
@@ -76,7 +87,13 @@ def _newton(
         state.num_rejected,
         state.num_gradients,
         fixed_draws.covariance(state),
+        _log_weights(target, q, checks),
     )
+
+
+def _log_weights(target: Target, q: Any, checks: Array) -> Float[Array, " checks"]:
+    z = q.transform(checks)
+    return over_draws(target, target.log_density, z) - q.log_prob(z)
 
 
 def find_stochastic(
@@ -88,21 +105,23 @@ def find_stochastic(
     family: str,
     tolerance: float,
     num_steps: int,
+    num_checks: int,
     newton: bool,
     **options: Any,
 ) -> Search:
     """Find q by stochastic gradients, in the coordinates of a quick Newton's answer."""
-    newton_key, run_key = jax.random.split(key)
+    dtype = target.init.dtype
     if newton:
         start = find_fixed(
             target,
-            newton_key,
+            key,
             loc,
             scale,
             family=family,
             tolerance=10 * tolerance,
             num_steps=50,
             num_draws=max(64, 4 * target.dim),
+            num_checks=1,
             num_batches=1,
         )
     else:
@@ -111,10 +130,13 @@ def find_stochastic(
         lower = (np.zeros((loc.size, loc.size), loc.dtype),)
         extra = lower if family == "full_rank" else ()
         q = FAMILIES[family](loc, np.log(scale), *extra)
-        start = Search(q, zero, zero, zero, zero, zero, zero, zero, None)
-    return _run(
-        target, run_key, start, tolerance=tolerance, num_steps=num_steps, **options
-    )
+        start = Search(q, zero, zero, zero, zero, zero, zero, zero, None, zero)
+    checks = noise.normal(key, (num_checks, target.dim), dtype, stream=CHECKS)
+    shape = (num_steps, options["num_draws"], target.dim)
+    # With a stop rule nobody knows how much noise is wanted: it is drawn in the loop.
+    drawn_before = not options["stop"] and np.prod(shape, dtype=float) <= MAX_NOISE
+    steps = noise.normal(key, shape, dtype, stream=STEPS) if drawn_before else None
+    return _run(target, key, start, steps, checks, tolerance, num_steps, **options)
 
 
 @partial(
@@ -132,9 +154,11 @@ def _run(
     target: Target,
     key: Key,
     start: Search,
-    *,
+    steps: Array | None,
+    checks: Array,
     tolerance: float,
     num_steps: int,
+    *,
     num_draws: int,
     optimizer: optax.GradientTransformation,
     estimator: str,
@@ -142,42 +166,39 @@ def _run(
 ) -> Search:
     loc = jnp.asarray(start.q.loc)
     diagonal = isinstance(start.q, MeanField)
-    tril = jnp.diag(start.q.scale()) if diagonal else start.q.scale_tril
+    scale = start.q.scale() if diagonal else start.q.scale_tril
+    log_det = jnp.sum(jnp.log(scale if diagonal else jnp.diag(scale)))
 
-    # In the start's coordinates, u = loc + tril v, the posterior is about N(0, I).
+    # In the start's coordinates, u = loc + L v, the posterior is about N(0, I).
     def log_density(v: Float[Array, " dim"], key: Key) -> Scalar:
-        shift = jnp.diag(tril) * v if diagonal else tril @ v
-        log_det = jnp.sum(jnp.log(jnp.diag(tril)))
-        return target.log_density(loc + shift, key) + log_det
+        u = loc + (scale * v if diagonal else scale @ v)
+        return target.log_density(u, key) + log_det
 
-    def moments(q: Any) -> tuple[Array, Array]:
-        return q.mean(), jnp.log(q.scale())
+    def loss(q: Any, key: Key, eps: Array) -> tuple[Scalar, None]:
+        return stochastic.negative_elbo(q, log_density, key, eps, estimator), None
 
-    chunk_size = next(size for size in (25, 20, 10, 5, 2, 1) if num_steps % size == 0)
-    num_chunks = num_steps // chunk_size
-    end = stochastic.run(
-        type(start.q).init(jnp.zeros_like(loc), jnp.ones_like(loc)),
-        log_density,
+    origin = type(start.q).init(jnp.zeros_like(loc), jnp.ones_like(loc))
+    search: Any = stochastic.run if stop else stochastic.run_all
+    end = search(
+        origin,
+        loss,
         key,
+        steps,
         optimizer=optimizer,
         num_draws=num_draws,
         num_steps=num_steps,
-        chunk_size=chunk_size,
-        first_epoch=min(num_chunks, 16) if stop else num_chunks,
         tolerance=tolerance,
-        estimator=estimator,
-        moments=moments,
     )
-    taken = end.chunk * chunk_size
-    loc_error, scale_error = jnp.split(end.error[:-1], 2)
+    q = end.q.affine(loc, scale)
     return Search(
-        end.answer.affine(loc, tril),
-        end.done if stop else jnp.ones((), bool),
-        taken,
-        end.losses.reshape(-1),
-        loc_error,
-        scale_error,
-        end.state.num_rejected,
-        start.num_gradients + taken * num_draws,
+        q,
+        end.done,
+        end.num_steps,
+        end.losses,
+        end.loc_error,
+        end.scale_error,
+        end.num_rejected,
+        start.num_gradients + end.num_steps * num_draws,
         start.covariance,
+        _log_weights(target, q, checks),
     )

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from vijax.types import Key, Scalar
-from vijax.vi import bounds, diagnostics
-from vijax.vi.families import MeanField, standard_normal
-from vijax.vi.target import Target, over_draws
+from vijax.types import Scalar
+from vijax.validate import is_traced
+from vijax.vi import diagnostics
+from vijax.vi.families import MeanField
+from vijax.vi.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
 NARROWNESS_LIMIT = 1.1  # an sd 10 % too small is worth a word
@@ -72,39 +73,39 @@ class Search(NamedTuple):
     scale_error: Float[Array, " dim"]
     num_rejected: Int[Array, ""]
     num_gradients: Int[Array, ""]
-    covariance: Float[Array, "dim dim"] | None = None
+    covariance: Float[Array, "dim dim"] | None
+    log_weights: Float[Array, " checks"]  # log p(z) − log q(z) at fresh draws of q
 
 
-def judge(target: Target, search: Search, key: Key, num_checks: int) -> Fit:
-    """Draw from q afresh: ELBO, evidence, k̂; and put the Fit together."""
+def judge(target: Target, search: Search) -> Fit:
+    """Add ELBO, evidence and k̂ from the log weights, and put the Fit together."""
+    if not is_traced(search):  # nothing to compile
+        with np.errstate(all="ignore"):
+            return _judge(target, search, np)
+    return _judge(target, search, jnp)
+
+
+def _judge(target: Target, search: Search, xp: Any) -> Fit:
     found = search._asdict()
-    q, good = search.q, found.pop("good")
-    noise = standard_normal(key, (num_checks, target.dim), target.init.dtype)
-    log_weights = _log_weights(target, q, noise)
-    return Fit(**found, **_weigh(log_weights, good), target=target)
-
-
-# Compiled apart: the first for each model, the second once for all.
-@jax.jit
-def _log_weights(target: Target, q: Any, noise: Array) -> Float[Array, " samples"]:
-    z = q.transform(noise)
-    return over_draws(target, target.log_density, z) - q.log_prob(z)
-
-
-@jax.jit
-def _weigh(log_weights: Array, good: Array) -> dict[str, Array]:
-    smoothed = diagnostics.psis(log_weights)
-    elbo = bounds.elbo(log_weights)
-    finite = jnp.isfinite(elbo)
-    return {
-        "elbo": elbo,
-        "elbo_se": bounds.standard_error(log_weights),
-        "khat": jnp.where(finite, smoothed.khat, jnp.inf),
-        "status": jnp.where(finite, jnp.where(good, 0, 1), 2),
-        "log_evidence": smoothed.log_evidence,
-        "log_evidence_se": bounds.iwae_standard_error(smoothed.log_weights),
+    good, log_weights = found.pop("good"), xp.asarray(found.pop("log_weights"))
+    dtype, number = log_weights.dtype, log_weights.shape[0]
+    finite = xp.all(xp.isfinite(log_weights))
+    # Weights of zero (−inf) are fine for k̂ and evidence, not for an ELBO.
+    usable = xp.where(xp.isnan(log_weights), -xp.inf, log_weights)
+    usable = xp.where(xp.any(usable > -xp.inf), usable, 0.0)
+    smoothed = diagnostics.psis(usable)
+    shares = number * xp.exp(smoothed.log_weights)
+    numbers = {
+        "elbo": xp.where(finite, xp.mean(usable), xp.nan),
+        "elbo_se": xp.where(finite, xp.std(usable, ddof=1) / number**0.5, xp.nan),
+        "khat": xp.where(finite, smoothed.khat, xp.inf),
+        "log_evidence": xp.where(finite, smoothed.log_evidence, xp.nan),
+        "log_evidence_se": xp.std(shares, ddof=1) / number**0.5,
         "effective_samples": smoothed.effective_samples,
     }
+    found |= {name: jnp.asarray(value, dtype) for name, value in numbers.items()}
+    status = jnp.asarray(xp.where(finite, xp.where(good, 0, 1), 2), jnp.int32)
+    return Fit(**found, status=status, target=target)
 
 
 def advise(fit: Fit) -> str:
