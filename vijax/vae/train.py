@@ -14,12 +14,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax import optimize
 from vijax.types import Key, LossFn
-from vijax.vae import likelihoods, losses, models, resume, schedule
+from vijax.vae import likelihoods, losses, models, parallel, resume, schedule
 from vijax.vae.losses import Batch
 from vijax.vae.models import VAE, Autoencoder, ModelParams
 from vijax.validate import check
@@ -51,6 +52,7 @@ def fit(
     on_epoch: OnEpoch | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 10.0,
+    mesh: Mesh | None = None,
     description: str = "train",
 ) -> Trained:
     """Train a model by Adam on shuffled batches.
@@ -74,6 +76,8 @@ def fit(
         checkpoint: folder to save the run in, and to take it up from if it is there:
             the end is the uninterrupted run's, bit for bit.
         checkpoint_seconds: the least time between two saves.
+        mesh: of devices, in one process or many, over whose first axis each batch is
+            split; the result is that of one device but for rounding.
         description: shown at the progress bar.
 
     Raises:
@@ -98,6 +102,14 @@ def fit(
         final_fraction=final_fraction,
     )
     one = jnp.ones((), images.dtype)
+    if checkpoint is not None and jax.process_count() > 1:
+        raise ValueError("checkpoint is for runs of one process: leave it out")
+    if mesh is not None:
+        mesh = parallel.automatic(mesh)
+        num_parts = mesh.devices.shape[0]
+        remedy = f"give a multiple of the mesh's first axis, {num_parts}"
+        check(batch_size % num_parts == 0, "batch_size", batch_size, remedy)
+        images, state, one = parallel.replicate(mesh, (images, state, one))
     progress = resume.begin(state, loss, Batch(images[:1], one), epochs=epochs)
     about = {}
     if checkpoint is not None:
@@ -137,7 +149,7 @@ def fit(
                 optimizer=schedule.adam_cosine(),
                 num_chunks=last_epoch - done,
                 chunk_size=num_batches,
-                make_batches=batches(batch_size),
+                make_batches=batches(batch_size, mesh),
                 on_chunk=on_chunk,
                 description=description,
             )
@@ -172,11 +184,13 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
 
 
 @lru_cache
-def batches(batch_size: int) -> optimize.MakeBatches:
+def batches(batch_size: int, mesh: Mesh | None = None) -> optimize.MakeBatches:
     """Return the function that shuffles images into an epoch's batches."""
 
     def make_batches(key: Key, data: Batch) -> Batch:
         images = optimize.shuffled_batches(key, data.images, batch_size=batch_size)
+        if mesh is not None:
+            images = parallel.split_batches(mesh, images)
         return Batch(images, jnp.broadcast_to(data.kl_weight, len(images)))
 
     return make_batches

@@ -1,0 +1,42 @@
+"""Training on many devices: the data and parameters everywhere, each batch in parts.
+
+The compiler does the rest: it sees that a batch is split and adds the sums over
+devices that the mean over the batch asks for. Random numbers do not depend on how
+arrays are split, so the same seed gives the same run on any mesh, but for the order
+of floating-point sums.
+
+    mesh = jax.make_mesh((jax.device_count(),), ("data",))
+"""
+
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float
+
+T = TypeVar("T")
+
+
+def automatic(mesh: Mesh) -> Mesh:
+    """Return the mesh with axes whose use the compiler decides."""
+    return Mesh(mesh.devices, mesh.axis_names)
+
+
+def replicate(mesh: Mesh, tree: T) -> T:
+    """Put a pytree of arrays, equal in all processes, on every device of a mesh."""
+    everywhere = NamedSharding(mesh, PartitionSpec())
+
+    def put(leaf: Array) -> Array:
+        values = np.asarray(leaf)
+        return jax.make_array_from_callback(
+            values.shape, everywhere, lambda index: values[index]
+        )
+
+    return jax.tree.map(put, tree)
+
+
+def split_batches(mesh: Mesh, batches: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Split (batches, batch_size, …) along the second axis over the mesh's first."""
+    spec = PartitionSpec(None, mesh.axis_names[0])
+    return jax.lax.with_sharding_constraint(batches, NamedSharding(mesh, spec))
