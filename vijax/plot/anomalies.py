@@ -1,0 +1,135 @@
+"""Figures of anomaly detection: scores by class, both directions, injected signals."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from vijax.plot import style
+from vijax.plot.style import BLACK, COLOURS, GREY
+
+# Titles and legends take their size from the settings at the time of the call.
+styled = mpl.rc_context(style.RC)
+MARKERS = "osD^vP"
+
+
+@styled
+def by_class(
+    panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
+    *,
+    names: Sequence[str],
+) -> Figure:
+    """Draw the AUC of each class left out, one panel a model, one marker a score.
+
+    Args:
+        panels: model -> score -> (AUC of each class, its standard error).
+        names: of the classes.
+    """
+    fig, axes = style.figure(1, len(panels), width=6.8, height=2.9, sharey=True)
+    place = np.arange(len(names))
+    for ax, (title, scores) in zip(axes[0], panels.items(), strict=True):
+        for index, (score, (areas, errors)) in enumerate(scores.items()):
+            shift = 0.2 * (index - (len(scores) - 1) / 2)
+            ax.errorbar(
+                place + shift,
+                areas,
+                yerr=1.96 * np.asarray(errors),
+                fmt=MARKERS[index],
+                color=COLOURS[index],
+                markersize=4,
+                elinewidth=1,
+                label=f"{score}, mean {np.mean(np.asarray(areas)):.2f}",
+            )
+        ax.axhline(0.5, color=GREY, linewidth=1, linestyle=":")
+        ax.set(xticks=place, xticklabels=names, xlabel="class left out", title=title)
+        ax.legend(loc="lower center", fontsize=7)
+    axes[0, 0].set(ylabel="AUC", ylim=(-0.35, 1.03), yticks=np.linspace(0, 1, 6))
+    return fig
+
+
+@styled
+def directions(
+    panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike, float]]],
+) -> Figure:
+    """Draw ROC curves, one panel for each choice of what is background.
+
+    Args:
+        panels: title -> score -> (false positive rates, true positive rates, AUC).
+    """
+    fig, axes = style.figure(1, len(panels), width=6.8, height=3.4)
+    for ax, (title, scores) in zip(axes[0], panels.items(), strict=True):
+        for index, (score, (x, y, area)) in enumerate(scores.items()):
+            dashes = "-" if index < 2 else (0, (4, 1.5))
+            label = f"{score}   {area:.2f}"
+            ax.plot(x, y, color=COLOURS[index], linestyle=dashes, label=label)
+        ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
+        ax.set(
+            xlim=(0, 1),
+            ylim=(0, 1.01),
+            xlabel="background called anomalous",
+            ylabel="anomalies found",
+            title=title,
+        )
+        ax.set_aspect("equal")
+        ax.legend(title="score, AUC", fontsize=7, title_fontsize=7, loc="lower right")
+    return fig
+
+
+@styled
+def injection(
+    fractions: ArrayLike,
+    areas: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    yardstick: tuple[str, float],
+) -> Figure:
+    """Draw how a signal among the training events spoils its own detection.
+
+    Args:
+        fractions: of signal among the training events, 0 first.
+        areas: score -> (AUC at each fraction, its standard error).
+        curves: label -> (false positive rates, significance improvement).
+        yardstick: name and AUC of what one would cut on if one knew the signal.
+    """
+    fig, axes = style.figure(1, 2, width=6.8, height=3.0)
+    left, right = axes[0]
+    place = np.arange(len(np.asarray(fractions)))
+    for index, (score, (values, errors)) in enumerate(areas.items()):
+        left.errorbar(
+            place + 0.08 * (index - (len(areas) - 1) / 2),
+            values,
+            yerr=1.96 * np.asarray(errors),
+            marker=MARKERS[index],
+            color=COLOURS[index],
+            markersize=4,
+            linewidth=1,
+            label=score,
+        )
+    name, area = yardstick
+    left.axhline(area, color=BLACK, linewidth=1, linestyle="--", label=name)
+    left.axhline(0.5, color=GREY, linewidth=1, linestyle=":")
+    left.set(
+        xticks=place,
+        xticklabels=[f"{100 * f:g} %" for f in np.asarray(fractions)],
+        xlabel="signal among the training events",
+        ylabel="AUC",
+        title="Areas with 95 % intervals",
+    )
+    left.legend(fontsize=7)
+    for index, (label, (x, y)) in enumerate(curves.items()):
+        dashes = "--" if label == name else "-"
+        colour = BLACK if label == name else COLOURS[index]
+        right.plot(x, y, color=colour, linestyle=dashes, label=label)
+    right.axhline(1, color=GREY, linewidth=1, linestyle=":")
+    right.set(
+        xscale="log",
+        yscale="log",
+        ylim=(0.3, None),
+        xlabel="background that passes the cut",
+        ylabel="significance gained, S/√B",
+        title="What a cut on the score gains",
+    )
+    right.legend(fontsize=7)
+    return fig
