@@ -28,10 +28,11 @@ class Section(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of the lecture."""
+    """A part of the report."""
 
     title: str
     sections: tuple[Section, ...]
+    is_lecture: bool = True  # else shown where its experiments have been run
 
 
 PARTS = (
@@ -58,6 +59,11 @@ PARTS = (
             Section("vae", "The variational autoencoder", "L20–L24"),
             Section("use_cases", "Three uses", "L25"),
         ),
+    ),
+    Part(
+        "Beyond the lecture",
+        (Section("anomaly_detection", "Anomaly detection in depth", "L25"),),
+        is_lecture=False,
     ),
 )
 SECTIONS = tuple(section for part in PARTS for section in part.sections)

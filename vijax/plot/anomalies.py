@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -10,12 +9,10 @@ from numpy.typing import ArrayLike
 from vijax.plot import style
 from vijax.plot.style import BLACK, COLOURS, GREY
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
 MARKERS = "osD^vP"
 
 
-@styled
+@style.styled
 def by_class(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     *,
@@ -49,7 +46,7 @@ def by_class(
     return fig
 
 
-@styled
+@style.styled
 def directions(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike, float]]],
 ) -> Figure:
@@ -77,7 +74,7 @@ def directions(
     return fig
 
 
-@styled
+@style.styled
 def injection(
     fractions: ArrayLike,
     areas: Mapping[str, tuple[ArrayLike, ArrayLike]],

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,8 +12,6 @@ from numpy.typing import ArrayLike
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, SKY
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
 MAX_BARS = 60  # more counts than this are drawn as one filled curve
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind a text
 
@@ -38,7 +35,7 @@ class Answer(NamedTuple):
     colour: str = BLUE
 
 
-@styled
+@style.styled
 def two_approaches(
     k: ArrayLike,
     null_probabilities: ArrayLike,
@@ -121,7 +118,7 @@ def two_approaches(
     return fig
 
 
-@styled
+@style.styled
 def prior_to_posterior(
     p: ArrayLike, likelihood: ArrayLike, beliefs: Sequence[Belief]
 ) -> Figure:
@@ -159,7 +156,7 @@ def prior_to_posterior(
     return fig
 
 
-@styled
+@style.styled
 def evidence(
     k: ArrayLike,
     predictions: Mapping[str, ArrayLike],

@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, ORANGE, RED
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
 MAX_FACETS = 80  # of a surface, each way
 
 
@@ -35,7 +33,7 @@ class Track(NamedTuple):
     upper: ArrayLike
 
 
-@styled
+@style.styled
 def surfaces(
     x: ArrayLike,
     y: ArrayLike,
@@ -103,7 +101,7 @@ def surfaces(
     return fig
 
 
-@styled
+@style.styled
 def contours(
     x: ArrayLike,
     y: ArrayLike,
@@ -209,7 +207,7 @@ def _zoom(
     axis.indicate_inset_zoom(inset, edgecolor="white")
 
 
-@styled
+@style.styled
 def updating(
     sizes: ArrayLike,
     tracks: Mapping[str, Sequence[Track]],

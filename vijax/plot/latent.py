@@ -15,9 +15,6 @@ from vijax.plot import style
 Extent = tuple[float, float, float, float]  # left, right, bottom, top
 IMAGE: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 1}
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
-
 
 class GapMap(NamedTuple):
     """The latent plane, and how far from the data it decodes."""
@@ -28,7 +25,7 @@ class GapMap(NamedTuple):
     prior: bool  # draw the 1, 2 and 3 sd circles of N(0, I)
 
 
-@styled
+@style.styled
 def latent_maps(
     maps: Mapping[str, ArrayLike],
     labels: ArrayLike | None,
@@ -63,7 +60,7 @@ def latent_maps(
     return fig
 
 
-@styled
+@style.styled
 def image_rows(rows: Mapping[str, ArrayLike]) -> Figure:
     """Draw rows of images, each (n, height, width), with a name at the left."""
     count = len(np.asarray(next(iter(rows.values()))))
@@ -77,7 +74,7 @@ def image_rows(rows: Mapping[str, ArrayLike]) -> Figure:
     return fig
 
 
-@styled
+@style.styled
 def image_grid(
     images: ArrayLike, extent: Extent | None = None, *, unit: str = ""
 ) -> Figure:
@@ -106,7 +103,7 @@ def image_grid(
     return fig
 
 
-@styled
+@style.styled
 def gap_maps(panels: Mapping[str, GapMap]) -> Figure:
     """Draw how far from the data the latent plane decodes, one panel a model."""
     fig, axes = style.figure(1, len(panels), height=3.2, width=0.7 + 3.1 * len(panels))

@@ -32,8 +32,12 @@ RC: Any = {
     "image.cmap": DENSITY_COLOURMAP,
     "savefig.dpi": 160,
 }
+# Of every function that draws: titles and legends take their size from the settings
+# at the time of the call.
+styled = mpl.rc_context(RC)
 
 
+@styled
 def figure(
     rows: int = 1,
     columns: int = 1,
@@ -52,8 +56,6 @@ def figure(
         **subplots: passed to `Figure.subplots` (sharex, subplot_kw, …).
     """
     size = (width or COLUMN * columns, height or 2.6 * rows)
-    with mpl.rc_context(RC):
-        fig = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(fig)
-        axes = fig.subplots(rows, columns, squeeze=False, **subplots)
-    return fig, axes
+    fig = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(fig)
+    return fig, fig.subplots(rows, columns, squeeze=False, **subplots)

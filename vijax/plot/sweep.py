@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
@@ -15,8 +14,6 @@ from numpy.typing import ArrayLike
 from vijax.plot import style
 from vijax.plot.style import BLACK
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.7}
 PLAIN = StrMethodFormatter("{x:g}")
 # Pale versions of the style's orange, green and pink: text on them stays readable.
@@ -53,7 +50,7 @@ class Regions(NamedTuple):
     levels: Mapping[float, str]  # value of `boundary` -> its line's name
 
 
-@styled
+@style.styled
 def prior_maps(plane: Plane, maps: Sequence[Map], regions: Regions) -> Figure:
     """Draw quantities over the plane of priors, then the regions of conclusions.
 

@@ -1,6 +1,5 @@
 """Relative frequencies and Bayes' theorem over a partition, as arrays -> Figure."""
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,11 +8,8 @@ from numpy.typing import ArrayLike
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREY, RED
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
 
-
-@styled
+@style.styled
 def relative_frequency(
     frequencies: ArrayLike,
     sizes: ArrayLike,
@@ -83,7 +79,7 @@ def relative_frequency(
     return fig
 
 
-@styled
+@style.styled
 def ten_coins(
     prior: ArrayLike,
     likelihood: ArrayLike,

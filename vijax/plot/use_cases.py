@@ -10,13 +10,10 @@ from numpy.typing import ArrayLike
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, COLOURS, GREEN, GREY, ORANGE, RED
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
-
 SCORE_MARKERS = "osD^vP"
 
 
-@styled
+@style.styled
 def anomaly(
     false_positive_rates: ArrayLike,
     true_positive_rates: ArrayLike,
@@ -89,7 +86,7 @@ def anomaly(
     return fig
 
 
-@styled
+@style.styled
 def compression(
     points: Mapping[str, tuple[ArrayLike, ArrayLike]],
     lossless: Mapping[str, float],
@@ -140,7 +137,7 @@ def compression(
     return fig
 
 
-@styled
+@style.styled
 def generation(
     images: Mapping[str, ArrayLike],
     distances: Mapping[str, float],

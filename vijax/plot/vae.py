@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -10,10 +9,8 @@ from numpy.typing import ArrayLike
 
 from vijax.plot import style
 
-styled = mpl.rc_context(style.RC)
 
-
-@styled
+@style.styled
 def training(
     train: Mapping[str, ArrayLike], test_epochs: ArrayLike, test_elbo: ArrayLike
 ) -> Figure:
@@ -44,7 +41,7 @@ def training(
     return fig
 
 
-@styled
+@style.styled
 def gradient_estimators(
     running: Mapping[str, tuple[ArrayLike, ArrayLike]],
     draws: ArrayLike,
@@ -89,7 +86,7 @@ def gradient_estimators(
     return fig
 
 
-@styled
+@style.styled
 def draws_of_z(
     estimates: Mapping[int, ArrayLike], exact: float, *, unit: str = "nats"
 ) -> Figure:
@@ -135,7 +132,7 @@ def draws_of_z(
     return fig
 
 
-@styled
+@style.styled
 def bounds(
     train_bound: ArrayLike,
     samples: ArrayLike,

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,11 +11,8 @@ from matplotlib.figure import Figure
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, SKY
 
-# Titles and legends take their size from the settings at the time of the call.
-styled = mpl.rc_context(style.RC)
 
-
-@styled
+@style.styled
 def kl_directions(
     mixture: Mapping[str, Any], directions: Mapping[str, Mapping[str, float]]
 ) -> Figure:
@@ -82,7 +78,7 @@ def kl_directions(
     return fig
 
 
-@styled
+@style.styled
 def elbo_identity(bars: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw, for each q, the ELBO and the KL that lifts it to the log evidence.
 
@@ -112,7 +108,7 @@ def elbo_identity(bars: Sequence[Mapping[str, Any]]) -> Figure:
     return fig
 
 
-@styled
+@style.styled
 def advi(fits: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draw each fit's path, and its q beside prior and exact posterior.
 
@@ -153,7 +149,7 @@ def _path(ax: Axes, case: Mapping[str, Any]) -> None:
     ax.legend(loc="lower right")
 
 
-@styled
+@style.styled
 def gamma_table(curves: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the best normal q of positive densities, through log and through softplus.
 
@@ -176,7 +172,7 @@ def gamma_table(curves: Sequence[Mapping[str, Any]]) -> Figure:
     return fig
 
 
-@styled
+@style.styled
 def evidence_bounds(curves: Mapping[str, Any], factor: Mapping[str, float]) -> Figure:
     """Draw the bounds of two models and of their Bayes factor, as samples are added.
 
@@ -221,7 +217,7 @@ def evidence_bounds(curves: Mapping[str, Any], factor: Mapping[str, float]) -> F
     return fig
 
 
-@styled
+@style.styled
 def scaling(
     growing_data: Sequence[Mapping[str, Any]], growing_dim: Sequence[Mapping[str, Any]]
 ) -> Figure:
