@@ -84,3 +84,38 @@ def test_equal_weights_have_no_tail():
 def test_too_few_weights_are_refused():
     with pytest.raises(ValueError, match="num_samples = 10"):
         diagnostics.psis(jnp.zeros(10))
+
+
+@pytest.mark.parametrize("k", [0.3, 0.6, 1.2])
+def test_hill_finds_the_shape_of_a_pareto_law_at_any_scale(k):
+    draws = stats.pareto(1 / k).rvs(40_000, random_state=np.random.default_rng(3))
+    smoothed = diagnostics.psis(np.log(1e4 * draws))
+    assert abs(smoothed.hill - k) < 4 * k / np.sqrt(600)  # 3 √40,000 in the tail
+    assert abs(smoothed.khat - k) < 4 * (1 + k) / np.sqrt(600)
+
+
+def test_shape_of_the_tail_of_weights_that_hardly_vary():
+    # k̂ knows the shape of h(z) alone; the tail that matters shrinks with c.
+    z = np.random.default_rng(4).normal(size=4000)
+    khat, shape = [], []
+    for c in (1e-1, 1e-2, 1e-3):
+        smoothed = diagnostics.psis(np.log1p(c * z**6))
+        khat.append(smoothed.khat)
+        shape.append(smoothed.tail_shape)
+    np.testing.assert_allclose(khat, khat[0], rtol=1e-6)
+    assert khat[0] > 0.5
+    assert shape[0] > shape[1] > 3 * shape[2]
+    assert shape[2] < 0.3
+
+
+def test_shifts_are_the_moves_of_mean_and_sd(key):
+    # p = N(a, s²), q = N(0, 1), beside an unknown that does not matter.
+    z = np.random.default_rng(5).normal(size=(200_000, 2))
+    for a, s in ((0.3, 1.0), (0.0, 0.8), (0.2, 0.9)):
+        log_weights = stats.norm(a, s).logpdf(z[:, 0]) - stats.norm.logpdf(z[:, 0])
+        log_weights -= np.log(np.sum(np.exp(log_weights)))
+        mean, sd = diagnostics.shifts(z, log_weights)
+        np.testing.assert_allclose(mean, a / s, atol=0.02)
+        np.testing.assert_allclose(sd, 1 / s - 1, atol=0.02)
+    equal = np.full(len(z), -np.log(len(z)))
+    np.testing.assert_allclose(diagnostics.shifts(z, equal), 0.0, atol=1e-12)

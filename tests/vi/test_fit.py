@@ -124,6 +124,53 @@ def test_table_2_of_the_advi_paper(x64, key, positive):
         assert abs(fit.elbo + kl) < 4 * fit.elbo_se
 
 
+def coin(successes, trials):
+    p = numpyro.sample("p", dist.Beta(1.0, 1.0))
+    numpyro.sample("y", dist.Binomial(trials, p), obs=successes)
+
+
+def test_weights_that_hardly_vary_are_no_alarm(key):
+    # k̂ of the normal q's weights is above 2 here, at a KL of 0.003 nats.
+    fit = vi.fit(vi.from_numpyro(coin, 10, 14), key)
+    exact = stats.beta(11, 5)
+    table = vi.summary(fit)["p"]
+    for moment in ("mean", "corrected_mean"):
+        assert abs(table[moment] - exact.mean()) < 0.02 * exact.std()
+    for moment in ("sd", "corrected_sd"):
+        np.testing.assert_allclose(table[moment], exact.std(), rtol=0.03)
+    assert fit.trusted
+    assert fit.advice.startswith("Trust it")
+
+
+def test_moments_that_are_off_are_not_trusted_but_corrected(key):
+    # The best normal q of log x under Gamma(1, 2) has its sd of x 18 % too small.
+    fit = vi.fit(vi.from_numpyro(gamma, 1.0, 2.0), key)
+    table = vi.summary(fit)["x"]
+    assert abs(table["sd"] / 0.5 - 1) > 0.1
+    assert not fit.trusted
+    assert "corrected" in fit.advice or "k̂" in fit.advice
+    for moment in ("mean", "sd"):
+        error = 4 * table[f"corrected_{moment}_se"] + 0.01
+        assert abs(table[f"corrected_{moment}"] - 0.5) < error
+
+
+def eight_schools_centered(y, sigma):
+    mu = numpyro.sample("mu", dist.Normal(0.0, 5.0))
+    tau = numpyro.sample("tau", dist.HalfCauchy(5.0))
+    theta = numpyro.sample("theta", dist.Normal(mu, tau).expand([len(y)]).to_event(1))
+    numpyro.sample("y", dist.Normal(theta, sigma), obs=y)
+
+
+@pytest.mark.parametrize("family", ["mean_field", "full_rank"])
+def test_funnel_is_flagged(key, family):
+    y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
+    sigma = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
+    fit = vi.fit(vi.from_numpyro(eight_schools_centered, y, sigma), key, family=family)
+    assert not fit.trusted
+    assert not fit.correctable
+    assert fit.advice.startswith("Do not trust")
+
+
 def test_fits_vmap_over_keys_and_data():
     data = jnp.asarray(np.stack([Y, Y + 1.0, Y - 2.0]), jnp.float32)
     keys = jax.random.split(jax.random.key(0), 3)

@@ -21,6 +21,8 @@ from vijax.vi.target import Target, over_draws
 
 NUM_BATCHES = 32  # of fixed draws, at most
 MAX_NOISE = 2**25  # numbers drawn before a run; where it needs more, in the loop
+_ZERO: Any = np.zeros((), np.int32)
+NOT_SEARCHED: Any = (*(7 * (_ZERO,)), None, _ZERO, _ZERO)
 # Streams of the fit's key.
 FIXED, CHECKS, STEPS = range(3)
 
@@ -43,7 +45,7 @@ def find_fixed(
     draws = noise.standardized(
         key, num_batches, num_draws, target.dim, dtype, stream=FIXED
     )
-    checks = noise.normal(key, (num_checks, target.dim), dtype, stream=CHECKS)
+    checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
     diagonal = family == "mean_field"
     return _newton(target, loc, scale, draws, checks, diagonal, num_steps, tolerance)
 
@@ -87,13 +89,23 @@ def _newton(
         state.num_rejected,
         state.num_gradients,
         fixed_draws.covariance(state),
-        _log_weights(target, q, checks),
+        *check_draws(target, q, checks),
     )
 
 
-def _log_weights(target: Target, q: Any, checks: Array) -> Float[Array, " checks"]:
-    z = q.transform(checks)
-    return over_draws(target, target.log_density, z) - q.log_prob(z)
+def check_draws(
+    target: Target, q: Any, noise: Array
+) -> tuple[Float[Array, " checks"], Float[Array, "checks entries"]]:
+    """Return log p(z) − log q(z) at draws of q, and the constrained unknowns there."""
+    z = q.transform(noise)
+    log_weights = over_draws(target, target.log_density, z) - q.log_prob(z)
+    names = [site.name for site in target.static.sites]
+
+    def values(z: Array) -> Array:
+        constrained = target.constrain(z)
+        return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
+
+    return log_weights, over_draws(target, values, z).astype(z.dtype)
 
 
 def find_stochastic(
@@ -126,12 +138,11 @@ def find_stochastic(
         )
     else:
         # Not found, given: N(loc, diag(scale²)).
-        zero: Any = np.zeros((), np.int32)
         lower = (np.zeros((loc.size, loc.size), loc.dtype),)
         extra = lower if family == "full_rank" else ()
         q = FAMILIES[family](loc, np.log(scale), *extra)
-        start = Search(q, zero, zero, zero, zero, zero, zero, zero, None, zero)
-    checks = noise.normal(key, (num_checks, target.dim), dtype, stream=CHECKS)
+        start = Search(q, *NOT_SEARCHED)
+    checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
     shape = (num_steps, options["num_draws"], target.dim)
     # With a stop rule nobody knows how much noise is wanted: it is drawn in the loop.
     drawn_before = not options["stop"] and np.prod(shape, dtype=float) <= MAX_NOISE
@@ -200,5 +211,5 @@ def _run(
         end.num_rejected,
         start.num_gradients + end.num_steps * num_draws,
         start.covariance,
-        _log_weights(target, q, checks),
+        *check_draws(target, q, checks),
     )

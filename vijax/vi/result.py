@@ -23,13 +23,15 @@ class Fit(NamedTuple):
     q: Any  # over the unconstrained vector
     elbo: Scalar  # at q, from fresh draws; at most the log evidence
     elbo_se: Scalar
-    khat: Scalar  # Pareto shape of the importance weights; below 0.7 is good
+    khat: Scalar  # tail shape of the importance weights; below 0.7 is good
     status: Int[Array, "..."]  # index into VERDICTS
     num_steps: Int[Array, "..."]
     losses: Float[Array, "..."]  # negative ELBO by step (+inf: draws were added)
     log_evidence: Scalar  # by importance sampling with smoothed weights
     log_evidence_se: Scalar
     effective_samples: Scalar  # of the importance weights, out of those drawn
+    mean_shift: Scalar  # how far the weights move a mean, the farthest, in sds
+    sd_shift: Scalar  # and an sd, relative; both of the constrained unknowns
     loc_error: Float[Array, "..."]  # of q's means by its finite draws, in sds of q
     scale_error: Float[Array, "..."]  # of q's log sds
     num_rejected: Int[Array, "..."]  # steps rolled back
@@ -45,9 +47,23 @@ class Fit(NamedTuple):
 
     @property
     def trusted(self) -> Any:
-        """Whether the search converged, k̂ < 0.7, and linear response agrees."""
-        good = (self.status == 0) & (self.khat < diagnostics.KHAT_LIMIT)
+        """Whether q's own means and sds may be used.
+
+        The search converged, the weights are reliable, they move no mean by 0.05 sd
+        and no sd by 5 %, and linear response finds no sd 10 % larger.
+        """
+        good = (self.mean_shift < diagnostics.MEAN_LIMIT) & self.correctable
+        good &= self.sd_shift < diagnostics.SD_LIMIT
         return good & (self.narrowness < NARROWNESS_LIMIT)
+
+    @property
+    def correctable(self) -> Any:
+        """Whether the importance-corrected moments and evidence may be used.
+
+        The search converged, k̂ < 0.7 and at least 400 effective samples.
+        """
+        good = (self.status == 0) & (self.khat < diagnostics.KHAT_LIMIT)
+        return good & (self.effective_samples >= diagnostics.MIN_EFFECTIVE_SAMPLES)
 
     @property
     def narrowness(self) -> Any:
@@ -75,6 +91,7 @@ class Search(NamedTuple):
     num_gradients: Int[Array, ""]
     covariance: Float[Array, "dim dim"] | None
     log_weights: Float[Array, " checks"]  # log p(z) − log q(z) at fresh draws of q
+    values: Float[Array, "checks entries"]  # the constrained unknowns there
 
 
 def judge(target: Target, search: Search) -> Fit:
@@ -88,6 +105,7 @@ def judge(target: Target, search: Search) -> Fit:
 def _judge(target: Target, search: Search, xp: Any) -> Fit:
     found = search._asdict()
     good, log_weights = found.pop("good"), xp.asarray(found.pop("log_weights"))
+    values = xp.asarray(found.pop("values"))
     dtype, number = log_weights.dtype, log_weights.shape[0]
     finite = xp.all(xp.isfinite(log_weights))
     # Weights of zero (−inf) are fine for k̂ and evidence, not for an ELBO.
@@ -95,13 +113,16 @@ def _judge(target: Target, search: Search, xp: Any) -> Fit:
     usable = xp.where(xp.any(usable > -xp.inf), usable, 0.0)
     smoothed = diagnostics.psis(usable)
     shares = number * xp.exp(smoothed.log_weights)
+    mean_shift, sd_shift = diagnostics.shifts(values, smoothed.log_weights)
     numbers = {
         "elbo": xp.where(finite, xp.mean(usable), xp.nan),
         "elbo_se": xp.where(finite, xp.std(usable, ddof=1) / number**0.5, xp.nan),
-        "khat": xp.where(finite, smoothed.khat, xp.inf),
+        "khat": xp.where(finite, smoothed.tail_shape, xp.inf),
         "log_evidence": xp.where(finite, smoothed.log_evidence, xp.nan),
         "log_evidence_se": xp.std(shares, ddof=1) / number**0.5,
         "effective_samples": smoothed.effective_samples,
+        "mean_shift": mean_shift,
+        "sd_shift": sd_shift,
     }
     found |= {name: jnp.asarray(value, dtype) for name, value in numbers.items()}
     status = jnp.asarray(xp.where(finite, xp.where(good, 0, 1), 2), jnp.int32)
@@ -133,13 +154,30 @@ def advise(fit: Fit) -> str:
             f"Do not trust its means and sds: k̂ = {khat:.2f} is above 0.7, so q "
             f"misses part of the posterior; {remedy}."
         )
+    if not fit.correctable:
+        return (
+            f"Do not trust its means and sds: {float(fit.effective_samples):.0f} "
+            f"effective samples are too few to check them; {remedy}, or give a larger "
+            "num_checks."
+        )
+    if fit.trusted:
+        return (
+            f"Trust it: converged, k̂ = {khat:.2f} is below 0.7, and importance weights "
+            "leave its means and sds where they are."
+        )
+    corrected = f"use the corrected moments of vi.summary, or {remedy}"
     narrowness = float(fit.narrowness)
     if narrowness >= NARROWNESS_LIMIT:
         return (
             f"Do not trust its sds: linear response finds one {narrowness:.1f} times "
-            f"as large; {remedy}, or use fit.covariance."
+            f"as large; use fit.covariance, {corrected}."
         )
-    return f"Trust it: converged, and k̂ = {khat:.2f} is below 0.7."
+    return (
+        "Do not trust its own means and sds: importance weights "
+        f"move a mean by {float(fit.mean_shift):.2f} sd or an sd by "
+        f"{100 * float(fit.sd_shift):.0f} %; k̂ = {khat:.2f} is below 0.7, so "
+        f"{corrected}."
+    )
 
 
 @jax.jit

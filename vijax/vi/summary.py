@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Array
 
 from vijax.types import Key
-from vijax.validate import check
-from vijax.vi import diagnostics
+from vijax.validate import check, is_traced
+from vijax.vi import diagnostics, noise
 from vijax.vi.result import Fit
 from vijax.vi.target import Target, over_draws
 
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
+RESPONSE = "response_sd"
 
 
 class Summary(dict[str, dict[str, Any]]):
@@ -23,13 +24,15 @@ class Summary(dict[str, dict[str, Any]]):
     verdict: str = ""
 
     def __str__(self) -> str:
+        known = all(RESPONSE in columns for columns in self.values())
+        shown = (*COLUMNS, RESPONSE) if known else COLUMNS
         rows: list[tuple[Any, ...]] = [
-            (label, *(float(np.asarray(columns[c])[index]) for c in COLUMNS))
+            (label, *(float(np.asarray(columns[c])[index]) for c in shown))
             for name, columns in self.items()
             for label, index in _labels(name, np.shape(columns["mean"]))
         ]
         width = max([8, *(len(label) for label, *_ in rows)])
-        head = " ".join([" " * width, *(f"{c:>14}" for c in COLUMNS)])
+        head = " ".join([" " * width, *(f"{c:>14}" for c in shown)])
         lines = [
             " ".join([f"{label:<{width}}", *(f"{x:14.5g}" for x in numbers)])
             for label, *numbers in rows
@@ -50,7 +53,7 @@ def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
         (5,)
     """
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
-    return _sample(fit.q, fit.target, key, num_samples)[1]
+    return _sample(fit.q, fit.target, key, num_samples)
 
 
 def summary(fit: Fit, *, key: Key | None = None, num_samples: int = 10_000) -> Summary:
@@ -61,18 +64,29 @@ def summary(fit: Fit, *, key: Key | None = None, num_samples: int = 10_000) -> S
         mean, sd                      of q, in the model's own (constrained) units
         mean_se, sd_se                what the draws, here and in the fit, leave open
         corrected_mean, corrected_sd  of the posterior, by importance weighting
-        corrected_mean_se, corrected_sd_se   good where k̂ < 0.7
+        corrected_mean_se, corrected_sd_se   good where `fit.correctable`
+        response_sd                   of the posterior, by linear response; by the
+                                      method "fixed_draws" only
+
+    The draws' noise has mean 0 and covariance I exactly, so that unknowns which live
+    on the whole line have q's moments without error.
 
     Example:
         >>> from vijax import vi
         >>> target = vi.from_log_density(lambda p: -0.5 * p["x"] ** 2, {"x": 0.0})
         >>> table = summary(vi.fit(target, jax.random.key(0)))
-        >>> bool(abs(table["x"]["sd"] - 1.0) < 3 * table["x"]["sd_se"])
+        >>> abs(table["x"]["sd"].item() - 1.0) < 1e-3
         True
     """
     check(num_samples >= 25, "num_samples", num_samples, "give at least 25")
     key = jax.random.key(0) if key is None else key
-    table = Summary(jax.tree.map(np.asarray, _moments(fit, key, num_samples)))
+    dim, dtype = fit.target.dim, fit.target.init.dtype
+    eps = noise.whitened(key, num_samples, dim, dtype)
+    drawn = _draw(fit, eps)
+    if is_traced(drawn):
+        return Summary(_moments(fit, eps, drawn, jnp))
+    with np.errstate(all="ignore"):
+        table = Summary(_moments(fit, eps, jax.tree.map(_double, drawn), np))
     if np.ndim(fit.status) == 0:
         table.verdict = (
             f"{fit.verdict} after {int(fit.num_steps)} steps; "
@@ -83,51 +97,98 @@ def summary(fit: Fit, *, key: Key | None = None, num_samples: int = 10_000) -> S
     return table
 
 
+def _double(x: Array) -> np.ndarray:
+    return np.asarray(x, float)
+
+
+@jax.jit
+def _draw(
+    fit: Fit, eps: Array
+) -> tuple[Array, dict[str, Array], dict[str, Array] | None]:
+    """Return log weights and constrained draws of q, and of N(loc, covariance)."""
+    target, z = fit.target, fit.q.transform(eps)
+    log_weights = over_draws(target, target.log_density, z) - fit.q.log_prob(z)
+    if fit.covariance is None:
+        return log_weights, over_draws(target, target.constrain, z), None
+    tilted = fit.q.mean() + eps @ jnp.linalg.cholesky(fit.covariance).T
+    both = over_draws(target, target.constrain, jnp.concatenate([z, tilted]))
+    parts = jax.tree.map(lambda x: jnp.split(x, 2), both)
+    draws, response = ({name: x[i] for name, x in parts.items()} for i in (0, 1))
+    return log_weights, draws, response
+
+
 @partial(jax.jit, static_argnums=3)
-def _sample(
-    q: Any, target: Target, key: Key, num_samples: int
-) -> tuple[Array, dict[str, Array]]:
-    z = q.sample(key, num_samples)
-    return z, jax.vmap(target.constrain)(z)
+def _sample(q: Any, target: Target, key: Key, num_samples: int) -> dict[str, Array]:
+    return over_draws(target, target.constrain, q.sample(key, num_samples))
 
 
-@partial(jax.jit, static_argnums=2)
-def _moments(fit: Fit, key: Key, num_samples: int) -> dict[str, dict[str, Array]]:
-    z, draws = _sample(fit.q, fit.target, key, num_samples)
-    log_weights = over_draws(fit.target, fit.target.log_density, z) - fit.q.log_prob(z)
-    weights = jnp.exp(diagnostics.psis(log_weights).log_weights)
-    equal = jnp.full_like(weights, 1 / num_samples)
+def _moments(
+    fit: Fit,
+    eps: Any,
+    drawn: tuple[Any, dict[str, Any], dict[str, Any] | None],
+    xp: Any,
+) -> dict[str, dict[str, Any]]:
+    log_weights, draws, response = drawn
+    weights = len(eps) * xp.exp(diagnostics.psis(log_weights).log_weights)
     # The fit's own error, the largest over coordinates: constraints may mix them.
-    loc_error, scale_error = jnp.max(fit.loc_error), jnp.max(fit.scale_error)
+    loc_error, scale_error = xp.max(fit.loc_error), xp.max(fit.scale_error)
     table = {}
     for name, x in draws.items():
-        x = x.astype(log_weights.dtype)
-        mean, sd, mean_se, sd_se = weighted_moments(x, equal)
-        better = weighted_moments(x, weights)
-        table[name] = {
+        shape = x.shape[1:]
+        x = xp.reshape(x, (len(eps), -1))
+        mean, sd, mean_se, sd_se = moments(x, eps, xp.ones_like(weights), xp)
+        columns = {
             "mean": mean,
             "sd": sd,
-            "mean_se": jnp.hypot(mean_se, loc_error * sd),
-            "sd_se": jnp.hypot(sd_se, scale_error * sd),
-            "corrected_mean": better[0],
-            "corrected_sd": better[1],
-            "corrected_mean_se": better[2],
-            "corrected_sd_se": better[3],
+            "mean_se": xp.hypot(mean_se, loc_error * sd),
+            "sd_se": xp.hypot(sd_se, scale_error * sd),
         }
+        better = moments(x, eps, weights, xp)
+        names = ("mean", "sd", "mean_se", "sd_se")
+        columns |= {f"corrected_{c}": v for c, v in zip(names, better, strict=True)}
+        if response is not None:
+            columns["response_sd"] = xp.std(response[name], axis=0)
+        table[name] = {c: xp.reshape(v, shape) for c, v in columns.items()}
     return table
 
 
-def weighted_moments(x: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
-    """Return mean, sd and their delta-method standard errors; weights sum to 1."""
-    w = weights.reshape((-1,) + (1,) * (x.ndim - 1))
-    mean = jnp.sum(w * x, axis=0)
-    square = (x - mean) ** 2
-    variance = jnp.sum(w * square, axis=0)
-    sd = jnp.sqrt(variance)
-    mean_se = jnp.sqrt(jnp.sum(w**2 * square, axis=0))
-    variance_se = jnp.sqrt(jnp.sum(w**2 * (square - variance) ** 2, axis=0))
-    safe = jnp.where(sd > 0, sd, 1.0)
-    return mean, sd, mean_se, 0.5 * variance_se / safe
+def moments(x: Any, eps: Any, weights: Any, xp: Any = np) -> tuple[Any, Any, Any, Any]:
+    r"""Return weighted means, sds and their delta-method standard errors.
+
+    The noise has mean 0 and covariance I exactly, so what is linear in ε costs no
+    accuracy in a mean, nor its square in an sd: both are taken out of the errors.
+
+    Args:
+        x: draws, (samples, entries).
+        eps: the whitened noise they were made from, (samples, dim).
+        weights: of mean 1, (samples,).
+        xp: NumPy or jax.numpy.
+    """
+    w = weights[:, None]
+    mean = xp.mean(w * x, axis=0)
+    centred = x - mean
+    square = centred**2
+    variance = xp.mean(w * square, axis=0)
+    sd = xp.sqrt(variance)
+    linear = eps @ (eps.T @ centred / len(eps))
+    mean_se = _error(w * centred, eps, linear, xp)
+    variance_se = _error(w * (square - variance), eps, linear**2, xp)
+    return mean, sd, mean_se, 0.5 * variance_se / xp.where(sd > 0, sd, 1.0)
+
+
+def _error(parts: Any, eps: Any, control: Any, xp: Any) -> Any:
+    """Return the standard error of the mean of what ε and the control leave over."""
+    number, dim = eps.shape
+    free = number - dim - 2
+    if free > 0:
+        control = control - xp.mean(control, axis=0)
+        size = xp.sum(control**2, axis=0)
+        share = xp.sum(parts * control, axis=0) / xp.where(size > 0, size, 1.0)
+        parts = parts - share * control
+        parts = parts - eps @ (eps.T @ parts / number)
+    rest = parts - xp.mean(parts, axis=0)
+    spread = xp.sum(rest**2, axis=0) / (free if free > 0 else number - 1)
+    return xp.sqrt(spread / number)
 
 
 def _labels(name: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
