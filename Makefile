@@ -44,6 +44,9 @@ $(IMAGE_EXPERIMENTS): $(READY)
 report: $(READY)  ## write results/report.html again from the results that are there
 	@$(BIN)/python -m experiments.report $(ARGS)
 
+# Most of the time of the tests is compilation: fewer of its passes, a third less time.
+# test-all compiles as users do.
+test: export XLA_FLAGS += --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false
 test: $(READY)  ## run the tests (a few minutes)
 	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
 
