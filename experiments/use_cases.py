@@ -44,12 +44,13 @@ def run(config: Config) -> common.Result:
     dataset = load(config.dataset)
     n, small = len(dataset.train), prod(dataset.train.shape[1:]) < 400
     options: dict[str, Any] = {
-        "hidden": config.hidden or ((128, 64) if small else (256, 128)),
-        "steps": config.steps or (1500 if small else 4000),
+        "hidden": config.hidden or (128,),
+        "steps": config.steps or (1000 if small else 1500),
         "batch_size": min(config.batch_size or (64 if small else 128), n // 2),
         "learning_rate": config.learning_rate or (8e-3 if small else 2e-3),
     }
-    keys = jax.random.split(jax.random.key(config.seed), 6)
+    key = jax.random.key(config.seed)
+    keys = [jax.random.fold_in(key, i) for i in range(5)]
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
 
     finders = anomalies.fit(
@@ -61,13 +62,14 @@ def run(config: Config) -> common.Result:
     )
     squeezers = compression.fit(dataset, keys[2], latents=config.latents, **options)
     coder, params = finders.model, finders.all_params
+    *found, coded = anomalies.study(finders, dataset, binary, keys[3])
     parts = (
-        anomalies.study(finders, dataset, binary, keys[3]),
+        tuple(found),
         compression.study(
-            squeezers, coder, params, dataset, binary, keys[4], levels=config.levels
+            squeezers, params, coded, dataset, binary, levels=config.levels
         ),
         generation.study(
-            squeezers, coder, params, dataset, keys[5], max_images=config.max_images
+            squeezers, coder, params, dataset, keys[4], max_images=config.max_images
         ),
     )
     metrics = options | {"latent": coder.latent}

@@ -13,20 +13,26 @@ from vijax.data import Dataset
 from vijax.plot import use_cases as plot
 from vijax.types import Key
 from vijax.vae import anomaly, ensemble, models, roc
-from vijax.vae.bootstrap import bootstrap
+from vijax.vae.bootstrap import with_error
 from vijax.vae.models import VAE, ModelParams
 
 SCORES = ("reconstruction", "KL", "−ELBO", "−log p(x)", "latent norm")
 PRIMARY = SCORES.index("−ELBO")  # chosen beforehand: the bound on -log p(x)
 FALSE_POSITIVES = 0.05
+RATES = np.linspace(0, 1, 201)  # of background called anomalous, on the ROC curves
+NUM_SAMPLES = 8  # draws of z for a score
 
 
 class Finders(NamedTuple):
     """VAEs that have not seen a class, and one that has seen all."""
 
     model: VAE
-    params: ModelParams  # (runs, ...), a run for each class in turn
-    all_params: ModelParams  # of the VAE that has seen all classes
+    params: ModelParams  # (runs, ...), one for each class, and one that has seen all
+
+    @property
+    def all_params(self) -> ModelParams:
+        """Of the VAE that has seen all classes."""
+        return ensemble.run(self.params, -1)
 
 
 def fit(
@@ -50,10 +56,11 @@ def fit(
         steps: of optimisation, for each VAE.
         **options: of `ensemble.fit`.
     """
-    row_key, all_key, fit_key = jax.random.split(key, 3)
+    row_key, fit_key = (jax.random.fold_in(key, i) for i in range(2))
     without = ensemble.rows_without(dataset.train_labels, row_key)
-    anything = jax.random.permutation(all_key, len(dataset.train))
-    rows = np.stack([*without, np.asarray(anything)[: without.shape[1]]])
+    rng = np.random.default_rng(int(jax.random.bits(key)))
+    anything = rng.permutation(len(dataset.train))[: without.shape[1]]
+    rows = np.stack([*without, anything])
     latents = [latent] * len(without) + [all_latent]
     model = ensemble.masked(
         models.vae(dataset.train.shape[1:], latent=max(latents), hidden=hidden)
@@ -68,16 +75,12 @@ def fit(
         description="VAEs",
         **options,
     )
-    return Finders(
-        model,
-        jax.tree.map(lambda leaf: leaf[:-1], params),
-        ensemble.run(params, -1),
-    )
+    return Finders(model, params)
 
 
 def study(
     finders: Finders, dataset: Dataset, binary: Array, key: Key
-) -> tuple[dict[str, Any], dict[str, Figure]]:
+) -> tuple[dict[str, Any], dict[str, Figure], np.ndarray]:
     """Score the test images with every VAE and measure how well its class is found.
 
     Args:
@@ -87,81 +90,71 @@ def study(
         key: random key.
 
     Returns:
-        Metrics and figures.
+        Metrics, figures, and each test image's -ELBO under the VAE that has seen all.
     """
-    score_key, bootstrap_key = jax.random.split(key)
+    score_key, bootstrap_key = (jax.random.fold_in(key, i) for i in range(2))
     classes = np.unique(np.asarray(dataset.train_labels))
-    masks = jnp.asarray(dataset.test_labels == classes[:, None])
-    scores = _scores(
-        finders.model, finders.params, score_key, binary
-    )  # (scores, classes, images)
-    areas, rates, curves = jax.tree.map(np.asarray, _areas(scores, masks))
+    masks = np.asarray(dataset.test_labels) == classes[:, None]
+    every = np.asarray(_scores(finders.model, finders.params, score_key, binary))
+    scores = every[:, :-1]  # (scores, classes, images)
     # One weight for each test image, in all areas at once: they share the images.
-    draws = bootstrap(bootstrap_key, _resampled, len(binary), scores, masks)
-    spread = {name: np.std(values, axis=0, ddof=1) for name, values in draws.items()}
+    found, spread = with_error(
+        bootstrap_key, _measure, len(binary), scores, masks, num_resamples=100
+    )
+    areas, at = found["auc"], np.searchsorted(RATES, FALSE_POSITIVES)
     by_score = {
         name: {
-            "auc": areas.value[i],
-            "auc_standard_error": areas.standard_error[i],
-            "mean_auc": areas.value[i].mean(),
+            "auc": areas[i],
+            "auc_standard_error": spread["auc"][i],
+            "mean_auc": found["mean_auc"][i],
             "mean_auc_standard_error": spread["mean_auc"][i],
         }
         for i, name in enumerate(SCORES)
     }
-    loss, is_anomaly = np.asarray(scores[PRIMARY]), np.asarray(masks)
+    loss, is_anomaly = scores[PRIMARY], masks
     ink = np.asarray(binary).mean(axis=(1, 2))
     metrics = {
         "classes": classes,
-        "anomaly_auc": areas.value[PRIMARY],
-        "anomaly_auc_standard_error": areas.standard_error[PRIMARY],
+        "anomaly_auc": areas[PRIMARY],
+        "anomaly_auc_standard_error": spread["auc"][PRIMARY],
         "mean_auc": by_score[SCORES[PRIMARY]]["mean_auc"],
         "mean_auc_standard_error": spread["mean_auc"][PRIMARY],
         "auc_by_score": by_score,
         "best_score": max(by_score, key=lambda name: by_score[name]["mean_auc"]),
         "false_positive_rate": FALSE_POSITIVES,
-        "true_positive_rate": rates[PRIMARY],
-        "true_positive_rate_standard_error": spread["rate"][PRIMARY],
+        "true_positive_rate": found["rates"][:, at],
+        "true_positive_rate_standard_error": spread["rates"][:, at],
         "negative_elbo_left_out": _means(loss, is_anomaly),
         "negative_elbo_kept": _means(loss, ~is_anomaly),
         "ink": [ink[mask].mean() for mask in is_anomaly],  # share of black pixels
     }
     figure = plot.anomaly(
-        curves.false_positive_rate[PRIMARY],
-        curves.true_positive_rate[PRIMARY],
-        dict(zip(SCORES, areas.value, strict=True)),
-        dict(zip(SCORES, areas.standard_error, strict=True)),
+        np.tile(RATES, (len(classes), 1)),
+        found["rates"],
+        dict(zip(SCORES, areas, strict=True)),
+        dict(zip(SCORES, spread["auc"], strict=True)),
         names=[str(label) for label in classes],
         shown=SCORES[PRIMARY],
     )
-    return metrics, {"anomaly": figure}
+    return metrics, {"anomaly": figure}, every[PRIMARY, -1]
 
 
 @partial(jax.jit, static_argnums=0)
 def _scores(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
-    def one(params: ModelParams) -> anomaly.Scores:
-        return anomaly.scores(model, params, key, x)
+    def one(params: ModelParams) -> Array:
+        return jnp.stack(anomaly.scores(model, params, key, x, num_samples=NUM_SAMPLES))
 
-    return jnp.stack(jax.vmap(one)(params))
-
-
-@jax.jit
-def _areas(scores: Array, masks: Array) -> tuple[roc.AUC, Array, roc.ROC]:
-    def one(scores: Array, mask: Array) -> tuple[roc.AUC, Array, roc.ROC]:
-        curve = roc.curve(scores, mask)
-        rate = roc.true_positive_rate(curve, FALSE_POSITIVES)
-        return roc.auc_with_error(scores, mask), rate, curve
-
-    return jax.vmap(jax.vmap(one), in_axes=(0, None))(scores, masks)
+    return jnp.moveaxis(jax.lax.map(one, params), 0, 1)  # (scores, runs, images)
 
 
-def _resampled(weights: Array, scores: Array, masks: Array) -> dict[str, Array]:
+def _measure(weights: Array, scores: Array, masks: Array) -> dict[str, Array]:
     def one(scores: Array, mask: Array) -> tuple[Array, Array]:
         curve = roc.curve(scores, mask, weights)
-        rate = roc.true_positive_rate(curve, FALSE_POSITIVES)
-        return roc.auc(scores, mask, weights), rate
+        rates = roc.true_positive_rate(curve, jnp.asarray(RATES))
+        return roc.auc(scores, mask, weights), rates
 
     areas, rates = jax.vmap(jax.vmap(one), in_axes=(0, None))(scores, masks)
-    return {"mean_auc": areas.mean(axis=1), "rate": rates}
+    return {"auc": areas, "mean_auc": areas.mean(axis=1), "rates": rates[PRIMARY]}
 
 
 def _means(values: np.ndarray, masks: np.ndarray) -> list[float]:

@@ -1,11 +1,9 @@
 """Generation: how far samples are from real images, real against real beside it."""
 
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from experiments.uses.compression import Squeezers
@@ -38,25 +36,30 @@ def study(
         key: random key.
         max_images: images of each kind at most.
     """
-    split_key, classifier_key, draw_key, *keys = jax.random.split(key, 5)
+    rng = np.random.default_rng(int(jax.random.bits(key)))
+    keys = [jax.random.fold_in(key, i) for i in range(4)]
     # Real images that neither the classifier nor the test set has: the noise floor's.
     size = min(max_images, len(dataset.test), len(dataset.train) // 4)
-    order = np.asarray(jax.random.permutation(split_key, len(dataset.train)))
+    order = rng.permutation(len(dataset.train))
     kept, rest = order[:size], order[size:][:20_000]
     classifier = features.train(
-        classifier_key, dataset.train[rest], np.asarray(dataset.train_labels)[rest]
+        keys[0], dataset.train[rest], np.asarray(dataset.train_labels)[rest]
     )
     images = {REAL: dataset.train[kept]} | draw(
-        squeezers, coder, coder_params, dataset, draw_key, size
+        squeezers, coder, coder_params, dataset, keys[1], size
     )
-    order = np.asarray(jax.random.permutation(split_key, len(dataset.test)))
-    real = features.features(classifier, dataset.test[order[:size]])
+    order = rng.permutation(len(dataset.test))
+    y = features.features(
+        classifier, np.concatenate([dataset.test[order[:size]], *images.values()])
+    )
+    real, *generated = np.split(np.asarray(y), 1 + len(images))
     measured = {
-        name: _measure(keys[0], real, features.features(classifier, x))
-        for name, x in images.items()
+        name: measure(keys[2], real, y)
+        for name, y in zip(images, generated, strict=True)
     }
-    kept_features = features.features(classifier, images[REAL])
-    floor = jax.tree.map(float, _floor(keys[1], real, kept_features))
+    floor = jax.tree.map(
+        float, generate.frechet_noise_floor(keys[3], real, generated[0])
+    )
     metrics = {
         "classifier_accuracy": float(
             features.accuracy(classifier, dataset.test, dataset.test_labels)
@@ -93,24 +96,25 @@ def draw(
     size: int,
 ) -> dict[str, np.ndarray]:
     """Return images of every generator, best first by expectation."""
-    prior_key, pixel_key, *box_keys = jax.random.split(key, 2 + len(squeezers.latents))
-    z = jax.random.normal(prior_key, (size, coder.latent))
+    rng = np.random.default_rng(int(jax.random.bits(key)))
+    z = rng.normal(size=(size, coder.latent)).astype(np.float32)
     images = {"VAE, prior": latent.decode(coder, coder_params, z)}
     ends = sorted({0, len(squeezers.latents) - 1})
     for run in ends:
         params = ensemble.run(squeezers.params, run)
         z = latent.encode(squeezers.model, params, dataset.train)
-        box = latent.uniform(box_keys[run], z, size)
+        box = latent.uniform(jax.random.fold_in(key, run), z, size)
         name = f"autoencoder {squeezers.latents[run]}, box"
         images[name] = latent.decode(squeezers.model, params, box)
     # Every pixel from its own distribution, independent of the others.
-    rng = np.random.default_rng(int(jax.random.bits(pixel_key)))
     shuffled = {"shuffled pixels": rng.permuted(dataset.train, axis=0)[:size]}
     return {name: np.asarray(x) for name, x in images.items()} | shuffled
 
 
-def _measure(key: Key, real: Array, generated: Array) -> dict[str, float]:
-    frechet, accuracy = _estimates(key, real, generated)
+def measure(key: Key, real: Any, generated: Any) -> dict[str, float]:
+    """Return both figures of merit and their errors, of two sets of features."""
+    frechet = generate.frechet_distance_with_error(key, real, generated)
+    accuracy = _accuracy(real, generated)
     return {
         "frechet": float(frechet.value),
         "frechet_error": float(frechet.standard_error),
@@ -119,14 +123,4 @@ def _measure(key: Key, real: Array, generated: Array) -> dict[str, float]:
     }
 
 
-@jax.jit
-def _estimates(
-    key: Key, real: Array, generated: Array
-) -> tuple[generate.Estimate, generate.Estimate]:
-    return (
-        generate.frechet_distance_with_error(key, real, generated),
-        generate.two_sample_accuracy(real, generated),
-    )
-
-
-_floor = jax.jit(partial(generate.noise_floor, distance=generate.frechet_distance))
+_accuracy = jax.jit(generate.two_sample_accuracy)

@@ -1,11 +1,11 @@
 """The Bayesian bootstrap: error bars for any statistic of weighted examples.
 
 def mean(weights, x):
-return jnp.sum(weights * x) / jnp.sum(weights)
+    return jnp.sum(weights * x) / jnp.sum(weights)
 
+value, error = with_error(key, mean, len(x), x)
 draws = bootstrap(key, mean, len(x), x)
-draws.std()                                    its standard error
-jnp.quantile(draws, jnp.array([0.025, 0.975])) a 95 % credible interval
+jnp.quantile(draws, jnp.array([0.025, 0.975]))     a 95 % credible interval
 """
 
 from collections.abc import Callable
@@ -13,7 +13,9 @@ from functools import partial
 from typing import Any
 
 import jax
-from jaxtyping import PyTree
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
 
 from vijax.types import Key
 from vijax.validate import check
@@ -58,21 +60,66 @@ def bootstrap(
         >>> round(draws.std().item(), 1), round(x.std().item() / 100**0.5, 1)
         (2.9, 2.9)
     """
-    check(num_examples >= 1, "num_examples", num_examples, "give 1 or more")
-    check(num_resamples >= 2, "num_resamples", num_resamples, "give 2 or more")
-    keys = jax.random.split(key, num_resamples)
-    return _bootstrap(statistic, num_examples, batch_size, keys, data)
+    _check(num_examples, num_resamples)
+    settings = num_examples, num_resamples, batch_size
+    return jax.tree.map(lambda leaf: leaf[1:], _draws(statistic, settings, key, data))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _bootstrap(
+def with_error(
+    key: Key,
     statistic: Callable[..., Any],
     num_examples: int,
-    batch_size: int,
-    keys: Key,
+    *data: PyTree,
+    num_resamples: int = 200,
+    batch_size: int = 20,
+) -> tuple[Any, Any]:
+    """Return a statistic at equal weights, and its standard error by `bootstrap`.
+
+    Args:
+        key: random key.
+        statistic: see `bootstrap`; value and error come of one compiled program.
+        num_examples: the number of examples.
+        *data: arrays that the statistic needs.
+        num_resamples: draws that the error is of.
+        batch_size: resamples at once; memory only.
+
+    Returns:
+        Two pytrees as the statistic's, of NumPy arrays.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> mean = lambda weights, x: jnp.sum(weights * x) / jnp.sum(weights)
+        >>> value, error = with_error(jax.random.key(0), mean, 4, jnp.arange(4.0))
+        >>> value.item()
+        1.5
+    """
+    _check(num_examples, num_resamples)
+    settings = num_examples, num_resamples, batch_size
+    draws = jax.tree.map(np.asarray, _draws(statistic, settings, key, data))
+    return (
+        jax.tree.map(lambda leaf: leaf[0], draws),
+        jax.tree.map(lambda leaf: np.std(leaf[1:], axis=0, ddof=1), draws),
+    )
+
+
+def _check(num_examples: int, num_resamples: int) -> None:
+    check(num_examples >= 1, "num_examples", num_examples, "give 1 or more")
+    check(num_resamples >= 2, "num_resamples", num_resamples, "give 2 or more")
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _draws(
+    statistic: Callable[..., Any],
+    settings: tuple[int, int, int],
+    key: Key,
     data: tuple[PyTree, ...],
 ) -> Any:
-    def one(key: Key) -> Any:
-        return statistic(jax.random.exponential(key, (num_examples,)), *data)
+    """Return the statistic at equal weights, then its draws."""
+    num_examples, num_resamples, batch_size = settings
 
-    return jax.lax.map(one, keys, batch_size=batch_size)
+    def one(index: Array) -> Any:
+        draw_key = jax.random.fold_in(key, index)
+        weights = jax.random.exponential(draw_key, (num_examples,))
+        return statistic(jnp.where(index == 0, 1.0, weights), *data)
+
+    return jax.lax.map(one, jnp.arange(num_resamples + 1), batch_size=batch_size)

@@ -60,44 +60,47 @@ def fit(
     Returns:
         The parameters, each leaf with a leading axis of runs.
     """
-    images = train.check_images(model, images)
-    rows = jnp.asarray(rows)
+    images, rows = train.check_images(model, images), np.asarray(rows)
     check(epochs >= 1, "epochs", epochs, "give 1 or more")
     check(
         (rows >= 0) & (rows < len(images)), "rows", rows, f"give 0 to {len(images) - 1}"
     )
     remedy = f"give 1 to the number of rows of a run, {rows.shape[1]}"
     check(1 <= batch_size <= rows.shape[1], "batch_size", batch_size, remedy)
-    init_keys, run_keys = jax.random.split(key, (2, len(rows)))
-    params = _init(model, init_keys)
-    if masks is not None:
-        params = _with_masks(params, jnp.asarray(masks, images.dtype))
     num_steps = epochs * (rows.shape[1] // batch_size)
-    states = _start(num_steps, learning_rate, params)
+    states, run_keys = _start(model, len(rows), num_steps, learning_rate, key, masks)
+    indices = jnp.asarray(rows)
     run_epoch = _epoch(loss or train.default_loss(model), batch_size)
     with tqdm(total=epochs, desc=description, disable=None) as bar:
         for _ in range(epochs):
-            states, loss_mean = run_epoch(states, run_keys, images, rows)
+            states, loss_mean = run_epoch(states, run_keys, images, indices)
             bar.update()
             bar.set_postfix(loss=f"{np.mean(loss_mean):.4g}", refresh=False)
     return states.params
 
 
-@partial(jax.jit, static_argnums=0)
-def _init(model: Autoencoder | VAE, keys: Key) -> ModelParams:
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _start(
+    model: Autoencoder | VAE,
+    num_runs: int,
+    num_steps: int,
+    learning_rate: float,
+    key: Key,
+    masks: Float[Any, "runs latent"] | None,
+) -> tuple[optimize.State, Key]:
+    """Return every run's state before its first step, and its key."""
+    init_keys, run_keys = jax.random.split(key, (2, num_runs))
     # One after the other: the program is one run's, which compiles sooner.
-    return jax.lax.map(partial(models.init, model), keys)
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _start(num_steps: int, learning_rate: float, params: ModelParams) -> optimize.State:
+    params = jax.lax.map(partial(models.init, model), init_keys)
+    if masks is not None:
+        params = _with_masks(params, jnp.asarray(masks, jnp.float32))
     one = partial(
         schedule.start,
         num_steps=num_steps,
         learning_rate=learning_rate,
         final_fraction=0.0,
     )
-    return jax.vmap(one)(params)
+    return jax.vmap(one)(params), run_keys
 
 
 @lru_cache

@@ -7,7 +7,7 @@ Distances between pixels say little of digits: a shifted one is as far from itse
 from a seven. Features that tell the classes apart forget such differences.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -77,12 +77,7 @@ def train(
     remedy = f"give 1 to the number of images, {len(images)}"
     check(1 <= batch_size <= len(images), "batch_size", batch_size, remedy)
     shape, num_classes = images.shape[1:], int(labels.max()) + 1
-    body, head = _networks(shape, num_features, num_classes, hidden)
-    body_key, head_key, run_key = jax.random.split(key, 3)
-    params = {
-        "body": jax.jit(body.init)(body_key),
-        "head": jax.jit(head.init)(head_key),
-    }
+    params, run_key = _start((shape, num_features, num_classes, hidden), key)
     steps = len(images) // batch_size
     optimizer = _optimizer(epochs * steps, learning_rate)
     state, _ = optimize.minimize(
@@ -109,10 +104,23 @@ def features(
 
 def accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
     """Return the share of images whose largest logit is their label's."""
-    _, head = _networks(*classifier[:-1])
     y = features(classifier, images)
-    logits = head.apply(classifier.params["head"], y)
-    return jnp.mean(jnp.argmax(logits, axis=-1) == jnp.asarray(labels))
+    return _accuracy(classifier[:-1], classifier.params, y, jnp.asarray(labels))
+
+
+@partial(jax.jit, static_argnums=0)
+def _accuracy(architecture: tuple, params: Params, y: Array, labels: Array) -> Scalar:
+    _, head = _networks(*architecture)
+    logits = head.apply(params["head"], y)
+    return jnp.mean(jnp.argmax(logits, axis=-1) == labels)
+
+
+@partial(jax.jit, static_argnums=0)
+def _start(architecture: tuple, key: Key) -> tuple[Params, Key]:
+    """Return the parameters before training, and a key for it."""
+    body, head = _networks(*architecture)
+    body_key, head_key, run_key = jax.random.split(key, 3)
+    return {"body": body.init(body_key), "head": head.init(head_key)}, run_key
 
 
 @lru_cache
@@ -151,7 +159,7 @@ def _batches(batch_size: int) -> optimize.MakeBatches:
     return make_batches
 
 
-@jax.jit(static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1))
 def _features(
     architecture: tuple, batch_size: int, params: Params, images: Images
 ) -> Float[Array, "n features"]:

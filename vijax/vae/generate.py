@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
-from vijax.vae.bootstrap import bootstrap
 from vijax.validate import check
 
 Features = Float[ArrayLike, "_ features"]
@@ -91,28 +91,59 @@ def frechet_distance_with_error(
     """Return the Fréchet distance and its standard error by the Bayesian bootstrap.
 
     The error is that of both sets being finite. The bias which they share with every
-    other pair of such sizes is not in it: compare with `noise_floor`.
+    other pair of such sizes is not in it: compare with `frechet_noise_floor`.
     """
-    value = frechet_distance(real, generated)
-    real, generated = jnp.asarray(real), jnp.asarray(generated)
+    _check(real, generated)
+    check(num_resamples >= 2, "num_resamples", num_resamples, "give 2 or more")
+    size, other = len(jnp.asarray(real)), len(jnp.asarray(generated))
+    first = np.arange(size + other) < size
+    rng = _generator(key)
+    weights = rng.exponential(size=(num_resamples, size + other))
+    weights = np.concatenate([np.ones((1, size + other)), weights])
+    draws = _between(real, generated, weights * first, weights * ~first)
+    return Estimate(draws[0], jnp.asarray(np.std(draws[1:], ddof=1)))
 
-    draws = bootstrap(
-        key,
-        _weighted_distance,
-        len(real) + len(generated),
-        real,
-        generated,
-        num_resamples=num_resamples,
+
+def frechet_noise_floor(
+    key: Key, first: Features, second: Features, *, num_splits: int = 100
+) -> Estimate:
+    """Return `noise_floor` of the Fréchet distance.
+
+    It runs the program of `frechet_distance_with_error`, of as many draws and sets of
+    these sizes: no other compilation.
+    """
+    _check(first, second)
+    check(num_splits >= 2, "num_splits", num_splits, "give 2 or more")
+    size, other = len(jnp.asarray(first)), len(jnp.asarray(second))
+    rng = _generator(key)
+    chosen = np.stack(
+        [rng.permutation(size + other) < size for _ in range(num_splits + 1)]
     )
-    return Estimate(value, jnp.std(draws, ddof=1))
+    draws = _between(first, second, 1.0 * chosen, 1.0 * ~chosen)
+    return Estimate(jnp.mean(draws), jnp.asarray(np.std(draws, ddof=1)))
 
 
-def _weighted_distance(
-    weights: Float[Array, " both"], real: Array, generated: Array
-) -> Scalar:
-    return squared_wasserstein(
-        moments(real, weights[: len(real)]), moments(generated, weights[len(real) :])
-    )
+def _generator(key: Key) -> np.random.Generator:
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+
+
+def _between(
+    first: Features, second: Features, weights: np.ndarray, others: np.ndarray
+) -> Float[Array, " draws"]:
+    """Return distances between two weighted sets of all vectors, one for each draw."""
+    union = jnp.concatenate([jnp.asarray(first), jnp.asarray(second)])
+    weights = np.stack([weights, others], axis=1)  # (draws, 2, vectors)
+    return _distances(union, jnp.asarray(weights, union.dtype))
+
+
+@jax.jit
+def _distances(union: Array, weights: Array) -> Float[Array, " draws"]:
+    def one(weights: Array) -> Scalar:
+        return squared_wasserstein(
+            moments(union, weights[0]), moments(union, weights[1])
+        )
+
+    return jax.lax.map(one, weights, batch_size=10)
 
 
 def noise_floor(
