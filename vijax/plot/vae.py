@@ -73,7 +73,7 @@ def gradient_estimators(
     centre = 3 * max(abs(exact), float(np.asarray(running[next(iter(running))][1])[0]))
     left.set(xscale="log", xlabel="draws of z", ylim=(exact - centre, exact + centre))
     left.set_ylabel(f"estimate of {components[0]}")
-    left.legend(loc="upper right", fontsize=7)
+    left.legend(loc="lower right", fontsize=7)
     width = 0.8 / len(spreads)
     at = np.arange(len(components))
     for i, (name, spread) in enumerate(spreads.items()):
