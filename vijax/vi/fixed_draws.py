@@ -30,6 +30,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from vijax.types import Scalar
+from vijax.vi import response
 from vijax.vi.families import LOG_2PI
 
 LogDensity = Callable[[Float[Array, " dim"]], Scalar]
@@ -44,6 +45,8 @@ class Moments(NamedTuple):
     vectors: Float[Array, "dim dim"]
     loc_error: Float[Array, " dim"]  # standard error of the mean, in sds of q
     scale_error: Float[Array, " dim"]  # standard error of the log sd
+    third: Float[Array, "dim products"]  # B, E_q[−∇³log p] in the whitened coordinates
+    third_noise: Float[Array, "dim dim"]  # what the draws' noise adds to B Bᵀ
 
 
 class State(NamedTuple):
@@ -91,7 +94,7 @@ def solve(
 
     def attempt(state: State) -> State:
         q = _step(state, diagonal)
-        moments = evaluate(log_density, *q, noise, state.num_batches)
+        moments = evaluate(log_density, *q, noise, state.num_batches, diagonal)
         # Rounding in a sum of |F| nats must not stop the last steps.
         slack = 10 * jnp.finfo(loc.dtype).eps * (1 + jnp.abs(moments.loss))
         leaves = jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves((q, moments))])
@@ -131,11 +134,12 @@ def solve(
     one, zero = jnp.ones((), jnp.int32), jnp.zeros_like(loc)
     # At these moments the first step stays where it is: it evaluates the start.
     eye = jnp.eye(loc.size, dtype=loc.dtype)
+    third = jnp.zeros((loc.size, response.num_products(loc.size, diagonal)), loc.dtype)
     start = State(
         loc,
         jnp.diag(scale),
         jnp.sum(jnp.log(scale)),
-        Moments(zero[0] + jnp.inf, zero, zero + 1, eye, zero, zero),
+        Moments(zero[0] + jnp.inf, zero, zero + 1, eye, zero, zero, third, 0 * eye),
         jnp.ones((), loc.dtype),
         one,
         0 * one,
@@ -154,25 +158,29 @@ def evaluate(
     log_det: Scalar,
     noise: Float[Array, "batches draws dim"],
     num_batches: Int[Array, ""],
+    diagonal: bool,
 ) -> Moments:
     """Return F, its gradient and curvature over the first batches of draws."""
     _, num_draws, dim = noise.shape
+    num_products = response.num_products(dim, diagonal)
 
     def add(index: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
         eps = noise[index]
         value, gradient = jax.vmap(jax.value_and_grad(log_density))(loc + eps @ root.T)
         gradient = gradient @ root
-        value_sum, gradient_sum, product_sum, _ = total
+        value_sum, gradient_sum, product_sum, third_sum, _ = total
         return (
             value_sum + jnp.sum(value),
             gradient_sum + jnp.sum(gradient, axis=0),
             product_sum + eps.T @ gradient,
+            third_sum - gradient.T @ response.products(eps, num_products),
             gradient,
         )
 
     zero = jnp.zeros_like(loc)
-    value, gradient, product, last = jax.lax.fori_loop(
-        0, num_batches, add, (zero[0], zero, jnp.zeros_like(root), 0 * noise[0])
+    third = jnp.zeros((dim, num_products), loc.dtype)
+    value, gradient, product, third, last = jax.lax.fori_loop(
+        0, num_batches, add, (zero[0], zero, jnp.zeros_like(root), third, 0 * noise[0])
     )
     num = num_draws * num_batches
     eigenvalues, vectors = jnp.linalg.eigh(-0.5 * (product + product.T) / num)
@@ -189,6 +197,9 @@ def evaluate(
         vectors,
         _pair_error(mean_move, num_batches),
         0.5 * _pair_error((rest @ to_sds.T) * (eps @ to_sds.T), num_batches),
+        third / num,
+        response.third_noise(rest @ vectors.T, noise[num_batches - 1], num_products)
+        / num_batches,
     )
 
 
@@ -210,15 +221,9 @@ def tril(state: State) -> Float[Array, "dim dim"]:
 
 
 def covariance(state: State) -> Float[Array, "dim dim"]:
-    r"""Return L A⁻¹ Lᵀ, the posterior's covariance by linear response.
-
-    How the mean of q moves when the posterior is tilted. It repairs the sds that a
-    mean field has too small, exactly so where the posterior is normal; the response
-    through q's scale, which is zero there, is left out.
-    """
-    _, _, eigenvalues, vectors, *_ = state.moments
-    root = state.root @ vectors / jnp.sqrt(jnp.maximum(eigenvalues, 1e-6))
-    return root @ root.T
+    """Return the posterior's covariance by linear response; see response.py."""
+    _, _, eigenvalues, vectors, _, _, third, noise = state.moments
+    return response.covariance(state.root, eigenvalues, vectors, third, noise)
 
 
 def _current(state: State) -> tuple[tuple[Array, Array, Array], Moments]:

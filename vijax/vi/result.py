@@ -14,7 +14,9 @@ from vijax.vi.families import MeanField
 from vijax.vi.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
-NARROWNESS_LIMIT = 1.1  # an sd 10 % too small is worth a word
+NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word
+# Weights from a normal q to a normal p have a variance where p's is below twice q's.
+CORRECTABLE_LIMIT = 2**0.5
 
 
 class Fit(NamedTuple):
@@ -50,7 +52,7 @@ class Fit(NamedTuple):
         """Whether q's own means and sds may be used.
 
         The search converged, the weights are reliable, they move no mean by 0.05 sd
-        and no sd by 5 %, and linear response finds no sd 10 % larger.
+        and no sd by 5 %, and linear response finds no sd 5 % larger.
         """
         good = (self.mean_shift < diagnostics.MEAN_LIMIT) & self.correctable
         good &= self.sd_shift < diagnostics.SD_LIMIT
@@ -60,9 +62,11 @@ class Fit(NamedTuple):
     def correctable(self) -> Any:
         """Whether the importance-corrected moments and evidence may be used.
 
-        The search converged, k̂ < 0.7 and at least 400 effective samples.
+        The search converged, k̂ < 0.7, at least 400 effective samples, and linear
+        response finds no sd √2 times q's, where the weights would have no variance.
         """
         good = (self.status == 0) & (self.khat < diagnostics.KHAT_LIMIT)
+        good &= self.narrowness < CORRECTABLE_LIMIT
         return good & (self.effective_samples >= diagnostics.MIN_EFFECTIVE_SAMPLES)
 
     @property
@@ -146,37 +150,38 @@ def advise(fit: Fit) -> str:
         )
     remedy = (
         'try family="full_rank"'
-        if isinstance(fit.q, MeanField)
-        else "reparametrise (non-centred), or use MCMC"
+        if isinstance(fit.q, MeanField) and fit.target.dim > 1
+        else "reparametrise (non-centred, another scale), or use MCMC"
+    )
+    narrowness = float(fit.narrowness)
+    narrow = (
+        f"Linear response, to first order, finds an sd {narrowness:.2f} times q's: "
+        "response_sd of vi.summary. "
+        if narrowness >= NARROWNESS_LIMIT
+        else ""
     )
     if khat >= diagnostics.KHAT_LIMIT:
         return (
             f"Do not trust its means and sds: k̂ = {khat:.2f} is above 0.7, so q "
-            f"misses part of the posterior; {remedy}."
+            f"misses part of the posterior; {remedy}. {narrow}".strip()
         )
+    if narrowness >= CORRECTABLE_LIMIT:
+        return f"Do not trust its sds: {narrow}Or {remedy}."
     if not fit.correctable:
         return (
             f"Do not trust its means and sds: {float(fit.effective_samples):.0f} "
             f"effective samples are too few to check them; {remedy}, or give a larger "
-            "num_checks."
+            f"num_checks. {narrow}".strip()
         )
     if fit.trusted:
         return (
             f"Trust it: converged, k̂ = {khat:.2f} is below 0.7, and importance weights "
             "leave its means and sds where they are."
         )
-    corrected = f"use the corrected moments of vi.summary, or {remedy}"
-    narrowness = float(fit.narrowness)
-    if narrowness >= NARROWNESS_LIMIT:
-        return (
-            f"Do not trust its sds: linear response finds one {narrowness:.1f} times "
-            f"as large; use fit.covariance, {corrected}."
-        )
     return (
-        "Do not trust its own means and sds: importance weights "
-        f"move a mean by {float(fit.mean_shift):.2f} sd or an sd by "
-        f"{100 * float(fit.sd_shift):.0f} %; k̂ = {khat:.2f} is below 0.7, so "
-        f"{corrected}."
+        f"Use the corrected moments of vi.summary (k̂ = {khat:.2f} is below 0.7), or "
+        f"{remedy}: importance weights move a mean of q by {float(fit.mean_shift):.2f} "
+        f"sd or an sd by {100 * float(fit.sd_shift):.0f} %. {narrow}".strip()
     )
 
 

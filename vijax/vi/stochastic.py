@@ -16,6 +16,12 @@ the average's noise. The run has converged when both
 
 All of it is one compiled loop.
 
+False stops, measured: of 200 seeds on each of five models with a known posterior
+(mean of a normal, Poisson rate, coin, noise of a normal, regression with five
+correlated coefficients), from the target's start, all 1000 fits converged and none
+with a mean off by 0.1 sd or an sd by 10 %; the farthest were off by 0.016 sd and 3.5 %,
+most of which is the normal family's own. `make advi-benchmark` measures it again.
+
 References:
     Kucukelbir et al. (2017), arXiv:1603.00788 (the method); Dhaka et al. (2020),
     arXiv:2009.00666 (averaging and a rule on parameters rather than the noisy loss).
