@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 IMAGE_EXPERIMENTS := autoencoder vae use-cases anomaly-detection
-EXPERIMENTS := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc $(IMAGE_EXPERIMENTS)
+EXPERIMENTS := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc advi-benchmark posterior-gallery $(IMAGE_EXPERIMENTS)
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := help

@@ -1,12 +1,14 @@
 """Twenty posteriors of posteriordb as NumPyro models, with what is known of each.
 
 posteriordb (https://github.com/stan-dev/posteriordb, BSD-3) holds models, data and
-long reference runs. `load` takes a folder with `data/<data>.json.zip` and
-`draws/<data>-<model>.json.zip` of it. Parameters without a prior are flat; the eleven
-regressions that are flat in everything have an exact posterior, see `exact_moments`.
+long reference runs. `load` takes a clone of it, or a folder with its files as
+`data/<data>.json.zip` and `draws/<data>-<model>.json.zip`. Parameters without a prior
+are flat; the eleven regressions that are flat in everything have an exact posterior,
+see `exact_moments`.
 """
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,12 @@ from numpyro.distributions import constraints
 from scipy import special
 
 Data = dict[str, Any]
+VARIABLE = "VIJAX_POSTERIORDB"  # of the environment: the folder
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "posteriordb"
+LAYOUTS = {  # here, in a clone
+    "data": ("data", "posterior_database/data/data"),
+    "draws": ("draws", "posterior_database/reference_posteriors/draws/draws"),
+}
 
 
 class Posterior(NamedTuple):
@@ -222,20 +230,46 @@ MODELS: dict[str, tuple[Callable[..., None], Callable[[Data], tuple[Any, ...]]]]
     "arma-arma11": (arma, lambda d: (d["y"],)),
     "gp_pois_regr-gp_regr": (gaussian_process, lambda d: (d["x"], d["y"])),
 }
-FLAT = tuple(name for name, (model, _) in MODELS.items() if model is flat_regression)
+# The same posterior and the same draws, with a funnel in it that no normal q can fit.
+CENTERED = "eight_schools-eight_schools_centered"
 NAMES = tuple(MODELS)
+MODELS[CENTERED] = (eight_schools_centered, MODELS[SCHOOLS][1])
+FLAT = tuple(name for name, (model, _) in MODELS.items() if model is flat_regression)
+
+
+def is_there(given: Path | None = None) -> bool:
+    """Say whether the files are where `find_folder` looks."""
+    folder = _folder(given)
+    return any((folder / place).is_dir() for place in LAYOUTS["data"])
+
+
+def find_folder(given: Path | None = None) -> Path:
+    """Return the folder of the files: as given, of the environment, or beside us."""
+    folder = _folder(given)
+    if not is_there(folder):
+        raise FileNotFoundError(
+            f"posteriordb is not at {folder}: git clone "
+            "https://github.com/stan-dev/posteriordb and give the clone with --folder "
+            f"or in the environment variable {VARIABLE}"
+        )
+    return folder
+
+
+def _folder(given: Path | None) -> Path:
+    named = os.environ.get(VARIABLE)
+    return given or (Path(named) if named else BESIDE)
 
 
 def load(folder: Path, name: str) -> Posterior:
     """Read one posterior's data and reference draws."""
     if name not in MODELS:
-        raise ValueError(f"posterior = {name!r} is not one of {', '.join(NAMES)}")
+        raise ValueError(f"posterior = {name!r} is not one of {', '.join(MODELS)}")
     model, arguments_of = MODELS[name]
     data = {
         key: np.asarray(value, float)
-        for key, value in _read(folder / "data" / f"{name.split('-')[0]}").items()
+        for key, value in _read(folder, "data", name.split("-")[0]).items()
     }
-    chains = _read(folder / "draws" / name)
+    chains = _read(folder, "draws", SCHOOLS if name == CENTERED else name)
     parameters = tuple(chains[0])
     columns = [np.concatenate([chain[key] for chain in chains]) for key in parameters]
     draws = np.column_stack(columns)
@@ -277,11 +311,12 @@ def flatten(values: dict[str, Any], parameters: tuple[str, ...]) -> np.ndarray:
     return np.stack(columns, axis=-1)
 
 
-def _read(stem: Path) -> Any:
-    path = stem.with_name(f"{stem.name}.json.zip")
-    if not path.is_file():
+def _read(folder: Path, kind: str, stem: str) -> Any:
+    paths = [folder / place / f"{stem}.json.zip" for place in LAYOUTS[kind]]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
         raise FileNotFoundError(
-            f"{path} is missing: give the folder of posteriordb's data and draws"
+            f"{paths[0]} is missing: give the folder of posteriordb's data and draws"
         )
     with zipfile.ZipFile(path) as archive:
         return json.loads(archive.read(archive.namelist()[0]))

@@ -62,7 +62,11 @@ PARTS = (
     ),
     Part(
         "Beyond the lecture",
-        (Section("anomaly_detection", "Anomaly detection in depth", "L25"),),
+        (
+            Section("advi_benchmark", "Variational fits, held to the truth", "L12–L16"),
+            Section("posterior_gallery", "What q looks like", "L12–L16"),
+            Section("anomaly_detection", "Anomaly detection in depth", "L25"),
+        ),
         is_lecture=False,
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments import common, report, rows
+from experiments import common, posteriordb, report, rows
 from experiments.lecture_numbers import ROWS
 
 NETWORK = {"hidden": (32,), "epochs": 2, "grid": 3, "gap_samples": 100}
@@ -27,8 +27,19 @@ SMALL: dict[str, dict[str, Any]] = {
         "levels": (4, 16),
         "max_images": 100,
     },
+    "advi_benchmark": {
+        "posteriors": ("earnings-logearn_height",),
+        "families": ("full_rank",),
+        "oracles": ("mean of a normal",),
+        "num_seeds": 4,
+    },
+    "posterior_gallery": {
+        "posteriors": ("earnings-logearn_height",),
+        "families": ("full_rank",),
+    },
     "anomaly_detection": {"hidden": (16,), "steps": 20, "table_steps": 20},
 }
+NEED_POSTERIORDB = {"advi_benchmark", "posterior_gallery"}
 # Of these metrics null is an answer: "there is none".
 MAY_BE_NULL = {
     "metrics.matched",
@@ -60,6 +71,8 @@ def test_every_experiment_of_the_report_is_here() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_experiment_runs_small(name: str, tmp_path: Path) -> None:
     experiment = module(name)
+    if name in NEED_POSTERIORDB and not posteriordb.is_there():
+        pytest.skip("posteriordb is not on this machine")
     config = experiment.Config(**SMALL[name])
     record = common.execute(name, config, experiment.run, tmp_path)
     assert record["experiment"] == name
@@ -89,6 +102,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("prior_sweep", {"num_priors": 0}, "num_priors"),
     ("prior_sweep", {"trials": 14, "successes": 15}, "successes"),
     ("elbo", {"rate": -1.0}, "rate"),
+    ("advi_benchmark", {"folder": Path("no/such/folder")}, "git clone"),
+    ("advi_benchmark", {"num_seeds": 0}, "num_seeds"),
+    ("posterior_gallery", {"posteriors": ()}, "posteriors"),
     ("autoencoder", {"dataset": "mnits"}, "mnits"),
     ("autoencoder", {"dataset": "no/such/file.npy"}, "no/such/file.npy"),
     ("autoencoder", {"epochs": 0}, "epochs"),
