@@ -6,7 +6,7 @@ pixels binarised anew each time, log p(x) of all test images from 5,000 draws ea
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,16 @@ import numpy as np
 from experiments import autoencoder as ae
 from experiments import common
 from vijax.plot import vae as plot
-from vijax.vae import collapse, evaluate, evidence, likelihoods, losses, models, train
+from vijax.vae import (
+    collapse,
+    evaluate,
+    evidence,
+    likelihoods,
+    log,
+    losses,
+    models,
+    train,
+)
 from vijax.vae.models import VAE, ModelParams
 
 PAPER = {1: -86.76, 5: -85.54, 50: -84.78}  # its test log p(x), one stochastic layer
@@ -33,11 +42,13 @@ class Config:
     latent: int = 50  # latent dimensions
     hidden: tuple[int, ...] = (200, 200)  # widths of the encoder's hidden layers
     activation: str = "silu"  # of the hidden layers
-    epochs: int = 500  # passes over the data
-    batch_size: int = 100  # images in a step
-    learning_rate: float = 2e-3  # Adam's at the first step; falls along a cosine
+    epochs: int = 120  # passes over the data
+    epochs_before: int = 0  # passes with one draw before these, as with num_samples = 1
+    batch_size: int = 1000  # images in a step
+    optimizer: str = "muon"  # or adam
+    learning_rate: float = 0.08  # at the first step; falls along a cosine
     evaluation_samples: int = 5000  # draws of z for each test image
-    checkpoint: Path | None = None  # folder to save in and to take the run up from
+    runs: Path | None = None  # folder of checkpoints and histories, to be taken up from
     seed: int = 0  # of every random number
 
 
@@ -52,25 +63,17 @@ def run(config: Config) -> common.Result:
         hidden=config.hidden,
         activation=config.activation,
     )
-    start = time.perf_counter()
-    trained = train.fit(
-        model,
-        keys[1],
-        dataset.train,
-        epochs=config.epochs,
-        loss=loss_of(config, model),
-        params=init_at_mean(model, keys[2], dataset.train),
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        checkpoint=config.checkpoint,
-        checkpoint_seconds=60.0,
-        description=f"iwae, k = {config.num_samples}",
-    )
-    minutes = (time.perf_counter() - start) / 60
+    params = init_at_mean(model, keys[2], dataset.train)
+    start = time.process_time()
+    if config.epochs_before:
+        before = replace(config, num_samples=1, epochs=config.epochs_before)
+        params = fit(before, model, keys[1], dataset.train, params).params
+    trained = fit(config, model, keys[1], dataset.train, params)
+    minutes = (time.process_time() - start) / 60
     measured = measure(config, model, trained.params, x_test, keys[3])
     metrics = measured | {
         "paper_log_evidence": PAPER.get(config.num_samples),
-        "training_minutes": minutes,
+        "processor_minutes": minutes,  # of this process: less where it was taken up
         "epochs": len(trained.loss),
         "parameters": models.num_params(trained.params),
         "train_bound": -trained.loss,
@@ -85,6 +88,28 @@ def run(config: Config) -> common.Result:
         )
     }
     return common.Result(metrics, figures, dataset.name)
+
+
+def fit(
+    config: Config, model: VAE, key: jax.Array, images: np.ndarray, params: ModelParams
+) -> train.Trained:
+    """Train with k draws, in files of their own."""
+    name = f"k{config.num_samples}"
+    return train.fit(
+        model,
+        key,
+        images,
+        epochs=config.epochs,
+        loss=loss_of(config, model),
+        params=params,
+        batch_size=config.batch_size,
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate,
+        on_epoch=log.csv_file(config.runs / f"{name}.csv") if config.runs else None,
+        checkpoint=config.runs / name if config.runs else None,
+        checkpoint_seconds=60.0,
+        description=f"iwae, k = {config.num_samples}",
+    )
 
 
 def loss_of(config: Config, model: VAE) -> Any:

@@ -1,4 +1,4 @@
-"""Adam whose learning rate falls along half a cosine, with no number compiled in.
+"""Optimisers whose learning rate falls along half a cosine, no number compiled in.
 
 The peak, the final fraction and the length stand in the optimiser's state, so that
 other numbers run the same compiled program.
@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from vijax import optimize
 from vijax.types import Params, Scalar
+from vijax.vae.muon import scale_by_muon
 
 
 class CosineState(NamedTuple):
@@ -25,17 +26,34 @@ class CosineState(NamedTuple):
     final_fraction: Array  # of it, at the last step
 
 
+OPTIMIZERS = {"adam": optax.scale_by_adam, "muon": scale_by_muon}
+
+
 @lru_cache
+def optimizer(name: str = "adam") -> optax.GradientTransformation:
+    """Return an optimiser by name; `start` puts the learning rate into its state."""
+    if name not in OPTIMIZERS:
+        raise ValueError(
+            f"optimizer = {name!r} is not known: choose from {', '.join(OPTIMIZERS)}"
+        )
+    return optax.chain(OPTIMIZERS[name](), _scale_by_cosine())
+
+
 def adam_cosine() -> optax.GradientTransformation:
-    """Return Adam; `start` puts the learning rate into its state."""
-    return optax.chain(optax.scale_by_adam(), _scale_by_cosine())
+    """Return Adam, `optimizer("adam")`."""
+    return optimizer("adam")
 
 
 def start(
-    params: Params, *, num_steps: int, learning_rate: float, final_fraction: float
+    params: Params,
+    *,
+    num_steps: int,
+    learning_rate: float,
+    final_fraction: float,
+    name: str = "adam",
 ) -> optimize.State:
-    """Return the state before the first step of `adam_cosine`."""
-    state = optimize.init(params, adam_cosine())
+    """Return the state before the first step of `optimizer(name)`."""
+    state = optimize.init(params, optimizer(name))
     schedule = CosineState(
         jnp.zeros((), jnp.int32),
         jnp.asarray(num_steps, jnp.int32),

@@ -28,10 +28,20 @@ def binarize(key: Key, images: Pixels) -> Pixels:
         >>> binarize(jax.random.key(0), jnp.array([0.0, 0.0, 1.0, 1.0]))
         Array([0., 0., 1., 1.], dtype=float32)
     """
-    words = jax.random.bits(key, (math.ceil(images.size / 2),), jnp.uint32)
-    bits = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)
-    bits = bits[: images.size].reshape(images.shape)
-    return ((bits.astype(images.dtype) + 0.5) / 2**16 < images).astype(images.dtype)
+    half = math.ceil(images.size / 2)
+    words = jax.random.bits(key, (half,), jnp.uint32)
+    levels = jnp.pad(images.ravel(), (0, 2 * half - images.size)).reshape(2, half)
+
+    def compare(_: None, numbered: tuple[Array, Array]) -> tuple[None, Pixels]:
+        number, level = numbered
+        bits = (words >> 16 * number) & 0xFFFF
+        x = (bits.astype(level.dtype) + 0.5) / 2**16 < level
+        return None, x.astype(level.dtype)
+
+    # A scan, because the compiler would else fold the comparison into each of the
+    # four places that use the pixels, and do it four times.
+    _, x = jax.lax.scan(compare, None, (jnp.arange(2, dtype=jnp.uint32), levels))
+    return x.ravel()[: images.size].reshape(images.shape)
 
 
 @lru_cache
@@ -49,7 +59,7 @@ def bernoulli(*, binary: bool = False) -> Likelihood:
 
     def affine(outputs: Outputs) -> tuple[Pixels, Pixels]:
         logits = outputs[..., 0]
-        return logits, -jax.nn.softplus(logits)
+        return logits, -softplus(logits)
 
     def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
         slope, offset = affine(outputs)
@@ -79,3 +89,21 @@ def bernoulli(*, binary: bool = False) -> Likelihood:
         remedy_images=remedy if binary else GREY,
         affine=affine,
     )
+
+
+@jax.custom_jvp
+def softplus(x: Pixels) -> Pixels:
+    """Return log(1 + exp(x)); its derivative keeps nothing but x in memory.
+
+    Example:
+        >>> softplus(jnp.array([-1000.0, 1000.0])).tolist()
+        [0.0, 1000.0]
+    """
+    return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+@softplus.defjvp
+def _softplus_jvp(
+    primals: tuple[Pixels], tangents: tuple[Pixels]
+) -> tuple[Pixels, Pixels]:
+    return softplus(*primals), jax.nn.sigmoid(primals[0]) * tangents[0]
