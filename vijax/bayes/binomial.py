@@ -123,6 +123,7 @@ def _exact(k: Array, n: Array, null: Array, alternative: str) -> Array:
     return jnp.where(k == n * null, 0.0, jnp.minimum(jnp.logaddexp(near, far), 0.0))
 
 
+@jax.jit
 def _opposite(k: Array, n: Array, null: Array) -> Array:
     """Return the count nearest to k beyond the mean that is not more probable than k.
 

@@ -79,8 +79,10 @@ def poisson_interval(counts: inputs.Data, level: inputs.Data = 0.95) -> Interval
     counts, valid = inputs.counts("counts", counts)
     level, level_valid = _level(level)
     tail = 0.5 * (1 - level)
-    lower = special.gammaincinv(jnp.maximum(counts, 1), tail)
-    upper = special.gammainccinv(counts + 1, tail)
+    counts, tail = jnp.broadcast_arrays(counts, tail)
+    shapes = jnp.stack([jnp.maximum(counts, 1), counts + 1])
+    is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
+    lower, upper = special.quantiles.gamma_quantile(shapes, tail, is_upper)
     lower = jnp.where(counts > 0, lower, 0.0)
     return where_valid(valid & level_valid, (lower, upper))
 
@@ -176,17 +178,24 @@ def binomial_data(
 
 
 def _clopper_pearson(k: Array, n: Array, level: Array) -> Interval:
-    tail = 0.5 * (1 - level)
-    lower = special.betaincinv(jnp.maximum(k, 1), n - k + 1, tail)
-    # 1 - the lower end for the failures, without the difference
-    upper = special.betainccinv(k + 1, jnp.maximum(n - k, 1), tail)
-    return jnp.where(k > 0, lower, 0.0), jnp.where(k < n, upper, 1.0)
+    # The upper end is 1 minus the lower one for the failures, without the difference.
+    successes = jnp.maximum(k, 1), k + 1
+    failures = n - k + 1, jnp.maximum(n - k, 1)
+    return _beta_ends(k, n, successes, failures, 0.5 * (1 - level))
 
 
 def _jeffreys(k: Array, n: Array, level: Array) -> Interval:
-    tail = 0.5 * (1 - level)
-    lower = special.betaincinv(k + 0.5, n - k + 0.5, tail)
-    upper = special.betainccinv(k + 0.5, n - k + 0.5, tail)
+    successes, failures = (k + 0.5,) * 2, (n - k + 0.5,) * 2
+    return _beta_ends(k, n, successes, failures, 0.5 * (1 - level))
+
+
+def _beta_ends(k: Array, n: Array, a: Interval, b: Interval, tail: Array) -> Interval:
+    """Return the lower tail's end and the upper one's, 0 or 1 where k is."""
+    *ends, tail = jnp.broadcast_arrays(*a, *b, tail)
+    is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
+    lower, upper = special.quantiles.beta_quantile(
+        jnp.stack(ends[:2]), jnp.stack(ends[2:]), tail, is_upper
+    )
     return jnp.where(k > 0, lower, 0.0), jnp.where(k < n, upper, 1.0)
 
 

@@ -140,6 +140,11 @@ def profile_interval(
     valid &= inputs.checked(inside, "level", level, "give a number in (0, 1)")
     z = sigmas.significance(1 - level, sides=2)
     n_on, n_off, alpha, z = jnp.broadcast_arrays(n_on, n_off, alpha, z)
+    return where_valid(valid, _profile_ends(n_on, n_off, alpha, z))
+
+
+@jax.jit
+def _profile_ends(n_on: Array, n_off: Array, alpha: Array, z: Array) -> Interval:
     best = jnp.maximum(n_on - alpha * n_off, 0.0)
     at_zero = _profile(jnp.zeros_like(best), n_on, n_off, alpha)
     peak = jnp.where(n_on >= alpha * n_off, 0.0, at_zero)
@@ -168,7 +173,7 @@ def profile_interval(
     upper = solve(best, best + (z + 1) * 4 * spread + 2 * z**2 + 10)
     lower = solve(best, jnp.zeros_like(best))
     includes_zero = 2 * (peak - at_zero) <= z**2
-    return where_valid(valid, (jnp.where(includes_zero, 0.0, lower), upper))
+    return jnp.where(includes_zero, 0.0, lower), upper
 
 
 def _profile(signal: Array, n_on: Array, n_off: Array, alpha: Array) -> Array:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from vijax import special
 from vijax.bayes import densities, quantiles, sigmas
+from vijax.special.elementwise import elementwise
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 Params = tuple[Array, ...]
@@ -49,9 +50,7 @@ def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
         lower, upper = _inverse_gamma(concentration, mass)
         return lower * distribution.rate, upper * distribution.rate
     if isinstance(distribution, dist.Normal | dist.StudentT):
-        tail = 0.5 * (1 - mass)
-        lower = quantiles.quantile(distribution, tail)
-        return lower, quantiles.upper_quantile(distribution, tail)
+        return quantiles.central(distribution, 0.5 * (1 - mass))
     return _by_bisection(distribution, mass)
 
 
@@ -79,7 +78,7 @@ def _implicit(family: _Family) -> Callable[[Callable], Callable]:
     """Give an interval the derivatives that its two defining equations have."""
 
     def decorate(interval: Callable[..., Interval]) -> Callable[..., Interval]:
-        function = jax.custom_jvp(interval)
+        function = jax.custom_jvp(elementwise(interval))
 
         @function.defjvp
         def jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
@@ -160,9 +159,10 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
         return value, strength * (mode * rest) * _share(d, mode, rest)
 
     def outside(low: Array, high: Array) -> Array:
-        lower = special.log_betainc(a_, b_, jnp.exp(logarithms(low)[0]))
-        upper = special.log_betainc(b_, a_, jnp.exp(logarithms(high)[1]))
-        return jnp.exp(lower) + jnp.exp(upper)
+        ends = jnp.stack([logarithms(low)[0], logarithms(high)[1]])
+        a_and_b = jnp.stack([a_, b_])  # both tails in one call: half as much to compile
+        tails = special.log_betainc(a_and_b, a_and_b[::-1], jnp.exp(ends))
+        return jnp.exp(tails).sum(axis=0)
 
     def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
         log_x, log_y = logarithms(d)
@@ -235,8 +235,10 @@ def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
         return mode * (jnp.expm1(d) - d), mode * jnp.expm1(d)
 
     def outside(low: Array, high: Array) -> Array:
-        lower = special.log_gammainc(a, mode * jnp.exp(low))
-        return jnp.exp(lower) + jnp.exp(special.log_gammaincc(a, mode * jnp.exp(high)))
+        ends = mode * jnp.exp(jnp.stack([low, high]))
+        a_and_a = jnp.stack([a, a])  # both tails in one call: half as much to compile
+        tails = special.tails.log_gamma_tails(a_and_a, ends)
+        return jnp.exp(tails[0][0]) + jnp.exp(tails[1][1])
 
     def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
         del level
@@ -332,6 +334,7 @@ def _tail(shape: tuple[Array, Array, Array], sign: float) -> Array:
     return density * jnp.pi / ((jnp.pi - 1) * fall + root)
 
 
+@jax.jit
 def _by_bisection(distribution: dist.Distribution, mass: Array) -> Interval:
     """Move the mass below the interval until both ends are as dense, or to an end."""
     shape = jnp.broadcast_shapes(mass.shape, distribution.batch_shape)

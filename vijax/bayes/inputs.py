@@ -21,8 +21,9 @@ Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
 
 def as_float(value: Data) -> Float[Array, "..."]:
     """Return a floating array: float32 stays so, integers get the default precision."""
-    dtype = jnp.result_type(float, getattr(value, "dtype", float))
-    return jnp.asarray(value, jax.dtypes.canonicalize_dtype(dtype))
+    # NumPy's float64 in a float32 session: taken as it comes, without a warning.
+    dtype = jax.dtypes.canonicalize_dtype(getattr(value, "dtype", float))
+    return jnp.asarray(value, jnp.result_type(float, dtype))
 
 
 def counts(name: str, value: Data) -> Checked:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from vijax.bayes import inputs
 from vijax.bayes.highest_density import highest_density
 from vijax.bayes.landscape import Landscape
-from vijax.bayes.quantiles import quantile, upper_quantile
+from vijax.bayes.quantiles import central, quantile, upper_quantile
 from vijax.bayes.regions import intervals_of
 from vijax.validate import is_traced, where_valid
 
@@ -70,8 +70,7 @@ def credible_interval(
         if kind == "highest_density":
             ends = highest_density(posterior, mass)
         else:
-            tail = 0.5 * (1 - mass)
-            ends = quantile(posterior, tail), upper_quantile(posterior, tail)
+            ends = central(posterior, 0.5 * (1 - mass))
     elif isinstance(posterior, Landscape):
         ends = _of_landscape(posterior, mass, kind)
     else:

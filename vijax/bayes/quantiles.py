@@ -4,6 +4,9 @@
 near 1 a probability has lost the digits that its complement still has.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
@@ -44,6 +47,36 @@ def upper_quantile(
     """
     q, valid = _probability(q)
     return where_valid(valid, _quantile(distribution, q, upper=True))
+
+
+def central(distribution: dist.Distribution, tail: Array) -> tuple[Array, Array]:
+    """Return both ends beyond which a probability of `tail` lies, tail <= 1/2.
+
+    Example:
+        >>> lower, upper = central(dist.Gamma(1.0, 1.0), jnp.asarray(0.25))
+        >>> print(f"{lower:.4f} {upper:.4f}")  # log(4 / 3) and log 4
+        0.2877 1.3863
+    """
+    if isinstance(distribution, dist.Beta):
+        pair = distribution.concentration1, distribution.concentration0
+        return _both(special.quantiles.beta_quantile, *pair, tail)
+    if isinstance(distribution, dist.Gamma):
+        ends = _both(special.quantiles.gamma_quantile, distribution.concentration, tail)
+        return ends[0] / distribution.rate, ends[1] / distribution.rate
+    if isinstance(distribution, dist.InverseGamma):
+        ends = _both(special.quantiles.gamma_quantile, distribution.concentration, tail)
+        return distribution.rate / ends[1], distribution.rate / ends[0]
+    lower = _quantile(distribution, tail, upper=False)
+    return lower, _quantile(distribution, tail, upper=True)
+
+
+def _both(function: Callable[..., Array], *values: Any) -> tuple[Array, Array]:
+    """Compute the lower and the upper end in one call: one program to compile."""
+    arrays = jnp.broadcast_arrays(*map(inputs.as_float, values))
+    stacked = [jnp.stack([array, array]) for array in arrays]
+    shape = (2, *[1] * arrays[0].ndim)
+    lower, upper = function(*stacked, jnp.array([False, True]).reshape(shape))
+    return lower, upper
 
 
 def _quantile(distribution: dist.Distribution, q: Array, *, upper: bool) -> Array:
@@ -95,6 +128,7 @@ def _student_quantile(df: inputs.Data, q: Array) -> Array:
     return jnp.where(middle, 0.0, jnp.sign(q - 0.5) * t)
 
 
+@jax.jit
 def _by_bisection(distribution: dist.Distribution, q: Array) -> Array:
     """Return the quantile of a positive variable from its cdf, in log x."""
     q = jnp.broadcast_to(q, jnp.broadcast_shapes(q.shape, distribution.batch_shape))

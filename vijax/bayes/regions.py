@@ -75,7 +75,11 @@ def intervals_of(
         >>> print(f"({lower[0]:.2f}, {upper[0]:.2f}) ({lower[1]:.2f}, {upper[1]:.2f})")
         (-4.00, -2.00) (2.00, 4.00)
     """
-    mass = inputs.as_float(mass)
+    return _intervals_of(landscape, inputs.as_float(mass))
+
+
+@jax.jit
+def _intervals_of(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
     points, log_density = landscape.axes[0].points, landscape.log_density
     density = jnp.exp(log_density - log_density.max())
     left, right = density[:-1], density[1:]

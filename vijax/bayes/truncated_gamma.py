@@ -192,6 +192,7 @@ def _log_pdf_of_log(a: Array, x: Array) -> Array:
     return jsp.xlogy(a, x) - x - jsp.gammaln(a)
 
 
+@jax.jit
 def _quantile(a: Array, log_p: Array, high: Array) -> Array:
     """Return x <= high with log P(a, x) = log_p, by Newton's method in log x.
 

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from vijax.validate import is_traced
 
 CHUNK = 1 << 15  # elements at a time: their intermediate arrays stay in the cache
-_SIZES = (1, 16, 256, 4096)  # eager calls are padded to these, to compile seldom
+_SIZES = (64, 4096)  # eager calls are padded to these, to compile seldom
 
 
 def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:

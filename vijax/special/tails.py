@@ -55,7 +55,7 @@ def log_gammainc(a: ArrayLike, x: ArrayLike) -> Elements:
         >>> round(log_gammainc(1.0, 0.5).item(), 4)  # log(1 - exp(-0.5))
         -0.9328
     """
-    return call(_log_gamma_tails, a, x)[0]
+    return log_gamma_tails(a, x)[0]
 
 
 def log_gammaincc(a: ArrayLike, x: ArrayLike) -> Elements:
@@ -65,7 +65,18 @@ def log_gammaincc(a: ArrayLike, x: ArrayLike) -> Elements:
         >>> round(log_gammaincc(1.0, 700.0).item(), 2)  # Q = exp(-700)
         -700.0
     """
-    return call(_log_gamma_tails, a, x)[1]
+    return log_gamma_tails(a, x)[1]
+
+
+def log_gamma_tails(a: ArrayLike, x: ArrayLike) -> tuple[Elements, Elements]:
+    """Return `log_gammainc` and `log_gammaincc`, at the price of one.
+
+    Example:
+        >>> lower, upper = log_gamma_tails(1.0, 0.5)
+        >>> print(f"{jnp.exp(lower) + jnp.exp(upper):.4f}")
+        1.0000
+    """
+    return call(_log_gamma_tails, a, x)
 
 
 @jax.custom_jvp
