@@ -43,7 +43,8 @@ class Config:
     hidden: tuple[int, ...] = (200, 200)  # widths of the encoder's hidden layers
     activation: str = "silu"  # of the hidden layers
     epochs: int = 120  # passes over the data
-    epochs_before: int = 0  # passes with one draw before these, as with num_samples = 1
+    epochs_before: int = 0  # passes before these, with one draw
+    learning_rate_before: float = 0.08  # at the first of those
     batch_size: int = 1000  # images in a step
     optimizer: str = "muon"  # or adam
     learning_rate: float = 0.08  # at the first step; falls along a cosine
@@ -66,13 +67,21 @@ def run(config: Config) -> common.Result:
     params = init_at_mean(model, keys[2], dataset.train)
     start = time.process_time()
     if config.epochs_before:
-        before = replace(config, num_samples=1, epochs=config.epochs_before)
+        before = replace(
+            config,
+            num_samples=1,
+            epochs=config.epochs_before,
+            learning_rate=config.learning_rate_before,
+        )
         params = fit(before, model, keys[1], dataset.train, params).params
     trained = fit(config, model, keys[1], dataset.train, params)
     minutes = (time.process_time() - start) / 60
+    paper = PAPER.get(config.num_samples) if dataset.name == "mnist" else None
     measured = measure(config, model, trained.params, x_test, keys[3])
     metrics = measured | {
-        "paper_log_evidence": PAPER.get(config.num_samples),
+        "num_samples": config.num_samples,
+        "evaluation_samples": config.evaluation_samples,
+        "paper_log_evidence": paper,
         "processor_minutes": minutes,  # of this process: less where it was taken up
         "epochs": len(trained.loss),
         "parameters": models.num_params(trained.params),
