@@ -121,3 +121,23 @@ def test_held_out_data_are_off_the_data_by_one_per_cent(linear_vae, key):
     assert abs(off.share - 0.01) < 4 * max(off.share_standard_error, 0.003)
     far = gap.distances(vae.model, vae.params, decoded, again + 20)
     assert gap.off_data(far, decoded, key).share == 1
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((0, 8, 8)), r"x has shape \(0, 8, 8\): give \(n, 8, 8\), n >= 1"),
+        (np.zeros((3, 9, 8)), r"x has shape \(3, 9, 8\)"),
+        (np.full((3, 8, 8), np.nan), r"x = nan \(at index 0, 0, 0\)"),
+    ],
+)
+def test_bad_data(key, x, message):
+    model = models.vae((8, 8), hidden=(4,))
+    with pytest.raises(ValueError, match=message):
+        latent.encode(model, models.init(model, key), x)
+
+
+@pytest.mark.parametrize("make", [models.vae, models.autoencoder])
+def test_no_latents(make):
+    with pytest.raises(ValueError, match=r"latent = 0 .*1 dimension or more"):
+        make((8, 8), latent=0)

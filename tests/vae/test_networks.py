@@ -16,6 +16,32 @@ def test_mlp_is_the_product_that_it_says(key):
     np.testing.assert_allclose(network.apply(params, x), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_parameters_start_as_flax_draws_them(key):
+    # lecun_normal: sd 1/sqrt(inputs) of a normal cut at ± 2 of its own sd, 1/0.8796.
+    network = networks.conv_encoder((8, 8), (3,), channels=(8, 16), hidden=(40,))
+    params = network.init(key)
+    layers = {
+        "Conv_0": 9,
+        "Conv_1": 9 * 8,
+        "Dense_0": 4 * 16,
+        "output": 40,
+    }
+    for name, inputs in layers.items():
+        layer = params[name] if "Conv" in name else params["head"][name]
+        kernel = np.asarray(layer["kernel"]) * np.sqrt(inputs)
+        assert kernel[..., 0].size == inputs
+        # The variance of the square of such a number is 1.37.
+        error = np.sqrt(1.37 / kernel.size)
+        assert abs(np.mean(kernel**2) - 1) < 4 * error
+        assert abs(np.mean(kernel)) < 4 / np.sqrt(kernel.size)
+        assert np.abs(kernel).max() <= 2 / 0.8796
+        np.testing.assert_array_equal(layer["bias"], 0)
+    # No number is used twice.
+    leaves = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(params)])
+    signs = np.unique(np.abs(leaves[leaves != 0])).size
+    assert signs > 0.99 * np.count_nonzero(leaves)
+
+
 @pytest.mark.parametrize("batch", [(), (4,), (3, 4)])
 def test_batch_axes_are_kept(key, batch):
     network = networks.mlp((4, 5), (2, 3), hidden=(8,))

@@ -1,5 +1,6 @@
 """Training: reaches known optima, compiles once, resumes exactly, refuses bad input."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from vijax import data
+from vijax import checkpoint, data
 from vijax.vae import losses, models, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,9 +175,27 @@ def test_another_runs_checkpoint_is_refused(digits, tmp_path):
         run_with_checkpoint(digits[256:512], tmp_path)
 
 
+def test_a_full_disk_leaves_the_earlier_checkpoint(digits, tmp_path, monkeypatch):
+    images = digits[:256]
+    with pytest.raises(Interrupted):
+        run_with_checkpoint(images, tmp_path, interrupt_at=3)
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.ocp.StandardCheckpointer, "save", full)
+        with pytest.raises(OSError, match=r"cannot write a checkpoint .*No space left"):
+            run_with_checkpoint(images, tmp_path)
+    assert checkpoint.latest(tmp_path) == 2
+    assert_equal(
+        run_with_checkpoint(images, tmp_path), run_with_checkpoint(images, None)
+    )
+
+
 KILLED = """
 import os, signal, sys, jax
-from vijax import data
+from vijax import checkpoint, data
 from vijax.vae import models, train
 
 def on_epoch(epoch, params, terms):
@@ -217,6 +236,11 @@ def test_killed_and_taken_up_again(tmp_path):
         ({"batch_size": 0}, "batch_size = 0"),
         ({"learning_rate": -1.0}, r"learning_rate = -1.0"),
         ({"kl_warm_up": -1}, "kl_warm_up = -1"),
+        ({"final_fraction": -0.5}, "final_fraction = -0.5"),
+        (
+            {"params": models.init(models.vae((8, 8), hidden=(5,)), jax.random.key(0))},
+            r"params.decoder\['Dense_0'\]\['bias'\] is \(5,\), the model's is \(4,\)",
+        ),
     ],
 )
 def test_bad_settings(digits, settings, message):

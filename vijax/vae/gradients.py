@@ -84,8 +84,10 @@ def expectation(f: Integrand, q: Posterior, *, num_nodes: int = 40) -> Scalar:
 
 
 def map_draws(f: Callable[[Array], Any], z: Float[Array, "draws latent"]) -> Any:
-    """Apply f to every draw, some thousand at once, which bounds the memory."""
-    return jax.lax.map(f, z, batch_size=min(1000, len(z)))
+    """Apply f to every draw, hundreds at once, which bounds the memory."""
+    # A size that leaves no rest: the rest would be compiled as a second program.
+    sizes = [size for size in range(100, 1001) if len(z) % size == 0]
+    return jax.lax.map(f, z, batch_size=max(sizes, default=min(1000, len(z))))
 
 
 def _noise(q: Posterior, key: Key, num_samples: int) -> Float[Array, "draws latent"]:

@@ -17,6 +17,7 @@ from vijax.types import Key, Scalar
 from vijax.vae import models
 from vijax.vae.batching import map_batches
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams
+from vijax.validate import check
 from vijax.vi.divergences import kl_multivariate_normal
 
 Latents = Float[Array, "n latent"]
@@ -30,6 +31,11 @@ def encode(
     batch_size: int = 1000,
 ) -> Latents:
     """Map data to the latent space (the mean of q(z | x) for a VAE), in batches."""
+    x = np.asarray(x)
+    if x.shape[1:] != model.shape or not len(x):
+        expected = ", ".join(["n", *map(str, model.shape)])
+        raise ValueError(f"x has shape {x.shape}: give ({expected}), n >= 1")
+    check(np.isfinite(x), "x", x, "remove NaN and infinities")
     apply = partial(_encode, model, params)
     return map_batches(apply, x, batch_size=batch_size)
 

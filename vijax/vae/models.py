@@ -17,6 +17,7 @@ from vijax.types import Key, Params
 from vijax.vae import likelihoods, networks
 from vijax.vae.likelihoods import Likelihood
 from vijax.vae.networks import Network, Shape
+from vijax.validate import check
 
 Images = Float[Array, "..."]  # (…, *shape)
 Latents = Float[Array, "... latent"]
@@ -131,6 +132,7 @@ def _networks(
     dtype: str | None,
 ) -> tuple[Network, Network]:
     """Return an encoder shape -> code and a decoder latent -> outputs, mirrored."""
+    check(latent[0] >= 1, "latent", latent[0], "give 1 dimension or more")
     common: dict[str, Any] = {"activation": activation, "dtype": dtype}
     if not channels:
         return (

@@ -7,7 +7,7 @@ epochs and KL weights included: they are numbers in the state, not in the progra
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,11 +96,16 @@ def fit(
     """
     images = check_images(model, images)
     _check_settings(len(images), epochs, batch_size, learning_rate, kl_warm_up)
+    check(final_fraction >= 0, "final_fraction", final_fraction, "give 0 or more")
     num_batches = len(images) // batch_size
     loss = loss or default_loss(model)
     init_key, run_key = jax.random.split(key)
+    if params is None:
+        params = models.init(model, init_key)
+    else:
+        _check_params(model, params)
     state = schedule.start(
-        models.init(model, init_key) if params is None else params,
+        params,
         num_steps=epochs * num_batches,
         learning_rate=learning_rate,
         final_fraction=final_fraction,
@@ -200,6 +205,21 @@ def batches(batch_size: int, mesh: Mesh | None = None) -> optimize.MakeBatches:
         return Batch(images, jnp.broadcast_to(data.kl_weight, len(images)))
 
     return make_batches
+
+
+def _check_params(model: Autoencoder | VAE, params: ModelParams) -> None:
+    expected = jax.eval_shape(partial(models.init, model), jax.random.key(0))
+    shapes = [
+        {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in flat}
+        for flat in map(jax.tree_util.tree_leaves_with_path, (params, expected))
+    ]
+    for name in sorted(shapes[0].keys() | shapes[1].keys()):
+        given, wanted = (table.get(name, "absent") for table in shapes)
+        if given != wanted:
+            raise ValueError(
+                f"params{name} is {given}, the model's is {wanted}: give parameters of "
+                "this model, as models.init draws them"
+            )
 
 
 def _kl_weights(epochs: int, warm_up: int) -> list[tuple[float, int]]:
