@@ -2,13 +2,16 @@
 
 Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519: 784-200-200-50 and its mirror,
 pixels binarised anew each time, log p(x) of all test images from 5,000 draws each.
-`--num-samples 1` is the VAE, 5 and 50 the importance-weighted bounds.
+`--num-samples 1` is the VAE, 5 and 50 the importance-weighted bounds. The paper took
+3,280 epochs. With Muon at batches of 1,000 and SiLU, 120 do, in minutes: at 10 epochs
+log p(x) was -91.2, where Adam at its usual 1e-3 (tanh, batches of 100) had -102.5.
+`RESULTS` holds what came out, and how.
 """
 
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +33,23 @@ from vijax.vae import (
 from vijax.vae.models import VAE, ModelParams
 
 PAPER = {1: -86.76, 5: -85.54, 50: -84.78}  # its test log p(x), one stochastic layer
+
+
+class Row(NamedTuple):
+    """A finished run, seed 0; log p(x) of all 10,000 test images, 5,000 draws each."""
+
+    options: str
+    epochs: int
+    processor_minutes: float  # of training, on two busy cores of an Intel Xeon
+    log_evidence: float
+    draw_standard_error: float
+    test_elbo: float
+    active_units: int
+    paper: float
+
+
+# At revision f659d39; later ones draw other initial parameters of the same law.
+RESULTS = (Row("--num-samples 1", 120, 6.6, -86.531, 0.003, -90.36, 21, PAPER[1]),)
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,7 @@ def run(config: Config) -> common.Result:
         "epochs": len(trained.loss),
         "parameters": models.num_params(trained.params),
         "train_bound": -trained.loss,
+        "results": [row._asdict() for row in RESULTS],
         "rejected_steps": trained.num_rejected,
     }
     figures = {
