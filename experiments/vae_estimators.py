@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from vijax.plot import vae as plot
 from vijax.vae import gradients, losses, models
-from vijax.vae.gradients import Integrand
+from vijax.vae.gradients import Draws
 from vijax.vae.models import VAE, Images, ModelParams, Posterior
 
 NUMBERS = (1, 10, 100)  # L
@@ -63,35 +63,41 @@ def _trained_gradients(
     model: VAE, num_draws: int, params: ModelParams, x: Images, key: jax.Array
 ) -> Gradients:
     f = partial(losses.log_likelihood, model, params, x)
-    return estimate(f, models.encode(model, params, x), key, num_draws)
+    q = models.encode(model, params, x)
+    nodes, weights = gradients.nodes(q)
+    noise = gradients.draw_noise(q, key, 3 * num_draws)
+    # One network program for all estimators, and for the quadrature.
+    draws = gradients.evaluate(f, q, jnp.concatenate([noise, nodes]))
+    exact = jax.tree.map(lambda leaf: leaf[3 * num_draws :], draws)
+    mean = gradients.mean_of(gradients.from_slopes(q, exact), weights)
+    return Gradients(estimate(q, draws, num_draws), jnp.concatenate(mean))
 
 
 @partial(jax.jit, static_argnums=0)
 def _quadratic_gradients(num_draws: int, key: jax.Array) -> Gradients:
     q = Posterior(jnp.array([0.3, -0.7]), jnp.log(jnp.array([0.5, 0.8])))
-    return estimate(quadratic, q, key, num_draws)._replace(exact=exact_quadratic(q))
+    noise = gradients.draw_noise(q, key, 3 * num_draws)
+    # log p(x | z) = b·z - z·A z / 2 + const., and its slope b - A z
+    z = q.loc + jnp.exp(q.log_scale) * noise
+    slopes = jnp.array(SLOPE) - z @ jnp.array(CURVATURE)
+    values = 0.5 * jnp.sum(z * (slopes + jnp.array(SLOPE)), axis=1)
+    draws = Draws(noise, values, slopes)
+    return Gradients(estimate(q, draws, num_draws), exact_quadratic(q))
 
 
-def estimate(f: Integrand, q: Posterior, key: jax.Array, num_draws: int) -> Gradients:
-    """Return draws of each estimator and the exact gradient by quadrature."""
-    keys = jax.random.split(key, 3)
-    score = gradients.score_function
+def estimate(q: Posterior, draws: Draws, num_draws: int) -> dict[str, Array]:
+    """Return the gradients of each estimator, each from draws of its own."""
+    cut = [slice(i * num_draws, (i + 1) * num_draws) for i in range(3)]
+    first, second, third = (Draws(*(leaf[part] for leaf in draws)) for part in cut)
+    score = gradients.from_values
     found = {
-        "reparametrised": gradients.reparametrised(
-            f, q, keys[0], num_samples=num_draws
-        ),
-        "score function": score(f, q, keys[1], num_samples=num_draws),
+        "reparametrised": gradients.from_slopes(q, first),
+        "score function": score(q, second.noise, second.values),
         "score function with baseline": score(
-            f, q, keys[2], num_samples=num_draws, baseline=True
+            q, third.noise, third.values, baseline=True
         ),
     }
-    draws = {name: jnp.concatenate(g, axis=-1) for name, g in found.items()}
-    return Gradients(draws, jnp.concatenate(gradients.exact(f, q)))
-
-
-def quadratic(z: jax.Array) -> jax.Array:
-    """Return the log likelihood of a linear decoder, up to a constant."""
-    return jnp.array(SLOPE) @ z - 0.5 * z @ jnp.array(CURVATURE) @ z
+    return {name: jnp.concatenate(g, axis=-1) for name, g in found.items()}
 
 
 def exact_quadratic(q: Posterior) -> Array:
@@ -145,8 +151,10 @@ def _draws_of_elbo(
     q = models.encode(model, params, x)
     f = partial(losses.log_likelihood, model, params, x)
     kl = losses.kl_to_prior(q)
-    values = gradients.map_draws(f, losses.draw(key, q, num_samples=number))
-    return values - kl, gradients.expectation(f, q) - kl
+    nodes, weights = gradients.nodes(q)
+    noise = jnp.concatenate([gradients.draw_noise(q, key, number), nodes])
+    values = gradients.map_draws(f, q.loc + jnp.exp(q.log_scale) * noise) - kl
+    return values[:number], weights @ values[number:]
 
 
 def split_draws(values: np.ndarray) -> dict[int, np.ndarray]:
