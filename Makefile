@@ -44,14 +44,15 @@ $(IMAGE_EXPERIMENTS): $(READY)
 report: $(READY)  ## write results/report.html again from the results that are there
 	@$(BIN)/python -m experiments.report $(ARGS)
 
-# Most of the time of the tests is compilation: fewer of its passes, a third less time.
-# test-all compiles as users do.
-test: export XLA_FLAGS += --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false
+# Most of the time of the tests is compilation. Less optimisation halves it, and one
+# process for all tests of a file shares it. test-all compiles as users do.
+PYTEST := -m pytest -q -n auto --dist loadfile
+test: export XLA_FLAGS += --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: $(READY)  ## run the tests (a few minutes)
-	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python $(PYTEST) $(ARGS)
 
 test-all: $(READY)  ## run the slow tests too
-	@$(BIN)/python -m pytest -q -n auto --dist loadgroup -m '' $(ARGS)
+	@$(BIN)/python $(PYTEST) -m '' $(ARGS)
 
 lint: $(READY)  ## check format, style, types and the direction of imports
 	@$(BIN)/ruff format --check .

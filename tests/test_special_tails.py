@@ -15,7 +15,9 @@ from vijax import special
 
 pytestmark = pytest.mark.usefixtures("x64")
 
-EPS = np.finfo(float).eps
+# The largest error seen is 60 eps where multiplication and addition are fused, 75
+# where they are not: both depend on processor and compiler.
+TOLERANCE = 100 * np.finfo(float).eps
 
 
 def logs(tails):
@@ -31,7 +33,7 @@ def test_beta_tails_agree_with_mpmath():
         a_, b_, x_ = map(mp.mpf, map(float, values))
         expected.append(logs(make_special.beta_tails(a_, b_, mp.log(x_ / (1 - x_)))))
     lower, upper = np.array(expected).T
-    tolerance = 60 * EPS
+    tolerance = TOLERANCE
     np.testing.assert_allclose(
         special.log_betainc(a, b, x), lower, tolerance, tolerance
     )
@@ -47,7 +49,7 @@ def test_gamma_tails_agree_with_mpmath():
         for a_, x_ in zip(map(float, a), map(float, x), strict=True)
     ]
     lower, upper = np.array(expected).T
-    tolerance = 60 * EPS
+    tolerance = TOLERANCE
     np.testing.assert_allclose(special.log_gammainc(a, x), lower, tolerance)
     np.testing.assert_allclose(special.log_gammaincc(a, x), upper, tolerance, tolerance)
 

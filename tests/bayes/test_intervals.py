@@ -101,6 +101,7 @@ def test_highest_density_of_falling_densities(posterior, expected):
     np.testing.assert_allclose(ends, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_ends():
     """Central differences of the interval itself, in a, b and the mass."""
 
@@ -204,6 +205,7 @@ def test_grid_equal_tails():
     np.testing.assert_allclose(ends, (0.448997, 0.881759), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_credible_intervals_cover_their_mass(key):
     """Parameters from the prior, data from the model: the mass is the coverage."""
     num = 20_000

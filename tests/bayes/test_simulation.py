@@ -88,6 +88,7 @@ def test_calibration(name, x64):
         assert stats.kstest(ranks, "uniform").pvalue > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_nuts(name, x64):
     """Mean and variance of 4000 draws within four of their standard errors."""
