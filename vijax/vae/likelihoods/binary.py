@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool
 
 from vijax.types import Key
@@ -18,7 +19,7 @@ from vijax.vae.likelihoods.interface import (
 )
 
 
-def binarize(key: Key, images: Pixels) -> Pixels:
+def binarize(key: Key, images: ArrayLike) -> Pixels:
     """Draw pixels of 0 or 1 whose mean is the grey level in [0, 1].
 
     The draw compares with 16 random bits, two pixels to a word of the generator
@@ -28,6 +29,7 @@ def binarize(key: Key, images: Pixels) -> Pixels:
         >>> binarize(jax.random.key(0), jnp.array([0.0, 0.0, 1.0, 1.0]))
         Array([0., 0., 1., 1.], dtype=float32)
     """
+    images = jnp.asarray(images)
     half = math.ceil(images.size / 2)
     words = jax.random.bits(key, (half,), jnp.uint32)
     levels = jnp.pad(images.ravel(), (0, 2 * half - images.size)).reshape(2, half)
