@@ -7,6 +7,7 @@ among the training events too. Tables that are not at hand are left out.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -23,8 +24,9 @@ from vijax.data import Dataset
 from vijax.plot import anomalies as plot
 from vijax.types import Key
 from vijax.vae import anomaly, ensemble, likelihoods, models, roc
+from vijax.vae.bootstrap import with_error
 
-BOUND, CORRECTED = "−ELBO", "−ELBO − complexity"
+SCORES = ("−ELBO", "−ELBO − complexity", "−ELBO − local code")
 # Tonnaer's thesis, p. 41: MNIST, -ELBO of a two-dimensional VAE, digits 0 to 9.
 PUBLISHED = (0.96, 0.73, 0.97, 0.94, 0.73, 0.92, 0.95, 0.77, 0.92, 0.66)
 
@@ -34,7 +36,7 @@ class Config:
     """Settings; None takes what suits the size of the images."""
 
     dataset: str = "digits"  # digits, mnist, fashion_mnist, or auto
-    latents: tuple[int, ...] = (2, 8)  # of the VAEs of images; a panel each
+    latents: tuple[int, ...] | None = None  # of the VAEs of images; a panel each
     hidden: tuple[int, ...] | None = None  # widths of the image encoder's layers
     steps: int | None = None  # optimisation steps of every VAE of images
     table_steps: int = 2500  # of every VAE of a table
@@ -67,7 +69,7 @@ def check(config: Config) -> None:
         value = getattr(config, name)
         if value is not None and value < least:
             raise ValueError(f"{name} = {value} is not valid: give {least} or more")
-    if min(config.latents, default=0) < 1:
+    if config.latents is not None and min(config.latents, default=0) < 1:
         raise ValueError(f"latents = {config.latents} is not valid: give 1 or more")
     if not config.fractions or not all(0 <= f < 1 for f in config.fractions):
         raise ValueError(f"fractions = {config.fractions} is not valid: give [0, 1)")
@@ -79,73 +81,120 @@ def images(
     config: Config, dataset: Dataset, key: Key
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """Leave each class out, with every number of latents, in one vmap."""
-    small = prod(dataset.train.shape[1:]) < 400
-    binary_key, row_key, fit_key, score_key = jax.random.split(key, 4)
-    binary = likelihoods.binarize(binary_key, jnp.asarray(dataset.test))
-    without = ensemble.rows_without(dataset.train_labels, row_key)
+    keys = [jax.random.fold_in(key, i) for i in range(4)]
+    x = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     classes = np.unique(np.asarray(dataset.train_labels))
-    batch_size = min(64 if small else 128, without.shape[1])
+    latents, bound = bounds(config, dataset, x, keys)
+    masks = np.asarray(dataset.test_labels) == classes[:, None]
+    complexity = np.asarray(anomaly.complexity(x))
+    local = local_costs(dataset, np.asarray(x), keys[3])
+    scores = np.stack([bound, bound - complexity, bound - local])
+    value, error = with_error(
+        keys[3], _areas, len(x), scores, masks, num_resamples=100, batch_size=5
+    )
+    panels = {
+        f"{latent} latents": {
+            name: (value["auc"][j, i], error["auc"][j, i])
+            for j, name in enumerate(SCORES)
+        }
+        for i, latent in enumerate(latents)
+    }
+    results = {
+        title: {
+            name: {
+                "auc": value["auc"][j, i],
+                "auc_standard_error": error["auc"][j, i],
+                "mean_auc": value["mean_auc"][j, i],
+                "mean_auc_standard_error": error["mean_auc"][j, i],
+            }
+            for j, name in enumerate(SCORES)
+        }
+        for i, title in enumerate(panels)
+    }
+    j, i = np.unravel_index(value["mean_auc"].argmax(), value["mean_auc"].shape)
+    title = list(panels)[i]
+    published = PUBLISHED if dataset.name == "mnist" else None
+    metrics = {
+        "classes": classes,
+        "complexity": [complexity[mask].mean() for mask in masks],
+        "local_code": [
+            cost[mask].mean() for cost, mask in zip(local, masks, strict=True)
+        ],
+        "bound_left_out": [
+            b[mask].mean() for b, mask in zip(bound[i], masks, strict=True)
+        ],
+        "bound_kept": [
+            b[~mask].mean() for b, mask in zip(bound[i], masks, strict=True)
+        ],
+        "published_auc": published,
+        "images": results,
+        "best": {"model": title, "score": SCORES[j]} | results[title][SCORES[j]],
+    }
+    names = [str(label) for label in classes]
+    figure = plot.by_class(panels, names=names, published=published)
+    return metrics, {"images": figure}
+
+
+def bounds(
+    config: Config, dataset: Dataset, x: Array, keys: list[Key]
+) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return each test image's -ELBO under every VAE: (latents, classes, images)."""
+    small = prod(dataset.train.shape[1:]) < 400
+    latents = config.latents or ((2, 8) if small else (2, 32))
+    without = ensemble.rows_without(dataset.train_labels, keys[1])
+    batch_size = min(64 if small else 1000, without.shape[1])
     model = ensemble.masked(
         models.vae(
             dataset.train.shape[1:],
-            latent=max(config.latents),
-            hidden=config.hidden or ((128, 64) if small else (256, 128)),
+            latent=max(latents),
+            hidden=config.hidden or (128,),
+            activation="silu",
         )
     )
     params = ensemble.fit(
         model,
-        fit_key,
+        keys[2],
         dataset.train,
-        np.tile(without, (len(config.latents), 1)),
-        masks=ensemble.masks(np.repeat(config.latents, len(classes)).tolist()),
+        np.tile(without, (len(latents), 1)),
+        masks=ensemble.masks(np.repeat(latents, len(without)).tolist()),
         epochs=ensemble.epochs(
-            without.shape[1], config.steps or (1500 if small else 4000), batch_size
+            without.shape[1], config.steps or (1500 if small else 540), batch_size
         ),
         batch_size=batch_size,
-        learning_rate=8e-3 if small else 2e-3,
+        optimizer="adam" if small else "muon",
+        learning_rate=8e-3 if small else 0.08,
         description="one class out",
     )
+    return latents, np.asarray(_bounds(model, params, keys[3], x)).reshape(
+        len(latents), len(without), -1
+    )
 
-    @jax.jit
-    def bound(params: Any) -> Array:
-        def one(params: Any) -> Array:
-            return anomaly.scores(model, params, score_key, binary).negative_elbo
 
-        return jax.lax.map(one, params)
+@partial(jax.jit, static_argnums=0)
+def _bounds(model: models.VAE, params: Any, key: Key, x: Array) -> Array:
+    def one(params: Any) -> Array:
+        return anomaly.scores(model, params, key, x, num_samples=8).negative_elbo
 
-    masks = jnp.asarray(dataset.test_labels == classes[:, None])
-    scores = bound(params).reshape(len(config.latents), len(classes), -1)
-    complexity = anomaly.complexity(binary)
-    measure = jax.jit(jax.vmap(jax.vmap(roc.auc_with_error), in_axes=(0, None)))
-    areas = {
-        BOUND: jax.tree.map(np.asarray, measure(scores, masks)),
-        CORRECTED: jax.tree.map(np.asarray, measure(scores - complexity, masks)),
-    }
-    panels = {
-        f"{latent} latents": {
-            name: (area.value[i], area.standard_error[i])
-            for name, area in areas.items()
-        }
-        for i, latent in enumerate(config.latents)
-    }
-    metrics = {
-        "classes": classes,
-        "complexity": [np.asarray(complexity)[m].mean() for m in np.asarray(masks)],
-        "published_auc": PUBLISHED if dataset.name == "mnist" else None,
-        "images": {
-            title: {
-                name: {
-                    "auc": value,
-                    "auc_standard_error": error,
-                    "mean_auc": value.mean(),
-                }
-                for name, (value, error) in scores_of.items()
-            }
-            for title, scores_of in panels.items()
-        },
-    }
-    names = [str(label) for label in classes]
-    return metrics, {"images": plot.by_class(panels, names=names)}
+    return jax.lax.map(one, params)
+
+
+def local_costs(dataset: Dataset, x: np.ndarray, key: Key) -> np.ndarray:
+    """Return what the test images cost in local codes, each without a class."""
+    some = np.asarray(dataset.train[:20_000])
+    labels = np.asarray(dataset.train_labels)[: len(some)]
+    train = np.asarray(likelihoods.binarize(key, jnp.asarray(some)))
+    counts = np.stack(
+        [anomaly.count_patterns(train[labels == label]) for label in np.unique(labels)]
+    )
+    left = counts.sum(axis=0) - counts
+    return np.stack([np.asarray(anomaly.local_code(own, x)) for own in left])
+
+
+def _areas(weights: Array, scores: Array, masks: Array) -> dict[str, Array]:
+    """Return the areas of (scores, latents, classes, images)."""
+    by_class = jax.vmap(lambda score, mask: roc.auc(score, mask, weights))
+    areas = jax.vmap(jax.vmap(by_class, (0, None)), (0, None))(scores, masks)
+    return {"auc": areas, "mean_auc": areas.mean(axis=2)}
 
 
 def showers(

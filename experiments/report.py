@@ -66,6 +66,8 @@ PARTS = (
             Section("advi_benchmark", "Variational fits, held to the truth", "L12–L16"),
             Section("posterior_gallery", "What q looks like", "L12–L16"),
             Section("anomaly_detection", "Anomaly detection in depth", "L25"),
+            Section("compression", "Compression in depth", "L25"),
+            Section("generation", "Generation in depth", "L25"),
         ),
         is_lecture=False,
     ),

@@ -38,6 +38,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "families": ("full_rank",),
     },
     "anomaly_detection": {"hidden": (16,), "steps": 20, "table_steps": 20},
+    "compression": {"hidden": (16,), "epochs": 2},
+    "generation": {"hidden": (16,), "steps": 20, "max_images": 100},
 }
 NEED_POSTERIORDB = {"advi_benchmark", "posterior_gallery"}
 # Of these metrics null is an answer: "there is none".
@@ -46,6 +48,9 @@ MAY_BE_NULL = {
     "metrics.magic",
     "metrics.collisions",
     "metrics.published_auc",
+    "metrics.events",
+    "metrics.bits_back_rerun",
+    "metrics.break_even_images",
 }
 # Held against a baseline that a few steps of training do not reach.
 TRAINED = {"autoencoder", "vae", "use_cases", "anomaly_detection"}
@@ -113,6 +118,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("vae", {"learning_rate": 0.0}, "learning_rate"),
     ("use_cases", {"dataset": "mnits"}, "mnits"),
     ("use_cases", {"steps": 0}, "steps"),
+    ("anomaly_detection", {"latents": (0, 2)}, "latents"),
+    ("compression", {"bounds": (0.0, 0.01)}, "bounds"),
+    ("compression", {"shown_bound": 0.02}, "shown_bound"),
+    ("compression", {"latent": 0}, "latent"),
+    ("generation", {"repetitions": 1}, "repetitions"),
 ]
 
 

@@ -36,18 +36,42 @@ def study(
         key: random key.
         max_images: images of each kind at most.
     """
+    images = draw(
+        squeezers,
+        coder,
+        coder_params,
+        dataset,
+        jax.random.fold_in(key, 1),
+        num_images(dataset, max_images),
+    )
+    return compare(images, dataset, key)
+
+
+def num_images(dataset: Dataset, max_images: int) -> int:
+    """Return how many images of each kind are compared."""
+    return min(max_images, len(dataset.test), len(dataset.train) // 4)
+
+
+def compare(
+    images: dict[str, np.ndarray], dataset: Dataset, key: Key
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Measure how far each generator's images are from held-out ones.
+
+    Args:
+        images: generator -> `num_images` images.
+        dataset: labelled images.
+        key: random key.
+    """
     rng = np.random.default_rng(int(jax.random.bits(key)))
     keys = [jax.random.fold_in(key, i) for i in range(4)]
     # Real images that neither the classifier nor the test set has: the noise floor's.
-    size = min(max_images, len(dataset.test), len(dataset.train) // 4)
+    size = len(next(iter(images.values())))
     order = rng.permutation(len(dataset.train))
     kept, rest = order[:size], order[size:][:20_000]
     classifier = features.train(
         keys[0], dataset.train[rest], np.asarray(dataset.train_labels)[rest]
     )
-    images = {REAL: dataset.train[kept]} | draw(
-        squeezers, coder, coder_params, dataset, keys[1], size
-    )
+    images = {REAL: dataset.train[kept]} | images
     order = rng.permutation(len(dataset.test))
     y = features.features(
         classifier, np.concatenate([dataset.test[order[:size]], *images.values()])
@@ -97,8 +121,8 @@ def draw(
 ) -> dict[str, np.ndarray]:
     """Return images of every generator, best first by expectation."""
     rng = np.random.default_rng(int(jax.random.bits(key)))
-    z = rng.normal(size=(size, coder.latent)).astype(np.float32)
-    images = {"VAE, prior": latent.decode(coder, coder_params, z)}
+    noise = rng.normal(size=(size, coder.latent)).astype(np.float32)
+    images = {"VAE, prior": latent.decode(coder, coder_params, noise)}
     ends = sorted({0, len(squeezers.latents) - 1})
     for run in ends:
         params = ensemble.run(squeezers.params, run)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vijax.vae import roc
-from vijax.vae.bootstrap import bootstrap
+from vijax.vae.bootstrap import bootstrap, with_error
 
 
 def test_error_of_a_mean_is_sd_over_sqrt_n():
@@ -53,6 +53,19 @@ def test_statistic_may_be_a_pytree():
     )
     assert draws["weights"].shape == (7, 3)
     np.testing.assert_allclose(draws["sum"], draws["weights"].sum(1), rtol=1e-6)
+
+
+def test_value_is_at_equal_weights_and_error_is_the_draws_spread():
+    x = np.arange(5.0, dtype=np.float32)
+
+    def total(weights, x):
+        return {"sum": jnp.sum(weights * x)}
+
+    key = jax.random.key(5)
+    value, error = with_error(key, total, 5, x, num_resamples=9)
+    draws = bootstrap(key, total, 5, x, num_resamples=9)
+    assert value["sum"] == 10
+    np.testing.assert_allclose(error["sum"], draws["sum"].std(ddof=1), rtol=1e-6)
 
 
 def test_bad_input_is_refused():

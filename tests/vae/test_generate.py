@@ -65,19 +65,32 @@ def test_frechet_distance_of_samples_nears_that_of_their_gaussians():
     np.testing.assert_allclose(error, exact, rtol=0.4)  # 4 errors of 50 draws
 
 
-def test_noise_floor_is_the_null_distribution():
+def test_frechet_noise_floor_is_the_null_distribution():
     rng = np.random.default_rng(3)
     first, second = rng.normal(size=(2, 500, 3)).astype(np.float32)
-    floor = generate.noise_floor(
-        jax.random.key(1), first, second, generate.frechet_distance, num_splits=100
-    )
+    floor = generate.frechet_noise_floor(jax.random.key(1), first, second)
+    distance = jax.jit(generate.frechet_distance)
     null = [
-        generate.frechet_distance(*rng.normal(size=(2, 500, 3)).astype(np.float32))
-        for _ in range(60)
+        distance(*rng.normal(size=(2, 500, 3)).astype(np.float32)) for _ in range(60)
     ]
     error = np.std(null, ddof=1) / np.sqrt(60)
     assert abs(floor.value - np.mean(null)) < 4 * error
     np.testing.assert_allclose(floor.standard_error, np.std(null), rtol=0.5)
+
+
+def test_noise_floor_of_any_distance():
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(size=(2, 400, 1)).astype(np.float32)
+
+    def distance(a, b):
+        return jnp.sum((jnp.mean(a, axis=0) - jnp.mean(b, axis=0)) ** 2)
+
+    floor = generate.noise_floor(
+        jax.random.key(2), first, second, distance, num_splits=400
+    )
+    # Random halves of n + n: 2/n times χ² of one degree of freedom, whose sd is √2.
+    expected = 2 / 400 * np.var(np.concatenate([first, second]))
+    assert abs(floor.value - expected) < 4 * np.sqrt(2 / 400) * expected
 
 
 def test_two_sample_accuracy_of_equal_sets_is_one_half():

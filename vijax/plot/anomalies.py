@@ -17,12 +17,14 @@ def by_class(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     *,
     names: Sequence[str],
+    published: Sequence[float] | None = None,
 ) -> Figure:
     """Draw the AUC of each class left out, one panel a model, one marker a score.
 
     Args:
         panels: model -> score -> (AUC of each class, its standard error).
         names: of the classes.
+        published: somebody else's AUC of each class, drawn in every panel.
     """
     fig, axes = style.figure(1, len(panels), width=6.8, height=2.9, sharey=True)
     place = np.arange(len(names))
@@ -39,6 +41,9 @@ def by_class(
                 elinewidth=1,
                 label=f"{score}, mean {np.mean(np.asarray(areas)):.2f}",
             )
+        if published is not None:
+            label = f"published, mean {np.mean(np.asarray(published)):.2f}"
+            ax.plot(place, published, "_", color=GREY, markersize=14, label=label)
         ax.axhline(0.5, color=GREY, linewidth=1, linestyle=":")
         ax.set(xticks=place, xticklabels=names, xlabel="class left out", title=title)
         ax.legend(loc="lower center", fontsize=7)

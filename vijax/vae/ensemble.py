@@ -40,9 +40,10 @@ def fit(
     loss: LossFn | None = None,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
+    optimizer: str = "adam",
     description: str = "train",
 ) -> ModelParams:
-    """Train one model per row of `rows`, all at once, by Adam along half a cosine.
+    """Train one model per row of `rows`, all at once, along half a cosine.
 
     Args:
         model: the architecture that all runs share.
@@ -54,7 +55,8 @@ def fit(
             `masked`.
         loss: from `losses`; by default the model's own.
         batch_size: images in a step of each run.
-        learning_rate: Adam's, at the first step.
+        learning_rate: the optimiser's, at the first step.
+        optimizer: "adam" or "muon", as for `train.fit`.
         description: shown at the progress bar.
 
     Returns:
@@ -68,9 +70,11 @@ def fit(
     remedy = f"give 1 to the number of rows of a run, {rows.shape[1]}"
     check(1 <= batch_size <= rows.shape[1], "batch_size", batch_size, remedy)
     num_steps = epochs * (rows.shape[1] // batch_size)
-    states, run_keys = _start(model, len(rows), num_steps, learning_rate, key, masks)
+    states, run_keys = _start(
+        model, len(rows), num_steps, learning_rate, optimizer, key, masks
+    )
     indices = jnp.asarray(rows)
-    run_epoch = _epoch(loss or train.default_loss(model), batch_size)
+    run_epoch = _epoch(loss or train.default_loss(model), batch_size, optimizer)
     with tqdm(total=epochs, desc=description, disable=None) as bar:
         for _ in range(epochs):
             states, loss_mean = run_epoch(states, run_keys, images, indices)
@@ -79,12 +83,13 @@ def fit(
     return states.params
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _start(
     model: Autoencoder | VAE,
     num_runs: int,
     num_steps: int,
     learning_rate: float,
+    name: str,
     key: Key,
     masks: Float[Any, "runs latent"] | None,
 ) -> tuple[optimize.State, Key]:
@@ -99,14 +104,15 @@ def _start(
         num_steps=num_steps,
         learning_rate=learning_rate,
         final_fraction=0.0,
+        name=name,
     )
     return jax.vmap(one)(params), run_keys
 
 
 @lru_cache
-def _epoch(loss_fn: LossFn, batch_size: int) -> Callable:
+def _epoch(loss_fn: LossFn, batch_size: int, name: str) -> Callable:
     """Return the compiled epoch of all runs; images are gathered batch by batch."""
-    optimizer = schedule.adam_cosine()
+    optimizer = schedule.optimizer(name)
 
     def one_run(
         state: optimize.State,

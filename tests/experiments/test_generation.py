@@ -1,0 +1,42 @@
+"""Events from a model: whole counts, distances of pairs, their summary."""
+
+import numpy as np
+
+from experiments.uses import event_samples
+from experiments.uses.event_samples import Distances
+from experiments.uses.lossy_tables import LOGARITHM, Coder
+from vijax.vae import models, tables, transport
+
+
+def test_counts_are_whole_again():
+    rng = np.random.default_rng(0)
+    table = np.exp(rng.normal(size=(20, 6)))
+    scale = tables.fit_scale(table, logarithm=LOGARITHM)
+    coder = Coder(models.vae((6,), hidden=(4,)), models.ModelParams({}, {}), scale)
+    found = tables.unscaled(
+        event_samples.real_like(tables.scaled(table, scale), coder), scale
+    )
+    np.testing.assert_allclose(found[:, :4], table[:, :4])
+    np.testing.assert_allclose(found[:, 4:], np.rint(table[:, 4:]), atol=1e-12)
+
+
+def test_measure_takes_columns_and_their_pairs_in_order():
+    rng = np.random.default_rng(1)
+    real, generated = rng.normal(size=(2, 30, 3))
+    columns, pairs = event_samples.measure(real, generated)
+    np.testing.assert_allclose(columns, transport.by_column(real, generated))
+    expected = [
+        transport.wasserstein(real[:, [i, j]], generated[:, [i, j]])
+        for i, j in ((0, 1), (0, 2), (1, 2))
+    ]
+    np.testing.assert_allclose(pairs, expected)
+
+
+def test_summary_has_means_and_their_errors():
+    columns = np.array([[1.0, 3.0], [3.0, 5.0]])
+    found = event_samples.summary({"a": Distances(columns, columns[:, :1])})["a"]
+    np.testing.assert_allclose(found["by_column"], [2, 4])
+    np.testing.assert_allclose(found["by_column_standard_error"], [1, 1])
+    assert found["mean_by_column"] == 3
+    assert found["mean_by_column_standard_error"] == 1
+    assert found["mean_by_pair"] == 2
