@@ -16,13 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import tyro
 
 from vijax import optimize
 from vijax.vae import evidence, likelihoods, losses, models, schedule, train
 from vijax.vae.losses import Batch
 from vijax.vae.models import VAE
 
-NUM_IMAGES, BATCH_SIZE, REPEATS = 60_000, 128, 5
+NUM_IMAGES, BATCH_SIZE = 60_000, 128
 HIDDEN, LATENT = 400, 20
 NUM_BATCHES = NUM_IMAGES // BATCH_SIZE
 PRODUCTS = 784 * HIDDEN + HIDDEN * 2 * LATENT + LATENT * HIDDEN + HIDDEN * 784
@@ -155,8 +156,12 @@ def seconds(step: Step) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Print seconds, ratios and floating-point rates."""
+def main(repeats: int = 5) -> None:
+    """Print seconds, ratios and floating-point rates.
+
+    Args:
+        repeats: of everything; the best is shown.
+    """
     images = (np.random.default_rng(0).random((NUM_IMAGES, 28, 28)) < 0.13).astype(
         np.float32
     )
@@ -187,7 +192,7 @@ def main() -> None:
         ),
     }
     best = dict.fromkeys(steps, math.inf)
-    for repeat in range(1 + REPEATS):
+    for repeat in range(1 + repeats):
         for name, (step, _) in steps.items():
             elapsed = seconds(step)
             if repeat:  # the first call compiles
@@ -204,4 +209,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)
