@@ -6,13 +6,13 @@ Every family has
     q.transform(eps)     -> z(eps), eps ~ N(0, I), (..., dim): reparametrisation
     q.sample(key, n)     -> (n, dim)
     q.log_prob(z)        -> log q(z) in nats, (..., dim) -> (...)
-    q.entropy()          -> −E_q[log q(z)] in nats
+    q.entropy()          -> −E_q[log q(z)] in nats (not of a flow: there is no formula)
     q.mean(), q.scale()  -> means and standard deviations of the coordinates
     q.affine(loc, scale) -> the family's law of loc + scale z; scale is a vector for a
                             mean field, lower triangular for a full rank
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
@@ -152,6 +152,3 @@ class FullRank(NamedTuple):
     ) -> "FullRank":
         """Return the law of loc + tril z."""
         return self.from_tril(loc + tril @ self.loc, tril @ self.scale_tril)
-
-
-FAMILIES: dict[str, Any] = {"mean_field": MeanField, "full_rank": FullRank}

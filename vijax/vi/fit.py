@@ -21,8 +21,13 @@ import optax
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi import stochastic
-from vijax.vi.families import FAMILIES
-from vijax.vi.methods import find_fixed, find_stochastic
+from vijax.vi.methods import (
+    FAMILIES,
+    START,
+    find_fixed,
+    find_laplace,
+    find_stochastic,
+)
 from vijax.vi.result import Fit, judge
 from vijax.vi.target import Target
 
@@ -32,6 +37,8 @@ NEWTON_STEPS = 200
 STOCHASTIC_STEPS = 25_200  # six epochs: 400 + 800 + … + 12,800
 NUM_STARTS = 10  # tried until one is finite
 DEFAULT_OPTIMIZER = optax.adam(0.05)
+# Networks want smaller steps than the numbers of a normal law.
+DEFAULT_OPTIMIZERS = {"flow": optax.adam(0.005)}
 
 
 def fit(
@@ -55,9 +62,11 @@ def fit(
     Args:
         target: from `from_numpyro` or `from_log_density`.
         key: random key; the same key gives the same fit.
-        family: "mean_field" or "full_rank".
-        method: "fixed_draws", "stochastic", or "auto": the first where there are at
-            most 200 unknowns.
+        family: "mean_field"; "full_rank"; "low_rank", a diagonal and ten directions,
+            for many unknowns; "flow", which can lean and have long tails; "laplace", a
+            full-rank normal at the mode, not at the ELBO's best.
+        method: "fixed_draws", "stochastic", or "auto": the first where it can and there
+            are at most 200 unknowns. It cannot fit "low_rank" and "flow".
         start: of the stochastic method, "newton" (a quick fit by fixed draws),
             "init" (the target's start), or "auto".
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
@@ -88,7 +97,8 @@ def fit(
         target = target.with_positive(positive)
     newton_possible = target.dim <= MAX_NEWTON_DIM
     if method == "auto":
-        method = "fixed_draws" if newton_possible else "stochastic"
+        by_newton = newton_possible and family not in START
+        method = "fixed_draws" if by_newton else "stochastic"
     if start == "auto":
         start = "newton" if newton_possible else "init"
     options: dict[str, Any] = {
@@ -96,17 +106,20 @@ def fit(
         "tolerance": tolerance,
         "num_checks": num_checks,
     }
-    if method == "fixed_draws":
+    if family == "laplace":
+        options |= {"num_steps": num_steps or NEWTON_STEPS}
+        find: Any = find_laplace
+    elif method == "fixed_draws":
         options |= {
             "num_steps": num_steps or NEWTON_STEPS,
             "num_draws": num_draws or _enough_draws(target),
         }
-        find: Any = find_fixed
+        find = find_fixed
     else:
         options |= {
             "num_steps": num_steps or STOCHASTIC_STEPS,
             "num_draws": num_draws or 8,
-            "optimizer": optimizer or DEFAULT_OPTIMIZER,
+            "optimizer": optimizer or DEFAULT_OPTIMIZERS.get(family, DEFAULT_OPTIMIZER),
             "estimator": estimator,
             "stop": stop,
             "newton": start == "newton",
@@ -159,13 +172,21 @@ def _check_options(
     num_checks: int,
 ) -> None:
     for name, value, options in (
-        ("family", family, tuple(FAMILIES)),
+        ("family", family, (*FAMILIES, "laplace")),
         ("method", method, METHODS),
         ("start", start, ("auto", "newton", "init")),
         ("estimator", estimator, stochastic.ESTIMATORS),
     ):
         if value not in options:
             raise ValueError(f"{name} = {value!r} is not one of {options}")
+    if family in START and method == "fixed_draws":
+        raise ValueError(
+            f'method = "fixed_draws" does not fit family = {family!r}: leave it "auto"'
+        )
+    if family in ("flow", "laplace") and estimator == "entropy":
+        raise ValueError(
+            f'estimator = "entropy" has no formula for family = {family!r}: leave it'
+        )
     for name, count, least in (
         ("num_steps", num_steps, 1),
         ("num_draws", num_draws, 1),

@@ -14,11 +14,21 @@ import optax
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
-from vijax.vi import fixed_draws, noise, stochastic
-from vijax.vi.families import FAMILIES, FullRank, MeanField
+from vijax.vi import fixed_draws, laplace, noise, stochastic
+from vijax.vi.families import FullRank, MeanField
+from vijax.vi.flow import Flow
+from vijax.vi.low_rank import LowRank
 from vijax.vi.result import Search
 from vijax.vi.target import Target, over_draws
 
+# What a stochastic run may fit, and the normal family that it starts from.
+FAMILIES: dict[str, Any] = {
+    "mean_field": MeanField,
+    "full_rank": FullRank,
+    "low_rank": LowRank,
+    "flow": Flow,
+}
+START = {"low_rank": "mean_field", "flow": "full_rank"}
 NUM_BATCHES = 32  # of fixed draws, at most
 MAX_NOISE = 2**25  # numbers drawn before a run; where it needs more, in the loop
 _ZERO: Any = np.zeros((), np.int32)
@@ -108,6 +118,47 @@ def check_draws(
     return log_weights, over_draws(target, values, z).astype(z.dtype)
 
 
+def find_laplace(
+    target: Target,
+    key: Key,
+    loc: Any,
+    scale: Any,
+    *,
+    family: str,
+    tolerance: float,
+    num_steps: int,
+    num_checks: int,
+) -> Search:
+    """Find the mode from `loc` and put a normal q around it; `scale` plays no part."""
+    dtype = target.init.dtype
+    checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
+    return _laplace(target, loc, checks, num_steps, tolerance)
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _laplace(
+    target: Target, loc: Any, checks: Array, num_steps: int, tolerance: float
+) -> Search:
+    mode = laplace.find_mode(
+        target.log_density, jnp.asarray(loc), max_steps=num_steps, tolerance=tolerance
+    )
+    q = FullRank.from_tril(mode.position, laplace.scale_tril(mode))
+    zero = jnp.zeros_like(mode.position)
+    return Search(
+        q,
+        mode.done,
+        mode.num_steps,
+        mode.losses,
+        zero,
+        zero,
+        mode.num_rejected,
+        # A Hessian is as many gradients as there are unknowns.
+        (mode.num_steps + 1) * (target.dim + 1),
+        None,
+        *check_draws(target, q, checks),
+    )
+
+
 def find_stochastic(
     target: Target,
     key: Key,
@@ -123,13 +174,14 @@ def find_stochastic(
 ) -> Search:
     """Find q by stochastic gradients, in the coordinates of a quick Newton's answer."""
     dtype = target.init.dtype
+    normal = START.get(family, family)
     if newton:
         start = find_fixed(
             target,
             key,
             loc,
             scale,
-            family=family,
+            family=normal,
             tolerance=10 * tolerance,
             num_steps=50,
             num_draws=max(64, 4 * target.dim),
@@ -139,20 +191,23 @@ def find_stochastic(
     else:
         # Not found, given: N(loc, diag(scale²)).
         lower = (np.zeros((loc.size, loc.size), loc.dtype),)
-        extra = lower if family == "full_rank" else ()
-        q = FAMILIES[family](loc, np.log(scale), *extra)
+        extra = lower if normal == "full_rank" else ()
+        q = FAMILIES[normal](loc, np.log(scale), *extra)
         start = Search(q, *NOT_SEARCHED)
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
     shape = (num_steps, options["num_draws"], target.dim)
     # With a stop rule nobody knows how much noise is wanted: it is drawn in the loop.
     drawn_before = not options["stop"] and np.prod(shape, dtype=float) <= MAX_NOISE
     steps = noise.normal(key, shape, dtype, stream=STEPS) if drawn_before else None
-    return _run(target, key, start, steps, checks, tolerance, num_steps, **options)
+    return _run(
+        target, key, start, steps, checks, family, tolerance, num_steps, **options
+    )
 
 
 @partial(
     jax.jit,
     static_argnames=(
+        "family",
         "tolerance",
         "num_steps",
         "num_draws",
@@ -167,6 +222,7 @@ def _run(
     start: Search,
     steps: Array | None,
     checks: Array,
+    family: str,
     tolerance: float,
     num_steps: int,
     *,
@@ -188,7 +244,7 @@ def _run(
     def loss(q: Any, key: Key, eps: Array) -> tuple[Scalar, None]:
         return stochastic.negative_elbo(q, log_density, key, eps, estimator), None
 
-    origin = type(start.q).init(jnp.zeros_like(loc), jnp.ones_like(loc))
+    origin = FAMILIES[family].init(jnp.zeros_like(loc), jnp.ones_like(loc))
     search: Any = stochastic.run if stop else stochastic.run_all
     end = search(
         origin,
@@ -210,6 +266,6 @@ def _run(
         end.scale_error,
         end.num_rejected,
         start.num_gradients + end.num_steps * num_draws,
-        start.covariance,
+        start.covariance if family == START.get(family, family) else None,
         *check_draws(target, q, checks),
     )

@@ -11,6 +11,7 @@ from vijax.types import Scalar
 from vijax.validate import is_traced
 from vijax.vi import diagnostics
 from vijax.vi.families import MeanField
+from vijax.vi.flow import Flow
 from vijax.vi.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
@@ -152,6 +153,9 @@ def advise(fit: Fit) -> str:
         'try family="full_rank"'
         if isinstance(fit.q, MeanField) and fit.target.dim > 1
         else "reparametrise (non-centred, another scale), or use MCMC"
+        if isinstance(fit.q, Flow)
+        else 'try family="flow", reparametrise (non-centred, another scale), or use '
+        "MCMC"
     )
     narrowness = float(fit.narrowness)
     narrow = (
