@@ -96,9 +96,11 @@ def off_data(
         threshold = np.quantile(held_out, quantile, axis=-1, keepdims=True)
         return np.mean(distances > threshold, axis=-1)
 
+    # NumPy's generator: JAX's would compile a program for every number of rows.
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     resampled = [
-        sample[jax.random.randint(key, (num_bootstraps, len(sample)), 0, len(sample))]
-        for key, sample in zip(jax.random.split(key), samples, strict=True)
+        sample[random.integers(len(sample), size=(num_bootstraps, len(sample)))]
+        for sample in samples
     ]
     error = np.std(share(*resampled), ddof=1)
     return OffData(jnp.asarray(share(*samples)), jnp.asarray(error))

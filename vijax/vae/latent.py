@@ -100,8 +100,9 @@ def _grid(
 def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws latent"]:
     """Draw uniformly from the box that the latents fill, in all dimensions."""
     low, high = np.min(z, axis=0), np.max(z, axis=0)
-    unit = jax.random.uniform(key, (num_samples, z.shape[-1]), z.dtype)
-    return low + unit * (high - low)
+    # NumPy's generator compiles nothing.
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    return jnp.asarray(random.uniform(low, high, (num_samples, z.shape[-1])), z.dtype)
 
 
 def traversal(
