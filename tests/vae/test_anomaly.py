@@ -87,3 +87,12 @@ def test_local_code_is_the_shares_of_training_pixels():
         anomaly.count_patterns(train, num_neighbours=9)
     with pytest.raises(ValueError, match="binary images"):
         anomaly.local_code(counts, 0.5 * x)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (3, 5), (4,)])
+def test_data_of_another_shape_are_refused(linear, shape):
+    model, params = linear
+    with pytest.raises(ValueError, match=r"give \(n, 4\), n >= 1"):
+        anomaly.scores(model, params, jax.random.key(0), np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="x has shape"):
+        anomaly.reconstruction_error(model, params, np.zeros(shape, np.float32))

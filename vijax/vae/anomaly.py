@@ -68,7 +68,7 @@ def scores(
             biased upwards, towards -ELBO, the less the more there are.
         batch_size: examples at once; memory only.
     """
-    x = jnp.asarray(x)
+    x = _of_shape(model, x)
     likelihoods.check_support(model.likelihood, x)
     check(num_samples >= 1, "num_samples", num_samples, "give 1 draw or more")
 
@@ -95,12 +95,20 @@ def reconstruction_error(
     model: Autoencoder | VAE, params: ModelParams, x: Any, *, batch_size: int = 500
 ) -> Float[Array, " examples"]:
     """Return the mean of (x' - x)² over an example's pixels: an autoencoder's score."""
-    x = jnp.asarray(x)
+    x = _of_shape(model, x)
 
     def one(x: Float[Array, "..."]) -> Float[Array, ""]:
         return jnp.mean((models.reconstruct(model, params, x) - x) ** 2)
 
     return jax.lax.map(one, x, batch_size=batch_size)
+
+
+def _of_shape(model: Autoencoder | VAE, x: Any) -> Float[Array, "..."]:
+    x = jnp.asarray(x)
+    if x.shape[1:] != model.shape or not len(x):
+        shape = ", ".join(["n", *map(str, model.shape)])
+        raise ValueError(f"x has shape {x.shape}: give ({shape}), n >= 1")
+    return x
 
 
 def complexity(x: Any) -> Float[Array, " examples"]:

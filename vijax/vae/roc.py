@@ -169,6 +169,11 @@ def true_positive_rate(
 
 def _check(scores: Scores, is_anomaly: Mask, least: int = 1) -> Bool[ArrayLike, ""]:
     scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
+    if scores.shape != is_anomaly.shape:
+        raise ValueError(
+            f"scores have shape {scores.shape}, is_anomaly {is_anomaly.shape}: give "
+            "one of each for every example"
+        )
     finite = check(~jnp.isnan(scores), "scores", scores, "remove what is not a number")
     anomalies = jnp.sum(is_anomaly)
     both = (anomalies >= least) & (is_anomaly.size - anomalies >= least)
