@@ -21,6 +21,7 @@ from numpyro.infer import MCMC, NUTS
 from experiments import common
 from vijax.bayes import beta_binomial, evidence, frequentist, intervals
 from vijax.plot import bayes as plot
+from vijax.plot.coverage import coverage_maps
 from vijax.plot.style import BLUE, ORANGE, RED
 from vijax.validate import check
 
@@ -28,6 +29,14 @@ NAMES = ("uniform", "peaked")  # the two priors, in every array in this order
 NULL = 0.5  # a fair coin
 MAX_TRIALS = 10**12  # counts and their evidences are exact up to here
 MAX_COUNTS = 1001  # numbers of heads drawn in a figure
+COVERED_TRIALS = 60  # the coverage of intervals is computed for n up to here
+COVERED_PROBS = (0.005, 0.995, 199)  # … and for these true p: first, last, number
+METHODS = {
+    "wald": "Wald, p̂ ± 1.96 σ",
+    "wilson": "Wilson",
+    "clopper_pearson": "Clopper–Pearson",
+    "jeffreys": "Jeffreys, Beta(½, ½)",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ def run(config: Config) -> common.Result:
             np.asarray, _exact(float(k), float(n), float(a), near_null, every)
         )
         draws = _nuts(config)
+        coverage, coverage_figure = _coverage(config)
     lower, upper = exact["interval"]
     metrics: dict[str, Any] = {
         "estimate": float(exact["estimate"]),
@@ -81,7 +91,9 @@ def run(config: Config) -> common.Result:
     )
     metrics |= {f"nuts_{key}": value for key, value in uniform.items()}
     metrics["peaked_prior_nuts"] = peaked
+    metrics["coverage"] = coverage
     figures = _figures(config, metrics, exact, draws, near_null, every)
+    figures["coverage"] = coverage_figure
     return common.Result(metrics, figures)
 
 
@@ -142,6 +154,27 @@ def _exact(k: float, n: float, a: float, near_null: Any, every: Any) -> dict[str
         "null": jnp.exp(dist.Binomial(n, NULL).log_prob(near_null)),
         "log_evidences": log_evidence[1:],
     }
+
+
+def _coverage(config: Config) -> tuple[dict[str, Any], Figure]:
+    """Compute how often each method's 95 % interval holds the truth, over n and p."""
+    trials, probs = np.arange(1, COVERED_TRIALS + 1), np.linspace(*COVERED_PROBS)
+    maps = {
+        method: np.asarray(frequentist.binomial_coverage(probs, trials, method=method))
+        for method in METHODS
+    }
+    metrics = {
+        method: {
+            "least": float(values.min()),
+            "mean": float(values.mean()),
+            "share_enough": float((values >= 0.95 - 1e-11).mean()),
+        }
+        for method, values in maps.items()
+    }
+    on_map = config.trials <= COVERED_TRIALS
+    at = (float(config.trials), config.successes / config.trials) if on_map else None
+    named = {name: maps[method] for method, name in METHODS.items()}
+    return metrics, coverage_maps(trials, probs, named, experiment=at)
 
 
 def _nuts(config: Config) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Ten thousand priors at once: which conclusions of the lecture survive which prior?
+"""A million priors at once: which conclusions of the lecture survive which prior?
 
 The lecture takes two priors for its coin. Here `vijax.sweep` takes a grid of Beta
 priors, from weak to strong and from centre 0 to 1, through posterior, 95 % interval
@@ -37,7 +37,7 @@ LINES = {0.0: "K = 1", float(np.log(3)): "K = 3", -float(np.log(3)): "K = 1/3"}
 class Config:
     """The data and the number of priors."""
 
-    num_priors: int = 10_000  # of each family; a square number
+    num_priors: int = 1_000_000  # of each family; a square number
     trials: int = 14  # tosses of the coin
     successes: int = 10  # heads among them
     rate: float = 3.0  # true mean count of the sensor

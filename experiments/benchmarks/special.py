@@ -35,7 +35,9 @@ def draw() -> dict[str, tuple[np.ndarray, ...]]:
 
 def measure(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[Timing, ...]:
     """Time two functions in turn."""
-    cold, seconds, cpu = [], ([], []), ([], [])
+    cold: list[float] = []
+    seconds: tuple[list[float], ...] = ([], [])
+    cpu: tuple[list[float], ...] = ([], [])
     for repeat in range(1 + REPEATS):
         for side, run in enumerate((ours, theirs)):
             if side == 1 and repeat > SCIPY_REPEATS:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from vijax import special
@@ -89,7 +90,7 @@ def poisson_interval(counts: inputs.Data, level: inputs.Data = 0.95) -> Interval
 
 def binomial_coverage(
     probs: inputs.Data,
-    trials: int,
+    trials: inputs.Data,
     level: inputs.Data = 0.95,
     *,
     interval: Callable[..., Interval] | None = None,
@@ -99,32 +100,55 @@ def binomial_coverage(
 
     Args:
         probs: true probabilities, any shape.
-        trials: n, one number; the intervals of all k = 0 … n are computed.
+        trials: n, any shape; the intervals of all k = 0 … n are computed, so they must
+            be known when this is compiled.
         level: of the intervals.
         interval: any function (successes, trials, level) -> (lower, upper); without it
             `binomial_interval` with `method`.
         method: of `binomial_interval`.
 
+    Returns:
+        Coverage of every n at every p, shape (*trials.shape, *probs.shape).
+
+    References:
+        Brown, Cai & DasGupta (2001), Statistical Science 16, 101, section 2.
+
     Example:
         >>> print(f"{binomial_coverage(0.3, 14):.4f}")
         0.9849
-        >>> print(f"{binomial_coverage(0.3, 14, method='wald'):.4f}")
-        0.9211
+        >>> few, more = binomial_coverage(0.3, [14, 100], method="wald")
+        >>> print(f"{few:.4f} {more:.4f}")
+        0.9211 0.9502
     """
-    probs = inputs.as_float(probs)
-    counts = jnp.arange(trials + 1, dtype=probs.dtype)
+    probs, sizes = inputs.as_float(probs), np.asarray(trials)
+    counts = jnp.arange(sizes.max() + 1, dtype=probs.dtype)
+    rows = jnp.asarray(sizes.reshape(-1, 1), probs.dtype)
+    k = jnp.minimum(counts, rows)  # beyond n, where it does not count
     if interval is None:
-        lower, upper = binomial_interval(counts, trials, level, method=method)
+        ends = binomial_interval(k, rows, level, method=method)
     else:
-        lower, upper = interval(counts, trials, level)
+        ends = interval(k, rows, level)
+    flat = _coverage(probs.ravel(), counts, rows, *jnp.broadcast_arrays(*ends))
+    return flat.reshape(sizes.shape + probs.shape)
+
+
+@jax.jit
+def _coverage(
+    probs: Array, counts: Array, trials: Array, lower: Array, upper: Array
+) -> Array:
+    """Return the coverage of each row's intervals at each probability."""
 
     def of_one(prob: Array) -> Array:
-        both = jnp.stack([prob, 1 - prob])
-        outcomes = jnp.stack([counts, trials - counts], axis=-1)
+        k = jnp.minimum(counts, trials)
+        outcomes, both = (
+            jnp.stack([k, trials - k], axis=-1),
+            jnp.stack([prob, 1 - prob]),
+        )
+        covered = (lower <= prob) & (prob <= upper) & (counts <= trials)
         weights = jnp.exp(pmf.multinomial_log_pmf(outcomes, both))
-        return jnp.sum(weights * ((lower <= prob) & (prob <= upper)))
+        return jnp.sum(weights * covered, axis=-1)
 
-    return jax.vmap(of_one)(probs.ravel()).reshape(probs.shape)
+    return jax.vmap(of_one, out_axes=1)(probs)
 
 
 def poisson_coverage(
@@ -150,11 +174,9 @@ def poisson_coverage(
     counts = jnp.arange(max_count + 1, dtype=means.dtype)
     lower, upper = interval(counts, level)
 
-    def of_one(mean: Array) -> Array:
-        weights = jnp.exp(pmf.poisson_log_pmf(counts, mean))
-        return jnp.sum(weights * ((lower <= mean) & (mean <= upper)))
-
-    return jax.vmap(of_one)(means.ravel()).reshape(means.shape)
+    at = means[..., None]
+    weights = jnp.exp(jax.jit(pmf.poisson_log_pmf)(counts, at))
+    return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
 
 
 def binomial_data(

@@ -97,14 +97,15 @@ def _sides(sides: int) -> int:
     return sides
 
 
+@jax.jit
 def _log_tail(z: Array) -> Array:
     """Return log P(Z > z), all digits at any z."""
     far = jnp.maximum(z, _FRACTION_FROM)
     near = jnp.minimum(z, _FRACTION_FROM)
     # Laplace's continued fraction of the Mills ratio P(Z > z) / φ(z)
-    fraction = far
-    for depth in range(_FRACTION_DEPTH, 0, -1):
-        fraction = far + depth / fraction
+    fraction = jax.lax.fori_loop(
+        0, _FRACTION_DEPTH, lambda i, f: far + (_FRACTION_DEPTH - i) / f, far
+    )
     log_far = -0.5 * far**2 - 0.5 * jnp.log(2 * jnp.pi) - jnp.log(fraction)
     below = 0.5 * jsp.erfc(-near / jnp.sqrt(2.0))
     above = 0.5 * jsp.erfc(near / jnp.sqrt(2.0))
@@ -113,13 +114,16 @@ def _log_tail(z: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _from_log_tail(log_tail: Array) -> Array:
     """Return z >= 0 with log P(Z > z) = log_tail <= log 1/2, by Newton's method."""
     # P(Z > z) <= exp(-z² / 2) / 2 for z >= 0, so this start lies beyond the root.
-    z = jnp.sqrt(2 * jnp.maximum(-log_tail - jnp.log(2.0), 0.0))
-    for _ in range(_NEWTON_STEPS):
-        z = z + (_log_tail(z) - log_tail) * jnp.exp(_log_mills(z))
-    return z
+    start = jnp.sqrt(2 * jnp.maximum(-log_tail - jnp.log(2.0), 0.0))
+
+    def newton(_: Array, z: Array) -> Array:
+        return z + (_log_tail(z) - log_tail) * jnp.exp(_log_mills(z))
+
+    return jax.lax.fori_loop(0, _NEWTON_STEPS, newton, start)
 
 
 @_from_log_tail.defjvp
