@@ -124,7 +124,7 @@ def test_eight_devices_give_the_numbers_of_one(monkeypatch):
 
 
 def test_sufficient_statistics_of_shards_add_bitwise(key):
-    """Millions of counts, below 2^24, in float32, in eight shards: the same bits as at once."""
+    """Eight million events in float32, in shards: the same bits as all at once."""
     trials = np.full((8, 1000), 2000.0, np.float32)
     successes = np.asarray(jax.random.randint(key, trials.shape, 0, 2001), np.float32)
     shards = jax.vmap(beta_binomial.sufficient_statistics)(successes, trials)

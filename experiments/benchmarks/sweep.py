@@ -34,7 +34,7 @@ class Run(NamedTuple):
     """One process of vijax."""
 
     cold: float  # seconds of the first sweep, compilation included
-    warm: float  # median seconds of the sweeps after it
+    warm: float  # median seconds of the sweeps after it, if any
     warm_cpu: float  # the same in CPU seconds, of all cores together
     imported: float  # GiB of resident memory before the first sweep
     peak: float  # GiB, the highest ever
@@ -73,7 +73,7 @@ def run_vijax(size: int, repeats: int) -> Run:
         seconds.append(time.perf_counter() - start)
         cpu.append(time.process_time() - start_cpu)
     first = np.stack([leaf[:ONE_BY_ONE] for leaf in results])
-    warm, warm_cpu = median(seconds[1:]), median(cpu[1:])
+    warm, warm_cpu = (median(each[1:] or each) for each in (seconds, cpu))
     return Run(seconds[0], warm, warm_cpu, imported, peak_memory(), first)
 
 
@@ -126,7 +126,7 @@ def main() -> None:
         f"{'imports GiB':>13}{'peak GiB':>10}"
     )
     runs = []
-    for size, repeats in zip(SIZES, (3, 1), strict=True):
+    for size, repeats in zip(SIZES, (3, 0), strict=True):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             runs.append(run := pool.submit(run_vijax, size, repeats).result())
         print(
