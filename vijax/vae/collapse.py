@@ -51,6 +51,11 @@ def usage(
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.2.
     """
     q = encode(model, params, check_data(model, x))
+    return _usage(q, threshold)
+
+
+@jax.jit
+def _usage(q: Posterior, threshold: ArrayLike) -> Usage:
     variance = jnp.var(q.loc, axis=0)
     kl = jnp.mean(losses.kl_per_latent(q), axis=0)
     return Usage(kl, variance, variance > threshold)
@@ -70,10 +75,20 @@ def aggregate(
     """
     x = check_data(model, x)
     q = encode(model, params, x)
-    z = losses.draw(key, q, num_samples=1)[0]
+    z = _draw(key, q)
     log_own, log_all = map_batches(
         partial(_log_densities, q), z, *q, batch_size=batch_size
     )
+    return _aggregate(q, log_own, log_all)
+
+
+@jax.jit
+def _draw(key: Key, q: Posterior) -> Array:
+    return losses.draw(key, q, num_samples=1)[0]
+
+
+@jax.jit
+def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> Aggregate:
     information = jnp.mean(log_own - log_all)
     kl = jnp.mean(losses.kl_to_prior(q))
     mean = jnp.mean(q.loc, axis=0)
