@@ -25,11 +25,16 @@ TABLE = Path(__file__).parents[2] / "tests" / "references" / "special.npz"
 Timing = tuple[float, float, float]  # seconds cold, seconds warm, CPU seconds warm
 
 
+def draw_shapes(number: int, points: int, low: float, high: float) -> np.ndarray:
+    """Return log-uniform parameters, (number, points)."""
+    rng = np.random.default_rng(0)
+    return np.exp(rng.uniform(np.log(low), np.log(high), (number, points)))
+
+
 def draw() -> dict[str, tuple[np.ndarray, ...]]:
     """Return the arguments of both functions."""
-    rng = np.random.default_rng(0)
-    a, b = np.exp(rng.uniform(np.log(0.5), np.log(1e3), (2, POINTS)))
-    p = rng.uniform(size=POINTS)
+    a, b = draw_shapes(2, POINTS, 0.5, 1e3)
+    p = np.random.default_rng(1).uniform(size=POINTS)
     return {"beta": (a, b, p), "gamma": (a, p)}
 
 
