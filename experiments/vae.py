@@ -174,11 +174,12 @@ def elbo_metrics(
 
 def map_metrics(name: str, z: Latents, key: jax.Array) -> dict[str, Any]:
     """Return range, centre, spread and distance to N(0, I) of a latent map."""
+    values = np.asarray(z)  # NumPy compiles nothing
     return {
-        f"{name}_low": z.min(axis=0),
-        f"{name}_high": z.max(axis=0),
-        f"{name}_centre": z.mean(axis=0),
-        f"{name}_standard_deviation": z.std(axis=0),
+        f"{name}_low": values.min(axis=0),
+        f"{name}_high": values.max(axis=0),
+        f"{name}_centre": values.mean(axis=0),
+        f"{name}_standard_deviation": values.std(axis=0),
         f"{name}_kl_of_moments": float(latent.kl_of_moments(z)),
         f"{name}_sliced_wasserstein": float(latent.sliced_wasserstein(z, key)),
     }
