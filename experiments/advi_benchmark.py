@@ -21,7 +21,7 @@ from vijax import vi
 from vijax.plot import posteriors as plot
 from vijax.validate import check
 
-FAMILIES = ("mean_field", "full_rank")
+FAMILIES = ("mean_field", "full_rank", "flow")
 ALL = (*posteriordb.NAMES, posteriordb.CENTERED)
 # A moment that is off by more is a wrong answer.
 MEAN_LIMIT, SD_LIMIT = 0.05, 0.05
@@ -94,7 +94,10 @@ def measure(posterior: posteriordb.Posterior, family: str, seed: int) -> dict[st
         "seconds_warm": seconds[1],
         "q": _errors(table, posterior, "mean", "sd"),
         "corrected": _errors(table, posterior, "corrected_mean", "corrected_sd"),
-        "response": _errors(table, posterior, "mean", "response_sd"),
+        # A flow has no linear response: q's own again.
+        "response": _errors(
+            table, posterior, "mean", "sd" if fit.covariance is None else "response_sd"
+        ),
         "advice": fit.advice,
     }
 

@@ -1,4 +1,4 @@
-"""Marginals of mean-field and full-rank fits, drawn over reference draws.
+"""Marginals of mean-field, full-rank and flow fits, drawn over reference draws.
 
 One panel a posterior of posteriordb: the unknown whose sd the full-rank q misses most,
 in the model's own units. Grey is what long chains of MCMC found, the lines are the
@@ -27,7 +27,7 @@ class Config:
     """Which posteriors, which families, and where the data are."""
 
     posteriors: tuple[str, ...] = ALL  # by posteriordb's names
-    families: tuple[str, ...] = ("mean_field", "full_rank")  # the last one chooses
+    families: tuple[str, ...] = ("mean_field", "full_rank", "flow")
     bins: int = 50  # of the reference draws
     folder: Path | None = None  # of posteriordb; by default $VIJAX_POSTERIORDB
     seed: int = 0
@@ -58,7 +58,8 @@ def _panel(
         sampled = vi.sample(fit, jax.random.key(config.seed + 1), 10_000)
         draws[family] = posteriordb.flatten(sampled, posterior.parameters)
         trusted[family] = bool(fit.trusted)
-    last = draws[config.families[-1]]
+    judge = "full_rank" if "full_rank" in draws else config.families[0]
+    last = draws[judge]
     off = np.abs(last.std(axis=0) / posterior.sd - 1)
     index = int(np.argmax(off))
     reference = posterior.draws[:, index]

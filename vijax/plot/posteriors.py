@@ -44,7 +44,9 @@ def errors(
         for kind, marker, _ in KINDS:
             good = row["trusted"] if kind == "q" else row["correctable"]
             for ax, error in zip(axes[0], ("mean_error", "sd_error"), strict=True):
-                if kind == "response" and error == "mean_error":
+                if kind == "response" and (
+                    error == "mean_error" or row["response"] == row["q"]
+                ):
                     continue
                 face = colour if good or marker == "x" else "white"
                 ax.plot(
