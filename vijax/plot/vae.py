@@ -59,7 +59,7 @@ def gradient_estimators(
         spreads: estimator -> standard deviation of one draw of each component.
         components: their names.
     """
-    fig, axes = style.figure(1, 2, width=6.8)
+    fig, axes = style.figure(1, 2, width=6.8, height=2.9)
     left, right = axes[0]
     for colour, (name, (mean, error)) in zip(
         style.COLOURS, running.items(), strict=False
@@ -73,15 +73,15 @@ def gradient_estimators(
     centre = 3 * max(abs(exact), float(np.asarray(running[next(iter(running))][1])[0]))
     left.set(xscale="log", xlabel="draws of z", ylim=(exact - centre, exact + centre))
     left.set_ylabel(f"estimate of {components[0]}")
-    left.legend(loc="lower right", fontsize=7)
+    fig.legend(loc="outside upper center", ncols=len(running) + 1)
     width = 0.8 / len(spreads)
     at = np.arange(len(components))
-    for i, (name, spread) in enumerate(spreads.items()):
+    for i, spread in enumerate(spreads.values()):
         offset = (i - (len(spreads) - 1) / 2) * width
         colour = style.COLOURS[i]
-        right.bar(at + offset, np.asarray(spread), width, color=colour, label=name)
+        right.bar(at + offset, np.asarray(spread), width, color=colour)
     right.set_xticks(at, components)
-    right.set(yscale="log", ylabel="standard deviation of one draw")
+    right.set(yscale="log", ylabel="sd of one draw")
     right.yaxis.set_minor_formatter(NullFormatter())
     return fig
 
