@@ -5,6 +5,7 @@ fit = vi.fit(target, jax.random.key(0), family="full_rank")
 print(fit.advice, vi.summary(fit))
 """
 
+from vijax.vi.export import to_arviz
 from vijax.vi.fit import fit
 from vijax.vi.numpyro_model import from_numpyro
 from vijax.vi.result import Fit
@@ -20,4 +21,5 @@ __all__ = [
     "from_numpyro",
     "sample",
     "summary",
+    "to_arviz",
 ]

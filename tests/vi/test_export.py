@@ -1,0 +1,36 @@
+"""A fit handed to ArviZ, where that is installed."""
+
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vijax import vi
+
+HAS_ARVIZ = importlib.util.find_spec("arviz") is not None
+
+
+@pytest.fixture
+def fitted(key):
+    target = vi.from_log_density(
+        lambda p: -0.5 * jnp.sum((p["x"] - 3.0) ** 2), {"x": jnp.zeros(2)}
+    )
+    return vi.fit(target, key)
+
+
+@pytest.mark.skipif(HAS_ARVIZ, reason="ArviZ is installed")
+def test_missing_arviz_is_said(fitted, key):
+    with pytest.raises(ImportError, match=r"vijax\[arviz\]"):
+        vi.to_arviz(fitted, key)
+
+
+@pytest.mark.skipif(not HAS_ARVIZ, reason="needs the optional extra: vijax[arviz]")
+def test_draws_and_verdict_arrive(fitted):
+    data = vi.to_arviz(fitted, jax.random.key(1), 500)
+    x = data.posterior["x"]
+    assert x.shape == (1, 500, 2)
+    np.testing.assert_allclose(x.mean(), 3.0, atol=4 / np.sqrt(1000))
+    assert data.posterior.attrs["verdict"] == "converged"
+    assert data.posterior.attrs["elbo"] == float(fitted.elbo)
