@@ -36,7 +36,7 @@ class Config:
     steps: int | None = None  # optimisation steps of both
     max_images: int = 2000  # of each kind at most
     table_epochs: int = 15  # passes over the events
-    events: int = 1000  # in a set; the time of pairs grows as its cube
+    events: int = 500  # in a set; the time of pairs grows as its cube
     repetitions: int = 5  # of each distance between events, on other ones
     seed: int = 0  # of every random number
 

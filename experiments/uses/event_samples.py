@@ -69,7 +69,10 @@ def study(
     real = tables.scaled(test, coder.scale)
     before = tables.scaled(train, coder.scale)
     generated = draw(coder, key, size * repetitions)
-    generated = {name: real_like(x, coder) for name, x in generated.items()}
+    low, high = before.min(axis=0), before.max(axis=0)
+    generated = {
+        name: np.clip(real_like(x, coder), low, high) for name, x in generated.items()
+    }
     many = size * repetitions
     generated[SHUFFLED] = rng.permuted(before, axis=0)[:many]
     sets = {REAL: rng.permutation(before)[:many]} | generated

@@ -25,6 +25,7 @@ def events(
         columns: their names.
         floor: the generator that is real events.
     """
+    columns = [name.split(" [")[0] for name in columns]  # scaled: without units
     pairs = [f"{a}, {b}" for a, b in combinations(columns, 2)]
     ratios = (len(columns), max(len(pairs), len(columns)))
     fig, axes = style.figure(
@@ -55,7 +56,7 @@ def events(
         ax.set(xticks=place, yscale="log", title=title)
         ax.set_xticklabels(names, rotation=60, ha="right", rotation_mode="anchor")
         ax.tick_params(axis="x", labelsize=7)
-    axes[0, 0].set(ylabel="Wasserstein distance, standard deviations")
+    axes[0, 0].set(ylabel="W₁, standard deviations")
     axes[0, 1].legend(fontsize=7, loc="upper left", ncols=2)
     low, high = axes[0, 0].get_ylim()
     axes[0, 0].set_ylim(low, 3 * high)
