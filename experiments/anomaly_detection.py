@@ -5,10 +5,10 @@ likelihood is not normality, and what helps. Air showers (MAGIC): gamma rays aga
 hadrons and hadrons against gamma rays. Collisions (CMS multijets): a signal that is
 among the training events too. Tables that are not at hand are left out.
 
-Found on MNIST (--dataset mnist --latents 32 --steps 324: six epochs, some two minutes of
-one core): mean AUC of the ten digits 0.675 by the -ELBO, 0.790 less complexity, and
-0.842 ± 0.002 less the local code; of the digit 1 alone 0.07, 0.98 and 0.93. A published
-VAE of two latents (Gaussian likelihood of grey levels) has 0.855 and 0.73.
+Found on MNIST (--dataset mnist --latents 32 --steps 324, six epochs): mean AUC of the
+ten digits 0.675 by the -ELBO, 0.790 less complexity, and 0.842 ± 0.002 less the local
+code; of the digit 1 alone 0.07, 0.98 and 0.93. A published VAE of two latents (Gaussian
+likelihood of grey levels) has 0.855 and 0.73.
 """
 
 from dataclasses import dataclass
