@@ -12,7 +12,7 @@ import pytest
 from scipy import special as scipy_special
 
 from vijax import special
-from vijax.special import elementwise
+from vijax.special import elementwise, quantiles
 
 TABLE = np.load(Path(__file__).parent / "references" / "special.npz")
 EPS = np.finfo(float).eps
@@ -54,6 +54,17 @@ def test_quantiles_agree_with_mpmath(name):
     assert np.median(error) <= EPS
     assert error.max() < 1e-12
     assert np.all(error <= 10 * np.maximum(scipys_error, floor))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(
+    "name", ["beta", pytest.param("gamma", marks=pytest.mark.slow)]
+)
+def test_large_batches_whose_last_elements_go_on_alone(name):
+    parameters, p, upper, x, _ = reference(name)
+    function = getattr(quantiles, f"{name}_quantile")
+    found = function(*np.tile(parameters, (1, 4)), np.tile(p, 4), np.tile(upper, 4))
+    np.testing.assert_allclose(found, np.tile(x, 4), rtol=1e-12, atol=1e-300)
 
 
 @pytest.mark.usefixtures("x64")

@@ -75,19 +75,14 @@ def quantile(a: Elements, b: Elements, w: Elements) -> tuple[Elements, Elements]
     # Where x or y is next to nothing, the power law is exact and the answer known.
     known = jnp.minimum(log_x, log_y) < jnp.log(tiny)
 
-    def advance(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        x, y, done, count = state
+    def advance(args: Any, state: Any) -> tuple[Any, Mask]:
+        (a, b, w, log_w, weight), (x, y) = args, state
         step = _step(a, b, w, log_w, weight, x, y, _ratio, exact=True)
-        new = (jnp.maximum(v, tiny) for v in _move(x, y, step.value))
-        x, y = (jnp.where(done, old, v) for old, v in zip((x, y), new, strict=True))
-        still = jnp.abs(step.value) < 4 * jnp.finfo(w.dtype).eps
-        return x, y, done | still | (step.size < solve.EXACT), count + 1
+        x, y = (jnp.maximum(v, tiny) for v in _move(x, y, step.value))
+        still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
+        return (x, y), still | (step.size < solve.EXACT)
 
-    def unfinished(state: tuple[Any, ...]) -> Mask:
-        return jnp.any(~state[2]) & (state[3] < solve.MAX_STEPS)
-
-    start: tuple[Any, ...] = (x, y, known, 0)
-    x, y, _, _ = jax.lax.while_loop(unfinished, advance, start)
+    x, y = solve.until_done(advance, (a, b, w, log_w, weight), (x, y), known)
     return (
         jnp.where(known, jnp.exp(log_x), x),
         jnp.where(known, jnp.exp(log_y), y),

@@ -64,19 +64,14 @@ def quantile(a: Elements, w: Elements, upper: Mask) -> Elements:
     x = jnp.maximum(jnp.exp(t.astype(w.dtype)), tiny)
     known = log_x < jnp.log(tiny)  # where x is next to nothing the power law is exact
 
-    def advance(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        x, done, count = state
+    def advance(args: Any, x: Elements) -> tuple[Elements, Mask]:
+        a, w, log_w, weight, upper = args
         step = _step(a, w, log_w, weight, x, upper, _ratio, exact=True)
         moved = x + x * jnp.expm1(jnp.clip(step.value, -600.0, 600.0))
-        x = jnp.where(done, x, jnp.maximum(moved, tiny))
-        still = jnp.abs(step.value) < 4 * jnp.finfo(w.dtype).eps
-        return x, done | still | (step.size < solve.EXACT), count + 1
+        still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
+        return jnp.maximum(moved, tiny), still | (step.size < solve.EXACT)
 
-    def unfinished(state: tuple[Any, ...]) -> Mask:
-        return jnp.any(~state[1]) & (state[2] < solve.MAX_STEPS)
-
-    start: tuple[Any, ...] = (x, known, 0)
-    x, _, _ = jax.lax.while_loop(unfinished, advance, start)
+    x = solve.until_done(advance, (a, w, log_w, weight, upper), x, known)
     return jnp.where(known, jnp.exp(log_x), x)
 
 

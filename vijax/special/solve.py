@@ -5,17 +5,62 @@ log of a tail of Beta or Gamma is concave in t, so that even Newton's method can
 fail, and its derivatives are those of the density, which are known.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
-from vijax.special.elementary import Elements
+from vijax.special.elementary import Elements, Mask
 
 ROUGH = 1.0  # steps below this size, in the scale on which g bends, leave 1e-2
 EXACT = 1e-4  # … and these leave 1e-16
 MAX_ROUGH_STEPS = 6
 MAX_STEPS = 40
+STRAGGLERS = 1024  # so few unsolved elements of a batch go on without the others
+
+
+def until_done(
+    advance: Callable[[Any, Any], tuple[Any, Mask]], args: Any, state: Any, done: Mask
+) -> Any:
+    """Repeat `advance(args, state) -> state, done` until every element is done.
+
+    A step of a whole batch for the sake of its slowest few would be most of the work.
+    """
+
+    def update(args: Any, state: Any, done: Mask) -> tuple[Any, Mask]:
+        new, now = advance(args, state)
+        keep = partial(jax.tree.map, lambda a, b: jnp.where(done, a, b))
+        return keep(state, new), done | now
+
+    def all_of_them(carry: Any) -> Any:
+        state, done, count = carry
+        return *update(args, state, done), count + 1
+
+    def some_of_them(carry: Any) -> Any:
+        state, done, count = carry
+        few = jnp.nonzero(~done, size=STRAGGLERS, fill_value=done.size)[0]
+        some_args, some = jax.tree.map(
+            lambda v: v.at[few].get(mode="clip"), (args, state)
+        )
+        part = update(some_args, some, jnp.zeros(STRAGGLERS, bool))
+        state, done = jax.tree.map(
+            lambda v, p: v.at[few].set(p, mode="drop"), (state, done), part
+        )
+        return state, done, count + 1
+
+    def more_than(number: int) -> Callable[[Any], Mask]:
+        return lambda carry: (jnp.sum(~carry[1]) > number) & (carry[2] < MAX_STEPS)
+
+    large = done.size >= 8 * STRAGGLERS
+    carry = (state, done, 0)
+    carry = jax.lax.while_loop(
+        more_than(STRAGGLERS if large else 0), all_of_them, carry
+    )
+    if large:
+        carry = jax.lax.while_loop(more_than(0), some_of_them, (*carry[:2], 0))
+    return carry[0]
 
 
 class Step(NamedTuple):
