@@ -29,7 +29,7 @@ class Config:
     hidden: tuple[int, ...] | None = None  # widths of every encoder's hidden layers
     steps: int | None = None  # optimisation steps of every model
     batch_size: int | None = None  # images in a step
-    learning_rate: float | None = None  # Adam's at the first step; falls to zero
+    learning_rate: float | None = None  # at the first step; falls to zero
     anomaly_latent: int = 2  # latents of the VAEs that look for anomalies
     latent: int | None = None  # latents of the VAE that codes and generates
     latents: tuple[int, ...] = (2, 4, 8, 16)  # of the autoencoders that compress
@@ -45,9 +45,10 @@ def run(config: Config) -> common.Result:
     n, small = len(dataset.train), prod(dataset.train.shape[1:]) < 400
     options: dict[str, Any] = {
         "hidden": config.hidden or (128,),
-        "steps": config.steps or (1000 if small else 1500),
-        "batch_size": min(config.batch_size or (64 if small else 128), n // 2),
-        "learning_rate": config.learning_rate or (8e-3 if small else 2e-3),
+        "steps": config.steps or (1000 if small else 240),
+        "batch_size": min(config.batch_size or (64 if small else 1000), n // 2),
+        "optimizer": "adam" if small else "muon",
+        "learning_rate": config.learning_rate or (8e-3 if small else 0.08),
     }
     key = jax.random.key(config.seed)
     keys = [jax.random.fold_in(key, i) for i in range(5)]

@@ -57,7 +57,15 @@ def anomaly(
         title=f"ROC of the {shown}",
     )
     left.set_aspect("equal")
-    left.legend(title="left out, AUC", fontsize=7, title_fontsize=7, loc="lower right")
+    left.legend(
+        title="left out, AUC",
+        fontsize=7,
+        title_fontsize=7,
+        loc="lower right",
+        frameon=True,  # curves that fall below the diagonal end behind it
+        framealpha=0.9,
+        edgecolor="none",
+    )
 
     place = np.arange(len(names))
     for index, (score, areas) in enumerate(values.items()):
