@@ -5,6 +5,11 @@ The same work for all: 784-400-20 and its mirror, ReLU, batch 128, one draw of z
 An epoch is measured after compilation, in turn, so that a slow minute hits all of
 them; the best of the repeats is shown. The last columns hold the floating-point rate
 against that of a 2048 × 2048 matrix product in JAX on the same machine.
+
+Seen on two cores of an Intel Xeon, alone, best of 2, seconds an epoch (and share of
+the matrix product's rate): vijax 1.63 (0.49), with fresh binarisation 1.85 (0.43), a
+plain scan 1.42 (0.56); PyTorch 2.13 2.44 (0.33), with fused Adam 2.03, compiled 2.04;
+log p(x) at 0.41 of that rate.
 """
 
 import math
