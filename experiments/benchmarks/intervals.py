@@ -1,9 +1,9 @@
 """Credible intervals: vijax beside SciPy, the same posteriors, one run.
 
 Posteriors with shapes log-uniform over [1.5, 300], 95 %, float64. SciPy's equal tails
-are two vectorised quantiles. It has no highest-density
-interval: beside ours stands what its users write, a root of the difference of two
-densities, prior by prior, on a subsample and scaled up.
+are two vectorised quantiles. It has no highest-density interval: beside ours stands
+what its users write, a root of the difference of two densities, prior by prior, on a
+subsample and scaled up.
 """
 
 import time
