@@ -8,7 +8,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-IMAGE_EXPERIMENTS := autoencoder vae use-cases anomaly-detection compression generation
+IMAGE_EXPERIMENTS := autoencoder vae use-cases anomaly-detection compression generation iwae
 EXPERIMENTS := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc advi-benchmark posterior-gallery $(IMAGE_EXPERIMENTS)
 PEERS := .venv-peers
 

@@ -68,6 +68,7 @@ PARTS = (
             Section("anomaly_detection", "Anomaly detection in depth", "L25"),
             Section("compression", "Compression in depth", "L25"),
             Section("generation", "Generation in depth", "L25"),
+            Section("iwae", "Importance-weighted bounds", "L20"),
         ),
         is_lecture=False,
     ),
