@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 IMAGE_EXPERIMENTS := autoencoder vae use-cases anomaly-detection compression generation iwae
 EXPERIMENTS := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc advi-benchmark posterior-gallery $(IMAGE_EXPERIMENTS)
+BENCHMARKS := special intervals sweep logistic_regression posteriordb vae
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := help
@@ -70,8 +71,8 @@ $(PEERS)/.ready: experiments/benchmarks/requirements.txt $(READY)
 	@touch $@
 
 bench: $(PEERS)/.ready  ## measure vijax beside its peers, in a .venv-peers of their own
-	@for file in experiments/benchmarks/[a-z]*.py; do \
-	  $(PEERS)/bin/python -m experiments.benchmarks.$$(basename $$file .py) || exit 1; done
+	@status=0; for name in $(BENCHMARKS); do \
+	  $(PEERS)/bin/python -m experiments.benchmarks.$$name || status=1; done; exit $$status
 
 constraints:  ## renew constraints.txt from the newest versions
 	rm -rf $(VENV)-new && $(PYTHON) -m venv $(VENV)-new
