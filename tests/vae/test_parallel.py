@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -75,9 +76,10 @@ def test_two_processes(one):
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     both = [start("", address, index) for index in range(2)]
-    for found in map(result, both):
-        assert found[0] == 2
-        assert_same(found, one)
+    with ThreadPoolExecutor() as pool:  # each waits for the other, and for its reader
+        for found in pool.map(result, both):
+            assert found[0] == 2
+            assert_same(found, one)
 
 
 def test_a_batch_that_cannot_be_split():
