@@ -246,6 +246,15 @@ def test_budget_spent_is_said(key):
     assert "num_steps" in fit.advice
 
 
+@pytest.mark.parametrize(("num_steps", "expected"), [(30, False), (4000, True)])
+def test_without_a_stop_rule_the_verdict_is_still_earned(key, num_steps, expected):
+    target = vi.from_numpyro(mean_of_normal, Y)
+    options = {"method": "stochastic", "start": "init", "stop": False}
+    fit = vi.fit(target, key, num_steps=num_steps, **options)
+    assert fit.num_steps == num_steps
+    assert (fit.verdict == "converged") is expected
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

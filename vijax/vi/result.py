@@ -26,10 +26,11 @@ class Fit(NamedTuple):
     q: Any  # over the unconstrained vector
     elbo: Scalar  # at q, from fresh draws; at most the log evidence
     elbo_se: Scalar
-    khat: Scalar  # tail shape of the importance weights; below 0.7 is good
+    khat: Scalar  # the weights' tail shape, k̂ or Hill's, the smaller; below 0.7: good
     status: Int[Array, "..."]  # index into VERDICTS
     num_steps: Int[Array, "..."]
-    losses: Float[Array, "..."]  # negative ELBO by step (+inf: draws were added)
+    losses: Float[Array, "..."]  # negative ELBO by step (+inf: draws were added), or,
+    # for Laplace, −log p
     log_evidence: Scalar  # by importance sampling with smoothed weights
     log_evidence_se: Scalar
     effective_samples: Scalar  # of the importance weights, out of those drawn

@@ -246,7 +246,8 @@ def run_all(
         optimizer: an Optax transformation.
         num_draws: draws a step.
         num_steps: steps to take, in up to 16 blocks whose spread gives the errors.
-        tolerance: not used; for the signature's sake.
+        tolerance: of means in sds and of log sds. It stops nothing: `done` says whether
+            the second half's errors, and what its own halves differ by, meet it.
     """
     blocks = next(n for n in range(2 * NUM_BLOCKS, 0, -1) if num_steps % n == 0)
     leaf = jax.tree.leaves(q)[0]
@@ -270,10 +271,14 @@ def run_all(
     means = sums[-kept:] * (blocks / num_steps)
     answer = unravel(jnp.mean(means, axis=0))
     rows = jax.vmap(lambda params: _moments(unravel(params)))(means)
-    error = jnp.std(rows, axis=0) / max(kept - 1, 1e-30) ** 0.5
+    unit = jnp.ones_like(rows[0]).at[:dim].set(answer.scale())
+    infinite = jnp.full_like(unit, jnp.inf)
+    error = jnp.std(rows, axis=0) / (kept - 1) ** 0.5 if kept > 1 else infinite
+    drift = jnp.mean(rows[kept // 2 :], axis=0) - jnp.mean(rows[: kept // 2], axis=0)
+    quiet = (error < tolerance * unit) & (jnp.abs(drift) < 2 * tolerance * unit)
     return End(
         answer,
-        jnp.ones((), bool),
+        jnp.all(quiet),
         jnp.asarray(num_steps),
         losses,
         error[:dim] / answer.scale(),
