@@ -16,6 +16,7 @@ import numpyro.distributions as dist
 from scipy import special
 
 from vijax import vi
+from vijax.bayes.frequentist import binomial_interval
 
 MEAN_OFF, SD_OFF = 0.1, 0.1
 
@@ -150,13 +151,14 @@ def _count(oracle: Oracle, keys: jax.Array) -> dict[str, Any]:
     sd_error = np.max(np.abs(sd / oracle.sd - 1), axis=1)
     converged = status == 0
     wrong = converged & ((mean_error > MEAN_OFF) | (sd_error > SD_OFF))
-    share = float(wrong.mean())
+    # Exact: a Gaussian error of none in 200 would be zero.
+    interval = binomial_interval(wrong.sum(), len(keys), 0.95)
     return {
         "seeds": len(keys),
         "converged": int(converged.sum()),
         "false_stops": int(wrong.sum()),
-        "false_stop_rate": share,
-        "false_stop_rate_standard_error": (share * (1 - share) / len(keys)) ** 0.5,
+        "false_stop_rate": float(wrong.mean()),
+        "false_stop_rate_interval": [float(end) for end in interval],  # 95 %
         "worst_mean_error": float(mean_error[converged].max(initial=0.0)),
         "worst_sd_error": float(sd_error[converged].max(initial=0.0)),
         "median_steps": float(np.median(steps)),

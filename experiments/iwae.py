@@ -132,7 +132,7 @@ def fit(
     name = f"k{config.num_samples}"
     return train.fit(
         model,
-        key,
+        jax.random.fold_in(key, config.num_samples),  # each stage shuffles by its own
         images,
         epochs=config.epochs,
         loss=loss_of(config, model),

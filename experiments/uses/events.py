@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from experiments.uses.lossy_tables import LOGARITHM
 from vijax.data import Dataset
 from vijax.types import Key
 from vijax.vae import anomaly, compress, ensemble, likelihoods, models, roc, tables
@@ -190,7 +191,6 @@ def injected(
     check((inside >= 0) & (inside < 1), "fractions", inside, remedy)
     choice_key, fit_key, score_key = jax.random.split(key, 3)
     rng = np.random.default_rng(int(jax.random.bits(choice_key)))
-    logarithm = [True, True, True, True, False, False]
     # Each part: half stays background, the other half may turn into signal.
     (background, spare), (test, other) = (
         np.array_split(rng.permutation(part), 2)
@@ -199,7 +199,7 @@ def injected(
     signal, test_signal = (
         add_invisible(part, rng, mean_energy=mean_energy) for part in (spare, other)
     )
-    scale = tables.fit_scale(background, logarithm=logarithm)
+    scale = tables.fit_scale(background, logarithm=LOGARITHM)
     pool = tables.scaled(np.concatenate([background, signal]), scale)
     size = len(background)
     runs = []

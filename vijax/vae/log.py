@@ -35,10 +35,12 @@ def csv_file(path: Path | str, also: OnEpoch | None = None) -> OnEpoch:
             before = float(rows[-1]["cpu_seconds"]) if rows else 0.0
         seconds = before + time.process_time() - start
         rows.append({"epoch": epoch} | terms | {"cpu_seconds": round(seconds, 2)})
-        with path.open("w", newline="") as file:
+        partial = path.with_name(f"{path.name}.partial")
+        with partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
+        partial.replace(path)  # a run that is killed here loses nothing
         return bool(also and also(epoch, params, terms))
 
     return on_epoch
