@@ -24,7 +24,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common, use_cases
-from experiments.iwae import init_at_mean
 from experiments.uses import lossless, lossy_tables
 from vijax import data
 from vijax.data import Dataset
@@ -120,7 +119,7 @@ def images(
         ),
         optimizer=config.optimizer or ("adam" if small else "muon"),
         learning_rate=config.learning_rate or (4e-3 if small else 0.08),
-        params=init_at_mean(model, keys[2], dataset.train),
+        params=models.init_at_mean(model, keys[2], dataset.train),
         checkpoint=config.checkpoint,
         checkpoint_seconds=60.0,
         description="VAE of images",

@@ -89,7 +89,7 @@ def run(config: Config) -> common.Result:
         hidden=config.hidden,
         activation=config.activation,
     )
-    params = init_at_mean(model, keys[2], dataset.train)
+    params = models.init_at_mean(model, keys[2], dataset.train)
     start = time.process_time()
     if config.epochs_before:
         before = replace(
@@ -154,14 +154,6 @@ def loss_of(config: Config, model: VAE) -> Any:
     return losses.negative_iwae(
         model, num_samples=config.num_samples, gradient=config.gradient
     )
-
-
-def init_at_mean(model: VAE, key: jax.Array, images: np.ndarray) -> ModelParams:
-    """Draw parameters; the decoder starts at the mean image, as the paper's does."""
-    params = models.init(model, key)
-    mean = np.clip(images.mean(axis=0), 1e-3, 1 - 1e-3).ravel()
-    output = params.decoder["output"] | {"bias": jnp.log(mean / (1 - mean))}
-    return params._replace(decoder=params.decoder | {"output": output})
 
 
 def measure(

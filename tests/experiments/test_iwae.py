@@ -55,7 +55,7 @@ def test_page_shows_it(record):
 def test_decoder_starts_at_the_mean_image():
     images = data.load("digits").train
     model = models.vae((8, 8), hidden=(16,))
-    params = iwae.init_at_mean(model, jax.random.key(0), images)
+    params = models.init_at_mean(model, jax.random.key(0), images)
     bias = params.decoder["output"]["bias"].reshape(8, 8)
     mean = np.clip(images.mean(axis=0), 1e-3, 1 - 1e-3)
     np.testing.assert_allclose(jax.nn.sigmoid(bias), mean, rtol=1e-5)

@@ -1,8 +1,7 @@
 """The narrowest interval that holds a given mass: both ends have the same density.
 
-Beta, Gamma and InverseGamma are solved by the density's level max f · exp(-r²/2): for
-a given r both ends are roots of a convex function, and the right r is near the
-Gaussian's. So a million priors take seconds. All others are solved by bisection.
+Beta, Gamma and InverseGamma are solved by the level of their density, see `level`,
+all others by bisection.
 """
 
 from collections.abc import Callable
@@ -14,16 +13,13 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes import densities, quantiles, sigmas
+from vijax.bayes import densities, quantiles
+from vijax.bayes.level import solve_level
 from vijax.special.elementwise import elementwise
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 Params = tuple[Array, ...]
 
-_ROUGH_STEPS = 6  # with Gaussian tails
-_MAX_STEPS = 60  # with the exact ones; three are usual
-_FIRST_SIDE_STEPS = 8
-_SIDE_STEPS = 3
 _BISECTIONS = 60
 
 
@@ -52,16 +48,6 @@ def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
     if isinstance(distribution, dist.Normal | dist.StudentT):
         return quantiles.central(distribution, 0.5 * (1 - mass))
     return _by_bisection(distribution, mass)
-
-
-class _State(NamedTuple):
-    """A level and where the density has it."""
-
-    r: Array
-    low: Array
-    high: Array
-    num_steps: Array
-    step: Array  # the last change of r
 
 
 class _Family(NamedTuple):
@@ -174,7 +160,7 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
         half = jnp.sqrt(2 * level / (strength * mode * rest))
         return -half, half
 
-    low, high = _solve_level(misfit, outside, shape, start, mass)
+    low, high = solve_level(misfit, outside, shape, start, mass)
     lower, upper = jnp.exp(logarithms(low)[0]), jnp.exp(logarithms(high)[0])
 
     # No inner maximum: the interval begins at 0, or mirrored at 1.
@@ -251,87 +237,8 @@ def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
         root = jnp.sqrt(2 * k)
         return -jnp.minimum(k + 1, k + root), jnp.log1p(k + root)
 
-    low, high = _solve_level(misfit, outside, shape, start, mass)
+    low, high = solve_level(misfit, outside, shape, start, mass)
     return mode * jnp.exp(low), mode * jnp.exp(high)
-
-
-def _solve_level(
-    misfit: Callable[[Array], tuple[Array, Array]],
-    outside: Callable[[Array, Array], Array],
-    shape: Callable[[Array, Array], tuple[Array, Array, Array]],
-    start: Callable[[Array], Interval],
-    mass: Array,
-) -> Interval:
-    """Return the two d where misfit = r²/2, with r such that `mass` lies between.
-
-    Args:
-        misfit: d -> log(max f / f) and its slope.
-        outside: the two d -> the mass outside of them.
-        shape: d and r²/2 -> the density of d, and minus its logarithm's first and
-            second derivative.
-        start: r²/2 -> a first guess of the two d.
-        mass: to lie between.
-    """
-
-    def solve_side(d: Array, level: Array, steps: int) -> Array:
-        for _ in range(steps):
-            value, slope = misfit(d)
-            d = d - (value - level) / slope
-        return d
-
-    def move(
-        state: _State, tails_beyond: Callable[[_State, Any, Any], Array]
-    ) -> _State:
-        """Take one step in r and follow both ends, which are exact before it."""
-        r, low, high, _, step = state
-        level = 0.5 * r**2
-        low_shape, high_shape = shape(low, level), shape(high, level)
-        low_slope, high_slope = misfit(low)[1], misfit(high)[1]
-        gain = r * (high_shape[0] / high_slope - low_shape[0] / low_slope)
-        beyond = tails_beyond(state, low_shape, high_shape)
-        newton = (beyond - (1 - mass)) / gain
-        # The mass is nearly the Gaussian's, whose second derivative is known: Halley.
-        step = newton / (1 - jnp.clip(0.5 * r * newton, -0.5, 0.5))
-        step = jnp.clip(step, -0.5 * r, r)
-        level = 0.5 * (r + step) ** 2
-        low = solve_side(low + r * step / low_slope, level, _SIDE_STEPS)
-        high = solve_side(high + r * step / high_slope, level, _SIDE_STEPS)
-        return _State(r + step, low, high, state.num_steps + 1, step)
-
-    def rough(_: Array, state: _State) -> _State:
-        moved = move(state, lambda _, low, high: _tail(low, -1.0) + _tail(high, 1.0))
-        # A small mass lies around the maximum, where the tails are no special.
-        small = mass <= 0.5
-        return jax.tree.map(
-            lambda old, new: jnp.where(small, old, new), state, moved
-        )._replace(num_steps=state.num_steps)
-
-    def exact(state: _State) -> _State:
-        return move(state, lambda state, *_: outside(state.low, state.high))
-
-    def unfinished(state: _State) -> Array:
-        tolerance = jnp.finfo(mass.dtype).eps ** 0.5
-        moving = jnp.abs(state.step) > tolerance * state.r
-        return jnp.any(moving) & (state.num_steps < _MAX_STEPS)
-
-    r = sigmas.significance(1 - mass, sides=2)
-    low, high = start(0.5 * r**2)
-    low = solve_side(low, 0.5 * r**2, _FIRST_SIDE_STEPS)
-    high = solve_side(high, 0.5 * r**2, _FIRST_SIDE_STEPS)
-    state = _State(r, low, high, jnp.zeros((), int), r)
-    state = jax.lax.fori_loop(0, _ROUGH_STEPS, rough, state)
-    state = state._replace(step=r)
-    state = jax.lax.while_loop(unfinished, exact, state)
-    return state.low, state.high
-
-
-def _tail(shape: tuple[Array, Array, Array], sign: float) -> Array:
-    """Return the mass beyond a point as if the density went on as a Gaussian."""
-    density, slope, curvature = shape
-    fall = jnp.maximum(sign * slope, -0.7 * jnp.sqrt(curvature))
-    # Boyd's bound of the Mills ratio, which is 1 % at most above it.
-    root = jnp.sqrt(fall**2 + 2 * jnp.pi * curvature)
-    return density * jnp.pi / ((jnp.pi - 1) * fall + root)
 
 
 @jax.jit

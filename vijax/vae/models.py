@@ -160,6 +160,23 @@ def _init(model: Autoencoder | VAE, key: Key) -> ModelParams:
     return ModelParams(model.encoder.init(keys[0]), model.decoder.init(keys[1]))
 
 
+def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
+    """Draw parameters of a VAE of Bernoulli pixels whose decoder starts at the mean.
+
+    Args:
+        model: with a decoder that is a multilayer perceptron.
+        key: for the parameters.
+        images: (n, *shape), grey levels in [0, 1]; their mean gives the last biases.
+
+    References:
+        Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519.
+    """
+    params = init(model, key)
+    mean = jnp.clip(jnp.asarray(images).mean(axis=0), 1e-3, 1 - 1e-3).ravel()
+    output = params.decoder["output"] | {"bias": jnp.log(mean / (1 - mean))}
+    return params._replace(decoder=params.decoder | {"output": output})
+
+
 def num_params(params: Params) -> int:
     """Count the numbers in a pytree of parameters."""
     return sum(prod(leaf.shape) for leaf in jax.tree.leaves(params))
