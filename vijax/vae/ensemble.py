@@ -71,7 +71,7 @@ def fit(
     check(1 <= batch_size <= rows.shape[1], "batch_size", batch_size, remedy)
     num_steps = epochs * (rows.shape[1] // batch_size)
     states, run_keys = _start(
-        model, len(rows), num_steps, learning_rate, optimizer, key, masks
+        model, len(rows), optimizer, num_steps, learning_rate, key, masks
     )
     indices = jnp.asarray(rows)
     run_epoch = _epoch(loss or train.default_loss(model), batch_size, optimizer)
@@ -83,13 +83,13 @@ def fit(
     return states.params
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+@partial(jax.jit, static_argnums=(0, 1, 2))
 def _start(
     model: Autoencoder | VAE,
     num_runs: int,
-    num_steps: int,
-    learning_rate: float,
     name: str,
+    num_steps: int | Array,
+    learning_rate: float | Array,
     key: Key,
     masks: Float[Any, "runs latent"] | None,
 ) -> tuple[optimize.State, Key]:

@@ -47,8 +47,8 @@ def adam_cosine() -> optax.GradientTransformation:
 def start(
     params: Params,
     *,
-    num_steps: int,
-    learning_rate: float,
+    num_steps: int | Array,
+    learning_rate: float | Array,
     final_fraction: float,
     name: str = "adam",
 ) -> optimize.State:
