@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, styled
 
-SMALLEST = 1e-4  # errors below are drawn here
+SMALLEST, LARGEST = 1e-4, 1.8  # errors beyond are drawn here, not left out
 KINDS = (
     ("q", "o", "q itself"),
     ("corrected", "D", "importance-weighted"),
@@ -50,7 +50,7 @@ def errors(
                     continue
                 face = colour if good or marker == "x" else "white"
                 ax.plot(
-                    max(row[kind][error], SMALLEST),
+                    min(max(row[kind][error], SMALLEST), LARGEST),
                     y,
                     marker,
                     ms=5.5 if kind == "q" else 4,
@@ -63,7 +63,7 @@ def errors(
         (axes[0, 1], sd_limit, "largest relative error of an sd"),
     ):
         ax.axvline(limit, color=BLACK, lw=1, ls="--")
-        ax.set(xscale="log", xlim=(0.7 * SMALLEST, 2), xlabel=label)
+        ax.set(xscale="log", xlim=(0.7 * SMALLEST, 1.15 * LARGEST), xlabel=label)
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.set_yticks(range(len(names)), [short_name(name) for name in names[::-1]])
         ax.grid(color=GREY, alpha=0.2)
