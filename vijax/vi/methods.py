@@ -18,6 +18,7 @@ from vijax.vi import fixed_draws, laplace, noise, stochastic
 from vijax.vi.families import FullRank, MeanField
 from vijax.vi.flow import Flow
 from vijax.vi.low_rank import LowRank
+from vijax.vi.quick import quick_jit, work
 from vijax.vi.result import Search
 from vijax.vi.target import Target, over_draws
 
@@ -30,6 +31,7 @@ FAMILIES: dict[str, Any] = {
 }
 START = {"low_rank": "mean_field", "flow": "full_rank"}
 NUM_BATCHES = 32  # of fixed draws, at most
+TYPICAL_STEPS = 50  # of Newton's method, at most, on most models
 MAX_NOISE = 2**25  # numbers drawn before a run; where it needs more, in the loop
 _ZERO: Any = np.zeros((), np.int32)
 NOT_SEARCHED: Any = (*(7 * (_ZERO,)), None, _ZERO, _ZERO)
@@ -57,10 +59,12 @@ def find_fixed(
     )
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
     diagonal = family == "mean_field"
-    return _newton(target, loc, scale, draws, checks, diagonal, num_steps, tolerance)
+    options = diagonal, num_steps, tolerance
+    amount = work(target.data, TYPICAL_STEPS * num_draws)
+    return _newton(target, loc, scale, draws, checks, *options, work=amount)
 
 
-@partial(jax.jit, static_argnums=(5, 6, 7))
+@partial(quick_jit, static_argnums=(5, 6, 7))
 def _newton(
     target: Target,
     loc: Any,
@@ -132,10 +136,11 @@ def find_laplace(
     """Find the mode from `loc` and put a normal q around it; `scale` plays no part."""
     dtype = target.init.dtype
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
-    return _laplace(target, loc, checks, num_steps, tolerance)
+    amount = work(target.data, num_checks)
+    return _laplace(target, loc, checks, num_steps, tolerance, work=amount)
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(quick_jit, static_argnums=(3, 4))
 def _laplace(
     target: Target, loc: Any, checks: Array, num_steps: int, tolerance: float
 ) -> Search:

@@ -12,6 +12,7 @@ from vijax.validate import is_traced
 from vijax.vi import diagnostics
 from vijax.vi.families import MeanField
 from vijax.vi.flow import Flow
+from vijax.vi.quick import quick_jit
 from vijax.vi.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
@@ -56,9 +57,12 @@ class Fit(NamedTuple):
         The search converged, the weights are reliable, they move no mean by 0.05 sd
         and no sd by 5 %, and linear response finds no sd 5 % larger.
         """
-        good = (self.mean_shift < diagnostics.MEAN_LIMIT) & self.correctable
-        good &= self.sd_shift < diagnostics.SD_LIMIT
-        return good & (self.narrowness < NARROWNESS_LIMIT)
+        mean_shift, sd_shift, narrowness = _plain(
+            self.mean_shift, self.sd_shift, self.narrowness
+        )
+        good = (mean_shift < diagnostics.MEAN_LIMIT) & self.correctable
+        good &= sd_shift < diagnostics.SD_LIMIT
+        return good & (narrowness < NARROWNESS_LIMIT)
 
     @property
     def correctable(self) -> Any:
@@ -67,16 +71,19 @@ class Fit(NamedTuple):
         The search converged, k̂ < 0.7, at least 400 effective samples, and linear
         response finds no sd √2 times q's, where the weights would have no variance.
         """
-        good = (self.status == 0) & (self.khat < diagnostics.KHAT_LIMIT)
-        good &= self.narrowness < CORRECTABLE_LIMIT
-        return good & (self.effective_samples >= diagnostics.MIN_EFFECTIVE_SAMPLES)
+        status, khat, narrowness, effective_samples = _plain(
+            self.status, self.khat, self.narrowness, self.effective_samples
+        )
+        good = (status == 0) & (khat < diagnostics.KHAT_LIMIT)
+        good &= narrowness < CORRECTABLE_LIMIT
+        return good & (effective_samples >= diagnostics.MIN_EFFECTIVE_SAMPLES)
 
     @property
     def narrowness(self) -> Any:
         """The largest ratio of a linear-response sd to q's own; 1 where unknown."""
         if self.covariance is None:
             return jnp.ones_like(self.elbo)
-        return _narrowness(self.q, self.covariance)
+        return _narrowness(self.q, self.covariance, work=1)
 
     @property
     def advice(self) -> str:
@@ -190,7 +197,12 @@ def advise(fit: Fit) -> str:
     )
 
 
-@jax.jit
+def _plain(*values: Any) -> Any:
+    """Return NumPy arrays, whose comparisons compile nothing, outside of a trace."""
+    return values if is_traced(values) else tuple(np.asarray(x) for x in values)
+
+
+@quick_jit
 def _narrowness(q: Any, covariance: Array) -> Array:
     scale = type(q).scale
     for _ in range(jnp.ndim(q.loc) - 1):  # a stack of fits

@@ -11,6 +11,7 @@ from jaxtyping import Array
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi import diagnostics, noise
+from vijax.vi.quick import quick_jit, work
 from vijax.vi.result import Fit
 from vijax.vi.target import Target, over_draws
 
@@ -82,7 +83,7 @@ def summary(fit: Fit, *, key: Key | None = None, num_samples: int = 10_000) -> S
     key = jax.random.key(0) if key is None else key
     dim, dtype = fit.target.dim, fit.target.init.dtype
     eps = noise.whitened(key, num_samples, dim, dtype)
-    drawn = _draw(fit, eps)
+    drawn = _draw(fit, eps, work=work(fit.target.data, num_samples))
     if is_traced(drawn):
         return Summary(_moments(fit, eps, drawn, jnp))
     with np.errstate(all="ignore"):
@@ -101,7 +102,7 @@ def _double(x: Array) -> np.ndarray:
     return np.asarray(x, float)
 
 
-@jax.jit
+@quick_jit
 def _draw(
     fit: Fit, eps: Array
 ) -> tuple[Array, dict[str, Array], dict[str, Array] | None]:
@@ -131,7 +132,9 @@ def _moments(
     log_weights, draws, response = drawn
     weights = len(eps) * xp.exp(diagnostics.psis(log_weights).log_weights)
     # The fit's own error, the largest over coordinates: constraints may mix them.
-    loc_error, scale_error = xp.max(fit.loc_error), xp.max(fit.scale_error)
+    loc_error, scale_error = (
+        xp.max(xp.asarray(error)) for error in (fit.loc_error, fit.scale_error)
+    )
     table = {}
     for name, x in draws.items():
         shape = x.shape[1:]
