@@ -45,6 +45,25 @@ def test_scores_of_a_linear_gaussian_vae_are_exact(linear):
         assert roc.auc(np.concatenate([near, far]), np.arange(12) >= 6) == 1
 
 
+def test_unexplained_share_is_a_likelihood_ratio(linear):
+    model, params = linear
+    x = np.random.default_rng(5).normal(size=(6, 4)).astype(np.float32)
+    share = np.asarray(anomaly.unexplained(model, params, x))
+    again = np.asarray(models.reconstruct(model, params, x))
+    # The best scale of a Gaussian is the root mean square of what it leaves.
+    fits = [
+        stats.norm(loc, np.sqrt(np.mean((x - loc) ** 2, axis=1, keepdims=True)))
+        for loc in (again, 0.0)
+    ]
+    model_fit, noise = (fit.logpdf(x).sum(axis=1) for fit in fits)
+    np.testing.assert_allclose(share, np.exp((noise - model_fit) / 2), rtol=1e-4)
+    blank = np.where(np.arange(6)[:, None] == 2, 0, x)
+    with pytest.raises(ValueError, match=r"0\.0 \(at index 2\) .* blank"):
+        anomaly.unexplained(model, params, blank)
+    traced = jax.jit(partial(anomaly.unexplained, model, params))(blank)
+    np.testing.assert_array_equal(np.isnan(traced), np.arange(6) == 2)
+
+
 def test_complexity_is_the_code_read_pixel_by_pixel():
     x = (np.random.default_rng(2).random((2, 5, 6)) < 0.4).astype(np.float32)
     expected = []
@@ -96,3 +115,5 @@ def test_data_of_another_shape_are_refused(linear, shape):
         anomaly.scores(model, params, jax.random.key(0), np.zeros(shape, np.float32))
     with pytest.raises(ValueError, match="x has shape"):
         anomaly.reconstruction_error(model, params, np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="x has shape"):
+        anomaly.unexplained(model, params, np.zeros(shape, np.float32))

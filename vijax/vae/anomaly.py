@@ -34,7 +34,7 @@ from scipy.special import betaln
 from vijax.types import Key
 from vijax.vae import likelihoods, losses, models
 from vijax.vae.models import VAE, Autoencoder, ModelParams
-from vijax.validate import check
+from vijax.validate import check, where_valid
 from vijax.vi import bounds
 
 
@@ -67,10 +67,18 @@ def scores(
         num_samples: draws of z for each example; the importance-sampled -log p(x) is
             biased upwards, towards -ELBO, the less the more there are.
         batch_size: examples at once; memory only.
+
+    Example:
+        >>> model = models.vae((4,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.array([[1.0, 1.0, 0.0, 0.0]])  # four fair coins: 4 log 2
+        >>> round(scores(model, params, jax.random.key(1), x).negative_elbo.item(), 4)
+        2.7726
     """
     x = _of_shape(model, x)
     likelihoods.check_support(model.likelihood, x)
     check(num_samples >= 1, "num_samples", num_samples, "give 1 draw or more")
+    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
 
     def one(pair: tuple[Array, Array]) -> Scores:
         index, x = pair
@@ -94,13 +102,63 @@ def scores(
 def reconstruction_error(
     model: Autoencoder | VAE, params: ModelParams, x: Any, *, batch_size: int = 500
 ) -> Float[Array, " examples"]:
-    """Return the mean of (x' - x)² over an example's pixels: an autoencoder's score."""
+    """Return the mean of (x' - x)² over an example's pixels: an autoencoder's score.
+
+    Args:
+        model: trained on background.
+        params: its parameters; `vmap` over them for several models.
+        x: (n, *shape), finite.
+        batch_size: examples at once; memory only.
+
+    Example:
+        >>> model = models.autoencoder((4,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.array([[1.0, 1.0, 0.0, 0.0]])  # zeros decode to sigmoid(0) = ½
+        >>> reconstruction_error(model, params, x).tolist()
+        [0.25]
+    """
     x = _of_shape(model, x)
+    check(jnp.isfinite(x), "x", x, "remove NaN and infinities")
+    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
 
     def one(x: Float[Array, "..."]) -> Float[Array, ""]:
         return jnp.mean((models.reconstruct(model, params, x) - x) ** 2)
 
     return jax.lax.map(one, x, batch_size=batch_size)
+
+
+def unexplained(
+    model: Autoencoder | VAE, params: ModelParams, x: Any, *, batch_size: int = 500
+) -> Float[Array, " examples"]:
+    r"""Return the share of an example's energy that its reconstruction x' misses.
+
+        share = ‖x - x'‖² / ‖x‖²,    0 where x' = x, 1 where x' is blank
+
+    The squared error, and so a Gaussian likelihood of fixed scale, calls ordinary what
+    has little ink: there is little to get wrong. The share asks how much of what is
+    there the model can draw. It is a likelihood ratio, of the model against noise,
+    each with the scale that fits the example's D pixels best:
+
+        log max_σ N(x | x', σ² I) - log max_τ N(x | 0, τ² I) = -(D/2) log share
+
+    Args:
+        model: trained on background.
+        params: its parameters; `vmap` over them for several models.
+        x: (n, *shape), in units whose zero means "nothing there"; no example all zero.
+        batch_size: examples at once; memory only.
+
+    Example:
+        >>> model = models.autoencoder((4,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.array([[1.0, 1.0, 0.0, 0.0]])  # zeros decode to sigmoid(0) = ½
+        >>> unexplained(model, params, x).tolist()  # 4 · ½² / (1 + 1)
+        [0.5]
+    """
+    x = _of_shape(model, x)
+    energy = jnp.mean(x**2, axis=tuple(range(1, x.ndim)))
+    valid = check(energy > 0, "the mean square of x", energy, "remove blank examples")
+    share = reconstruction_error(model, params, x, batch_size=batch_size) / energy
+    return where_valid(valid, share)
 
 
 def _of_shape(model: Autoencoder | VAE, x: Any) -> Float[Array, "..."]:
@@ -169,6 +227,8 @@ def local_code(
 ) -> Float[Array, " examples"]:
     """Return what binary images cost in a code of pixels given neighbours, in nats.
 
+        -log p(x) = -Σ_pixels log (n_cx + ½) / (n_c + 1),    c a pixel's neighbours
+
     Args:
         counts: from `count_patterns`, of training images.
         x: (n, height, width), 0 or 1.
@@ -180,6 +240,12 @@ def local_code(
         0.625
     """
     x = _binary(x)
+    counts = np.asarray(counts)
+    if counts.shape not in [(2**k, 2) for k in range(1, len(NEIGHBOURS) + 1)]:
+        raise ValueError(
+            f"counts have shape {counts.shape}: give the result of count_patterns"
+        )
+    check(counts >= 0, "counts", counts, "give numbers of 0 or more")
     num_neighbours = len(counts).bit_length() - 1
     log_p = np.log(counts + 0.5) - np.log(counts.sum(axis=1, keepdims=True) + 1.0)
     index = 2 * _patterns(x, num_neighbours) + x
@@ -188,6 +254,8 @@ def local_code(
 
 def _binary(x: Any) -> Int[np.ndarray, "n height width"]:
     x = np.asarray(x)
+    if x.ndim != 3 or not x.size:
+        raise ValueError(f"x has shape {x.shape}: give (n, height, width), none empty")
     check((x == 0) | (x == 1), "x", x, "give binary images: binarise them")
     return x.astype(np.int32)
 

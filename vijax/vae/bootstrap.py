@@ -60,8 +60,7 @@ def bootstrap(
         >>> round(draws.std().item(), 1), round(x.std().item() / 100**0.5, 1)
         (2.9, 2.9)
     """
-    _check(num_examples, num_resamples)
-    settings = num_examples, num_resamples, batch_size
+    settings = _settings(num_examples, num_resamples, batch_size)
     return jax.tree.map(lambda leaf: leaf[1:], _draws(statistic, settings, key, data))
 
 
@@ -93,8 +92,7 @@ def with_error(
         >>> value.item()
         1.5
     """
-    _check(num_examples, num_resamples)
-    settings = num_examples, num_resamples, batch_size
+    settings = _settings(num_examples, num_resamples, batch_size)
     draws = jax.tree.map(np.asarray, _draws(statistic, settings, key, data))
     return (
         jax.tree.map(lambda leaf: leaf[0], draws),
@@ -102,9 +100,13 @@ def with_error(
     )
 
 
-def _check(num_examples: int, num_resamples: int) -> None:
+def _settings(
+    num_examples: int, num_resamples: int, batch_size: int
+) -> tuple[int, int, int]:
     check(num_examples >= 1, "num_examples", num_examples, "give 1 or more")
     check(num_resamples >= 2, "num_resamples", num_resamples, "give 2 or more")
+    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
+    return num_examples, num_resamples, batch_size
 
 
 @partial(jax.jit, static_argnums=(0, 1))

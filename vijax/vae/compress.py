@@ -66,13 +66,15 @@ def principal_components(
         Array([[0.707..., 0.707...]], dtype=float32)
     """
     rows = jnp.asarray(rows)
+    check(len(rows) >= 1, "rows", rows.shape, "give one row or more")
+    finite = check(jnp.isfinite(rows), "rows", rows, "remove NaN and infinities")
     check(
         1 <= latent <= rows.shape[1], "latent", latent, "give 1 to the number of pixels"
     )
     mean = jnp.mean(rows, axis=0)
     covariance = (rows - mean).T @ (rows - mean) / rows.shape[0]
     _, vectors = jnp.linalg.eigh(covariance)
-    return Principal(mean, vectors[:, ::-1][:, :latent].T)
+    return where_valid(jnp.all(finite), Principal(mean, vectors[:, ::-1][:, :latent].T))
 
 
 def uniform_grid(
@@ -92,6 +94,8 @@ def uniform_grid(
         Array([1.        , 0.33333334], dtype=float32)
     """
     check(num_levels >= 2, "num_levels", num_levels, "give 2 or more")
+    latents = _finite("latents", latents)
+    check(len(latents) >= 1, "latents", latents.shape, "give one example or more")
     lower, upper = jnp.min(latents, axis=0), jnp.max(latents, axis=0)
     step = (upper - lower) / (num_levels - 1)
     if not shared_step:
@@ -106,6 +110,7 @@ def uniform_grid(
 
 def quantize(grid: Grid, latents: Latents) -> Int[Array, "examples latent"]:
     """Return the number of the nearest level, 0 to num_levels - 1."""
+    latents = _finite("latents", latents, columns=len(grid.lower))
     symbols = jnp.round((latents - grid.lower) / grid.step).astype(int)
     return jnp.clip(symbols, 0, grid.num_levels - 1)
 
@@ -125,6 +130,8 @@ def concentration(
         symbols: of the training data.
         max_levels: length of the result's last axis, at least every `num_levels`.
     """
+    remedy = f"give the most levels of an axis or more, {grid.num_levels}"
+    check(grid.num_levels <= max_levels, "max_levels", max_levels, remedy)
     levels = jnp.arange(max_levels)
     counts = jax.vmap(lambda s: jnp.bincount(s, length=max_levels), 1)(
         jnp.asarray(symbols)
@@ -159,16 +166,22 @@ def code_length(
     """
     alpha = jnp.asarray(concentration, float)
     valid = check(alpha >= 0, "concentration", alpha, "give numbers of 0 or more")
-    num_levels = alpha.shape[-1]
-    counts = jax.vmap(lambda s: jnp.bincount(s, length=num_levels), 1)(
-        jnp.asarray(symbols)
-    )
+    symbols, num_levels = jnp.asarray(symbols), alpha.shape[-1]
+    if symbols.shape[1:] != alpha.shape[:1]:
+        raise ValueError(
+            f"symbols have shape {symbols.shape}, concentration {alpha.shape}: give "
+            "a row of concentration for each column of symbols"
+        )
+    inside = (symbols >= 0) & (symbols < num_levels)
+    inside = check(inside, "symbols", symbols, f"give 0 to {num_levels - 1}")
+    counts = jax.vmap(lambda s: jnp.bincount(s, length=num_levels), 1)(symbols)
     possible = jnp.where(alpha > 0, alpha, 1.0)
     gain = jnp.where(counts > 0, gammaln(possible + counts) - gammaln(possible), 0)
     gain = jnp.where((alpha == 0) & (counts > 0), -jnp.inf, gain)
     total = jnp.sum(alpha, axis=-1)
     nats = gammaln(total + counts.sum(-1)) - gammaln(total) - gain.sum(-1)
-    return where_valid(jnp.all(valid), jnp.sum(nats) / math.log(2))
+    valid = jnp.all(valid) & jnp.all(inside)
+    return where_valid(valid, jnp.sum(nats) / math.log(2))
 
 
 def rate_distortion(
@@ -193,6 +206,11 @@ def rate_distortion(
             step is shared.
         shared_step: see `uniform_grid`.
     """
+    if len(jnp.asarray(test)) != len(jnp.asarray(images)):
+        raise ValueError(
+            f"test has {len(jnp.asarray(test))} latents and images "
+            f"{len(jnp.asarray(images))}: give one for each image"
+        )
     grid = uniform_grid(train, num_levels=num_levels, shared_step=shared_step)
     alpha = concentration(grid, quantize(grid, train), max_levels=max_levels)
     symbols = quantize(grid, test)
@@ -212,6 +230,7 @@ def bits_per_pixel(nats: ArrayLike, num_pixels: int) -> Float[Array, "..."]:
         >>> round(bits_per_pixel(86.76, 784).item(), 3)  # IWAE paper's VAE, MNIST
         0.16
     """
+    check(num_pixels >= 1, "num_pixels", num_pixels, "give 1 or more")
     return jnp.asarray(nats) / (num_pixels * math.log(2))
 
 
@@ -222,7 +241,9 @@ def peak_signal_to_noise(mse: ArrayLike) -> Float[Array, "..."]:
         >>> peak_signal_to_noise(0.01).item()
         20.0
     """
-    return -10 * jnp.log10(mse)
+    mse = jnp.asarray(mse)
+    valid = check(mse >= 0, "mse", mse, "give a mean square of 0 or more")
+    return where_valid(valid, -10 * jnp.log10(mse))
 
 
 def num_bits(params: Params) -> int:
@@ -233,6 +254,18 @@ def num_bits(params: Params) -> int:
         288
     """
     return 8 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+
+
+def _finite(
+    name: str, latents: Latents, *, columns: int | None = None
+) -> Float[Array, "examples latent"]:
+    latents = jnp.asarray(latents)
+    if latents.ndim != 2 or columns not in (None, latents.shape[1]):
+        raise ValueError(
+            f"{name} have shape {latents.shape}: give (examples, {columns or 'latent'})"
+        )
+    check(jnp.isfinite(latents), name, latents, "remove NaN and infinities")
+    return latents
 
 
 GENERAL_PURPOSE: dict[str, Callable[[bytes], bytes]] = {

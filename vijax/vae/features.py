@@ -72,8 +72,11 @@ def train(
             f"{images.shape[:1]} images"
         )
     check(np.isfinite(images), "images", images, "remove NaN and infinities")
-    check(labels >= 0, "labels", labels, "number the classes from 0")
+    is_class = (labels >= 0) & (labels == np.floor(labels))
+    check(is_class, "labels", labels, "number the classes 0, 1, 2, …")
+    check(labels.max() >= 1, "labels", labels.max(), "give two classes or more")
     check(epochs >= 1, "epochs", epochs, "give 1 or more")
+    check(learning_rate > 0, "learning_rate", learning_rate, "give more than 0")
     remedy = f"give 1 to the number of images, {len(images)}"
     check(1 <= batch_size <= len(images), "batch_size", batch_size, remedy)
     shape, num_classes = images.shape[1:], int(labels.max()) + 1
@@ -99,12 +102,21 @@ def features(
 ) -> Float[Array, "n features"]:
     """Return the activations that the classifier's logits are linear in."""
     images = jnp.asarray(images)
+    if images.shape[1:] != classifier.shape or not len(images):
+        shape = ", ".join(["n", *map(str, classifier.shape)])
+        raise ValueError(f"images have shape {images.shape}: give ({shape}), n >= 1")
+    check(jnp.isfinite(images), "images", images, "remove NaN and infinities")
+    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
     return _features(classifier[:-1], batch_size, classifier.params, images)
 
 
 def accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
     """Return the share of images whose largest logit is their label's."""
     y = features(classifier, images)
+    if np.shape(labels) != (len(y),):
+        raise ValueError(
+            f"labels have shape {np.shape(labels)}: give one for each of {len(y)}"
+        )
     return _accuracy(classifier[:-1], classifier.params, y, jnp.asarray(labels))
 
 

@@ -25,6 +25,7 @@ from vijax.vae.tables import Scale, Table
 from vijax.validate import check
 
 IMAGES, TABLE = b"VXIM1", b"VXTB1"
+REAL = ("gaussian", "continuous_bernoulli")
 BATCH_SIZE, LATENT_STEP = 32, 2.0**-6
 
 
@@ -63,6 +64,11 @@ def encode_images(
         latent_step: grid of z; below the scales of q(z | x).
     """
     x = np.asarray(x, np.float32)
+    if model.likelihood.name in REAL:
+        raise ValueError(
+            f"the model's pixels are {model.likelihood.name}, real numbers: only a "
+            "likelihood of levels codes without loss"
+        )
     check(2 <= num_levels <= 2**16, "num_levels", num_levels, "give 2 to 65536")
     settings = _settings(model, x, batch_size, latent_step)
     likelihoods.check_support(model.likelihood, x)
@@ -114,6 +120,11 @@ def encode_table(
         batch_size: events that the networks see at once; for speed.
         latent_step: grid of z; below the scales of q(z | x).
     """
+    if model.likelihood.name != "gaussian":
+        raise ValueError(
+            f"the model's likelihood is {model.likelihood.name}: give a VAE with a "
+            "Gaussian one"
+        )
     table = np.asarray(table, float)
     settings = _settings(model, table, batch_size, latent_step)
     symbols, lower, step = tables.rounded(table, scale, bound)

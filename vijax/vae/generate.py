@@ -49,6 +49,10 @@ def moments(y: Features, weights: Float[ArrayLike, " _"] | None = None) -> Momen
     """
     y = jnp.asarray(y)
     weights = jnp.ones_like(y[:, 0]) if weights is None else jnp.asarray(weights)
+    if weights.shape != y.shape[:1]:
+        raise ValueError(
+            f"weights have shape {weights.shape}: give one for each of {len(y)} vectors"
+        )
     weights = weights / jnp.sum(weights)
     mean = weights @ y
     covariance = (weights[:, None] * (y - mean)).T @ (y - mean)
@@ -169,6 +173,7 @@ def noise_floor(
         from the data.
     """
     _check(first, second)
+    check(num_splits >= 2, "num_splits", num_splits, "give 2 or more")
     first, second = jnp.asarray(first), jnp.asarray(second)
     union, size = jnp.concatenate([first, second]), len(first)
 
@@ -226,6 +231,12 @@ def two_sample_accuracy(real: Features, generated: Features) -> Estimate:
 
 
 def _check(real: Features, generated: Features) -> None:
+    shapes = jnp.shape(real), jnp.shape(generated)
+    if len(shapes[0]) != 2 or shapes[0][1:] != shapes[1][1:]:
+        raise ValueError(
+            f"real has shape {shapes[0]} and generated {shapes[1]}: give vectors "
+            "(examples, features) of equally many features"
+        )
     for name, y in (("real", jnp.asarray(real)), ("generated", jnp.asarray(generated))):
         check(len(y) >= 2, name, y, "give two examples or more")
         check(jnp.isfinite(y), name, y, "remove NaN and infinities")

@@ -59,7 +59,7 @@ def curve(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> RO
         >>> roc.true_positive_rate.tolist()
         [0.0, 0.5, 1.0, 1.0, 1.0]
     """
-    valid = _check(scores, is_anomaly)
+    valid = _check(scores, is_anomaly, weights)
     steps = _steps(scores, is_anomaly, weights)
     zero = jnp.zeros(1, steps.scores.dtype)
     roc = ROC(
@@ -77,7 +77,7 @@ def auc(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> Scal
         >>> auc(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool)).item()
         0.875
     """
-    valid = _check(scores, is_anomaly)
+    valid = _check(scores, is_anomaly, weights)
     steps = _steps(scores, is_anomaly, weights)
     width = steps.false_after - steps.false_before
     height = 0.5 * (steps.true_before + steps.true_after)
@@ -167,18 +167,33 @@ def true_positive_rate(
     return where_valid(valid, y0 + slope * (rate - x0))
 
 
-def _check(scores: Scores, is_anomaly: Mask, least: int = 1) -> Bool[ArrayLike, ""]:
+def _check(
+    scores: Scores, is_anomaly: Mask, weights: Scores | None = None, *, least: int = 1
+) -> Bool[ArrayLike, ""]:
     scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
-    if scores.shape != is_anomaly.shape:
+    weights = jnp.ones(scores.shape) if weights is None else jnp.asarray(weights)
+    for name, one in (("is_anomaly", is_anomaly), ("weights", weights)):
+        if one.shape != scores.shape:
+            raise ValueError(
+                f"scores have shape {scores.shape}, {name} {one.shape}: give one of "
+                "each for every example"
+            )
+    if is_anomaly.dtype != bool:
         raise ValueError(
-            f"scores have shape {scores.shape}, is_anomaly {is_anomaly.shape}: give "
-            "one of each for every example"
+            f"is_anomaly has dtype {is_anomaly.dtype}: give a mask, as labels == 1"
         )
     finite = check(~jnp.isnan(scores), "scores", scores, "remove what is not a number")
-    anomalies = jnp.sum(is_anomaly)
-    both = (anomalies >= least) & (is_anomaly.size - anomalies >= least)
+    sensible = (weights >= 0) & (weights < jnp.inf)
+    sensible = check(sensible, "weights", weights, "give finite numbers of 0 or more")
+    counted = weights > 0
+    anomalies, background = (
+        jnp.sum(counted & is_anomaly),
+        jnp.sum(counted & ~is_anomaly),
+    )
+    both = (anomalies >= least) & (background >= least)
     remedy = f"mark at least {least} anomalies and leave {least} as background"
-    return jnp.all(finite) & check(both, "is_anomaly", is_anomaly, remedy)
+    both = check(both, "is_anomaly", is_anomaly, remedy)
+    return jnp.all(finite) & jnp.all(sensible) & both
 
 
 @jax.jit

@@ -43,9 +43,8 @@ def fit_scale(table: Table, *, logarithm: Any = False) -> Scale:
         >>> fit_scale(np.array([[1.0, 5.0], [3.0, 5.0]])).loc.tolist()
         [2.0, 5.0]
     """
-    table = np.asarray(table, float)
-    logarithm = np.broadcast_to(np.asarray(logarithm, bool), table.shape[1:])
-    check(np.isfinite(table), "table", table, "remove NaN and infinities")
+    table = _checked(table)
+    logarithm = _by_column("logarithm", np.asarray(logarithm, bool), table.shape[1])
     positive = np.where(logarithm, table, 1.0)
     check(positive > 0, "table", positive, "take no logarithm of this column")
     u = np.where(logarithm, np.log(positive), table)
@@ -54,7 +53,14 @@ def fit_scale(table: Table, *, logarithm: Any = False) -> Scale:
 
 
 def scaled(table: Table, scale: Scale) -> Table:
-    """Return what a model of the table sees."""
+    """Return what a model of the table sees.
+
+    Example:
+        >>> scale = fit_scale(np.array([[1.0], [3.0]]))  # mean 2, deviation 1
+        >>> scaled(np.array([[5.0]]), scale).tolist()
+        [[3.0]]
+    """
+    _by_column("the scale", scale.loc, np.shape(table)[-1])
     positive = np.where(scale.logarithm, table, 1.0)
     check(positive > 0, "table", positive, "this column is scaled by its logarithm")
     return (
@@ -70,6 +76,7 @@ def unscaled(u: Table, scale: Scale) -> Table:
         >>> unscaled(scaled(np.array([[3.0]]), scale), scale).round(6).tolist()
         [[3.0]]
     """
+    _by_column("the scale", scale.loc, np.shape(u)[-1])
     x = u * scale.scale + scale.loc
     return np.where(scale.logarithm, np.exp(np.where(scale.logarithm, x, 0.0)), x)
 
@@ -88,9 +95,8 @@ def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
         >>> rounded(table, fit_scale(table), 0.5).symbols.ravel().tolist()
         [0, 1, 2]
     """
-    table = np.asarray(table, float)
-    check(np.isfinite(table), "table", table, "remove NaN and infinities")
-    bound = np.broadcast_to(np.asarray(bound, float), table.shape[1:])
+    table = _checked(table)
+    bound = _by_column("bound", np.asarray(bound, float), table.shape[1])
     check(bound > 0, "bound", bound, "give numbers above 0")
     # A hair less than the bound, for the rounding of floats on the way back.
     width = np.where(scale.logarithm, np.log1p(bound), bound) * (1 - 1e-6)
@@ -101,3 +107,21 @@ def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
     remedy = "widen the bound: its column has more than 2^20 bins"
     check(symbols.max(axis=0) < 2**20, "bound", bound, remedy)
     return Bins(symbols.astype(np.int32), lower, step)
+
+
+def _checked(table: Table) -> Table:
+    table = np.asarray(table, float)
+    if table.ndim != 2 or not table.size:
+        raise ValueError(
+            f"table has shape {table.shape}: give (events, features), one or more"
+        )
+    check(np.isfinite(table), "table", table, "remove NaN and infinities")
+    return table
+
+
+def _by_column(name: str, values: np.ndarray, features: int) -> np.ndarray:
+    if values.shape not in ((), (1,), (features,)):
+        raise ValueError(
+            f"{name} has shape {values.shape}: give one for each of {features} columns"
+        )
+    return np.broadcast_to(values, (features,))

@@ -53,10 +53,10 @@ def wasserstein(real: Examples, generated: Examples) -> float:
 
 def _checked(real: Examples, generated: Examples) -> tuple[np.ndarray, np.ndarray]:
     real, generated = np.asarray(real, float), np.asarray(generated, float)
-    if real.shape != generated.shape or not len(real):
+    if real.shape != generated.shape or real.ndim != 2 or not real.size:
         raise ValueError(
             f"real has shape {real.shape} and generated {generated.shape}: give "
-            "equally many examples of the same columns, at least one"
+            "equally many examples (n, features) of the same columns, at least one"
         )
     for name, x in (("real", real), ("generated", generated)):
         check(np.isfinite(x), name, x, "remove NaN and infinities")

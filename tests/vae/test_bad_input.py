@@ -1,0 +1,211 @@
+"""What the three uses refuse, by name and with what to give instead."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jaxtyping
+import numpy as np
+import pytest
+
+from vijax.vae import (
+    anomaly,
+    bootstrap,
+    compress,
+    features,
+    files,
+    generate,
+    likelihoods,
+    models,
+    roc,
+    tables,
+    transport,
+)
+
+KEY = jax.random.key(0)
+NAN = np.float32(np.nan)
+MODEL = models.vae((4, 4), latent=2, hidden=(4,))
+REAL_MODEL = models.vae(
+    (3,), latent=2, hidden=(4,), likelihood=likelihoods.gaussian(None)
+)
+PARAMS, REAL_PARAMS = (models.init(model, KEY) for model in (MODEL, REAL_MODEL))
+IMAGES = np.ones((5, 4, 4), np.float32)
+TABLE = np.random.default_rng(0).gamma(3.0, size=(20, 3))
+SCALE = tables.fit_scale(TABLE)
+FEW, MASK = np.arange(6.0), np.arange(6) > 3
+GRID = compress.uniform_grid(TABLE, num_levels=9)
+CLASSIFIER = features.Classifier((4, 4), 32, 2, (), None)  # refused before it is used
+
+BAD: dict[str, tuple[Callable[[], Any], str]] = {
+    "scores of NaN": (
+        lambda: anomaly.scores(MODEL, PARAMS, KEY, NAN * IMAGES),
+        "x = nan (at index 0, 0, 0)",
+    ),
+    "no draws": (
+        lambda: anomaly.scores(MODEL, PARAMS, KEY, IMAGES, num_samples=0),
+        "num_samples = 0",
+    ),
+    "no batch": (
+        lambda: anomaly.scores(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
+        "batch_size = 0",
+    ),
+    "error of NaN": (
+        lambda: anomaly.reconstruction_error(MODEL, PARAMS, NAN * IMAGES),
+        "x = nan",
+    ),
+    "share of NaN": (
+        lambda: anomaly.unexplained(MODEL, PARAMS, NAN * IMAGES),
+        "= nan (at index 0)",
+    ),
+    "complexity of nothing": (
+        lambda: anomaly.complexity(IMAGES[:0]),
+        "(n, height, width)",
+    ),
+    "complexity of one image": (lambda: anomaly.complexity(IMAGES[0]), "(4, 4)"),
+    "patterns of nothing": (lambda: anomaly.count_patterns(IMAGES[:0]), "none empty"),
+    "other counts": (
+        lambda: anomaly.local_code(np.ones((7, 2), int), IMAGES),
+        "counts have shape (7, 2)",
+    ),
+    "negative counts": (
+        lambda: anomaly.local_code(-np.ones((4, 2), int), IMAGES),
+        "counts = -1",
+    ),
+    "labels of another length": (lambda: roc.auc(FEW, MASK[:3]), "is_anomaly (3,)"),
+    "labels that are numbers": (lambda: roc.auc(FEW, 2 * MASK), "dtype int"),
+    "weights of another length": (lambda: roc.auc(FEW, MASK, FEW[:3]), "weights (3,)"),
+    "negative weights": (lambda: roc.auc(FEW, MASK, -1 - FEW), "weights = -1.0"),
+    "weightless anomalies": (lambda: roc.auc(FEW, MASK, 1.0 * ~MASK), "mark at least"),
+    "no scores": (lambda: roc.curve(FEW[:0], MASK[:0]), "mark at least 1"),
+    "rate above one": (
+        lambda: roc.true_positive_rate(roc.curve(FEW, MASK), 1.5),
+        "false_positive_rate = 1.5",
+    ),
+    "no resamples at once": (
+        lambda: bootstrap.bootstrap(KEY, np.sum, 3, batch_size=0),
+        "batch_size = 0",
+    ),
+    "components of NaN": (
+        lambda: compress.principal_components(NAN * TABLE, latent=1),
+        "rows = nan",
+    ),
+    "components of nothing": (
+        lambda: compress.principal_components(TABLE[:0], latent=1),
+        "one row or more",
+    ),
+    "grid of NaN": (
+        lambda: compress.uniform_grid(NAN * TABLE, num_levels=3),
+        "latents = nan",
+    ),
+    "grid of nothing": (
+        lambda: compress.uniform_grid(TABLE[:0], num_levels=3),
+        "one example or more",
+    ),
+    "latents of another grid": (
+        lambda: compress.quantize(GRID, TABLE[:, :2]),
+        "give (examples, 3)",
+    ),
+    "fewer levels than there are": (
+        lambda: compress.concentration(
+            GRID, compress.quantize(GRID, TABLE), max_levels=4
+        ),
+        "max_levels = 4",
+    ),
+    "symbol without a level": (
+        lambda: compress.code_length(np.array([[5]]), np.array([[0.5, 0.5]])),
+        "give 0 to 1",
+    ),
+    "columns without a code": (
+        lambda: compress.code_length(np.array([[0, 1]]), np.array([[0.5, 0.5]])),
+        "a row of concentration",
+    ),
+    "images of other latents": (
+        lambda: compress.rate_distortion(TABLE, TABLE, TABLE[:3], lambda z: z, 4),
+        "20 latents and images 3",
+    ),
+    "no pixels": (lambda: compress.bits_per_pixel(1.0, 0), "num_pixels = 0"),
+    "negative square": (lambda: compress.peak_signal_to_noise(-1.0), "mse = -1.0"),
+    "lossless real pixels": (
+        lambda: files.encode_images(REAL_MODEL, REAL_PARAMS, TABLE),
+        "pixels are gaussian",
+    ),
+    "table of a binary model": (
+        lambda: files.encode_table(MODEL, PARAMS, TABLE, SCALE, 0.1),
+        "likelihood is bernoulli",
+    ),
+    "bounds of other columns": (
+        lambda: files.encode_table(REAL_MODEL, REAL_PARAMS, TABLE, SCALE, [0.1, 0.2]),
+        "bound has shape (2,)",
+    ),
+    "empty file": (lambda: files.decode_images(MODEL, PARAMS, b""), "no such file"),
+    "scale of nothing": (lambda: tables.fit_scale(TABLE[:0]), "(0, 3)"),
+    "scale of one event": (lambda: tables.fit_scale(TABLE[0]), "(events, features)"),
+    "logarithms of other columns": (
+        lambda: tables.fit_scale(TABLE, logarithm=[True, False]),
+        "logarithm has shape (2,)",
+    ),
+    "scale of other columns": (
+        lambda: tables.scaled(TABLE[:, :2], SCALE),
+        "the scale has shape (3,)",
+    ),
+    "unscaled other columns": (
+        lambda: tables.unscaled(TABLE[:, :2], SCALE),
+        "for each of 2 columns",
+    ),
+    "weights of other vectors": (
+        lambda: generate.moments(TABLE, FEW),
+        "each of 20 vectors",
+    ),
+    "other features": (
+        lambda: generate.frechet_distance(TABLE, TABLE[:, :2]),
+        "generated (20, 2)",
+    ),
+    "one split": (
+        lambda: generate.noise_floor(
+            KEY, TABLE, TABLE, generate.frechet_distance, num_splits=1
+        ),
+        "num_splits = 1",
+    ),
+    "images of another shape": (
+        lambda: features.features(CLASSIFIER, IMAGES[:, :3]),
+        "give (n, 4, 4)",
+    ),
+    "features of nothing": (
+        lambda: features.features(CLASSIFIER, IMAGES[:0]),
+        "images have shape (0, 4, 4)",
+    ),
+    "features of NaN": (
+        lambda: features.features(CLASSIFIER, NAN * IMAGES),
+        "images = nan",
+    ),
+    "half a class": (
+        lambda: features.train(KEY, IMAGES, np.arange(5) / 2),
+        "labels = 0.5",
+    ),
+    "one class": (lambda: features.train(KEY, IMAGES, np.zeros(5)), "two classes"),
+    "no learning rate": (
+        lambda: features.train(KEY, IMAGES, np.arange(5), learning_rate=np.nan),
+        "learning_rate = nan",
+    ),
+    "distance of a list": (
+        lambda: transport.wasserstein(TABLE[:, 0], TABLE[:, 0]),
+        "(n, features)",
+    ),
+}
+
+
+@pytest.fixture
+def no_type_checks() -> Iterator[None]:
+    """As for a user: the functions' own checks answer, not those of the tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("no_type_checks")
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named_with_a_remedy(case: str) -> None:
+    call, says = BAD[case]
+    with pytest.raises(ValueError, match=re.escape(says)):
+        call()
