@@ -91,7 +91,7 @@ def test_on_chunk_stops_early_and_sees_state_and_history():
     assert int(state.step) == 6
 
 
-def test_callers_state_survives_the_donation():
+def test_callers_state_survives_the_run():
     state = start()
     first, _ = run(state, 1)
     again, _ = run(state, 1)
@@ -126,6 +126,46 @@ def test_step_that_is_not_finite_is_rolled_back_and_the_step_halved():
     np.testing.assert_allclose(state.params, 0.8 * 0.8 * 0.9, rtol=1e-6)
 
 
+def test_a_bad_loss_is_caught_where_all_else_stays_finite():
+    # The gradient of where(bad, nan, ...) is zero there: only the loss tells.
+    def loss_fn(params, key, batch):
+        loss = jnp.sum(jnp.where(batch > 2.5, 0.0, 1.0) * params**2)
+        return loss + jnp.where(batch > 2.5, jnp.inf, 0.0), None
+
+    state, _ = optimize.minimize(
+        loss_fn,
+        optimize.init(jnp.array(1.0), SGD),
+        jax.random.key(0),
+        jnp.array([0.0, 3.0]),
+        optimizer=SGD,
+        num_chunks=1,
+        chunk_size=2,
+        make_batches=lambda key, data: data,
+    )
+    assert int(state.num_rejected) == 1
+    np.testing.assert_allclose(state.params, 0.8, rtol=1e-6)
+
+
+def test_steps_with_and_without_care_are_the_same_where_all_is_finite():
+    key = jax.random.key(3)
+    with_care, unseen = (
+        optimize.run_chunk(noisy, ADAM, BATCHES, None, 3, start(), key, DATA, step=step)
+        for step in (optimize.step, optimize.step_unseen)
+    )
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), with_care, unseen)
+
+
+def test_selected_rows_are_the_same_batches():
+    def rows(key, data):
+        return optimize.shuffled_batches(key, jnp.arange(len(data)), batch_size=4)
+
+    whole, _ = run(start(), 2)
+    taken, _ = run(
+        start(), 2, make_batches=rows, select=lambda data, batch: data[batch]
+    )
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), taken, whole)
+
+
 def test_optimiser_state_is_rolled_back_too():
     state = optimize.init(jnp.array(1.0), ADAM)
     new, _ = jax.jit(optimize.step, static_argnums=(0, 1))(
@@ -158,10 +198,12 @@ def test_chunks_vmap_over_seeds():
     keys = jax.vmap(jax.random.key)(jnp.arange(2))
     states = jax.vmap(lambda _: start())(keys)
     many, (losses, _) = jax.vmap(
-        lambda state, key: optimize.run_chunk(noisy, ADAM, BATCHES, 3, state, key, DATA)
+        lambda state, key: optimize.run_chunk(
+            noisy, ADAM, BATCHES, None, 3, state, key, DATA
+        )
     )(states, keys)
-    one, (loss, _) = jax.jit(optimize.run_chunk, static_argnums=(0, 1, 2, 3))(
-        noisy, ADAM, BATCHES, 3, start(), keys[1], DATA
+    one, (loss, _) = jax.jit(optimize.run_chunk, static_argnums=(0, 1, 2, 3, 4))(
+        noisy, ADAM, BATCHES, None, 3, start(), keys[1], DATA
     )
     assert losses.shape == (2, 3)
     np.testing.assert_allclose(many.params[1], one.params, rtol=1e-5)

@@ -6,9 +6,13 @@ only: progress, history, and the caller's `on_chunk`.
 
     loss_fn(params, key, batch) -> (loss, metrics)        minimised, by name
     make_batches(key, data)     -> batches                leading axis chunk_size
+    select(data, batch)         -> batch                  inside a step, from rows
 
 A step whose loss or gradient is not finite is rolled back and the step size is
-halved; `num_rejected` counts such steps, so a caller can report them.
+halved; `num_rejected` counts such steps, so a caller can report them. To look at
+every gradient costs a tenth of an epoch of a small network, so a chunk is first taken
+without looking: what is not finite stays so, in the parameters or in the optimiser's
+state. Where the chunk's end shows any of it, the chunk is taken once more with care.
 """
 
 from collections.abc import Callable
@@ -25,6 +29,7 @@ from tqdm import tqdm
 from vijax.types import Key, LossFn, Params, Scalar
 
 MakeBatches = Callable[[Key, PyTree], PyTree]
+Select = Callable[[PyTree, PyTree], PyTree]
 
 
 class State(NamedTuple):
@@ -35,6 +40,9 @@ class State(NamedTuple):
     step: Int[Array, "..."]
     step_scale: Float[Array, "..."]  # halved after each rejected step, from 1
     num_rejected: Int[Array, "..."]
+
+
+Step = Callable[..., tuple[State, tuple[Scalar, Any]]]
 
 
 class History(NamedTuple):
@@ -66,22 +74,14 @@ def step(
     batch: PyTree,
 ) -> tuple[State, tuple[Scalar, Any]]:
     """Take one step, or roll it back and halve the step size if it is not finite."""
-    key = jax.random.fold_in(key, state.step)
-    (loss, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
-        state.params, key, batch
-    )
+    (loss, metrics), gradient = _slope(loss_fn, state, key, batch)
     # A finite square of the norm: then Adam's second moments are finite too.
     finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient, squared=True))
-
-    def take() -> tuple[Params, optax.OptState]:
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        scale = state.step_scale
-        updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
-        return optax.apply_updates(state.params, updates), opt_state
-
     # A branch costs nothing where a selection would pass over all parameters again.
     params, opt_state = jax.lax.cond(
-        finite, take, lambda: (state.params, state.opt_state)
+        finite,
+        lambda: _move(optimizer, state, gradient),
+        lambda: (state.params, state.opt_state),
     )
     new_state = State(
         params,
@@ -93,14 +93,45 @@ def step(
     return new_state, (loss, metrics)
 
 
+def step_unseen(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    state: State,
+    key: Key,
+    batch: PyTree,
+) -> tuple[State, tuple[Scalar, Any]]:
+    """Take one step without a look whether it is finite."""
+    (loss, metrics), gradient = _slope(loss_fn, state, key, batch)
+    params, opt_state = _move(optimizer, state, gradient)
+    state = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
+    return state, (loss, metrics)
+
+
+def _slope(loss_fn: LossFn, state: State, key: Key, batch: PyTree) -> Any:
+    key = jax.random.fold_in(key, state.step)
+    return jax.value_and_grad(loss_fn, has_aux=True)(state.params, key, batch)
+
+
+def _move(
+    optimizer: optax.GradientTransformation, state: State, gradient: Params
+) -> tuple[Params, optax.OptState]:
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    scale = state.step_scale
+    updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
+    return optax.apply_updates(state.params, updates), opt_state
+
+
 def run_chunk(
     loss_fn: LossFn,
     optimizer: optax.GradientTransformation,
     make_batches: MakeBatches | None,
+    select: Select | None,
     chunk_size: int,
     state: State,
     key: Key,
     data: PyTree,
+    *,
+    step: Step = step,
 ) -> tuple[State, tuple[Float[Array, " steps"], Any]]:
     """Take `chunk_size` steps in one scan; `vmap` it to train many seeds at once."""
     # Two streams from one key: the batches' and the loss function's draws.
@@ -111,16 +142,27 @@ def run_chunk(
 
     def body(state: State, batch: PyTree) -> tuple[State, tuple[Scalar, Any]]:
         batch = data if make_batches is None else batch
+        batch = batch if select is None else select(data, batch)
         return step(loss_fn, optimizer, state, loss_key, batch)
 
     return jax.lax.scan(body, state, batches, length=chunk_size)
 
 
-# Compiled once for each (loss_fn, optimizer, make_batches, chunk_size) and shapes:
-# create these four once, not in a loop, and a second run compiles nothing.
-_run_chunk = partial(jax.jit, static_argnums=(0, 1, 2, 3), donate_argnums=(4,))(
-    run_chunk
-)
+# Compiled once for each (loss_fn, optimizer, make_batches, select, chunk_size) and
+# shapes: create these five once, not in a loop, and a second run compiles nothing.
+_compiled = partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+_run_with_care = _compiled(run_chunk)
+
+
+@_compiled
+def _run_unseen(*args: Any) -> tuple[Array, Any]:
+    """Return whether all that a chunk left behind is finite, and the chunk."""
+    state, history = run_chunk(*args, step=step_unseen)
+    leaves = jax.tree.leaves((state, history[0]))
+    numbers = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    # Finite sums would do, but large parameters could overflow them.
+    finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in numbers])
+    return jnp.all(finite), (state, history)
 
 
 def minimize(
@@ -133,6 +175,7 @@ def minimize(
     num_chunks: int,
     chunk_size: int,
     make_batches: MakeBatches | None = None,
+    select: Select | None = None,
     on_chunk: OnChunk | None = None,
     description: str = "optimize",
 ) -> tuple[State, History]:
@@ -141,26 +184,28 @@ def minimize(
     Args:
         loss_fn: (params, key, batch) -> (loss, metrics); the batch is `data` itself
             where there is no `make_batches`.
-        state: from `init`, or the state that an earlier run ended with; its buffers
-            are donated, so use the returned state instead.
+        state: from `init`, or the state that an earlier run ended with.
         key: the same for the whole run; each step folds its number in.
         data: device arrays, any pytree.
         optimizer: an Optax transformation.
         num_chunks: chunks to run, from this state on.
         chunk_size: steps in a chunk.
         make_batches: (key, data) -> batches stacked along a leading axis of
-            `chunk_size`.
+            `chunk_size`, or only the rows that `select` is to take.
+        select: (data, rows) -> batch, inside the step: the batches of a chunk are then
+            never all in memory at once.
         on_chunk: called after each chunk with the state and the chunk's history;
             returns True to stop early.
         description: shown at the progress bar, which is silent without a terminal.
     """
     chunks = []
-    state = jax.tree.map(jnp.array, state)  # donated below: keep the caller's own
     with tqdm(total=num_chunks, desc=description, disable=None) as bar:
         for _ in range(num_chunks):
-            state, chunk = _run_chunk(
-                loss_fn, optimizer, make_batches, chunk_size, state, key, data
-            )
+            program = loss_fn, optimizer, make_batches, select, chunk_size
+            finite, result = _run_unseen(*program, state, key, data)
+            if not finite:
+                result = _run_with_care(*program, state, key, data)
+            state, chunk = result
             history = History(*jax.tree.map(np.asarray, chunk))
             chunks.append(history)
             bar.update()

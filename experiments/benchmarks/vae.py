@@ -58,7 +58,8 @@ def vijax_epoch(images: np.ndarray, *, binary: bool) -> Step:
             optimizer=schedule.adam_cosine(),
             num_chunks=1,
             chunk_size=NUM_BATCHES,
-            make_batches=train.batches(BATCH_SIZE),
+            make_batches=train.shuffled_rows(BATCH_SIZE),
+            select=train.select(),
         )
         return state
 

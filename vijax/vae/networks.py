@@ -201,7 +201,9 @@ def _network(module: nn.Module, inputs: Shape, inner: Shape, outputs: Shape) -> 
         batch = x.shape[: x.ndim - len(inputs)]
         if x.shape[len(batch) :] != inputs:
             raise ValueError(f"x has shape {x.shape}: its last axes must be {inputs}")
-        y = jnp.asarray(module.apply({"params": params}, x.reshape(*batch, *inner)))
+        # One batch axis: a gradient that sums over two makes copies.
+        flat = x.reshape(prod(batch), *inner)
+        y = jnp.asarray(module.apply({"params": params}, flat))
         return y.reshape(*batch, *outputs).astype(jnp.promote_types(x.dtype, "float32"))
 
     return Network(init, apply)

@@ -36,7 +36,7 @@ def replicate(mesh: Mesh, tree: T) -> T:
     return jax.tree.map(put, tree)
 
 
-def split_batches(mesh: Mesh, batches: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Split (batches, batch_size, …) along the second axis over the mesh's first."""
-    spec = PartitionSpec(None, mesh.axis_names[0])
-    return jax.lax.with_sharding_constraint(batches, NamedSharding(mesh, spec))
+def split_batch(mesh: Mesh, batch: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Split (batch_size, …) along its first axis over the mesh's first."""
+    spec = PartitionSpec(mesh.axis_names[0])
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, spec))

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vijax import optimize
 from vijax.types import Key, LossFn
@@ -160,7 +160,8 @@ def fit(
                 optimizer=schedule.optimizer(optimizer),
                 num_chunks=last_epoch - done,
                 chunk_size=num_batches,
-                make_batches=batches(batch_size, mesh),
+                make_batches=shuffled_rows(batch_size),
+                select=select(mesh),
                 on_chunk=on_chunk,
                 description=description,
             )
@@ -195,16 +196,27 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
 
 
 @lru_cache
-def batches(batch_size: int, mesh: Mesh | None = None) -> optimize.MakeBatches:
-    """Return the function that shuffles images into an epoch's batches."""
+def shuffled_rows(batch_size: int) -> optimize.MakeBatches:
+    """Return the function that shuffles the numbers of images into batches."""
 
-    def make_batches(key: Key, data: Batch) -> Batch:
-        images = optimize.shuffled_batches(key, data.images, batch_size=batch_size)
-        if mesh is not None:
-            images = parallel.split_batches(mesh, images)
-        return Batch(images, jnp.broadcast_to(data.kl_weight, len(images)))
+    def make_batches(key: Key, data: Batch) -> Int[Array, "batches batch"]:
+        rows = jnp.arange(len(data.images))
+        return optimize.shuffled_batches(key, rows, batch_size=batch_size)
 
     return make_batches
+
+
+@lru_cache
+def select(mesh: Mesh | None = None) -> optimize.Select:
+    """Return the function that takes a step's images, split over a mesh's devices."""
+
+    def take(data: Batch, rows: Int[Array, " batch"]) -> Batch:
+        images = data.images[rows]
+        if mesh is not None:
+            images = parallel.split_batch(mesh, images)
+        return Batch(images, data.kl_weight)
+
+    return take
 
 
 def _check_params(model: Autoencoder | VAE, params: ModelParams) -> None:
