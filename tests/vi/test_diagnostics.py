@@ -94,6 +94,21 @@ def test_hill_finds_the_shape_of_a_pareto_law_at_any_scale(k):
     assert abs(smoothed.khat - k) < 4 * (1 + k) / np.sqrt(600)
 
 
+@pytest.mark.parametrize("k", [0.4, 0.9])
+def test_standard_error_of_the_tail_shape_is_the_spread_over_data_sets(k):
+    # Weights are 1 + a generalised Pareto excess of small scale: k̂ is the smaller.
+    rng = np.random.default_rng(6)
+    found = [
+        diagnostics.psis(
+            np.log1p(stats.genpareto(k, scale=3.0).rvs(2000, random_state=rng))
+        )
+        for _ in range(200)
+    ]
+    spread = np.std([one.tail_shape for one in found])
+    said = np.mean([one.tail_shape_se for one in found])
+    np.testing.assert_allclose(spread / said, 1.0, atol=0.2)
+
+
 def test_shape_of_the_tail_of_weights_that_hardly_vary():
     # k̂ knows the shape of h(z) alone; the tail that matters shrinks with c.
     z = np.random.default_rng(4).normal(size=4000)

@@ -195,6 +195,7 @@ def test_funnel_is_flagged(key, family):
     assert not fit.trusted
     assert not fit.correctable
     assert fit.advice.startswith("Do not trust")
+    assert "log evidence not known" in vi.summary(fit).verdict
 
 
 def test_fits_vmap_over_keys_and_data():

@@ -5,12 +5,14 @@ fit = vi.fit(target, jax.random.key(0), family="full_rank")
 print(fit.advice, vi.summary(fit))
 """
 
+from vijax.vi.diagnostics import psis
 from vijax.vi.export import to_arviz
 from vijax.vi.fit import fit
 from vijax.vi.numpyro_model import from_numpyro
 from vijax.vi.result import Fit
 from vijax.vi.summary import Summary, sample, summary
 from vijax.vi.target import Target, from_log_density
+from vijax.vi.vsbc import vsbc
 
 __all__ = [
     "Fit",
@@ -19,7 +21,9 @@ __all__ = [
     "fit",
     "from_log_density",
     "from_numpyro",
+    "psis",
     "sample",
     "summary",
     "to_arviz",
+    "vsbc",
 ]

@@ -49,12 +49,25 @@ class Smoothed(NamedTuple):
     log_evidence: Any  # log of the mean smoothed weight, in nats
     effective_samples: Any  # 1 / Σ w², of normalised weights
     hill: Any  # mean of log(w / u) over the tail
+    tail_size: int  # M, the weights that were smoothed
 
     @property
     def tail_shape(self) -> Any:
         """The smaller of k̂ and Hill's estimate; see the module's docstring."""
         xp: Any = jnp if is_traced(self.khat) else np
         return xp.minimum(self.khat, self.hill)
+
+    @property
+    def tail_shape_se(self) -> Any:
+        """Its standard error for large M: (1 + k)/√M for k̂, k/√M for Hill's.
+
+        References:
+            Smith (1987), Ann. Statist. 15(3); Hill (1975), Ann. Statist. 3(5).
+        """
+        xp: Any = jnp if is_traced(self.khat) else np
+        of_khat = xp.where(self.khat == 0, 0.0, xp.abs(1 + self.khat))
+        spread = xp.where(self.khat <= self.hill, of_khat, self.hill)
+        return spread / self.tail_size**0.5
 
 
 def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
@@ -105,6 +118,7 @@ def _psis(given: Any, xp: Any) -> Smoothed:
         total + largest - math.log(num_samples),
         1 / xp.sum(xp.exp(2 * normalised)),
         xp.mean(tail - body[-1]),
+        tail_size,
     )
 
 

@@ -14,8 +14,8 @@ def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
     """Return draws of q as ArviZ's InferenceData, one chain, the verdict as attributes.
 
     The posterior group holds the constrained unknowns and deterministic sites by name;
-    its attributes hold verdict, advice, trusted, khat, elbo, elbo_se, log_evidence and
-    log_evidence_se, the latter four in nats.
+    its attributes hold verdict, advice, trusted, correctable, khat, khat_se, and elbo,
+    elbo_se, log_evidence, log_evidence_se in nats; the evidence where correctable.
 
     Errors: ImportError, with the remedy, where ArviZ is not installed.
     """
@@ -25,7 +25,7 @@ def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
     except ImportError as error:
         raise ImportError("to_arviz needs ArviZ: pip install 'vijax[arviz]'") from error
     draws = sample(fit, key, num_samples)
-    numbers = ("khat", "elbo", "elbo_se", "log_evidence", "log_evidence_se")
+    numbers = ("khat", "khat_se", "elbo", "elbo_se", "log_evidence", "log_evidence_se")
     data = arviz.from_dict(
         posterior={name: np.asarray(x)[None] for name, x in draws.items()}
     )
@@ -34,6 +34,7 @@ def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
         "verdict": fit.verdict,
         "advice": fit.advice,
         "trusted": int(fit.trusted),
+        "correctable": int(fit.correctable),
         **{name: float(getattr(fit, name)) for name in numbers},
     }
     return data

@@ -89,11 +89,16 @@ def summary(fit: Fit, *, key: Key | None = None, num_samples: int = 10_000) -> S
     with np.errstate(all="ignore"):
         table = Summary(_moments(fit, eps, jax.tree.map(_double, drawn), np))
     if np.ndim(fit.status) == 0:
+        evidence = (
+            f"log evidence {float(fit.log_evidence):.3f} "
+            f"± {float(fit.log_evidence_se):.3f} nats by importance weights"
+            if fit.correctable
+            else "log evidence not known but for this lower bound"
+        )
         table.verdict = (
             f"{fit.verdict} after {int(fit.num_steps)} steps; "
-            f"ELBO {float(fit.elbo):.3f} ± {float(fit.elbo_se):.3f} nats, "
-            f"log evidence {float(fit.log_evidence):.3f} "
-            f"± {float(fit.log_evidence_se):.3f}. {fit.advice}"
+            f"ELBO {float(fit.elbo):.3f} ± {float(fit.elbo_se):.3f} nats, {evidence}. "
+            f"{fit.advice}"
         )
     return table
 
