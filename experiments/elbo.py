@@ -114,6 +114,7 @@ def _advi_metrics(case: dict[str, Any]) -> dict[str, Any]:
         "importance_log_evidence": float(fit.log_evidence),
         "importance_log_evidence_standard_error": float(fit.log_evidence_se),
         "khat": float(fit.khat),
+        "khat_standard_error": float(fit.khat_se),
         "verdict": fit.verdict,
         "num_steps": int(fit.num_steps),
     }

@@ -75,7 +75,10 @@ def _panel(
             family: float(sample[:, index].std() / posterior.sd[index])
             for family, sample in draws.items()
         },
-        "sd_ratio_standard_error": (2 * len(last)) ** -0.5,
+        "sd_ratio_standard_error": {
+            family: _sd_error(sample[:, index], posterior)
+            for family, sample in draws.items()
+        },
         "trusted": trusted,
     }
     panel = {
@@ -90,6 +93,14 @@ def _panel(
         },
     }
     return row, panel
+
+
+def _sd_error(draws: np.ndarray, posterior: posteriordb.Posterior) -> float:
+    """Relative standard error of an sd from draws, and of the reference's, if any."""
+    # Var[sd] / sd² = (kurtosis − 1) / 4n, kurtosis 3 for a normal.
+    own = (stats.kurtosis(draws, fisher=False) - 1) / (4 * len(draws))
+    reference = 0.0 if posterior.exact else 0.5 / len(posterior.draws)
+    return float((own + reference) ** 0.5)
 
 
 def main() -> None:

@@ -121,23 +121,30 @@ def _compare(num_data: int, dim: int, config: Config) -> dict[str, Any]:
     draws = np.asarray(draws, float)
     effective = effective_sample_size(draws[None])
     q_mean, q_sd = np.asarray(fit.q.loc, float), np.asarray(fit.q.scale(), float)
+    # Of the unknown that mixes worst: its errors are the largest.
+    smallest = float(np.min(effective))
     return {
         "num_data": num_data,
         "dim": dim,
         "vi": {
             **_errors(q_mean, q_sd, mean, sd),
+            "mean_error_standard_error": float(np.max(fit.loc_error)),
+            "sd_error_standard_error": float(np.max(fit.scale_error)),
             "seconds_cold": vi_seconds[0],
             "seconds_warm": vi_seconds[1],
             "gradients": int(fit.num_gradients),
             "khat": float(fit.khat),
+            "khat_standard_error": float(fit.khat_se),
             "verdict": fit.verdict,
         },
         "nuts": {
             **_errors(draws.mean(0), draws.std(0, ddof=1), mean, sd),
+            "mean_error_standard_error": smallest**-0.5,
+            "sd_error_standard_error": (2 * smallest) ** -0.5,
             "seconds_cold": nuts_seconds[0],
             "seconds_warm": nuts_seconds[1],
             "gradients": int(gradients),
-            "smallest_effective_sample_size": float(np.min(effective)),
+            "smallest_effective_sample_size": smallest,
         },
     }
 

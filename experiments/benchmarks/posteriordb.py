@@ -28,6 +28,7 @@ import tyro
 
 from experiments import common, posteriordb
 from experiments.benchmarks.posteriordb_systems import SYSTEMS, Moments
+from vijax.vi import target as vijax_target
 
 STEPS = (10_000, 1000)
 MEAN_LIMIT = 0.1  # sds that a mean may be off
@@ -56,6 +57,8 @@ def run(config: Config) -> None:
         todo = [cell for cell in wanted if cell in arrived]
     else:
         todo = [cell for cell in wanted if cell not in known]
+        if old := len(wanted) - len(todo):
+            print(f"{old} results are from {config.file}: delete it to start anew")
     for system in dict.fromkeys(system for _, system in todo):
         warm_up(folder, system, config.seed)
     for name, system in todo:
@@ -92,6 +95,7 @@ def measure(
     best: dict[str, Any] = {"seconds": None, "reason": "wrong"}
     for number in steps if grows else steps[:1]:
         jax.clear_caches()  # every run is a first one
+        vijax_target._remembered.cache_clear()
         start = time.perf_counter()
         try:
             found = run(posterior, seed, number)
