@@ -211,13 +211,14 @@ def test_fits_vmap_over_keys_and_data():
     assert fits.trusted.all()
 
 
-def test_start_where_the_density_is_not_finite_is_left(key):
+@pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
+def test_start_where_the_density_is_not_finite_is_left(key, method):
     # exp(exp(u)) overflows at the first draws around u = 5; at a smaller scale it does
     # not.
     def steep(u):
         return jnp.sum(3 * u - jnp.exp(jnp.exp(u)) / 100)
 
-    fit = vi.fit(vi.from_log_density(steep, jnp.array([4.0])), key)
+    fit = vi.fit(vi.from_log_density(steep, jnp.array([4.0])), key, method=method)
     grid = np.linspace(-10.0, 2.2, 20_001)
     density = np.exp(3 * grid - np.exp(np.exp(grid)) / 100)
     mean = np.average(grid, weights=density)

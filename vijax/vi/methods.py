@@ -14,6 +14,7 @@ import optax
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
+from vijax.validate import is_traced
 from vijax.vi import fixed_draws, laplace, noise, stochastic
 from vijax.vi.families import FullRank, MeanField
 from vijax.vi.flow import Flow
@@ -193,6 +194,8 @@ def find_stochastic(
             num_checks=1,
             num_batches=1,
         )
+        if not is_traced(start) and start.num_rejected >= start.num_steps:
+            return start  # not finite around here: `fit` tries another start
     else:
         # Not found, given: N(loc, diag(scale²)).
         lower = (np.zeros((loc.size, loc.size), loc.dtype),)
