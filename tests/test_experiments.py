@@ -127,7 +127,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("vae", {"learning_rate": 0.0}, "learning_rate"),
     ("use_cases", {"dataset": "mnits"}, "mnits"),
     ("use_cases", {"steps": 0}, "steps"),
-    ("anomaly_detection", {"latents": (0, 2)}, "latents"),
+    ("anomaly_detection", {"latent": 0}, "latent"),
     ("compression", {"bounds": (0.0, 0.01)}, "bounds"),
     ("compression", {"shown_bound": 0.02}, "shown_bound"),
     ("compression", {"latent": 0}, "latent"),

@@ -12,6 +12,7 @@ from experiments.uses.lossy_tables import LOGARITHM
 from vijax.data import Dataset
 from vijax.types import Key
 from vijax.vae import anomaly, compress, ensemble, likelihoods, models, roc, tables
+from vijax.vae.bootstrap import with_error
 from vijax.vae.models import VAE, ModelParams
 from vijax.validate import check
 
@@ -37,8 +38,13 @@ class Found(NamedTuple):
     auc_standard_error: float  # of test events and trainings together
     training_spread: float  # standard deviation of the AUC from training to training
     true_positive_rate: np.ndarray  # on `RATES`, mean over trainings
+    found_at: (
+        np.ndarray
+    )  # true positive rates at `FALSE_POSITIVES`, mean over trainings
+    found_at_standard_error: np.ndarray  # of test events, bootstrapped, and trainings
 
 
+FALSE_POSITIVES = (0.01, 0.1)
 RATES = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 121)])
 
 
@@ -86,12 +92,37 @@ def _scores(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
 def found(values: Any, mask: np.ndarray) -> Found:
     """Measure one score of (trainings, events)."""
     values = jnp.atleast_2d(jnp.asarray(values, jnp.float32))
+    number = len(values)
     areas, rates = jax.tree.map(np.asarray, _measure(values, jnp.asarray(mask)))
-    spread = areas.value.std(ddof=1) if len(values) > 1 else 0.0
-    error = np.hypot(areas.standard_error.mean(), spread / np.sqrt(len(values)))
-    return Found(
-        float(areas.value.mean()), float(error), float(spread), rates.mean(axis=0)
+    # The same weights of the events for every score, so that they compare.
+    key = jax.random.key(0)
+    (each, found_at), (_, error_at) = with_error(
+        key, _found_at, mask.size, values, mask, num_resamples=100
     )
+    spread, spread_at = (
+        y.std(axis=0, ddof=1) if number > 1 else np.zeros_like(y[0])
+        for y in (areas.value, each)
+    )
+    error = np.hypot(areas.standard_error.mean(), spread / np.sqrt(number))
+    return Found(
+        float(areas.value.mean()),
+        float(error),
+        float(spread),
+        rates.mean(axis=0),
+        found_at,
+        np.hypot(error_at, spread_at / np.sqrt(number)),
+    )
+
+
+def _found_at(weights: Array, values: Array, mask: Array) -> tuple[Array, Array]:
+    """Return the rates of (trainings, events) at `FALSE_POSITIVES`, and their mean."""
+
+    def one(values: Array) -> Array:
+        curve = roc.curve(values, mask, weights)
+        return roc.true_positive_rate(curve, jnp.asarray(FALSE_POSITIVES))
+
+    each = jax.vmap(one)(values)
+    return each, each.mean(axis=0)
 
 
 @jax.jit

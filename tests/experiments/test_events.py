@@ -65,6 +65,13 @@ def test_found_adds_the_errors_of_events_and_trainings():
     assert found.training_spread == pytest.approx(np.std(areas, ddof=1), rel=1e-3)
     assert found.auc_standard_error > found.training_spread / 2
     assert found.true_positive_rate[-1] == 1
+    # At a false positive rate of 0.1, 14 of 140 background events are above the cut.
+    cuts = [np.sort(v[~mask])[-14] for v in values]
+    at = [np.mean(v[mask] >= cut) for v, cut in zip(values, cuts, strict=True)]
+    assert found.found_at[1] == pytest.approx(np.mean(at), abs=1 / 60)
+    # The cut itself is uncertain, so more than binomial: 60 anomalies, 4 trainings.
+    binomial = np.sqrt(found.found_at[1] * (1 - found.found_at[1]) / 240)
+    assert binomial < found.found_at_standard_error[1] < 4 * binomial
 
 
 def test_invisible_particle_keeps_the_jets_and_the_razor_relation():

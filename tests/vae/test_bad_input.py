@@ -19,6 +19,7 @@ from vijax.vae import (
     likelihoods,
     models,
     roc,
+    strokes,
     tables,
     transport,
 )
@@ -59,17 +60,17 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "= nan (at index 0)",
     ),
     "complexity of nothing": (
-        lambda: anomaly.complexity(IMAGES[:0]),
+        lambda: strokes.complexity(IMAGES[:0]),
         "(n, height, width)",
     ),
-    "complexity of one image": (lambda: anomaly.complexity(IMAGES[0]), "(4, 4)"),
-    "patterns of nothing": (lambda: anomaly.count_patterns(IMAGES[:0]), "none empty"),
+    "complexity of one image": (lambda: strokes.complexity(IMAGES[0]), "(4, 4)"),
+    "patterns of nothing": (lambda: strokes.count_patterns(IMAGES[:0]), "none empty"),
     "other counts": (
-        lambda: anomaly.local_code(np.ones((7, 2), int), IMAGES),
+        lambda: strokes.local_code(np.ones((7, 2), int), IMAGES),
         "counts have shape (7, 2)",
     ),
     "negative counts": (
-        lambda: anomaly.local_code(-np.ones((4, 2), int), IMAGES),
+        lambda: strokes.local_code(-np.ones((4, 2), int), IMAGES),
         "counts = -1",
     ),
     "labels of another length": (lambda: roc.auc(FEW, MASK[:3]), "is_anomaly (3,)"),

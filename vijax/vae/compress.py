@@ -172,8 +172,8 @@ def code_length(
             f"symbols have shape {symbols.shape}, concentration {alpha.shape}: give "
             "a row of concentration for each column of symbols"
         )
-    inside = (symbols >= 0) & (symbols < num_levels)
-    inside = check(inside, "symbols", symbols, f"give 0 to {num_levels - 1}")
+    known = (symbols >= 0) & (symbols < num_levels)
+    inside = check(known, "symbols", symbols, f"give 0 to {num_levels - 1}")
     counts = jax.vmap(lambda s: jnp.bincount(s, length=num_levels), 1)(symbols)
     possible = jnp.where(alpha > 0, alpha, 1.0)
     gain = jnp.where(counts > 0, gammaln(possible + counts) - gammaln(possible), 0)

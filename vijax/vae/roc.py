@@ -183,17 +183,13 @@ def _check(
             f"is_anomaly has dtype {is_anomaly.dtype}: give a mask, as labels == 1"
         )
     finite = check(~jnp.isnan(scores), "scores", scores, "remove what is not a number")
-    sensible = (weights >= 0) & (weights < jnp.inf)
-    sensible = check(sensible, "weights", weights, "give finite numbers of 0 or more")
-    counted = weights > 0
-    anomalies, background = (
-        jnp.sum(counted & is_anomaly),
-        jnp.sum(counted & ~is_anomaly),
-    )
-    both = (anomalies >= least) & (background >= least)
+    inside = (weights >= 0) & (weights < jnp.inf)
+    positive = check(inside, "weights", weights, "give finite numbers of 0 or more")
+    anomalies = jnp.sum((weights > 0) & is_anomaly)
+    both = (anomalies >= least) & (jnp.sum((weights > 0) & ~is_anomaly) >= least)
     remedy = f"mark at least {least} anomalies and leave {least} as background"
-    both = check(both, "is_anomaly", is_anomaly, remedy)
-    return jnp.all(finite) & jnp.all(sensible) & both
+    enough = check(both, "is_anomaly", is_anomaly, remedy)
+    return jnp.all(finite) & jnp.all(positive) & enough
 
 
 @jax.jit
