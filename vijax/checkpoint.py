@@ -10,6 +10,7 @@ when complete, so a process killed at any moment leaves the last complete one. W
 does not match its fingerprint, or belongs to another run, is refused.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 FORMAT = 1
+OVERHEAD = 100_000  # bytes of a checkpoint beside its arrays
 
 
 def save(
@@ -52,6 +54,7 @@ def save(
     }
     try:
         part.mkdir(parents=True)
+        _check_space(folder, arrays)
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(part / "tree", arrays)
         fingerprint["sha256"] = _checksums(part / "tree")
@@ -100,6 +103,17 @@ def restore(
     with ocp.StandardCheckpointer() as checkpointer:
         arrays = checkpointer.restore(target / "tree", template)
     return step, jax.tree.map(_from_numpy, like, arrays)
+
+
+def _check_space(folder: Path, arrays: PyTree) -> None:
+    """Raise an OSError where a disk is too full, before Orbax's threads meet it."""
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) + OVERHEAD
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"{os.strerror(errno.ENOSPC)}: {needed} bytes are needed, {free} are free",
+        )
 
 
 def _read_fingerprint(target: Path) -> dict[str, Any]:

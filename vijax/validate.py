@@ -24,6 +24,16 @@ def is_traced(*values: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
 
 
+def is_whole(value: Any) -> bool:
+    """Say whether a value is a whole number; 2.0 is not.
+
+    Example:
+        >>> is_whole(2), is_whole(np.int64(2)), is_whole(2.5)
+        (True, True, False)
+    """
+    return isinstance(value, (int, np.integer))
+
+
 def check(
     valid: ArrayLike, name: str, value: Any, remedy: str
 ) -> Bool[ArrayLike, "..."]:

@@ -113,6 +113,8 @@ def reverse(
         Grosse, Ghahramani & Adams (2015), arXiv:1511.02543.
     """
     x = _check(model, x, num_steps, num_chains, num_leapfrog)
+    expected = len(x), model.latent
+    check(np.shape(z) == expected, "z's shape", np.shape(z), f"give {expected}")
     walk = partial(_backward, model, num_steps, num_chains, num_leapfrog, params, key)
     return map_batches(walk, np.arange(len(x)), x, z, batch_size=batch_size)
 

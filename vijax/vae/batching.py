@@ -9,6 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
+from vijax.validate import check, is_whole
+
 
 def map_batches(
     function: Callable[..., PyTree], *arrays: ArrayLike, batch_size: int
@@ -23,11 +25,20 @@ def map_batches(
         *arrays: with as many rows each.
         batch_size: rows in a batch; bounds the memory.
 
+    Raises:
+        ValueError: no rows, not as many rows in each, no batch size.
+
     Example:
         >>> map_batches(jax.jit(lambda x: 2 * x), jnp.arange(5), batch_size=2).tolist()
         [0, 2, 4, 6, 8]
     """
     rows = np.shape(arrays[0])[0]
+    remedy = "give 1 or more"
+    check(is_whole(batch_size) and batch_size >= 1, "batch_size", batch_size, remedy)
+    check(rows >= 1, "rows", rows, remedy)
+    for array in arrays:
+        length = np.shape(array)[0]
+        check(length == rows, "rows", length, f"give {rows}, as in the first array")
     parts = []
     for start in range(0, rows, batch_size):
         # NumPy's indexing compiles nothing.

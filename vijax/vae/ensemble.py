@@ -24,7 +24,7 @@ from vijax.vae import models, schedule, train
 from vijax.vae.losses import Batch
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams
 from vijax.vae.networks import Network
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 Model = TypeVar("Model", Autoencoder, VAE)
 
@@ -63,12 +63,20 @@ def fit(
         The parameters, each leaf with a leading axis of runs.
     """
     images, rows = train.check_images(model, images), np.asarray(rows)
-    check(epochs >= 1, "epochs", epochs, "give 1 or more")
+    check(is_whole(epochs) and epochs >= 1, "epochs", epochs, "give 1 or more")
+    check(rows.ndim == 2, "rows' axes", rows.ndim, "give (runs, rows of each run)")
+    remedy = "give a number above 0"
+    check(0 < learning_rate < math.inf, "learning_rate", learning_rate, remedy)
+    if masks is not None:
+        remedy = f"give (runs, latents), {(len(rows), model.latent)}"
+        given = np.shape(masks)
+        check(given == (len(rows), model.latent), "masks' shape", given, remedy)
     check(
         (rows >= 0) & (rows < len(images)), "rows", rows, f"give 0 to {len(images) - 1}"
     )
     remedy = f"give 1 to the number of rows of a run, {rows.shape[1]}"
-    check(1 <= batch_size <= rows.shape[1], "batch_size", batch_size, remedy)
+    valid = is_whole(batch_size) and 1 <= batch_size <= rows.shape[1]
+    check(valid, "batch_size", batch_size, remedy)
     num_steps = epochs * (rows.shape[1] // batch_size)
     states, run_keys = _start(
         model, len(rows), optimizer, num_steps, learning_rate, key, masks

@@ -126,6 +126,8 @@ def _per_example(
 
 def check_data(model: VAE, x: ArrayLike) -> Images:
     """Put data on the device, or raise a ValueError: wrong shape, outside support."""
+    if not isinstance(model, VAE):
+        raise ValueError("model is not a VAE: only a VAE has a likelihood")
     x = jnp.asarray(x)
     if x.shape[1:] != model.shape or len(x) < 2:
         expected = ", ".join(["n", *map(str, model.shape)])

@@ -31,7 +31,7 @@ from vijax.vae import losses, models
 from vijax.vae.batching import map_batches
 from vijax.vae.evaluate import check_data, standard_error
 from vijax.vae.models import VAE, Images, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 
 class Evidence(NamedTuple):
@@ -85,7 +85,11 @@ def importance(
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
     """
-    check(num_samples >= 2, "num_samples", num_samples, "give 2 or more")
+    for name, value, least in (
+        ("num_samples", num_samples, 2),
+        ("chunk_size", chunk_size, 1),
+    ):
+        check(is_whole(value) and value >= least, name, value, f"give {least} or more")
     chunk_size = min(chunk_size, num_samples)
     remedy = f"give a multiple of chunk_size = {chunk_size}"
     check(num_samples % chunk_size == 0, "num_samples", num_samples, remedy)
@@ -180,7 +184,9 @@ def quadrature(
     """
     remedy = "quadrature is for 1 to 3 latents; use importance"
     check(1 <= model.latent <= 3, "latent", model.latent, remedy)
-    check(num_nodes >= 2, "num_nodes", num_nodes, "give 2 or more")
+    remedy = "give 2 or more"
+    check(is_whole(num_nodes) and num_nodes >= 2, "num_nodes", num_nodes, remedy)
+    check(0 < width < math.inf, "width", width, "give a number above 0")
     x = check_data(model, x)
     apply = partial(_quadrature, model, num_nodes, params, width)
     return map_batches(apply, x, batch_size=min(batch_size, len(x)))

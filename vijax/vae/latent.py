@@ -17,7 +17,7 @@ from vijax.types import Key, Scalar
 from vijax.vae import models
 from vijax.vae.batching import map_batches
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 from vijax.vi.divergences import kl_multivariate_normal
 
 Latents = Float[Array, "n latent"]
@@ -49,6 +49,8 @@ def decode(
 ) -> Images:
     """Map latents (…, latent) to images (…, *shape), in batches."""
     *batch, latent = np.shape(z)
+    remedy = f"the model has {model.latent} latents"
+    check(latent == model.latent, "z's last axis", latent, remedy)
     apply = partial(_decode, model, params)
     images = map_batches(apply, np.reshape(z, (-1, latent)), batch_size=batch_size)
     return images.reshape(*batch, *model.shape)
@@ -68,6 +70,7 @@ def quantile_grid(side: int, latent: int = 2) -> Float[Array, "side side latent"
         >>> quantile_grid(2)[0].round(4).tolist()
         [[-0.674..., 0.674...], [0.674..., 0.674...]]
     """
+    _check_grid(side, latent)
     at = ndtri((np.arange(side) + 0.5) / side)
     return _grid(at, at, np.zeros(latent))
 
@@ -77,6 +80,7 @@ def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
 
     The other dimensions are at the latents' mean.
     """
+    _check_grid(side, np.shape(z)[-1])
     left, right, bottom, top = box(z)
     at = (np.arange(side) + 0.5) / side
     x, y = left + at * (right - left), bottom + at * (top - bottom)
@@ -87,6 +91,11 @@ def box(z: Latents) -> tuple[float, float, float, float]:
     """Return (left, right, bottom, top) of the first two dimensions."""
     low, high = np.min(z, axis=0), np.max(z, axis=0)
     return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+
+
+def _check_grid(side: int, latent: int) -> None:
+    check(is_whole(side) and side >= 1, "side", side, "give 1 or more")
+    check(latent >= 2, "latent", latent, "a grid is for 2 dimensions or more")
 
 
 def _grid(
@@ -108,14 +117,29 @@ def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws laten
 def traversal(
     z: Float[Array, " latent"], dimension: int, values: Float[Array, " steps"]
 ) -> Float[Array, "steps latent"]:
-    """Return copies of z in which one dimension takes the values in turn."""
+    """Return copies of z in which one dimension takes the values in turn.
+
+    Example:
+        >>> traversal(jnp.zeros(2), 1, jnp.array([-1.0, 1.0])).tolist()
+        [[0.0, -1.0], [0.0, 1.0]]
+    """
+    remedy = f"give 0 to {len(z) - 1}"
+    check(0 <= dimension < len(z), "dimension", dimension, remedy)
     return jnp.tile(z, (len(values), 1)).at[:, dimension].set(values)
 
 
 def interpolate(
     start: Float[Array, " latent"], end: Float[Array, " latent"], steps: int
 ) -> Float[Array, "steps latent"]:
-    """Return the straight line between two latents, both ends included."""
+    """Return the straight line between two latents, both ends included.
+
+    Example:
+        >>> interpolate(jnp.zeros(2), jnp.array([1.0, 2.0]), 3).tolist()
+        [[0.0, 0.0], [0.5, 1.0], [1.0, 2.0]]
+    """
+    check(is_whole(steps) and steps >= 2, "steps", steps, "give 2 or more")
+    remedy = f"give {len(start)} latents, as the start has"
+    check(len(end) == len(start), "end's length", len(end), remedy)
     at = jnp.linspace(0.0, 1.0, steps)[:, None]
     return (1 - at) * start + at * end
 
@@ -124,7 +148,8 @@ def interpolate(
 def kl_of_moments(z: Latents) -> Scalar:
     """KL[N(mean z, cov z) ‖ N(0, I)] in nats: zero for a centred, white map.
 
-    It sees mean and covariance only; `sliced_wasserstein` sees the shape as well.
+    It sees mean and covariance only; `sliced_wasserstein` sees the shape as well. It
+    is NaN for fewer latents than span the space.
 
     Example:
         >>> z = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])

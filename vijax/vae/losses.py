@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from vijax.types import Key, LossFn, Scalar
 from vijax.vae import models
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams, Posterior
-from vijax.validate import check
+from vijax.validate import check, is_whole
 from vijax.vi import bounds
 from vijax.vi.divergences import kl_normal_standard
 
@@ -162,7 +162,8 @@ def negative_elbo(
         Higgins et al. (2017), β-VAE; Kingma et al. (2016), arXiv:1606.04934,
         equation 15, free bits.
     """
-    check(num_samples >= 1, "num_samples", num_samples, "give 1 or more")
+    _check_vae(model)
+    _check_draws(num_samples)
     check(beta >= 0, "beta", beta, "give 0 or more")
     check(free_bits >= 0, "free_bits", free_bits, "give 0 or more")
 
@@ -196,7 +197,8 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
     References:
         Burda et al. (2016), arXiv:1509.00519; Tucker et al. (2019), arXiv:1810.04152.
     """
-    check(num_samples >= 1, "num_samples", num_samples, "give 1 or more")
+    _check_vae(model)
+    _check_draws(num_samples)
     if gradient not in ("total", "dreg"):
         raise ValueError(f"gradient = {gradient!r} is not known: total or dreg")
 
@@ -228,6 +230,8 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
 @lru_cache
 def mean_squared_error(model: Autoencoder) -> LossFn:
     """Return the autoencoder's loss, mean of (x' - x)² over pixels and the batch."""
+    if not isinstance(model, Autoencoder):
+        raise ValueError("model is not an autoencoder: a VAE's loss is negative_elbo")
 
     def loss_fn(
         params: ModelParams, key: Key, batch: Batch
@@ -237,6 +241,15 @@ def mean_squared_error(model: Autoencoder) -> LossFn:
         return loss, {"mse": loss}
 
     return _named(loss_fn, "mean_squared_error()")
+
+
+def _check_vae(model: VAE) -> None:
+    if not isinstance(model, VAE):
+        raise ValueError("model is not a VAE: use mean_squared_error")
+
+
+def _check_draws(number: int) -> None:
+    check(is_whole(number) and number >= 1, "num_samples", number, "give 1 or more")
 
 
 def _named(loss_fn: LossFn, name: str) -> LossFn:

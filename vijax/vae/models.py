@@ -4,7 +4,7 @@ Constructors are cached, as those of networks and likelihoods: equal arguments g
 the same object, hence no second compilation.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ from jaxtyping import Array, Float
 from vijax.types import Key, Params
 from vijax.vae import likelihoods, networks
 from vijax.vae.likelihoods import Likelihood
-from vijax.vae.networks import Network, Shape
-from vijax.validate import check
+from vijax.vae.networks import Network, Shape, cached
+from vijax.validate import check, is_whole
 
 Images = Float[Array, "..."]  # (…, *shape)
 Latents = Float[Array, "... latent"]
@@ -61,7 +61,7 @@ class Posterior(NamedTuple):
     log_scale: Latents
 
 
-@lru_cache
+@cached
 def autoencoder(
     shape: Shape,
     *,
@@ -85,13 +85,14 @@ def autoencoder(
     """
     if output not in ("sigmoid", "identity"):
         raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
+    networks.check_shapes(shape=shape)
     encoder, decoder = _networks(
         shape, (latent,), (latent,), shape, hidden, channels, activation, dtype
     )
     return Autoencoder(encoder, decoder, latent, shape, output)
 
 
-@lru_cache
+@cached
 def vae(
     shape: Shape,
     *,
@@ -113,6 +114,7 @@ def vae(
         likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
         dtype: of the matrix products, "bfloat16" for speed on accelerators.
     """
+    networks.check_shapes(shape=shape)
     likelihood = likelihood or likelihoods.bernoulli()
     outputs = (*shape, likelihood.num_outputs)
     encoder, decoder = _networks(
@@ -132,7 +134,8 @@ def _networks(
     dtype: str | None,
 ) -> tuple[Network, Network]:
     """Return an encoder shape -> code and a decoder latent -> outputs, mirrored."""
-    check(latent[0] >= 1, "latent", latent[0], "give 1 dimension or more")
+    remedy = "give 1 dimension or more"
+    check(is_whole(latent[0]) and latent[0] >= 1, "latent", latent[0], remedy)
     common: dict[str, Any] = {"activation": activation, "dtype": dtype}
     if not channels:
         return (

@@ -10,20 +10,23 @@ arguments return the same object, so that compiled functions are found again.
 
 import math
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from itertools import accumulate
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 Shape = tuple[int, ...]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": nn.gelu,
@@ -41,7 +44,22 @@ class Network(NamedTuple):
     apply: Callable[[Params, Float[Array, "..."]], Float[Array, "..."]]
 
 
-@lru_cache
+def cached(make: Callable[P, T]) -> Callable[P, T]:
+    """Remember what a constructor made, by its arguments; lists count as tuples."""
+    remember = lru_cache(make)
+
+    def hashable(value: Any) -> Any:
+        return tuple(map(hashable, value)) if isinstance(value, list) else value
+
+    @wraps(make)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        frozen = {name: hashable(value) for name, value in kwargs.items()}
+        return remember(*map(hashable, args), **frozen)
+
+    return call
+
+
+@cached
 def mlp(
     inputs: Shape,
     outputs: Shape,
@@ -66,13 +84,14 @@ def mlp(
         >>> network.apply(params, jnp.zeros((5, 28, 28))).shape
         (5, 2)
     """
-    _check_shapes(inputs=inputs, outputs=outputs)
+    check_shapes(inputs=inputs, outputs=outputs)
     _check_widths(hidden=hidden)
+    _check_dtype(dtype)
     module = _MLP(hidden, prod(outputs), _activation(activation), dtype)
     return _network(module, inputs, (prod(inputs),), outputs)
 
 
-@lru_cache
+@cached
 def conv_encoder(
     inputs: Shape,
     outputs: Shape,
@@ -98,16 +117,17 @@ def conv_encoder(
         >>> network.apply(params, jnp.zeros((5, 9, 7))).shape
         (5, 2)
     """
-    _check_shapes(inputs=inputs, outputs=outputs)
+    check_shapes(inputs=inputs, outputs=outputs)
     check_image(inputs)
     _check_widths(channels=channels, hidden=hidden)
+    _check_dtype(dtype)
     act = _activation(activation)
     head = _MLP(hidden, prod(outputs), act, dtype)
     image = (*inputs[:2], prod(inputs[2:]))
     return _network(_ConvEncoder(channels, head, act, dtype), inputs, image, outputs)
 
 
-@lru_cache
+@cached
 def conv_decoder(
     inputs: Shape,
     outputs: Shape,
@@ -128,9 +148,10 @@ def conv_decoder(
         activation: a name in `ACTIVATIONS`.
         dtype: as for `mlp`.
     """
-    _check_shapes(inputs=inputs, outputs=outputs)
+    check_shapes(inputs=inputs, outputs=outputs)
     check_image(outputs)
     _check_widths(channels=channels, hidden=hidden)
+    _check_dtype(dtype)
     act = _activation(activation)
     half = 2 ** len(channels)
     start = (-(-outputs[0] // half), -(-outputs[1] // half), channels[0])
@@ -203,7 +224,11 @@ def _network(module: nn.Module, inputs: Shape, inner: Shape, outputs: Shape) -> 
             raise ValueError(f"x has shape {x.shape}: its last axes must be {inputs}")
         # One batch axis: a gradient that sums over two makes copies.
         flat = x.reshape(prod(batch), *inner)
-        y = jnp.asarray(module.apply({"params": params}, flat))
+        try:
+            y = jnp.asarray(module.apply({"params": params}, flat))
+        except flax.errors.FlaxError as error:
+            reason = str(error).split(" (http")[0]
+            raise ValueError(f"params are not this network's: {reason}") from error
         return y.reshape(*batch, *outputs).astype(jnp.promote_types(x.dtype, "float32"))
 
     return Network(init, apply)
@@ -231,13 +256,20 @@ def _lecun_normal(key: Key, shapes: Any) -> Params:
 _SD_CUT = 0.87962566103423978
 
 
-def _check_shapes(**shapes: Shape) -> None:
+def check_shapes(**shapes: Shape) -> None:
+    """Raise a ValueError that names a shape whose sizes are not whole and positive."""
     for name, shape in shapes.items():
+        if not isinstance(shape, tuple) or not all(map(is_whole, shape)):
+            raise ValueError(f"{name} = {shape!r} is not a shape: give sizes, (28, 28)")
         check(min(shape, default=0) >= 1, name, shape, "give sizes of 1 or more")
 
 
 def _check_widths(**widths: tuple[int, ...]) -> None:
     for name, width in widths.items():
+        if not isinstance(width, tuple) or not all(map(is_whole, width)):
+            raise ValueError(
+                f"{name} = {width!r} is not valid: give widths, (512, 256)"
+            )
         check(min(width, default=1) >= 1, name, width, "give widths of 1 or more")
 
 
@@ -248,6 +280,15 @@ def check_image(shape: Shape) -> None:
             f"shape = {shape}: convolutions are for images (height, width), give "
             "channels=() for anything else"
         )
+
+
+def _check_dtype(dtype: str | None) -> None:
+    try:
+        jnp.dtype(dtype or "float32")
+    except TypeError as error:
+        raise ValueError(
+            f"dtype = {dtype!r} is not known: give None or 'bfloat16'"
+        ) from error
 
 
 def _activation(name: str) -> Callable[[Array], Array]:

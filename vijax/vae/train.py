@@ -6,6 +6,7 @@ A second run with the same shapes compiles nothing, other learning rates, number
 epochs and KL weights included: they are numbers in the state, not in the program.
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from vijax.types import Key, LossFn
 from vijax.vae import likelihoods, losses, models, parallel, resume, schedule
 from vijax.vae.losses import Batch
 from vijax.vae.models import VAE, Autoencoder, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 OnEpoch = Callable[[int, ModelParams, dict[str, float]], bool | None]
 
@@ -96,7 +97,8 @@ def fit(
     """
     images = check_images(model, images)
     _check_settings(len(images), epochs, batch_size, learning_rate, kl_warm_up)
-    check(final_fraction >= 0, "final_fraction", final_fraction, "give 0 or more")
+    remedy = "give a number of 0 or more"
+    check(0 <= final_fraction < math.inf, "final_fraction", final_fraction, remedy)
     num_batches = len(images) // batch_size
     loss = loss or default_loss(model)
     init_key, run_key = jax.random.split(key)
@@ -243,12 +245,14 @@ def _kl_weights(epochs: int, warm_up: int) -> list[tuple[float, int]]:
 def _check_settings(
     num_images: int, epochs: int, batch_size: int, learning_rate: float, warm_up: int
 ) -> None:
-    check(epochs >= 1, "epochs", epochs, "give 1 or more")
+    check(is_whole(epochs) and epochs >= 1, "epochs", epochs, "give 1 or more")
     check(
-        1 <= batch_size <= num_images,
+        is_whole(batch_size) and 1 <= batch_size <= num_images,
         "batch_size",
         batch_size,
         f"give 1 to the number of images, {num_images}",
     )
-    check(learning_rate > 0, "learning_rate", learning_rate, "give a number above 0")
-    check(warm_up >= 0, "kl_warm_up", warm_up, "give 0 or more epochs")
+    remedy = "give a number above 0"
+    check(0 < learning_rate < math.inf, "learning_rate", learning_rate, remedy)
+    remedy = "give 0 or more epochs"
+    check(is_whole(warm_up) and warm_up >= 0, "kl_warm_up", warm_up, remedy)

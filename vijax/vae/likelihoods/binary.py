@@ -17,6 +17,7 @@ from vijax.vae.likelihoods.interface import (
     as_they_are,
     is_grey,
 )
+from vijax.validate import check, is_traced
 
 
 def binarize(key: Key, images: ArrayLike) -> Pixels:
@@ -30,6 +31,8 @@ def binarize(key: Key, images: ArrayLike) -> Pixels:
         Array([0., 0., 1., 1.], dtype=float32)
     """
     images = jnp.asarray(images)
+    if not is_traced(images):
+        check(is_grey(images), "images", images, GREY)
     half = math.ceil(images.size / 2)
     words = jax.random.bits(key, (half,), jnp.uint32)
     levels = jnp.pad(images.ravel(), (0, 2 * half - images.size)).reshape(2, half)

@@ -1,0 +1,170 @@
+"""What models, training and evaluation refuse, by name and with what to give."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+from vijax import checkpoint
+from vijax.vae import (
+    annealing,
+    collapse,
+    ensemble,
+    evaluate,
+    evidence,
+    latent,
+    likelihoods,
+    losses,
+    models,
+    train,
+)
+
+KEY = jax.random.key(0)
+MODEL = models.vae((4, 4), hidden=(8,))
+OTHER = models.vae((4, 4), hidden=(9,))
+AUTOENCODER = models.autoencoder((4, 4), hidden=(8,))
+PARAMS = models.init(MODEL, KEY)
+IMAGES = np.ones((20, 4, 4), np.float32)
+ROWS = np.arange(20).reshape(2, 10)
+
+
+def fit(images: Any = IMAGES, **settings: Any) -> Any:
+    return train.fit(MODEL, KEY, images, **{"epochs": 1, "batch_size": 10} | settings)
+
+
+def importance(**settings: Any) -> Any:
+    return evidence.importance(MODEL, PARAMS, KEY, IMAGES, **settings)
+
+
+def many(rows: Any = ROWS, **settings: Any) -> Any:
+    settings = {"epochs": 1, "batch_size": 5} | settings
+    return ensemble.fit(ensemble.masked(MODEL), KEY, IMAGES, rows, **settings)
+
+
+BAD: dict[str, tuple[Callable[[], Any], str]] = {
+    "no images": (lambda: fit(IMAGES[:0]), "shape (0, 4, 4): give (n, 4, 4), n >= 1"),
+    "one image": (lambda: fit(IMAGES[:1]), "batch_size = 10 "),
+    "NaN pixels": (lambda: fit(np.nan * IMAGES), "images = nan (at index 0, 0, 0)"),
+    "wrong shape": (lambda: fit(IMAGES[:, :3]), "shape (20, 3, 4): give (n, 4, 4)"),
+    "large batch": (lambda: fit(batch_size=21), "batch_size = 21 "),
+    "half a batch": (lambda: fit(batch_size=2.5), "batch_size = 2.5 "),
+    "half an epoch": (lambda: fit(epochs=1.5), "epochs = 1.5 "),
+    "endless rate": (lambda: fit(learning_rate=np.inf), "learning_rate = inf "),
+    "loss of another kind": (
+        lambda: losses.mean_squared_error(MODEL),
+        "model is not an autoencoder",
+    ),
+    "loss without a likelihood": (
+        lambda: losses.negative_elbo(AUTOENCODER),
+        "model is not a VAE",
+    ),
+    "loss of another model": (
+        lambda: fit(loss=losses.negative_elbo(OTHER)),
+        "params are not this network's",
+    ),
+    "no latents": (lambda: models.vae((4, 4), latent=0), "latent = 0 "),
+    "half a latent": (lambda: models.autoencoder((4,), latent=1.5), "latent = 1.5 "),
+    "a number for a shape": (lambda: models.vae(16), "shape = 16 is not a shape"),
+    "a number for widths": (lambda: models.vae((4,), hidden=8), "hidden = 8 "),
+    "unknown dtype": (lambda: models.vae((4,), dtype="bf17"), "dtype = 'bf17'"),
+    "grey data": (
+        lambda: evaluate.elbo(MODEL, PARAMS, KEY, 0.5 * IMAGES),
+        "x = 0.5 (at index 0, 0, 0) is not valid: bernoulli data are 0 or 1",
+    ),
+    "one test image": (
+        lambda: evaluate.elbo(MODEL, PARAMS, KEY, IMAGES[:1]),
+        "give (n, 4, 4) with n >= 2",
+    ),
+    "ELBO of an autoencoder": (
+        lambda: evaluate.elbo(AUTOENCODER, PARAMS, KEY, IMAGES),
+        "model is not a VAE",
+    ),
+    "parameters of another model": (
+        lambda: evaluate.elbo(OTHER, PARAMS, KEY, IMAGES),
+        "params are not this network's",
+    ),
+    "batches of none": (
+        lambda: collapse.aggregate(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
+        "batch_size = 0 ",
+    ),
+    "chunks of none": (lambda: importance(chunk_size=0), "chunk_size = 0 "),
+    "one draw": (lambda: importance(num_samples=1), "num_samples = 1 "),
+    "inverted grid": (
+        lambda: evidence.quadrature(MODEL, PARAMS, IMAGES, width=-1.0),
+        "width = -1.0 ",
+    ),
+    "z of other images": (
+        lambda: annealing.reverse(MODEL, PARAMS, KEY, IMAGES, np.zeros((3, 2))),
+        "z's shape = [3 2] is not valid: give (20, 2)",
+    ),
+    "z of another size": (
+        lambda: latent.decode(MODEL, PARAMS, np.zeros((3, 5))),
+        "z's last axis = 5 is not valid: the model has 2 latents",
+    ),
+    "no z": (lambda: latent.decode(MODEL, PARAMS, np.zeros((0, 2))), "rows = 0 "),
+    "grid of nothing": (lambda: latent.quantile_grid(0), "side = 0 "),
+    "grid of a line": (lambda: latent.quantile_grid(3, 1), "latent = 1 "),
+    "no such dimension": (
+        lambda: latent.traversal(jnp.zeros(2), 2, jnp.zeros(3)),
+        "dimension = 2 is not valid: give 0 to 1",
+    ),
+    "half a line": (
+        lambda: latent.interpolate(jnp.zeros(2), jnp.ones(2), 1),
+        "steps = 1 ",
+    ),
+    "ends that differ": (
+        lambda: latent.interpolate(jnp.zeros(2), jnp.ones(3), 5),
+        "end's length = 3 ",
+    ),
+    "rows of one run": (lambda: many(ROWS[0]), "rows' axes = 1 "),
+    "rows that are not there": (lambda: many(ROWS + 1), "rows = 20 (at index 1, 9)"),
+    "a rate that climbs": (lambda: many(learning_rate=-1.0), "learning_rate = -1.0 "),
+    "masks of other runs": (
+        lambda: many(masks=np.ones((3, 2))),
+        "masks' shape = [3 2] is not valid: give (runs, latents), (2, 2)",
+    ),
+    "binarised NaN": (
+        lambda: likelihoods.binarize(KEY, np.array([0.5, np.nan])),
+        "images = nan (at index 1)",
+    ),
+}
+
+
+@pytest.fixture
+def no_type_checks() -> Iterator[None]:
+    """As for a user: the functions' own checks answer, not those of the tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("no_type_checks")
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_named_with_a_remedy(case: str) -> None:
+    call, says = BAD[case]
+    with pytest.raises(ValueError, match=re.escape(says)):
+        call()
+
+
+def test_lists_are_as_good_as_tuples():
+    assert models.vae([4, 4], hidden=[8]) is models.vae((4, 4), hidden=(8,))
+
+
+def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, monkeypatch):
+    tree = {"a": jnp.zeros(1000)}
+    checkpoint.save(tmp_path, tree, step=1)
+    usage = checkpoint.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        checkpoint.shutil, "disk_usage", lambda folder: usage._replace(free=4000)
+    )
+    with pytest.raises(
+        OSError, match=r"No space left .* 104000 bytes are needed, 4000"
+    ):
+        checkpoint.save(tmp_path, tree, step=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert checkpoint.restore(tmp_path, tree)[0] == 1
