@@ -47,8 +47,17 @@ def usage(
         x: (n, *shape) in the likelihood's support, n >= 2.
         threshold: variance of the posterior means above which a latent is active.
 
+    Raises:
+        ValueError: data of another shape or outside the support.
+
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.2.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> usage(model, params, jnp.array([[0.0], [1.0]])).active.tolist()
+        [False]
     """
     q = encode(model, params, check_data(model, x))
     return _usage(q, threshold)

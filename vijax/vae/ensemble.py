@@ -61,6 +61,9 @@ def fit(
 
     Returns:
         The parameters, each leaf with a leading axis of runs.
+
+    Raises:
+        ValueError: as `train.fit`; rows that are not there; masks of other runs.
     """
     images, rows = train.check_images(model, images), np.asarray(rows)
     check(is_whole(epochs) and epochs >= 1, "epochs", epochs, "give 1 or more")

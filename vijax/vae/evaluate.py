@@ -63,6 +63,20 @@ def elbo(
 
     Returns:
         The terms and their standard errors, in nats per example.
+
+    Raises:
+        ValueError: data of another shape or outside the support, fewer than two
+            examples or draws.
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114, equation 10.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> found = elbo(model, params, jax.random.key(0), jnp.ones((2, 1)))
+        >>> found.elbo.round(4).item(), found.draw_standard_error.item()
+        (-0.693..., 0.0)
     """
     terms = per_example(
         model, params, key, x, num_samples=num_samples, batch_size=batch_size

@@ -82,8 +82,20 @@ def importance(
             decoder at a time, which is all the memory that is needed.
         batch_size: examples at once.
 
+    Raises:
+        ValueError: data of another shape or outside the support, fewer than two
+            examples, a number of draws that chunks do not divide.
+
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.ones((2, 1))  # a decoder that ignores z: q is exact
+        >>> found = importance(model, params, jax.random.key(0), x, num_samples=100)
+        >>> found.log_evidence[0].round(4).item(), found.effective_sample_size[0].item()
+        (-0.693..., 100.0)
     """
     for name, value, least in (
         ("num_samples", num_samples, 2),
@@ -181,6 +193,18 @@ def quadrature(
         num_nodes: in each latent dimension.
         width: the grid reaches to ± width, in prior standard deviations.
         batch_size: examples at once.
+
+    Raises:
+        ValueError: more than three latents, a setting out of its range, data of
+            another shape or outside the support.
+
+    Example:
+        >>> from vijax.vae.likelihoods import gaussian
+        >>> model = models.vae((1,), latent=1, hidden=(), likelihood=gaussian(1.0))
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.ones((2, 1))  # x = z + 1 + noise: log N(1 | 1, 2)
+        >>> quadrature(model, params, x)[0].round(4).item()
+        -1.265...
     """
     remedy = "quadrature is for 1 to 3 latents; use importance"
     check(1 <= model.latent <= 3, "latent", model.latent, remedy)

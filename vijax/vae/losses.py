@@ -7,7 +7,7 @@ Each constructor returns the loss function that `vijax.optimize` asks for,
 where a batch is a `Batch` of images and the KL's weight. Images are grey levels: the
 likelihood's own `prepare` makes data of them inside each step, anew each time (for
 Bernoulli: binarises them). Constructors are cached, so equal arguments give the
-same function and compile once.
+same function and compile once. The terms they are made of are in `vijax.vae.terms`.
 """
 
 from functools import lru_cache
@@ -15,16 +15,44 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from vijax.types import Key, LossFn, Scalar
 from vijax.vae import models
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams, Posterior
+from vijax.vae.terms import (
+    ELBOTerms,
+    ImportanceTerms,
+    PerExample,
+    draw,
+    elbo_terms,
+    kl_per_latent,
+    kl_to_prior,
+    log_likelihood,
+    log_likelihood_table,
+    log_weights,
+    sum_event,
+)
 from vijax.validate import check, is_whole
 from vijax.vi import bounds
-from vijax.vi.divergences import kl_normal_standard
 
-PerExample = Float[Array, "..."]
+__all__ = [
+    "Batch",
+    "ELBOTerms",
+    "IWAETerms",
+    "ImportanceTerms",
+    "draw",
+    "elbo_terms",
+    "kl_per_latent",
+    "kl_to_prior",
+    "log_likelihood",
+    "log_likelihood_table",
+    "log_weights",
+    "mean_squared_error",
+    "negative_elbo",
+    "negative_iwae",
+    "sum_event",
+]
 
 
 class Batch(NamedTuple):
@@ -34,114 +62,10 @@ class Batch(NamedTuple):
     kl_weight: Scalar  # multiplies β: below 1 while the KL warms up
 
 
-class ELBOTerms(NamedTuple):
-    """The two terms of the ELBO, in nats per example."""
-
-    log_likelihood: PerExample  # E_q[log p(x | z)], estimated with L draws
-    kl: PerExample  # KL[q(z | x) ‖ p(z)], closed form
-
-    @property
-    def elbo(self) -> PerExample:
-        """The bound on log p(x)."""
-        return self.log_likelihood - self.kl
-
-
-class ImportanceTerms(NamedTuple):
-    """The two terms of log w = log p(x, z) - log q(z | x), in nats."""
-
-    log_likelihood: PerExample  # log p(x | z)
-    log_ratio: PerExample  # log p(z) - log q(z | x)
-
-
 class IWAETerms(NamedTuple):
     """The importance-weighted bound, in nats per example."""
 
     bound: PerExample
-
-
-def sum_event(values: Array, shape: tuple[int, ...]) -> Array:
-    """Sum over the pixels of an example, keeping all batch axes."""
-    return jnp.sum(values, axis=tuple(range(-len(shape), 0)))
-
-
-def draw(key: Key, q: Posterior, *, num_samples: int) -> Float[Array, "..."]:
-    """Draw z = loc + scale ε, ε ~ N(0, I): the reparametrisation trick.
-
-    Returns:
-        (num_samples, batch, latent)
-    """
-    noise = jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
-    return q.loc + jnp.exp(q.log_scale) * noise
-
-
-def log_likelihood(
-    model: VAE, params: ModelParams, x: Images, z: Float[Array, "... latent"]
-) -> PerExample:
-    """Return log p(x | z) in nats, summed over pixels; z may have more batch axes."""
-    outputs = models.decode(model, params, z)
-    return sum_event(model.likelihood.log_prob(x, outputs), model.shape)
-
-
-def log_likelihood_table(
-    model: VAE, outputs: Float[Array, "points ..."], x: Images
-) -> Float[Array, "points batch"]:
-    """Return log p(x | outputs) of every example under every point's outputs."""
-    if model.likelihood.affine is not None:
-        slope, offset = model.likelihood.affine(outputs)
-        slope = slope.reshape(len(slope), -1)
-        return slope @ x.reshape(len(x), -1).T + sum_event(offset, model.shape)[:, None]
-    log_prob = model.likelihood.log_prob
-    return jax.lax.map(lambda o: sum_event(log_prob(x, o), model.shape), outputs)
-
-
-def kl_to_prior(q: Posterior) -> PerExample:
-    """KL[q(z | x) ‖ N(0, I)] in nats, (…,) for q of (…, latent)."""
-    return jnp.vectorize(kl_normal_standard, signature="(n),(n)->()")(*q)
-
-
-def kl_per_latent(q: Posterior) -> Float[Array, "... latent"]:
-    """KL[q(z_j | x) ‖ N(0, 1)] in nats of each latent; their sum is `kl_to_prior`."""
-    return jnp.vectorize(kl_normal_standard)(*q)
-
-
-def elbo_terms(
-    model: VAE, params: ModelParams, key: Key, x: Images, *, num_samples: int = 1
-) -> ELBOTerms:
-    """Estimate the terms of ELBO = E_q[log p(x | z)] - KL[q ‖ p(z)], one per example.
-
-    Args:
-        model: the VAE.
-        params: its parameters.
-        key: for z ~ q(z | x).
-        x: data in the likelihood's support (batch, *shape).
-        num_samples: L, the number of draws of z; they cost time, not bias.
-
-    References:
-        Kingma & Welling (2014), arXiv:1312.6114, equation 10.
-    """
-    q = models.encode(model, params, x)
-    z = draw(key, q, num_samples=num_samples)
-    return ELBOTerms(
-        jnp.mean(log_likelihood(model, params, x, z), axis=0), kl_to_prior(q)
-    )
-
-
-def log_weights(
-    model: VAE, params: ModelParams, x: Images, q: Posterior, z: Float[Array, "..."]
-) -> ImportanceTerms:
-    """Return log p(x | z) and log p(z) - log q(z | x), (samples, batch) each, in nats.
-
-    Args:
-        model: the VAE.
-        params: its parameters.
-        x: data in the likelihood's support (batch, *shape).
-        q: the distribution that z was drawn from.
-        z: (samples, batch, latent).
-    """
-    noise = (z - q.loc) * jnp.exp(-q.log_scale)
-    # The 2π of prior and posterior cancel.
-    ratio = jnp.sum(0.5 * (noise**2 - z**2) + q.log_scale, axis=-1)
-    return ImportanceTerms(log_likelihood(model, params, x, z), ratio)
 
 
 @lru_cache
@@ -158,9 +82,20 @@ def negative_elbo(
             max(free_bits, KL of the latent, mean over the batch). The terms returned
             are the true ones.
 
+    Raises:
+        ValueError: a setting is out of its range, the model is not a VAE.
+
     References:
         Higgins et al. (2017), β-VAE; Kingma et al. (2016), arXiv:1606.04934,
         equation 15, free bits.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> batch = Batch(jnp.ones((1, 1)), jnp.ones(()))
+        >>> loss, terms = negative_elbo(model)(params, jax.random.key(0), batch)
+        >>> loss.round(4).item(), terms.kl.item()
+        (0.693..., 0.0)
     """
     _check_vae(model)
     _check_draws(num_samples)
@@ -194,8 +129,19 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
         gradient: "total" differentiates the bound as it is; "dreg" is the doubly
             reparametrised estimator, whose signal does not drown for large k.
 
+    Raises:
+        ValueError: a setting is out of its range, the model is not a VAE.
+
     References:
         Burda et al. (2016), arXiv:1509.00519; Tucker et al. (2019), arXiv:1810.04152.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> batch = Batch(jnp.ones((1, 1)), jnp.ones(()))
+        >>> loss_fn = negative_iwae(model, num_samples=5)
+        >>> loss_fn(params, jax.random.key(0), batch)[1].bound.round(4).item()
+        -0.693...
     """
     _check_vae(model)
     _check_draws(num_samples)
@@ -229,7 +175,18 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
 
 @lru_cache
 def mean_squared_error(model: Autoencoder) -> LossFn:
-    """Return the autoencoder's loss, mean of (x' - x)² over pixels and the batch."""
+    """Return the autoencoder's loss, mean of (x' - x)² over pixels and the batch.
+
+    Raises:
+        ValueError: the model is not an autoencoder.
+
+    Example:
+        >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> batch = Batch(jnp.array([[3.0]]), jnp.ones(()))
+        >>> mean_squared_error(model)(params, jax.random.key(0), batch)[0].item()
+        9.0
+    """
     if not isinstance(model, Autoencoder):
         raise ValueError("model is not an autoencoder: a VAE's loss is negative_elbo")
 

@@ -15,8 +15,9 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
 from vijax.vae import likelihoods, networks
+from vijax.vae.caching import cached
 from vijax.vae.likelihoods import Likelihood
-from vijax.vae.networks import Network, Shape, cached
+from vijax.vae.networks import Network, Shape
 from vijax.validate import check, is_whole
 
 Images = Float[Array, "..."]  # (…, *shape)
@@ -82,6 +83,18 @@ def autoencoder(
         activation: a name in `networks.ACTIVATIONS`.
         output: "sigmoid" for pixels in [0, 1], "identity" for any real numbers.
         dtype: of the matrix products, "bfloat16" for speed on accelerators.
+
+    Raises:
+        ValueError: a size is not whole and positive, a name is not known, channels
+            for what is not an image.
+
+    References:
+        Hinton & Salakhutdinov (2006), Science 313.
+
+    Example:
+        >>> model = autoencoder((8, 8), latent=2, hidden=(16,))
+        >>> num_params(init(model, jax.random.key(0)))  # 64-16-2-16-64, with biases
+        2210
     """
     if output not in ("sigmoid", "identity"):
         raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
@@ -113,6 +126,17 @@ def vae(
         activation: a name in `networks.ACTIVATIONS`.
         likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
         dtype: of the matrix products, "bfloat16" for speed on accelerators.
+
+    Raises:
+        ValueError: as `autoencoder`.
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114.
+
+    Example:
+        >>> model = vae((8, 8), latent=2, hidden=(16,))
+        >>> num_params(init(model, jax.random.key(0)))  # two more outputs: log scales
+        2244
     """
     networks.check_shapes(shape=shape)
     likelihood = likelihood or likelihoods.bernoulli()
@@ -152,7 +176,13 @@ def _networks(
 
 
 def init(model: Autoencoder | VAE, key: Key) -> ModelParams:
-    """Draw the parameters of a model."""
+    """Draw the parameters of a model: lecun_normal weights, biases of zero.
+
+    Example:
+        >>> params = init(vae((3,), hidden=()), jax.random.key(0))
+        >>> params.decoder["output"]["kernel"].shape  # latent × pixels
+        (2, 3)
+    """
     return _init(model, key)
 
 
@@ -181,12 +211,24 @@ def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
 
 
 def num_params(params: Params) -> int:
-    """Count the numbers in a pytree of parameters."""
+    """Count the numbers in a pytree of parameters.
+
+    Example:
+        >>> num_params({"kernel": jnp.zeros((3, 2)), "bias": jnp.zeros(2)})
+        8
+    """
     return sum(prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
 def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
-    """Return q(z | x) for a batch of data."""
+    """Return q(z | x) for a batch of data (…, *shape): loc and log_scale (…, latent).
+
+    Example:
+        >>> model = vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
+        3.0
+    """
     y = model.encoder.apply(params.encoder, jnp.asarray(x))
     return Posterior(y[..., 0, :], y[..., 1, :])
 
@@ -212,5 +254,12 @@ def decoded_mean(model: Autoencoder | VAE, params: ModelParams, z: ArrayLike) ->
 
 
 def reconstruct(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> Images:
-    """Return decoded_mean(latent_mean(x))."""
+    """Return decoded_mean(latent_mean(x)), (…, *shape) as x.
+
+    Example:
+        >>> model = autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> reconstruct(model, params, jnp.array([[2.0]])).item()  # (2 + 1) + 1
+        4.0
+    """
     return decoded_mean(model, params, latent_mean(model, params, x))

@@ -10,10 +10,10 @@ arguments return the same object, so that compiled functions are found again.
 
 import math
 from collections.abc import Callable
-from functools import lru_cache, partial, wraps
+from functools import partial
 from itertools import accumulate
 from math import prod
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple
 
 import flax.errors
 import flax.linen as nn
@@ -22,11 +22,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
+from vijax.vae.caching import cached
 from vijax.validate import check, is_whole
 
 Shape = tuple[int, ...]
-P = ParamSpec("P")
-T = TypeVar("T")
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu": nn.gelu,
@@ -42,21 +41,6 @@ class Network(NamedTuple):
 
     init: Callable[[Key], Params]
     apply: Callable[[Params, Float[Array, "..."]], Float[Array, "..."]]
-
-
-def cached(make: Callable[P, T]) -> Callable[P, T]:
-    """Remember what a constructor made, by its arguments; lists count as tuples."""
-    remember = lru_cache(make)
-
-    def hashable(value: Any) -> Any:
-        return tuple(map(hashable, value)) if isinstance(value, list) else value
-
-    @wraps(make)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        frozen = {name: hashable(value) for name, value in kwargs.items()}
-        return remember(*map(hashable, args), **frozen)
-
-    return call
 
 
 @cached
@@ -77,6 +61,9 @@ def mlp(
         activation: a name in `ACTIVATIONS`.
         dtype: of the matrix products, "bfloat16" for speed on accelerators; by
             default the parameters' own. Parameters are float32, results as inputs.
+
+    Raises:
+        ValueError: a size is not whole and positive, a name is not known.
 
     Example:
         >>> network = mlp((28, 28), (2,), hidden=(64,))
@@ -110,6 +97,9 @@ def conv_encoder(
         hidden: widths of the layers after them.
         activation: a name in `ACTIVATIONS`.
         dtype: as for `mlp`.
+
+    Raises:
+        ValueError: the inputs are no image, or a size is not whole and positive.
 
     Example:
         >>> network = conv_encoder((9, 7), (2,), channels=(4,), hidden=())
@@ -147,6 +137,15 @@ def conv_decoder(
         hidden: widths of the layers before them.
         activation: a name in `ACTIVATIONS`.
         dtype: as for `mlp`.
+
+    Raises:
+        ValueError: the outputs are no image, or a size is not whole and positive.
+
+    Example:
+        >>> network = conv_decoder((2,), (9, 7, 1), channels=(4,), hidden=())
+        >>> params = network.init(jax.random.key(0))
+        >>> network.apply(params, jnp.zeros((5, 2))).shape
+        (5, 9, 7, 1)
     """
     check_shapes(inputs=inputs, outputs=outputs)
     check_image(outputs)

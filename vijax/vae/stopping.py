@@ -38,6 +38,16 @@ def early_stopping(
         every: epochs between two evaluations.
 
     A run taken up from a checkpoint counts anew: it knows no earlier best.
+
+    Raises:
+        ValueError: patience or every below 1.
+
+    Example:
+        >>> values = iter([-3.0, -2.0, -2.5, -2.6])
+        >>> on_epoch, best = early_stopping(lambda params: next(values), patience=2)
+        >>> params = ModelParams({}, {})
+        >>> [on_epoch(epoch, params, {}) for epoch in (1, 2, 3, 4)], best().epoch
+        ([False, False, False, True], 2)
     """
     check(patience >= 1, "patience", patience, "give 1 epoch or more")
     check(every >= 1, "every", every, "give 1 epoch or more")
