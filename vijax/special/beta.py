@@ -4,8 +4,10 @@ Of the two tails, that is computed whose quantile is on its side of the mean; th
 is its complement. t = logit x, and D = m e^(W - K) is the density of t.
 """
 
+import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ from vijax.special import incomplete, quadrature, solve
 from vijax.special.elementary import Elements, Log, Mask, digamma_rest, split_log
 from vijax.special.elementwise import elementwise
 
-ROUGH_TERMS = 24
+ROUGH_BLOCKS = 2
 SMALL = 0.5  # below this parameter 1 - tail, which is of its order, is computed apart
 
 Ratio = Callable[[Elements, Elements, Elements, Elements, Elements], Elements]
@@ -66,27 +68,56 @@ def slopes(
 @elementwise
 def quantile(a: Elements, b: Elements, w: Elements) -> tuple[Elements, Elements]:
     """Return x and 1 - x at which the lower tail is w, 0 < w <= 1/2."""
-    tiny = 16 * jnp.finfo(w.dtype).tiny
-    weight, log_w = incomplete.beta_weight(a, b), split_log(w)
-    log_x = _log_power_law(a, b, log_w.value, weight)
-    log_y = _log_power_law(b, a, jnp.log1p(-w), weight)
-    t = _rough(*(v.astype(jnp.float32) for v in (a, b, log_w.value, weight)))
+    tiny = 16 * float(jnp.finfo(w.dtype).tiny)
+    # Barriers: what several stages need is computed once.
+    weight, log_w = jax.lax.optimization_barrier(
+        (incomplete.beta_weight(a, b), split_log(w))
+    )
+    args = a, b, w, log_w, weight
+    single = [v.astype(jnp.float32) for v in (a, b, log_w.value, weight)]
+    guess = _guess(*single, math.log(tiny))
+    large = a.size >= incomplete.UNROLL_FROM
+    t = _refine(*single, guess) if large else guess.t
+    t, known = jax.lax.optimization_barrier((t, guess.known))
     x, y = (jnp.maximum(v, tiny) for v in _from_logit(t.astype(w.dtype)))
-    # Where x or y is next to nothing, the power law is exact and the answer known.
-    known = jnp.minimum(log_x, log_y) < jnp.log(tiny)
 
     def advance(args: Any, state: Any) -> tuple[Any, Mask]:
-        (a, b, w, log_w, weight), (x, y) = args, state
-        step = _step(a, b, w, log_w, weight, x, y, _ratio, exact=True)
-        x, y = (jnp.maximum(v, tiny) for v in _move(x, y, step.value))
-        still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
-        return (x, y), still | (step.size < solve.EXACT)
+        return _advance(args, state, tiny, _ratio, exact=True)
 
-    x, y = solve.until_done(advance, (a, b, w, log_w, weight), (x, y), known)
-    return (
-        jnp.where(known, jnp.exp(log_x), x),
-        jnp.where(known, jnp.exp(log_y), y),
-    )
+    if large:
+        # Few are left by one step, which has neither branches nor loops.
+        fraction = incomplete.beta_fraction
+        moved, done = _advance(args, (x, y), tiny, fraction, exact=False)
+        apt = _is_moderate(a, b) & ~_wants_complement(a, b, x, y)
+        x, y = (
+            jnp.where(apt, new, old) for new, old in zip(moved, (x, y), strict=True)
+        )
+        x, y = solve.finish(advance, args, (x, y), known | (apt & done))
+    else:
+        x, y = solve.until_done(advance, args, (x, y), known)
+
+    def by_power_law() -> tuple[Elements, Elements]:
+        low = x < y
+        log_tail = jnp.where(low, log_w.value, jnp.log1p(-w))
+        p, q = jnp.where(low, a, b), jnp.where(low, b, a)
+        small = jnp.exp(_log_power_law(p, q, log_tail, weight))
+        return (
+            jnp.where(known, jnp.where(low, small, 1 - small), x),
+            jnp.where(known, jnp.where(low, 1 - small, small), y),
+        )
+
+    return jax.lax.cond(jnp.any(known), by_power_law, lambda: (x, y))
+
+
+def _advance(
+    args: Any, state: Any, tiny: float, ratio: Ratio, *, exact: bool
+) -> tuple[Any, Mask]:
+    """Return x and y after a step, and whether they need no other."""
+    (a, b, w, log_w, weight), (x, y) = args, state
+    step = _step(a, b, w, log_w, weight, x, y, ratio, exact=exact)
+    x, y = (jnp.maximum(v, tiny) for v in _move(x, y, step.value))
+    still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
+    return (x, y), still | (step.size < solve.EXACT)
 
 
 def _is_lower(a: Elements, b: Elements, x: Elements, y: Elements) -> Mask:
@@ -105,11 +136,23 @@ def _sided(
     )
 
 
+def _is_moderate(a: Elements, b: Elements) -> Mask:
+    """Whether the fraction has the terms that it needs."""
+    return jnp.maximum(a, b) <= incomplete.FRACTION_LIMIT
+
+
+def _wants_complement(a: Elements, b: Elements, x: Elements, y: Elements) -> Mask:
+    """Whether 1 minus the upper tail would lose digits."""
+    return ~_is_lower(a, b, x, y) & (b < SMALL)
+
+
 def _ratio(
     a: Elements, b: Elements, x: Elements, y: Elements, slope: Elements
 ) -> Elements:
-    """Return F; the integral is computed only if an element needs it."""
-    moderate = jnp.maximum(a, b) <= incomplete.FRACTION_LIMIT
+    """Return F: of small batches the integral, which compiles sooner."""
+    if a.size < incomplete.UNROLL_FROM:
+        return quadrature.beta_ratio(a, b, x, y).value
+    moderate = _is_moderate(a, b)
     fraction = incomplete.beta_fraction(a, b, x, y, slope)
 
     def with_integral() -> Elements:
@@ -160,15 +203,25 @@ def _step(
     part = f * (jnp.where(lower, small, density) / a_side)
     rest = 1 - part
     if exact:
-        wanted = ~lower & (a_side < SMALL)
+        wanted = _wants_complement(a, b, x, y)
         rest = _complement(wanted, a_side, b_side, x_side, weight, rest)
     g = jnp.log(jnp.where(lower, part, rest / w)) + jnp.where(lower, log_front, 0.0)
     rise = jnp.where(lower, a_side, density) / jnp.where(lower, f, rest)
     return solve.householder(g, rise, jnp.where(lower, slope, -slope), -(a + b) * x * y)
 
 
-def _rough(a: Elements, b: Elements, log_w: Elements, weight: Elements) -> Elements:
-    """Return t to about 1e-4 of its scale, all in single precision."""
+class _Guess(NamedTuple):
+    """t to a tenth of its scale, its bounds, and where x or y is next to nothing."""
+
+    t: Elements
+    low: Elements
+    high: Elements
+    known: Mask  # there the power law is exact
+
+
+def _guess(
+    a: Elements, b: Elements, log_w: Elements, weight: Elements, log_tiny: float
+) -> _Guess:
     # t is the difference of two logs of Gamma variables.
     of_a, of_b = solve.log_gamma_cumulants(a), solve.log_gamma_cumulants(b)
     cumulants = [
@@ -177,39 +230,29 @@ def _rough(a: Elements, b: Elements, log_w: Elements, weight: Elements) -> Eleme
     t = solve.cornish_fisher(solve.normal_quantile(log_w), cumulants)
     # I_x(a, b) is between x^a and x^a / (a B(a, b)), and 1 - I likewise.
     log_rest = jnp.log(-jnp.expm1(log_w))
-    lows, highs = [], []
+    lows, highs, known = [], [], jnp.zeros(a.shape, bool)
     for sign, log_tail, p, q in ((1, log_w, a, b), (-1, log_rest, b, a)):
         bounds = log_tail / p, _log_power_law(p, q, log_tail, weight)
         ends = [_logit(v) for v in (jnp.minimum(*bounds), jnp.maximum(*bounds))]
         lows.append(ends[0] if sign == 1 else -ends[1])
         highs.append(ends[1] if sign == 1 else -ends[0])
+        known |= bounds[1] < log_tiny
     low, high = jnp.maximum(*lows), jnp.minimum(*highs)
-    t = jnp.clip(t, low, high)
-    if t.size < incomplete.UNROLL_FROM:
-        return t  # exact steps from here on: fewer lines to compile
-    moderate = jnp.maximum(a, b) <= incomplete.FRACTION_LIMIT
-    w, no_exponent = jnp.exp(log_w), jnp.zeros_like(log_w)
+    return _Guess(jnp.clip(t, low, high), low, high, known)
 
-    def ratio(
-        a: Elements, b: Elements, x: Elements, y: Elements, slope: Elements
-    ) -> Elements:
-        return incomplete.beta_fraction(a, b, x, y, slope, terms=ROUGH_TERMS)
 
-    def advance(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        t, _, count = state
-        inside = moderate & (jnp.abs(t) < 80)
-        x, y = _from_logit(jnp.where(inside, t, 0.0))
-        log = Log(no_exponent, log_w)
-        step = _step(a, b, w, log, weight, x, y, ratio, exact=False)
-        use = inside & jnp.isfinite(step.value)
-        t = jnp.clip(t + jnp.where(use, step.value, 0.0), low, high)
-        return t, jnp.any(use & (step.size > solve.ROUGH)), count + 1
-
-    def unfinished(state: tuple[Any, ...]) -> Mask:
-        return state[1] & (state[2] < solve.MAX_ROUGH_STEPS)
-
-    start: tuple[Any, ...] = (t, jnp.any(moderate), 0)
-    return jax.lax.while_loop(unfinished, advance, start)[0]
+def _refine(
+    a: Elements, b: Elements, log_w: Elements, weight: Elements, guess: _Guess
+) -> Elements:
+    """Return t to about 1e-5 of its scale by a step in single precision."""
+    inside = _is_moderate(a, b) & (jnp.abs(guess.t) < 80)
+    x, y = _from_logit(jnp.where(inside, guess.t, 0.0))
+    log = Log(jnp.zeros_like(log_w), log_w)
+    fraction = partial(incomplete.beta_fraction, blocks=ROUGH_BLOCKS)
+    step = _step(a, b, jnp.exp(log_w), log, weight, x, y, fraction, exact=False)
+    use = inside & jnp.isfinite(step.value)
+    t = guess.t + jnp.where(use, step.value, 0.0)
+    return jnp.clip(t, guess.low, guess.high)
 
 
 def _log_power_law(

@@ -5,7 +5,7 @@ All are elementwise, take floating arrays of one dtype, and keep it.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,9 +46,9 @@ class Log(NamedTuple):
         return self.exponent * _LOG_2 + self.log_mantissa
 
 
-def polynomial(coefficients: Sequence[float], x: Elements) -> Elements:
+def polynomial(coefficients: Sequence[Any], x: Any) -> Elements:
     """Return c0 + c1 x + c2 x² + … by Horner's rule."""
-    result = jnp.full_like(x, coefficients[-1])
+    result = coefficients[-1]
     for coefficient in coefficients[-2::-1]:
         result = result * x + coefficient
     return result

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from vijax.validate import is_traced
 
-CHUNK = 1 << 15  # elements at a time: their intermediate arrays stay in the cache
+CHUNK = 1 << 16  # elements at a time: their intermediate arrays stay in the cache
 _SIZES = (64, 4096)  # eager calls are padded to these, to compile seldom
 
 

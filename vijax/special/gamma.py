@@ -3,14 +3,16 @@
 As `beta`, of which it is the limit b → ∞ at x b; t = log x, D = a e^(W - K).
 """
 
+import math
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from vijax.special import incomplete, quadrature, solve
-from vijax.special.beta import ROUGH_TERMS, SMALL
+from vijax.special.beta import ROUGH_BLOCKS, SMALL
 from vijax.special.elementary import Elements, Log, Mask, digamma_rest, split_log
 from vijax.special.elementwise import elementwise
 
@@ -44,35 +46,61 @@ def log_density(a: Elements, x: Elements) -> Elements:
 def slope(a: Elements, x: Elements) -> Elements:
     """Return d/da of the lower tail at fixed x, over D."""
     lower = _is_lower(a, x)
-    below, above = _sides(a, x)
-    f, u = quadrature.gamma_ratio(a, below), quadrature.gamma_upper_ratio(a, above)
+    ratio = quadrature.gamma_ratio(a, x, lower)
     # log x - ψ(a + 1), and log x - ψ(a)
     shifted = jnp.log(x / (a + 1)) - digamma_rest(a + 1)
-    of_lower = (f.value * shifted + f.d_a) / a
-    of_upper = u.value * (shifted + 1 / a) + u.d_a
+    of_lower = (ratio.value * shifted + ratio.d_a) / a
+    of_upper = ratio.value * (shifted + 1 / a) + ratio.d_a
     return jnp.where(lower, of_lower, -of_upper)
 
 
 @elementwise
 def quantile(a: Elements, w: Elements, upper: Mask) -> Elements:
     """Return x at which the lower tail, or the upper one, is w, 0 < w <= 1/2."""
-    tiny = 16 * jnp.finfo(w.dtype).tiny
-    weight, log_w = incomplete.gamma_weight(a), split_log(w)
-    log_x = _log_power_law(a, jnp.where(upper, jnp.log1p(-w), log_w.value), weight)
+    tiny = 16 * float(jnp.finfo(w.dtype).tiny)
+    # Barriers: what several stages need is computed once.
+    weight, log_w = jax.lax.optimization_barrier(
+        (incomplete.gamma_weight(a), split_log(w))
+    )
+    args = a, w, log_w, weight, upper
     single = [v.astype(jnp.float32) for v in (a, log_w.value, weight)]
-    t = _rough(single[0], single[1], single[2], upper)
+    guess = _guess(*single, upper)
+    large = a.size >= incomplete.UNROLL_FROM
+    t = _refine(*single, upper, guess) if large else guess.t
+    # where x is next to nothing the power law is exact
+    known = guess.low < math.log(tiny)
+    t, known = jax.lax.optimization_barrier((t, known))
     x = jnp.maximum(jnp.exp(t.astype(w.dtype)), tiny)
-    known = log_x < jnp.log(tiny)  # where x is next to nothing the power law is exact
 
     def advance(args: Any, x: Elements) -> tuple[Elements, Mask]:
-        a, w, log_w, weight, upper = args
-        step = _step(a, w, log_w, weight, x, upper, _ratio, exact=True)
-        moved = x + x * jnp.expm1(jnp.clip(step.value, -600.0, 600.0))
-        still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
-        return jnp.maximum(moved, tiny), still | (step.size < solve.EXACT)
+        return _advance(args, x, tiny, _ratio, exact=True)
 
-    x = solve.until_done(advance, (a, w, log_w, weight, upper), x, known)
-    return jnp.where(known, jnp.exp(log_x), x)
+    if large:
+        # Few are left by one step, which has neither branches nor loops.
+        fraction = incomplete.gamma_fraction
+        moved, done = _advance(args, x, tiny, fraction, exact=False)
+        apt = _is_moderate(a) & ~_wants_complement(a, x, upper)
+        x = jnp.where(apt, moved, x)
+        x = solve.finish(advance, args, x, known | (apt & done))
+    else:
+        x = solve.until_done(advance, args, x, known)
+
+    def by_power_law() -> Elements:
+        log_tail = jnp.where(upper, jnp.log1p(-w), log_w.value)
+        return jnp.where(known, jnp.exp(_log_power_law(a, log_tail, weight)), x)
+
+    return jax.lax.cond(jnp.any(known), by_power_law, lambda: x)
+
+
+def _advance(
+    args: Any, x: Elements, tiny: float, ratio: Ratio, *, exact: bool
+) -> tuple[Elements, Mask]:
+    """Return x after a step, and whether it needs no other."""
+    a, w, log_w, weight, upper = args
+    step = _step(a, w, log_w, weight, x, upper, ratio, exact=exact)
+    moved = x + x * jnp.expm1(jnp.clip(step.value, -600.0, 600.0))
+    still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
+    return jnp.maximum(moved, tiny), still | (step.size < solve.EXACT)
 
 
 def _is_lower(a: Elements, x: Elements) -> Mask:
@@ -85,23 +113,31 @@ def _border(a: Elements) -> Elements:
     return jnp.maximum(a + 0.5 + 0.6 * jnp.sqrt(a), 1.5)
 
 
-def _sides(a: Elements, x: Elements) -> tuple[Elements, Elements]:
-    """Keep x to either side, where the ratio that is not wanted is harmless."""
-    return jnp.minimum(x, _border(a)), jnp.maximum(x, _border(a))
+def _is_moderate(a: Elements) -> Mask:
+    """Whether the fraction has the terms that it needs."""
+    return a <= incomplete.FRACTION_LIMIT
+
+
+def _wants_complement(a: Elements, x: Elements, upper: Mask) -> Mask:
+    """Whether 1 minus the lower tail would lose digits."""
+    return upper & _is_lower(a, x) & (a < SMALL)
 
 
 def _ratio(a: Elements, x: Elements, lower: Mask) -> Elements:
-    """Return F or a U; the integrals are computed only if an element needs one."""
-    moderate = a <= incomplete.FRACTION_LIMIT
+    """Return F or a U: of small batches the integral, which compiles sooner."""
+
+    def integral() -> Elements:
+        return quadrature.gamma_ratio(a, x, lower).value * jnp.where(lower, 1.0, a)
+
+    if a.size < incomplete.UNROLL_FROM:
+        return integral()
+    moderate = _is_moderate(a)
     fraction = incomplete.gamma_fraction(a, x, lower)
-
-    def with_integral() -> Elements:
-        below, above = _sides(a, x)
-        f = quadrature.gamma_ratio(a, below).value
-        u = quadrature.gamma_upper_ratio(a, above).value
-        return jnp.where(moderate, fraction, jnp.where(lower, f, a * u))
-
-    return jax.lax.cond(jnp.all(moderate), lambda: fraction, with_integral)
+    return jax.lax.cond(
+        jnp.all(moderate),
+        lambda: fraction,
+        lambda: jnp.where(moderate, fraction, integral()),
+    )
 
 
 def _complement(
@@ -136,8 +172,7 @@ def _step(
     part = front * f
     rest = 1 - part
     if exact:
-        wanted = ~direct & lower & (a < SMALL)
-        rest = _complement(wanted, a, x, weight, rest)
+        rest = _complement(_wants_complement(a, x, upper), a, x, weight, rest)
     g = jnp.log(jnp.where(direct, part, rest / w)) + jnp.where(direct, log_front, 0.0)
     rise = a * front / jnp.where(direct, f, rest)
     sign = jnp.where(upper, -1.0, 1.0).astype(x.dtype)
@@ -145,8 +180,15 @@ def _step(
     return solve.Step(sign * step.value, step.size)
 
 
-def _rough(a: Elements, log_w: Elements, weight: Elements, upper: Mask) -> Elements:
-    """Return t to about 1e-4 of its scale, all in single precision."""
+class _Guess(NamedTuple):
+    """t to a tenth of its scale, and its bounds."""
+
+    t: Elements
+    low: Elements
+    high: Elements
+
+
+def _guess(a: Elements, log_w: Elements, weight: Elements, upper: Mask) -> _Guess:
     z = solve.normal_quantile(log_w)
     z = jnp.where(upper, -z, z)
     t = solve.cornish_fisher(z, solve.log_gamma_cumulants(a))
@@ -156,30 +198,21 @@ def _rough(a: Elements, log_w: Elements, weight: Elements, upper: Mask) -> Eleme
     low = _log_power_law(a, log_lower, weight)
     chernoff = jnp.log(a - log_w + jnp.sqrt(-2 * a * log_w))
     high = jnp.where(upper, chernoff, jnp.log(a))
-    t = jnp.clip(t, low, high)
-    if t.size < incomplete.UNROLL_FROM:
-        return t  # exact steps from here on: fewer lines to compile
-    moderate = a <= incomplete.FRACTION_LIMIT
-    w, no_exponent = jnp.exp(log_w), jnp.zeros_like(log_w)
+    return _Guess(jnp.clip(t, low, high), low, high)
 
-    def ratio(a: Elements, x: Elements, lower: Mask) -> Elements:
-        return incomplete.gamma_fraction(a, x, lower, terms=ROUGH_TERMS)
 
-    def advance(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        t, _, count = state
-        inside = moderate & (jnp.abs(t) < 80)
-        x = jnp.exp(jnp.where(inside, t, 0.0))
-        log = Log(no_exponent, log_w)
-        step = _step(a, w, log, weight, x, upper, ratio, exact=False)
-        use = inside & jnp.isfinite(step.value)
-        t = jnp.clip(t + jnp.where(use, step.value, 0.0), low, high)
-        return t, jnp.any(use & (step.size > solve.ROUGH)), count + 1
-
-    def unfinished(state: tuple[Any, ...]) -> Mask:
-        return state[1] & (state[2] < solve.MAX_ROUGH_STEPS)
-
-    start: tuple[Any, ...] = (t, jnp.any(moderate), 0)
-    return jax.lax.while_loop(unfinished, advance, start)[0]
+def _refine(
+    a: Elements, log_w: Elements, weight: Elements, upper: Mask, guess: _Guess
+) -> Elements:
+    """Return t to about 1e-5 of its scale by a step in single precision."""
+    inside = _is_moderate(a) & (jnp.abs(guess.t) < 80)
+    x = jnp.exp(jnp.where(inside, guess.t, 0.0))
+    log = Log(jnp.zeros_like(log_w), log_w)
+    fraction = partial(incomplete.gamma_fraction, blocks=ROUGH_BLOCKS)
+    step = _step(a, jnp.exp(log_w), log, weight, x, upper, fraction, exact=False)
+    use = inside & jnp.isfinite(step.value)
+    t = guess.t + jnp.where(use, step.value, 0.0)
+    return jnp.clip(t, guess.low, guess.high)
 
 
 def _log_power_law(a: Elements, log_tail: Elements, weight: Elements) -> Elements:

@@ -14,7 +14,8 @@ for Beta; `beta` and `gamma` draw the borders.
 Source: DLMF 8.9.2, 8.17.22, and their even contractions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import jax
@@ -30,14 +31,16 @@ from vijax.special.elementary import (
     log1p_excess,
     log_gamma1p,
     log_power_over,
+    polynomial,
     stirling_remainder,
 )
 
 FRACTION_LIMIT = 1000.0
-BETA_TERMS, GAMMA_TERMS = 52, 60
+BETA_BLOCKS, GAMMA_BLOCKS = 6, 7  # of terms, for float64's digits up to the limit
+BLOCK = 8
 UNROLL_FROM = 8192  # elements: a loop compiles faster, straight code runs faster
 
-Index = int | Elements
+Polynomial = Sequence[Elements | float]  # in n, lowest power first
 Convergents = tuple[Elements, Elements, Elements, Elements, Elements]
 
 
@@ -129,7 +132,7 @@ def beta_fraction(
     y: Elements,
     slope: Elements,
     *,
-    terms: int = BETA_TERMS,
+    blocks: int = BETA_BLOCKS,
 ) -> Elements:
     """Return F(a, b, x), where slope = a y - b x, by every second convergent.
 
@@ -139,27 +142,38 @@ def beta_fraction(
     β = a + 2m + e m a + slope (a - e m) + m (a + m) (2 (1 + y) - e (1 - y)).
 
     Written with the slope, β has positive terms only: near the mean, where F is large,
-    the plain form would lose as many digits as F has.
+    the plain form would lose as many digits as F has. Times a + 2m - 1, all are
+    polynomials in n = m - 1.
     """
+    lower = slope * (a - 1)
+    beta = _sum(
+        _product((a + 1, 2.0), (a + 2, 2.0)),
+        (2 * a, 2 * a),
+        (lower * (a + 2), 2 * lower),
+        _product(
+            _product((1.0, 1.0), (a + 1, 1.0)),
+            (2 * ((1 + y) * (a + 1) - x), 4 * (1 + y)),
+        ),
+    )
+    square = x * x
+    last = (b - 1) * (a + b)
+    alpha = (
+        _scaled(((a + 3) * (a - 1), 4 * (a + 1), 4.0), square),
+        (a, 1.0),
+        (b - 1, -1.0),
+        (a + b, 1.0),
+    )
     width = 1 + jnp.maximum(slope, 0.0)
-    first = 1 / ((a + 1) * width)
-    start = (1 / width, jnp.zeros_like(a), (slope + 1) * first, 1 / a, first)
-    bx, sx = b * x, (a + b) * x
 
-    def advance(m: Index, state: Convergents) -> Convergents:
-        wide = width + 4 * m
-        scale = 1 / ((a + (2 * m - 1)) * wide)  # about 1 / β, against overflow
-        e = 2 * wide * scale
-        beta = (a + 2 * m) + e * (m * a) + slope * (a - e * m)
-        beta = (beta + m * (a + m) * (2 * (1 + y) - e * (1 - y))) * scale
-        alpha = (1 + e) * (m * (a + (m - 1))) * (bx - m * x) * (sx + (m - 1) * x)
-        return _next(state, alpha * scale, beta, scale)
+    def size(m: Elements | float) -> Elements:
+        return (a + (2 * m - 1)) ** 2 * (width + 4 * m)
 
-    return _convergent(advance, start, terms)
+    start = a + 1, slope + 1, (a + 3) * last * square
+    return _convergent(beta, alpha, size, start, blocks)
 
 
 def gamma_fraction(
-    a: Elements, x: Elements, lower: Mask, *, terms: int = GAMMA_TERMS
+    a: Elements, x: Elements, lower: Mask, *, blocks: int = GAMMA_BLOCKS
 ) -> Elements:
     """Return F(a, x) where `lower`, a U(a, x) elsewhere.
 
@@ -170,53 +184,106 @@ def gamma_fraction(
     # term, out of a loop over x.
     a, x = jax.lax.optimization_barrier((a, x))
     slope, square = a - x, x * x
-    width = 1 + jnp.maximum(slope, 0.0)
-    first = 1 / jnp.where(lower, (a + 1) * width, 1 - slope)
-    start = (
-        jnp.where(lower, 1 / width, a * first),
-        jnp.zeros_like(a),
-        jnp.where(lower, (slope + 1) * first, 1.0),
-        jnp.where(lower, 1 / a, 1.0),
-        first,
+    bend = slope * (a - 1)
+    of_lower = _sum(
+        _product((a + 1, 2.0), (a + 2, 2.0)),
+        (2 * a, 2 * a),
+        (bend * (a + 2), 2 * bend),
+        _product(_product((1.0, 1.0), (a + 1, 1.0)), (4 * (a + 1), 8.0)),
     )
+    of_upper = 3 - slope, 2.0, 0.0, 0.0
+    alpha_lower = _scaled(((a + 3) * (a - 1), 4 * (a + 1), 4.0), square)
+    alpha = (
+        _where(lower, alpha_lower, (1.0, 0.0, 0.0)),
+        _where(lower, (a, 1.0), (a - 1, -1.0)),
+    )
+    width = 1 + jnp.maximum(slope, 0.0)
 
-    def advance(m: Index, state: Convergents) -> Convergents:
-        wide = width + 4 * m
-        beta_upper = (2 * m + 1) - slope
-        scale = 1 / jnp.where(lower, (a + (2 * m - 1)) * wide, beta_upper + m)
-        e = 2 * wide * scale
-        beta = (a + 2 * m) + e * (m * a) + slope * (a - e * m) + 4 * m * (a + m)
-        alpha = (1 + e) * (m * (a + (m - 1))) * square
-        beta = jnp.where(lower, beta, beta_upper) * scale
-        alpha = jnp.where(lower, alpha, m * (a - m))
-        return _next(state, alpha * scale, beta, scale)
+    def size(m: Elements | float) -> Elements:
+        wide = (a + (2 * m - 1)) ** 2 * (width + 4 * m)
+        return jnp.where(lower, wide, (3 * m + 1) - slope)
 
-    return _convergent(advance, start, terms)
-
-
-def _next(
-    state: Convergents, alpha: Elements, beta: Elements, scale: Elements
-) -> Convergents:
-    p, p0, q, q0, last = state
-    alpha = alpha * last
-    return beta * p + alpha * p0, p, beta * q + alpha * q0, q, scale
+    start = (
+        jnp.where(lower, a + 1, a),
+        jnp.where(lower, slope + 1, 1 - slope),
+        jnp.where(lower, (a + 3) * square, a - 1),
+    )
+    return _convergent(_where(lower, of_lower, of_upper), alpha, size, start, blocks)
 
 
 def _convergent(
-    advance: Callable[[Index, Convergents], Convergents],
-    state: Convergents,
-    terms: int,
+    beta: Polynomial,
+    alpha: Sequence[Polynomial],
+    size: Callable[[Elements | float], Elements],
+    start: tuple[Elements, Elements, Elements],
+    blocks: int,
 ) -> Elements:
-    """Return p / q after the steps of (p, previous p, q, previous q, last scale)."""
-    if state[0].size < UNROLL_FROM:
-        dtype = state[0].dtype
+    """Return the limit of p / q, p_{m+1} = β p_m + α p_{m-1}, and q likewise.
 
-        def step(m: Any, state: Convergents) -> Convergents:
-            return advance(jnp.asarray(m, dtype), state)
+    Args:
+        beta: β at m = n + 1.
+        alpha: the factors of α / m.
+        size: m -> about β, by which a block of terms is scaled against overflow.
+        start: p_1, q_1 and α_1 q_0; p_0 = 0.
+        blocks: of terms, beyond which the fraction is taken to go on as it is there.
+    """
+    p, q, first = start
+    scale = 1 / size(1.0)
+    p, q = scale * p, scale * q
+    of_one = scale * beta[0]
+    state = of_one * p, p, of_one * q + scale * scale * first, q, scale
 
-        state = jax.lax.fori_loop(1, terms + 1, step, state)
+    def coefficients(n: Elements | float, scale: Elements) -> tuple[Elements, Elements]:
+        scaled = [_scaled(alpha[0], scale * scale), *alpha[1:]]
+        of_n = polynomial(scaled[0], n) * (n + 1)
+        for factor in scaled[1:]:
+            of_n = of_n * polynomial(factor, n)
+        return of_n, polynomial(_scaled(beta, scale), n)
+
+    def advance(block: Elements | int, state: Convergents) -> Convergents:
+        p, p0, q, q0, last = state
+        first = BLOCK * block + 1.0
+        inverse = size(first + 1)
+        scale = 1 / inverse
+        p0, q0 = (last * inverse) * p0, (last * inverse) * q0
+        for k in range(BLOCK):
+            of_n, beta_n = coefficients(first + k, scale)
+            p, p0 = beta_n * p + of_n * p0, p
+            q, q0 = beta_n * q + of_n * q0, q
+        return p, p0, q, q0, scale
+
+    if p.size < UNROLL_FROM:
+        state = jax.lax.fori_loop(
+            0, blocks, lambda k, state: advance(jnp.asarray(k, p.dtype), state), state
+        )
     else:
-        for m in range(1, terms + 1):
-            state = advance(m, state)
+        for block in range(blocks):
+            state = advance(block, state)
+    p, p0, q, q0, scale = state
+    # The rest of the fraction t, were its terms to stay the same: t = β + α / t.
+    of_n, beta_n = coefficients(BLOCK * blocks + 1.0, scale)
+    rest = beta_n + jnp.sqrt(jnp.maximum(beta_n * beta_n + 4 * of_n, 0.0))
+    p, q = rest * p + 2 * of_n * p0, rest * q + 2 * of_n * q0
     # The barrier keeps XLA from rewriting a / F as a q / p, computing q and p twice.
-    return jax.lax.optimization_barrier(state[0] / state[2])
+    return jax.lax.optimization_barrier(p / q)
+
+
+def _product(p: Polynomial, q: Polynomial) -> Polynomial:
+    out: list[Any] = [0.0] * (len(p) + len(q) - 1)
+    for i, u in enumerate(p):
+        for j, v in enumerate(q):
+            out[i + j] = out[i + j] + u * v
+    return out
+
+
+def _sum(*polynomials: Polynomial) -> Polynomial:
+    columns = zip_longest(*polynomials, fillvalue=0.0)
+    return [sum(column) for column in columns]
+
+
+def _scaled(p: Polynomial, factor: Elements) -> Polynomial:
+    return [c * factor for c in p]
+
+
+def _where(condition: Mask, p: Polynomial, q: Polynomial) -> Polynomial:
+    return [jnp.where(condition, u, v) for u, v in zip(p, q, strict=True)]

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vijax.special.elementary import Elements, expm1_excess, log1p_excess
+from vijax.special.elementary import Elements, Mask, expm1_excess, log1p_excess
 from vijax.special.incomplete import beta_slope
 
 _NODES = 32
@@ -63,31 +63,24 @@ def beta_ratio(a: Elements, b: Elements, x: Elements, y: Elements) -> Ratio:
     )
 
 
-def gamma_ratio(a: Elements, x: Elements) -> Ratio:
-    """Return F(a, x)."""
-    fall = a + 1 - x
+def gamma_ratio(a: Elements, x: Elements, lower: Mask) -> Ratio:
+    """Return F(a, x) where `lower`, U(a, x) elsewhere."""
+    sign, centre = (
+        jnp.where(lower, -1.0, 1.0).astype(x.dtype),
+        jnp.where(lower, a + 1, a),
+    )
+    fall = sign * (x - centre)
 
     def exponent(s: Elements) -> _Exponent:
-        return _Exponent(-fall * s - x * expm1_excess(-s), -s, jnp.zeros_like(s))
+        value = -fall * s - x * expm1_excess(sign * s)
+        return _Exponent(value, sign * s, jnp.zeros_like(s))
 
     def derivative(s: Elements) -> Elements:
-        return x * jnp.exp(-s) - (a + 1)
+        return sign * (centre - x * jnp.exp(sign * s))
 
     integral, by_a, zero = _integrate(exponent, derivative, fall, x)
-    return Ratio(1 + x * integral, x * by_a, zero)
-
-
-def gamma_upper_ratio(a: Elements, x: Elements) -> Ratio:
-    """Return U(a, x)."""
-    fall = x - a
-
-    def exponent(s: Elements) -> _Exponent:
-        return _Exponent(-fall * s - x * expm1_excess(s), s, jnp.zeros_like(s))
-
-    def derivative(s: Elements) -> Elements:
-        return a - x * jnp.exp(s)
-
-    return Ratio(*_integrate(exponent, derivative, fall, x))
+    value = jnp.where(lower, 1 + x * integral, integral)
+    return Ratio(value, jnp.where(lower, x, 1.0) * by_a, zero)
 
 
 def beta_complement(
@@ -118,9 +111,11 @@ def _integrate(
     """Integrate e^φ, and its products with the two weights."""
     depth = _depth(fall)
     end = 2 * depth / (fall + jnp.sqrt(fall * fall + 2 * curvature * depth))
-    for _ in range(3):  # Newton for φ(end) = -depth
-        end = end - (exponent(end).value + depth) / derivative(end)
-    end = jax.lax.stop_gradient(end)
+
+    def newton(_: Any, end: Elements) -> Elements:  # for φ(end) = -depth
+        return end - (exponent(end).value + depth) / derivative(end)
+
+    end = jax.lax.stop_gradient(jax.lax.fori_loop(0, 3, newton, end))
 
     def add(k: Any, sums: tuple[Elements, ...]) -> tuple[Elements, ...]:
         node, weight = _node(k, end.dtype)

@@ -14,53 +14,49 @@ import jax.numpy as jnp
 
 from vijax.special.elementary import Elements, Mask
 
-ROUGH = 1.0  # steps below this size, in the scale on which g bends, leave 1e-2
-EXACT = 1e-4  # … and these leave 1e-16
-MAX_ROUGH_STEPS = 6
+EXACT = 1e-4  # steps below this size, in the scale on which g bends, leave 1e-16
 MAX_STEPS = 40
-STRAGGLERS = 1024  # so few unsolved elements of a batch go on without the others
+STRAGGLERS = 256  # unsolved elements of a large batch that go on together
 
 
 def until_done(
     advance: Callable[[Any, Any], tuple[Any, Mask]], args: Any, state: Any, done: Mask
 ) -> Any:
-    """Repeat `advance(args, state) -> state, done` until every element is done.
+    """Repeat `advance(args, state) -> state, done` until every element is done."""
 
-    A step of a whole batch for the sake of its slowest few would be most of the work.
-    """
-
-    def update(args: Any, state: Any, done: Mask) -> tuple[Any, Mask]:
+    def update(carry: Any) -> Any:
+        state, done, count = carry
         new, now = advance(args, state)
         keep = partial(jax.tree.map, lambda a, b: jnp.where(done, a, b))
-        return keep(state, new), done | now
+        return keep(state, new), done | now, count + 1
 
-    def all_of_them(carry: Any) -> Any:
-        state, done, count = carry
-        return *update(args, state, done), count + 1
+    def unfinished(carry: Any) -> Mask:
+        return jnp.any(~carry[1]) & (carry[2] < MAX_STEPS)
 
-    def some_of_them(carry: Any) -> Any:
-        state, done, count = carry
-        few = jnp.nonzero(~done, size=STRAGGLERS, fill_value=done.size)[0]
-        some_args, some = jax.tree.map(
-            lambda v: v.at[few].get(mode="clip"), (args, state)
-        )
-        part = update(some_args, some, jnp.zeros(STRAGGLERS, bool))
-        state, done = jax.tree.map(
-            lambda v, p: v.at[few].set(p, mode="drop"), (state, done), part
-        )
-        return state, done, count + 1
+    return jax.lax.while_loop(unfinished, update, (state, done, 0))[0]
 
-    def more_than(number: int) -> Callable[[Any], Mask]:
-        return lambda carry: (jnp.sum(~carry[1]) > number) & (carry[2] < MAX_STEPS)
 
-    large = done.size >= 8 * STRAGGLERS
-    carry = (state, done, 0)
-    carry = jax.lax.while_loop(
-        more_than(STRAGGLERS if large else 0), all_of_them, carry
-    )
-    if large:
-        carry = jax.lax.while_loop(more_than(0), some_of_them, (*carry[:2], 0))
-    return carry[0]
+def finish(
+    advance: Callable[[Any, Any], tuple[Any, Mask]], args: Any, state: Any, done: Mask
+) -> Any:
+    """Do so with the unfinished elements of a large batch, gathered by the hundred.
+
+    A step of the whole batch for the sake of its slowest few would be most of the work.
+    """
+    left = jnp.nonzero(~done, size=done.size, fill_value=done.size)[0]
+
+    def solve_some(carry: Any) -> Any:
+        state, first = carry
+        some = jax.lax.dynamic_slice(left, (first,), (STRAGGLERS,))
+        part = jax.tree.map(lambda v: v.at[some].get(mode="clip"), (args, state))
+        solved = until_done(advance, *part, some == done.size)
+        state = jax.tree.map(lambda v, p: v.at[some].set(p, mode="drop"), state, solved)
+        return state, first + STRAGGLERS
+
+    number = jnp.sum(~done)
+    return jax.lax.while_loop(lambda carry: carry[1] < number, solve_some, (state, 0))[
+        0
+    ]
 
 
 class Step(NamedTuple):
