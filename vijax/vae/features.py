@@ -64,6 +64,15 @@ def train(
         epochs: passes over the images.
         batch_size: images in a step.
         learning_rate: Adam's, at the first step.
+
+    Example:
+        >>> images = np.repeat([[[0.0, 1.0]], [[1.0, 0.0]]], 50, axis=0)
+        >>> labels = np.repeat([0, 1], 50)
+        >>> classifier = train(jax.random.key(0), images, labels, batch_size=10)
+        >>> accuracy(classifier, images, labels).item()
+        1.0
+        >>> features(classifier, images).shape
+        (100, 32)
     """
     images, labels = np.asarray(images, np.float32), np.asarray(labels)
     if labels.shape != images.shape[:1] or not len(labels):
@@ -100,7 +109,13 @@ def train(
 def features(
     classifier: Classifier, images: Any, *, batch_size: int = 1000
 ) -> Float[Array, "n features"]:
-    """Return the activations that the classifier's logits are linear in."""
+    """Return the activations that the classifier's logits are linear in; see `train`.
+
+    Args:
+        classifier: from `train`.
+        images: (n, *shape), grey levels.
+        batch_size: images at once; memory only.
+    """
     images = jnp.asarray(images)
     if images.shape[1:] != classifier.shape or not len(images):
         shape = ", ".join(["n", *map(str, classifier.shape)])
@@ -111,7 +126,7 @@ def features(
 
 
 def accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
-    """Return the share of images whose largest logit is their label's."""
+    """Return the share of images whose largest logit is their label's; see `train`."""
     y = features(classifier, images)
     if np.shape(labels) != (len(y),):
         raise ValueError(

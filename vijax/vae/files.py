@@ -62,6 +62,17 @@ def encode_images(
         num_levels: of a pixel.
         batch_size: images that the networks see at once; for speed.
         latent_step: grid of z; below the scales of q(z | x).
+
+    References:
+        Townsend, Bird & Barber (2019), arXiv:1901.04866.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.vae((2, 2), latent=1, hidden=())
+        >>> params = models.init(model, jax.random.key(0))
+        >>> x = np.array([[[0, 1], [1, 1]]], np.float32)
+        >>> decode_images(model, params, encode_images(model, params, x)).tolist()
+        [[[0.0, 1.0], [1.0, 1.0]]]
     """
     x = np.asarray(x, np.float32)
     if model.likelihood.name in REAL:
@@ -83,7 +94,12 @@ def encode_images(
 
 
 def decode_images(model: VAE, params: ModelParams, data: bytes) -> np.ndarray:
-    """Return the images, float32 of (n, *shape).
+    """Return the images, float32 of (n, *shape); see `encode_images`.
+
+    Args:
+        model: the VAE that encoded.
+        params: its parameters, the same to the bit.
+        data: the file.
 
     Raises:
         ValueError: if this is no such file, was made with another model, or does not
@@ -119,6 +135,17 @@ def encode_table(
             is a logarithm. Below ½ it keeps whole numbers exact.
         batch_size: events that the networks see at once; for speed.
         latent_step: grid of z; below the scales of q(z | x).
+
+    Example:
+        >>> from vijax.vae import models
+        >>> gaussian = likelihoods.gaussian(None)
+        >>> model = models.vae((1,), latent=1, hidden=(), likelihood=gaussian)
+        >>> params = models.init(model, jax.random.key(0))
+        >>> table = np.array([[1.0], [2.5], [3.7]])
+        >>> scale = tables.fit_scale(table)
+        >>> data = encode_table(model, params, table, scale, 0.1)
+        >>> bool(np.all(np.abs(decode_table(model, params, data) - table) <= 0.1))
+        True
     """
     if model.likelihood.name != "gaussian":
         raise ValueError(
@@ -140,6 +167,11 @@ def encode_table(
 
 def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     """Return the table, float64; the errors are within the bounds it was made with.
+
+    Args:
+        model: the VAE that encoded.
+        params: its parameters, the same to the bit.
+        data: the file, from `encode_table`.
 
     Raises:
         ValueError: if this is no such file, was made with another model, or does not

@@ -84,7 +84,16 @@ def squared_wasserstein(a: Moments, b: Moments) -> Scalar:
 
 
 def frechet_distance(real: Features, generated: Features) -> Scalar:
-    """Return the Fréchet distance of two sets, in squared units of the features."""
+    """Return the Fréchet distance of two sets, in squared units of the features.
+
+    References:
+        Heusel et al. (2017), arXiv:1706.08500.
+
+    Example:
+        >>> y = jnp.array([[0.0], [2.0]])
+        >>> frechet_distance(y, y + 3).item()
+        9.0
+    """
     _check(real, generated)
     return squared_wasserstein(moments(real), moments(generated))
 
@@ -96,6 +105,18 @@ def frechet_distance_with_error(
 
     The error is that of both sets being finite. The bias which they share with every
     other pair of such sizes is not in it: compare with `frechet_noise_floor`.
+
+    Args:
+        key: for the weights.
+        real: (n, features).
+        generated: (m, features).
+        num_resamples: of the bootstrap; 2 or more.
+
+    Example:
+        >>> y = jnp.arange(100.0)[:, None]  # two means, each known to 29 / √100 = 2.9
+        >>> value, error = frechet_distance_with_error(jax.random.key(0), y, y + 10)
+        >>> round(value.item()), 60 < error.item() < 110  # 2 · 10 · 2.9 · √2 = 82
+        (100, True)
     """
     _check(real, generated)
     check(num_resamples >= 2, "num_resamples", num_resamples, "give 2 or more")
@@ -115,6 +136,18 @@ def frechet_noise_floor(
 
     It runs the program of `frechet_distance_with_error`, of as many draws and sets of
     these sizes: no other compilation.
+
+    Args:
+        key: for the splits.
+        first: real examples, as many as the model is held against.
+        second: other real examples, as many as the model generated.
+        num_splits: 2 or more.
+
+    Example:
+        >>> y = jnp.arange(200.0)[:, None]  # of halves: 2 · 57.7² / 100
+        >>> floor = frechet_noise_floor(jax.random.key(0), y[:100], y[100:])
+        >>> 40 < floor.value.item() < 100
+        True
     """
     _check(first, second)
     check(num_splits >= 2, "num_splits", num_splits, "give 2 or more")
