@@ -5,9 +5,26 @@ helps. Air showers (MAGIC): gamma rays against hadrons and hadrons against gamma
 Collisions (CMS multijets): a signal that is among the training events too. Tables that
 are not at hand are left out.
 
-Seen before on MNIST, VAEs of 24 latents after ten epochs: mean AUC of the ten digits
-0.681 by the -ELBO, 0.795 less complexity, 0.847 ± 0.002 less the local code. A
-published VAE of two latents (Gaussian likelihood) has 0.855.
+Found on MNIST (--dataset mnist, seed 0, 192 CPU seconds; errors of the finite test
+set): mean AUC of the ten digits, and that of the digit 1:
+
+    -ELBO                       0.731 ± 0.002     0.14
+    -ELBO - complexity          0.866 ± 0.002     0.97
+    -ELBO - local code          0.887 ± 0.002     0.91
+    share unexplained           0.833 ± 0.002     0.78
+    latent distance             0.876 ± 0.002     0.60
+    their product               0.911 ± 0.002     0.78
+
+A published VAE of two latents (-ELBO, Gaussian likelihood) has 0.855 and 0.73. Without
+a model the distance to the nearest training image has 0.853, and 0.901 if divided by
+the image's norm. A one looks ordinary to the -ELBO: it costs a model that never saw a
+one 85 nats, the other digits 112. With 24 latents and ten epochs "less the local code"
+had 0.847.
+
+How the product was chosen: among fifteen scores, on the first half of the test images,
+with VAEs of a quarter of the training images (there with the fifth nearest neighbour).
+On that half it has 0.894 here, on the other one, which chose nothing, 0.930; on the
+digits, which chose nothing either, it is the best of these six.
 """
 
 from dataclasses import dataclass
