@@ -76,7 +76,7 @@ def step(
     """Take one step, or roll it back and halve the step size if it is not finite."""
     (loss, metrics), gradient = _slope(loss_fn, state, key, batch)
     # A finite square of the norm: then Adam's second moments are finite too.
-    finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient, squared=True))
+    finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.vdot(gradient, gradient))
     # A branch costs nothing where a selection would pass over all parameters again.
     params, opt_state = jax.lax.cond(
         finite,

@@ -241,6 +241,21 @@ def test_improper_posterior_is_not_called_converged(key):
         assert fit.advice.startswith("Do not")
 
 
+def test_nan_in_the_data_is_an_error(key):
+    target = vi.from_numpyro(mean_of_normal, np.append(Y[1:], np.nan))
+    for options in ({}, {"method": "stochastic"}, {"family": "laplace"}):
+        with pytest.raises(ValueError, match="check the data for NaN"):
+            vi.fit(target, key, **options)
+
+
+def test_no_data_leave_the_prior(key):
+    fit = vi.fit(vi.from_numpyro(mean_of_normal, Y[:0]), key)
+    assert fit.trusted
+    np.testing.assert_allclose(fit.q.loc, 0.0, atol=1e-3)
+    np.testing.assert_allclose(fit.q.scale(), 1.0, rtol=1e-3)
+    np.testing.assert_allclose(fit.log_evidence, 0.0, atol=1e-4)
+
+
 def test_budget_spent_is_said(key):
     target = vi.from_numpyro(mean_of_normal, Y)
     fit = vi.fit(target, key, method="stochastic", num_steps=100)

@@ -6,8 +6,10 @@ print(fit.advice, vi.summary(fit))
 """
 
 from vijax.vi.diagnostics import psis
+from vijax.vi.evidence import BayesFactor, Evidence, bayes_factor, evidence
 from vijax.vi.export import to_arviz
 from vijax.vi.fit import fit
+from vijax.vi.multipath import Paths, multipath
 from vijax.vi.numpyro_model import from_numpyro
 from vijax.vi.result import Fit
 from vijax.vi.summary import Summary, sample, summary
@@ -15,12 +17,18 @@ from vijax.vi.target import Target, from_log_density
 from vijax.vi.vsbc import vsbc
 
 __all__ = [
+    "BayesFactor",
+    "Evidence",
     "Fit",
+    "Paths",
     "Summary",
     "Target",
+    "bayes_factor",
+    "evidence",
     "fit",
     "from_log_density",
     "from_numpyro",
+    "multipath",
     "psis",
     "sample",
     "summary",

@@ -74,8 +74,9 @@ def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
     r"""Smooth the largest weights by a fitted generalised Pareto law.
 
     The M = min(S/5, 3√S) largest weights are replaced by the law's quantiles at
-    (i − ½)/M, cut at the largest weight; k̂ is the law's shape, 0 where the weights
-    are equal to rounding (q is the posterior).
+    (i − ½)/M, cut at the largest weight, unless the law has no mean (k̂ >= 1): then
+    they stay. k̂ is the law's shape, 0 where the weights are equal to rounding (q is
+    the posterior).
 
     References:
         Vehtari, Simpson, Gelman, Yao & Gabry (2024), JMLR 25(72), arXiv:1507.02646.
@@ -109,7 +110,8 @@ def _psis(given: Any, xp: Any) -> Smoothed:
     flat = ~(excess[-1] >= 1e3 * np.finfo(excess.dtype).eps)
     khat = xp.where(flat, 0.0, khat)
     smooth = xp.minimum(xp.log(xp.where(flat, 1.0, quantiles)), 0.0)
-    ascending = xp.concatenate([body, xp.where(flat, tail, smooth)])
+    # A law without a mean (k >= 1) says nothing of the weights' average.
+    ascending = xp.concatenate([body, xp.where(flat | (khat >= 1), tail, smooth)])
     total = xp.log(xp.sum(xp.exp(ascending)))
     normalised = (ascending - total)[xp.argsort(order)]
     return Smoothed(

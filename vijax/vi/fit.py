@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -26,12 +25,15 @@ from vijax.vi.methods import (
     START,
     find_fixed,
     find_laplace,
+    find_pathfinder,
     find_stochastic,
 )
 from vijax.vi.result import Fit, judge
-from vijax.vi.target import Target
+from vijax.vi.target import Target, to_device
 
+STARTS = ("auto", "newton", "pathfinder", "init")
 METHODS = ("auto", "fixed_draws", "stochastic")
+SEARCHES = ("laplace", "pathfinder")  # families that bring their own method
 MAX_NEWTON_DIM = 200
 NEWTON_STEPS = 200
 STOCHASTIC_STEPS = 25_200  # six epochs: 400 + 800 + … + 12,800
@@ -55,7 +57,7 @@ def fit(
     estimator: str = "sticking",
     tolerance: float = 0.01,
     stop: bool = True,
-    num_checks: int = 2000,
+    num_checks: int | None = None,
 ) -> Fit:
     r"""Fit q to the target by maximising the ELBO, and check it.
 
@@ -64,11 +66,13 @@ def fit(
         key: random key; the same key gives the same fit.
         family: "mean_field"; "full_rank"; "low_rank", a diagonal and ten directions,
             for many unknowns; "flow", which can lean and have long tails; "laplace", a
-            full-rank normal at the mode, not at the ELBO's best.
+            full-rank normal at the mode, not at the ELBO's best; "pathfinder", the best
+            normal law along four quasi-Newton paths, some hundred gradients in all.
         method: "fixed_draws", "stochastic", or "auto": the first where it can and there
             are at most 200 unknowns. It cannot fit "low_rank" and "flow".
-        start: of the stochastic method, "newton" (a quick fit by fixed draws),
-            "init" (the target's start), or "auto".
+        start: of the stochastic method, "newton" (a quick fit by fixed draws, where
+            there are at most 200 unknowns), "pathfinder", "init" (the target's start),
+            or "auto": the first that it can.
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
             default as the target says.
         num_steps: the budget; 200 Newton steps or 25,200 stochastic ones.
@@ -79,7 +83,8 @@ def fit(
         tolerance: stop when the means are known to this many sds, the sds to this
             fraction (relative to the family's best q).
         stop: whether to stop before the budget is spent.
-        num_checks: draws of q for ELBO, k̂ and evidence.
+        num_checks: draws of q for ELBO, k̂ and evidence; 2000, or 500 where the model
+            subsamples, for then each is a pass over all rows.
 
     Errors: ValueError for an unknown option, and where the log density is not finite
     anywhere that was tried.
@@ -95,12 +100,22 @@ def fit(
     _check_options(family, method, start, estimator, num_steps, num_draws, num_checks)
     if positive is not None:
         target = target.with_positive(positive)
+    if num_checks is None:
+        num_checks = 500 if target.subsampled else 2000
+    whole = method == "fixed_draws" or family in SEARCHES or start == "pathfinder"
+    if target.subsampled and whole:
+        raise ValueError(
+            f"method = {method!r}, family = {family!r}, start = {start!r} needs all "
+            "rows at once, but the model subsamples them: leave them, choose a "
+            f"family not in {SEARCHES}, or give the plate no subsample_size"
+        )
     newton_possible = target.dim <= MAX_NEWTON_DIM
     if method == "auto":
-        by_newton = newton_possible and family not in START
+        by_newton = newton_possible and family not in START and not target.subsampled
         method = "fixed_draws" if by_newton else "stochastic"
     if start == "auto":
-        start = "newton" if newton_possible else "init"
+        other = "init" if target.subsampled else "pathfinder"
+        start = "newton" if newton_possible else other
     options: dict[str, Any] = {
         "family": family,
         "tolerance": tolerance,
@@ -109,6 +124,12 @@ def fit(
     if family == "laplace":
         options |= {"num_steps": num_steps or NEWTON_STEPS}
         find: Any = find_laplace
+    elif family == "pathfinder":
+        options |= {
+            "num_steps": num_steps or NEWTON_STEPS,
+            "num_draws": num_draws or 16,
+        }
+        find = find_pathfinder
     elif method == "fixed_draws":
         options |= {
             "num_steps": num_steps or NEWTON_STEPS,
@@ -122,7 +143,7 @@ def fit(
             "optimizer": optimizer or DEFAULT_OPTIMIZERS.get(family, DEFAULT_OPTIMIZER),
             "estimator": estimator,
             "stop": stop,
-            "newton": start == "newton",
+            "start_from": start,
         }
         find = find_stochastic
     traced = is_traced(target, key)
@@ -138,7 +159,7 @@ def fit(
         )
     if not traced:
         losses = np.asarray(search.losses)[: int(search.num_steps)]
-        search = search._replace(losses=jnp.asarray(losses))
+        search = search._replace(losses=to_device(losses))
     return judge(target, search)
 
 
@@ -169,12 +190,12 @@ def _check_options(
     estimator: str,
     num_steps: int | None,
     num_draws: int | None,
-    num_checks: int,
+    num_checks: int | None,
 ) -> None:
     for name, value, options in (
-        ("family", family, (*FAMILIES, "laplace")),
+        ("family", family, (*FAMILIES, *SEARCHES)),
         ("method", method, METHODS),
-        ("start", start, ("auto", "newton", "init")),
+        ("start", start, STARTS),
         ("estimator", estimator, stochastic.ESTIMATORS),
     ):
         if value not in options:
@@ -183,7 +204,7 @@ def _check_options(
         raise ValueError(
             f'method = "fixed_draws" does not fit family = {family!r}: leave it "auto"'
         )
-    if family in ("flow", "laplace") and estimator == "entropy":
+    if family in ("flow", *SEARCHES) and estimator == "entropy":
         raise ValueError(
             f'estimator = "entropy" has no formula for family = {family!r}: leave it'
         )

@@ -4,8 +4,9 @@ Every method compiles one program for a model: the search, then log p(z) − log
 draws of the q found. What does not depend on the model is left to NumPy.
 """
 
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +16,14 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
-from vijax.vi import fixed_draws, laplace, noise, stochastic
+from vijax.vi import fixed_draws, laplace, multipath, noise, stochastic
+from vijax.vi.columns import by_columns
 from vijax.vi.families import FullRank, MeanField
 from vijax.vi.flow import Flow
 from vijax.vi.low_rank import LowRank
 from vijax.vi.quick import quick_jit, work
 from vijax.vi.result import Search
-from vijax.vi.target import Target, over_draws
+from vijax.vi.target import Target, log_densities, over_draws
 
 # What a stochastic run may fit, and the normal family that it starts from.
 FAMILIES: dict[str, Any] = {
@@ -33,9 +35,11 @@ FAMILIES: dict[str, Any] = {
 START = {"low_rank": "mean_field", "flow": "full_rank"}
 NUM_BATCHES = 32  # of fixed draws, at most
 TYPICAL_STEPS = 50  # of Newton's method, at most, on most models
+NUM_PATHS, PATH_STEPS = 4, 200  # of Pathfinder
+ANCHOR_STEPS = 3  # passes over all rows
 MAX_NOISE = 2**25  # numbers drawn before a run; where it needs more, in the loop
 _ZERO: Any = np.zeros((), np.int32)
-NOT_SEARCHED: Any = (*(7 * (_ZERO,)), None, _ZERO, _ZERO)
+NOT_SEARCHED: Any = (*(7 * (_ZERO,)), None, *(3 * (_ZERO,)))
 # Streams of the fit's key.
 FIXED, CHECKS, STEPS = range(3)
 
@@ -109,18 +113,22 @@ def _newton(
 
 
 def check_draws(
-    target: Target, q: Any, noise: Array
-) -> tuple[Float[Array, " checks"], Float[Array, "checks entries"]]:
-    """Return log p(z) − log q(z) at draws of q, and the constrained unknowns there."""
+    target: Target, q: Any, noise: Array, log_density: Any = None
+) -> tuple[Float[Array, " checks"], Float[Array, "checks entries"], Scalar]:
+    """Return what a Search holds of draws of q: log weights, values, reference."""
     z = q.transform(noise)
-    log_weights = over_draws(target, target.log_density, z) - q.log_prob(z)
+    log_p, reference = log_densities(target, z, log_density)
     names = [site.name for site in target.static.sites]
 
     def values(z: Array) -> Array:
         constrained = target.constrain(z)
         return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
 
-    return log_weights, over_draws(target, values, z).astype(z.dtype)
+    return (
+        log_p - q.log_prob(z),
+        over_draws(target, values, z).astype(z.dtype),
+        reference,
+    )
 
 
 def find_laplace(
@@ -165,6 +173,52 @@ def _laplace(
     )
 
 
+def find_pathfinder(
+    target: Target,
+    key: Key,
+    loc: Any,
+    scale: Any,
+    *,
+    family: str,
+    tolerance: float,
+    num_steps: int,
+    num_draws: int,
+    num_checks: int,
+) -> Search:
+    """Find the best normal q along paths from around `loc`; `scale` plays no part."""
+    dtype = target.init.dtype
+    starts = multipath.scatter(target, key, loc, NUM_PATHS)
+    eps = noise.normal(key, (num_draws, target.dim), dtype, stream=FIXED)
+    checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
+    return _pathfinder(target, starts, eps, checks, num_steps, tolerance)
+
+
+@partial(jax.jit, static_argnums=(4, 5))
+def _pathfinder(
+    target: Target,
+    starts: Array,
+    eps: Array,
+    checks: Array,
+    num_steps: int,
+    tolerance: float,
+) -> Search:
+    paths = multipath.climb_all(target, starts, eps, num_steps, tolerance)
+    best = jax.tree.map(lambda x: x[jnp.argmax(paths.elbo)], paths)
+    zero, found = jnp.zeros_like(best.position), jnp.isfinite(best.elbo)
+    return Search(
+        best.best,
+        best.arrived,
+        best.num_steps,
+        best.losses,
+        zero,
+        zero,
+        jnp.where(found, 0, best.num_steps),
+        jnp.sum(paths.num_gradients),
+        None,
+        *check_draws(target, best.best, checks),
+    )
+
+
 def find_stochastic(
     target: Target,
     key: Key,
@@ -175,13 +229,26 @@ def find_stochastic(
     tolerance: float,
     num_steps: int,
     num_checks: int,
-    newton: bool,
+    start_from: str,
     **options: Any,
 ) -> Search:
-    """Find q by stochastic gradients, in the coordinates of a quick Newton's answer."""
+    """Find q by stochastic gradients, in the coordinates of a quick search's answer."""
     dtype = target.init.dtype
     normal = START.get(family, family)
-    if newton:
+    if start_from == "pathfinder":
+        path = find_pathfinder(
+            target,
+            key,
+            loc,
+            scale,
+            family=family,
+            tolerance=10 * tolerance,
+            num_steps=PATH_STEPS,
+            num_draws=16,
+            num_checks=1,
+        )
+        loc, scale = path.q.mean(), path.q.scale()
+    if start_from == "newton":
         start = find_fixed(
             target,
             key,
@@ -197,19 +264,66 @@ def find_stochastic(
         if not is_traced(start) and start.num_rejected >= start.num_steps:
             return start  # not finite around here: `fit` tries another start
     else:
-        # Not found, given: N(loc, diag(scale²)).
-        lower = (np.zeros((loc.size, loc.size), loc.dtype),)
+        # N(loc, diag(scale²)).
+        xp: Any = np if start_from == "init" else jnp
+        lower = (xp.zeros((loc.size, loc.size), loc.dtype),)
         extra = lower if normal == "full_rank" else ()
-        q = FAMILIES[normal](loc, np.log(scale), *extra)
+        q = FAMILIES[normal](loc, xp.log(scale), *extra)
         start = Search(q, *NOT_SEARCHED)
+        if start_from == "pathfinder":
+            start = start._replace(num_gradients=path.num_gradients)
+    anchor = None
+    if target.subsampled and start_from == "newton":
+        anchor = _anchor(target, start.q.loc, start.covariance)
+        # The response of a subsample is not the posterior's.
+        moved = start.q._replace(loc=anchor.position)
+        start = start._replace(q=moved, covariance=None)
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
     shape = (num_steps, options["num_draws"], target.dim)
     # With a stop rule nobody knows how much noise is wanted: it is drawn in the loop.
     drawn_before = not options["stop"] and np.prod(shape, dtype=float) <= MAX_NOISE
     steps = noise.normal(key, shape, dtype, stream=STEPS) if drawn_before else None
     return _run(
-        target, key, start, steps, checks, family, tolerance, num_steps, **options
+        target,
+        key,
+        start,
+        steps,
+        checks,
+        anchor,
+        family,
+        tolerance,
+        num_steps,
+        **options,
     )
+
+
+class Anchor(NamedTuple):
+    """Near the mode of a model that subsamples: where, and all rows' gradient there."""
+
+    position: Float[Array, " dim"]
+    gradient: Float[Array, " dim"]
+
+
+@jax.jit
+def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
+    """Take Newton steps over all rows, with the covariance that a subsample gave."""
+
+    def log_p(u: Array) -> Scalar:
+        differences, reference = log_densities(target, u[None])
+        return differences[0] + reference
+
+    look = jax.value_and_grad(log_p)
+
+    def step(seen: Any, _: None) -> tuple[Any, None]:
+        position, value, gradient = seen
+        new = position + covariance @ gradient
+        new = (new, *look(new))
+        better = jnp.isfinite(new[1]) & (new[1] > value)
+        return jax.tree.map(lambda n, o: jnp.where(better, n, o), new, seen), None
+
+    begin = (loc, *look(loc))
+    (position, _, gradient), _ = jax.lax.scan(step, begin, length=ANCHOR_STEPS)
+    return Anchor(position, gradient)
 
 
 @partial(
@@ -230,6 +344,7 @@ def _run(
     start: Search,
     steps: Array | None,
     checks: Array,
+    anchor: Anchor | None,
     family: str,
     tolerance: float,
     num_steps: int,
@@ -244,10 +359,20 @@ def _run(
     scale = start.q.scale() if diagonal else start.q.scale_tril
     log_det = jnp.sum(jnp.log(scale if diagonal else jnp.diag(scale)))
 
+    def of_data(data: Any, u: Float[Array, " dim"], key: Key) -> Scalar:
+        density = partial(replace(target, data=data).log_density, key=key)
+        if anchor is None:
+            return density(u)
+        # A control variate: the rows' gradient at the anchor is off by what is known.
+        excess = anchor.gradient - jax.grad(density)(anchor.position)
+        return density(u) + jnp.vdot(excess, u - anchor.position)
+
+    density, held = by_columns(of_data, target.data, loc, key)
+
     # In the start's coordinates, u = loc + L v, the posterior is about N(0, I).
     def log_density(v: Float[Array, " dim"], key: Key) -> Scalar:
         u = loc + (scale * v if diagonal else scale @ v)
-        return target.log_density(u, key) + log_det
+        return density(held, u, key) + log_det
 
     def loss(q: Any, key: Key, eps: Array) -> tuple[Scalar, None]:
         return stochastic.negative_elbo(q, log_density, key, eps, estimator), None
@@ -275,5 +400,5 @@ def _run(
         end.num_rejected,
         start.num_gradients + end.num_steps * num_draws,
         start.covariance if family == START.get(family, family) else None,
-        *check_draws(target, q, checks),
+        *check_draws(target, q, checks, lambda u: density(held, u, jax.random.key(0))),
     )

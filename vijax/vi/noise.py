@@ -75,7 +75,6 @@ def standardized(
 def _whiten(noise: Any) -> Any:
     """Return ε L⁻ᵀ with εᵀ ε / draws = L Lᵀ."""
     xp: Any = jnp if is_traced(noise) else np
-    transposed = xp.swapaxes(noise, -2, -1)
-    factor = xp.linalg.cholesky(transposed @ noise / noise.shape[-2])
-    solved = xp.linalg.solve(factor, transposed)
-    return xp.swapaxes(solved, -2, -1).astype(noise.dtype)
+    covariance = xp.swapaxes(noise, -2, -1) @ noise / noise.shape[-2]
+    inverse = xp.linalg.inv(xp.linalg.cholesky(covariance))
+    return (noise @ xp.swapaxes(inverse, -2, -1)).astype(noise.dtype)

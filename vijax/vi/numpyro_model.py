@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
@@ -15,6 +16,8 @@ from numpyro.infer.util import compute_log_probs
 
 from vijax.types import Key, Scalar
 from vijax.vi.target import (
+    Plate,
+    Rows,
     Site,
     Static,
     Target,
@@ -24,6 +27,7 @@ from vijax.vi.target import (
     join,
     shapes,
     split,
+    to_device,
     traced,
 )
 
@@ -52,22 +56,41 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
     def make(static_types: tuple[type, ...]) -> Target:
         data, structure = split((args, kwargs), static_types)
-        static = Static(_density_of_model, _constrain_model, model, structure)
-        sites = traced(_sites, static, shapes(data), float_type())
-        static = static._replace(sites=sites)
+        static = Static(
+            _density_of_model, _constrain_model, _unconstrain_model, model, structure
+        )
+        sites, plates = traced(_sites, static, shapes(data), float_type())
+        static = static._replace(sites=sites, plates=plates)
         dim = sum(site.size for site in sites)
-        return Target(data, jnp.zeros(dim, float_type()), static)
+        return Target(data, to_device(np.zeros(dim, float_type())), static)
 
     return first_that_traces(make, "model")
 
 
-def _sites(static: Static, data: tuple[Any, ...], dtype: Any) -> tuple[Site, ...]:
-    """Run the model on shapes alone, at the origin of unconstrained space."""
+def _sites(
+    static: Static, data: tuple[Any, ...], dtype: Any
+) -> tuple[tuple[Site, ...], tuple[Plate, ...]]:
+    """Run the model on shapes alone, at the origin of unconstrained space.
+
+    Returns its unknowns and the plates that take a subsample.
+    """
     sites: list[Site] = []
+    plates: list[Plate] = []
 
     def substitute(site: dict[str, Any]) -> Array | None:
+        if site["type"] == "plate" and site["value"] is None:
+            plates.append(Plate(site["name"], *site["args"]))
+            return jnp.arange(plates[-1].rows)
         if site["type"] != "sample" or site["is_observed"]:
             return None
+        around = {frame.name for frame in site["cond_indep_stack"]}
+        for plate in plates:
+            if plate.name in around:
+                raise TargetError(
+                    f"model is not valid: its unknown site {site['name']!r} is inside "
+                    f"the subsampled plate {plate.name!r}, so that each step would see "
+                    "other unknowns; take it out of the plate, or all rows"
+                )
         distribution: dist.Distribution = site["fn"]
         if distribution.support.is_discrete:
             raise TargetError(
@@ -89,11 +112,11 @@ def _sites(static: Static, data: tuple[Any, ...], dtype: Any) -> tuple[Site, ...
     jax.eval_shape(trace, list(data))
     if not sites:
         raise TargetError("model is not valid: it has no unknown continuous site")
-    return tuple(sites)
+    return tuple(sites), tuple(plates)
 
 
 def _density_of_model(
-    static: Static, data: list[Array], params: dict[str, Array], key: Key | None
+    static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> Scalar:
     args, kwargs = join(data, static.structure)
     log_probs, _ = compute_log_probs(
@@ -103,7 +126,7 @@ def _density_of_model(
 
 
 def _constrain_model(
-    static: Static, data: list[Array], params: dict[str, Array], key: Key | None
+    static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> dict[str, Array]:
     args, kwargs = join(data, static.structure)
     model = _unconstrained(static, params, key)
@@ -115,12 +138,30 @@ def _constrain_model(
     }
 
 
+def _unconstrain_model(
+    static: Static, data: list[Array], values: dict[str, Array]
+) -> dict[str, Array]:
+    args, kwargs = join(data, static.structure)
+    key = jax.random.key(0)
+    known: dict[str, Array] = values | _draw_rows(key, static.plates)
+    model = handlers.seed(handlers.substitute(static.function, data=known), key)
+    trace = handlers.trace(model).get_trace(*args, **kwargs)
+    return {
+        site.name: _transform(trace[site.name], static.positive).inv(values[site.name])
+        for site in static.sites
+    }
+
+
 def _unconstrained(
-    static: Static, params: dict[str, Array], key: Key | None
+    static: Static, params: dict[str, Array], key: Key | Rows | None
 ) -> Callable[..., Any]:
     """Run the model at unconstrained values, log |dθ/du| added as a factor."""
+    key = jax.random.key(0) if key is None else key
+    rows = key if isinstance(key, dict) else _draw_rows(key, static.plates)
 
     def substitute(site: dict[str, Any]) -> Array | None:
+        if site["type"] == "plate":
+            return rows.get(site["name"])
         if site["type"] != "sample" or site["name"] not in params:
             return None
         position = params[site["name"]]
@@ -134,7 +175,23 @@ def _unconstrained(
         return value
 
     model = handlers.substitute(static.function, substitute_fn=substitute)
-    return handlers.seed(model, jax.random.key(0) if key is None else key)
+    return handlers.seed(model, jax.random.key(0) if isinstance(key, dict) else key)
+
+
+def _draw_rows(key: Key, plates: tuple[Plate, ...]) -> Rows:
+    """Draw a subsample of every plate: with replacement where that hardly matters.
+
+    Without it a draw costs a pass over the indices of all rows.
+    """
+    drawn = {}
+    for number, (name, size, rows) in enumerate(plates):
+        plate_key = jax.random.fold_in(key, number)
+        drawn[name] = (
+            jax.random.randint(plate_key, (rows,), 0, size)
+            if size >= 10 * rows
+            else jax.random.permutation(plate_key, size)[:rows]
+        )
+    return drawn
 
 
 def _transform(site: dict[str, Any], positive: str) -> transforms.Transform:

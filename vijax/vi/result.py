@@ -13,7 +13,7 @@ from vijax.vi import diagnostics
 from vijax.vi.families import MeanField
 from vijax.vi.flow import Flow
 from vijax.vi.quick import quick_jit
-from vijax.vi.target import Target
+from vijax.vi.target import Target, to_device
 
 VERDICTS = ("converged", "not_converged", "diverged")
 NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word
@@ -104,8 +104,10 @@ class Search(NamedTuple):
     num_rejected: Int[Array, ""]
     num_gradients: Int[Array, ""]
     covariance: Float[Array, "dim dim"] | None
-    log_weights: Float[Array, " checks"]  # log p(z) − log q(z) at fresh draws of q
+    # log p(z) − log q(z) at fresh draws of q, less the reference
+    log_weights: Float[Array, " checks"]
     values: Float[Array, "checks entries"]  # the constrained unknowns there
+    reference: Scalar
 
 
 def judge(target: Target, search: Search) -> Fit:
@@ -120,6 +122,7 @@ def _judge(target: Target, search: Search, xp: Any) -> Fit:
     found = search._asdict()
     good, log_weights = found.pop("good"), xp.asarray(found.pop("log_weights"))
     values = xp.asarray(found.pop("values"))
+    reference = xp.asarray(found.pop("reference"))
     dtype, number = log_weights.dtype, log_weights.shape[0]
     finite = xp.all(xp.isfinite(log_weights))
     # Weights of zero (−inf) are fine for k̂ and evidence, not for an ELBO.
@@ -129,19 +132,21 @@ def _judge(target: Target, search: Search, xp: Any) -> Fit:
     shares = number * xp.exp(smoothed.log_weights)
     mean_shift, sd_shift = diagnostics.shifts(values, smoothed.log_weights)
     numbers = {
-        "elbo": xp.where(finite, xp.mean(usable), xp.nan),
+        "elbo": xp.where(finite, xp.mean(usable) + reference, xp.nan),
         "elbo_se": xp.where(finite, xp.std(usable, ddof=1) / number**0.5, xp.nan),
         "khat": xp.where(finite, smoothed.tail_shape, xp.inf),
         "khat_se": xp.where(finite, smoothed.tail_shape_se, xp.nan),
-        "log_evidence": xp.where(finite, smoothed.log_evidence, xp.nan),
+        "log_evidence": xp.where(finite, smoothed.log_evidence + reference, xp.nan),
         "log_evidence_se": xp.std(shares, ddof=1) / number**0.5,
         "effective_samples": smoothed.effective_samples,
         "mean_shift": mean_shift,
         "sd_shift": sd_shift,
     }
-    found |= {name: jnp.asarray(value, dtype) for name, value in numbers.items()}
-    status = jnp.asarray(xp.where(finite, xp.where(good, 0, 1), 2), jnp.int32)
-    return Fit(**found, status=status, target=target)
+    found |= {
+        name: to_device(xp.asarray(value, dtype)) for name, value in numbers.items()
+    }
+    status = xp.asarray(xp.where(finite, xp.where(good, 0, 1), 2), np.int32)
+    return Fit(**found, status=to_device(status), target=target)
 
 
 def advise(fit: Fit) -> str:

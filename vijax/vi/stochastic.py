@@ -260,15 +260,23 @@ def run_all(
         return loss_fn(unravel(params), key, eps)
 
     def step(carry: tuple[Any, Array], eps: Any) -> tuple[tuple[Any, Array], Scalar]:
-        state, sums = carry
-        block = state.step // (num_steps // blocks)
+        state, total = carry
         state, (loss, _) = optimize.step(flat_loss, optimizer, state, key, eps)
-        return (state, sums.at[block].add(state.params)), loss
+        return (state, total + state.params), loss
 
-    begin = optimize.init(start, optimizer), jnp.zeros((blocks, start.size), dtype)
-    (state, sums), losses = jax.lax.scan(step, begin, steps, length=num_steps)
+    def block(state: Any, eps: Any) -> tuple[Any, tuple[Array, Array]]:
+        begin = state, jnp.zeros_like(start)
+        (state, total), losses = jax.lax.scan(step, begin, eps, length=length)
+        return state, (total / length, losses)
+
+    length = num_steps // blocks
+    if steps is not None:
+        steps = jnp.reshape(steps, (blocks, length, *steps.shape[1:]))
+    state, (means, losses) = jax.lax.scan(
+        block, optimize.init(start, optimizer), steps, length=blocks
+    )
     kept = blocks - blocks // 2
-    means = sums[-kept:] * (blocks / num_steps)
+    means = means[-kept:]
     answer = unravel(jnp.mean(means, axis=0))
     rows = jax.vmap(lambda params: _moments(unravel(params)))(means)
     unit = jnp.ones_like(rows[0]).at[:dim].set(answer.scale())
@@ -280,7 +288,7 @@ def run_all(
         answer,
         jnp.all(quiet),
         jnp.asarray(num_steps),
-        losses,
+        losses.reshape(-1),
         error[:dim] / answer.scale(),
         error[dim:],
         state.num_rejected,

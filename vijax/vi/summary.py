@@ -13,7 +13,7 @@ from vijax.validate import check, is_traced
 from vijax.vi import diagnostics, noise
 from vijax.vi.quick import quick_jit, work
 from vijax.vi.result import Fit
-from vijax.vi.target import Target, over_draws
+from vijax.vi.target import Target, log_densities, over_draws
 
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
@@ -57,7 +57,9 @@ def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
     return _sample(fit.q, fit.target, key, num_samples)
 
 
-def summary(fit: Fit, *, key: Key | None = None, num_samples: int = 10_000) -> Summary:
+def summary(
+    fit: Fit, *, key: Key | None = None, num_samples: int | None = None
+) -> Summary:
     r"""Return mean and sd of every unknown, with standard errors, by name.
 
     Each name holds arrays of the unknown's shape:
@@ -79,6 +81,8 @@ def summary(fit: Fit, *, key: Key | None = None, num_samples: int = 10_000) -> S
         >>> abs(table["x"]["sd"].item() - 1.0) < 1e-3
         True
     """
+    if num_samples is None:  # each is a pass over all rows where the model subsamples
+        num_samples = 500 if fit.target.subsampled else 10_000
     check(num_samples >= 25, "num_samples", num_samples, "give at least 25")
     key = jax.random.key(0) if key is None else key
     dim, dtype = fit.target.dim, fit.target.init.dtype
@@ -113,7 +117,7 @@ def _draw(
 ) -> tuple[Array, dict[str, Array], dict[str, Array] | None]:
     """Return log weights and constrained draws of q, and of N(loc, covariance)."""
     target, z = fit.target, fit.q.transform(eps)
-    log_weights = over_draws(target, target.log_density, z) - fit.q.log_prob(z)
+    log_weights = log_densities(target, z)[0] - fit.q.log_prob(z)
     if fit.covariance is None:
         return log_weights, over_draws(target, target.constrain, z), None
     tilted = fit.q.mean() + eps @ jnp.linalg.cholesky(fit.covariance).T

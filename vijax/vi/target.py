@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, PyTree
 from vijax.types import Key, LogDensity, Scalar
 
 POSITIVE = ("exp", "softplus")
+Rows = dict[str, Array]  # of subsampled plates, by name
 MAX_BATCH = 2**25  # numbers that a batch of draws may hold
 
 
@@ -39,15 +40,25 @@ class Site(NamedTuple):
         return int(np.prod(self.shape, dtype=int))
 
 
+class Plate(NamedTuple):
+    """A subsampled plate of a NumPyro model: `rows` of `size` at a time."""
+
+    name: str
+    size: int
+    rows: int
+
+
 class Static(NamedTuple):
     """What a compiled function depends on besides shapes; compared by value."""
 
     log_density: Callable[..., Array]  # (static, data, params, key)
     constrain: Callable[..., dict[str, Array]]  # (static, data, params, key)
+    unconstrain: Callable[..., dict[str, Array]]  # (static, data, values)
     function: Callable[..., Any]  # the user's
     structure: Hashable  # how the user's arguments are rebuilt from the data
     sites: tuple[Site, ...] = ()
     positive: str = "exp"
+    plates: tuple[Plate, ...] = ()  # that take a subsample of their rows
 
 
 @partial(
@@ -68,10 +79,19 @@ class Target:
         """Number of unconstrained coordinates."""
         return sum(site.size for site in self.static.sites)
 
+    @property
+    def subsampled(self) -> bool:
+        """Whether the model sees a subsample of its rows at a time."""
+        return bool(self.static.plates)
+
     def log_density(
-        self, position: Float[Array, " dim"], key: Key | None = None
+        self, position: Float[Array, " dim"], key: Key | Rows | None = None
     ) -> Scalar:
-        """Return the log density in nats; `key` draws the rows of a subsample."""
+        """Return the log density in nats.
+
+        Of a model that subsamples it is an unbiased estimate: `key` draws the rows, or
+        gives them by the plates' names. `log_densities` runs through all of them.
+        """
         static = self.static
         return static.log_density(static, self.data, self.unravel(position), key)
 
@@ -81,6 +101,13 @@ class Target:
         """Return the constrained unknowns (and deterministic sites) by name."""
         static = self.static
         return static.constrain(static, self.data, self.unravel(position), key)
+
+    def unconstrain(self, values: dict[str, Array]) -> Float[Array, " dim"]:
+        """Return the position of constrained unknowns: the inverse of `constrain`."""
+        static = self.static
+        params = static.unconstrain(static, self.data, values)
+        parts = [jnp.ravel(params[site.name]) for site in static.sites]
+        return jnp.concatenate(parts).astype(self.init.dtype)
 
     def unravel(self, position: Float[Array, " dim"]) -> dict[str, Array]:
         """Cut the vector into unconstrained arrays by name."""
@@ -135,6 +162,7 @@ def from_log_density(
         static = Static(
             _density_of_function,
             _constrain_function,
+            _unconstrain_function,
             log_density,
             (treedef, structure),
             sites,
@@ -152,10 +180,49 @@ def over_draws(
     All at once where draws times data are below 2^25 numbers, else in batches.
     """
     size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
-    batch_size = max(1, MAX_BATCH // size)
-    if positions.shape[0] <= batch_size:
+    num_draws = positions.shape[0]
+    num_batches = -(-num_draws // max(1, MAX_BATCH // size))
+    if num_batches <= 1:
         return jax.vmap(function)(positions)
-    return jax.lax.map(function, positions, batch_size=batch_size)
+    # Batches of one size: a remainder would compile the function a second time.
+    batch_size = -(-num_draws // num_batches)
+    surplus = num_batches * batch_size - num_draws
+    padded = jnp.concatenate([positions, positions[:1].repeat(surplus, axis=0)])
+    results = jax.lax.map(function, padded, batch_size=batch_size)
+    return jax.tree.map(lambda x: x[:num_draws], results)
+
+
+def log_densities(
+    target: Target,
+    positions: Float[Array, "draws dim"],
+    log_density: Callable[[Array], Scalar] | None = None,
+) -> tuple[Float[Array, " draws"], Scalar]:
+    """Return log p at many positions, less a reference, and the reference.
+
+    Of a model that subsamples it is that of all rows. They pass in the model's own
+    batches, in random order; those of a last, incomplete batch are left out, with the
+    scale that makes up for them. The reference is then log p at the first position, so
+    that a million rows leave the differences their digits; else it is 0. `log_density`
+    stands in for the target's own where it does not subsample.
+    """
+    plates, zero = target.static.plates, jnp.zeros_like(positions[:, 0])
+    if not plates:
+        function = log_density or target.log_density
+        return over_draws(target, function, positions), zero[0]
+    order = {}
+    for plate in plates:
+        number = plate.size // plate.rows
+        rows = jax.random.permutation(jax.random.key(0), plate.size)
+        order[plate.name] = rows[: number * plate.rows].reshape(number, plate.rows)
+    num_batches = max(len(rows) for rows in order.values())
+
+    def add(index: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
+        batch = {name: rows[index % len(rows)] for name, rows in order.items()}
+        values = jax.vmap(lambda z: target.log_density(z, batch))(positions)
+        parts = values - values[0], values[0]
+        return jax.tree.map(lambda sum_, part: sum_ + part / num_batches, total, parts)
+
+    return jax.lax.fori_loop(0, num_batches, add, (zero, zero[0]))
 
 
 class TargetError(ValueError):
@@ -249,11 +316,20 @@ def split(
             and (isinstance(leaf, jax.Array) or np.asarray(leaf).dtype.kind in "biufc")
         )
         if is_data:
-            data.append(jnp.asarray(leaf))
+            data.append(to_device(leaf))
             static.append((True, None))
         else:
             static.append((False, leaf))
     return data, (treedef, tuple(static))
+
+
+def to_device(x: Any) -> Array:
+    """Return jnp.asarray(x); a NumPy array is copied there without compiling."""
+    return (
+        jax.device_put(x, may_alias=False)
+        if isinstance(x, np.ndarray)
+        else jnp.asarray(x)
+    )
 
 
 def join(data: list[Array], structure: Any) -> Any:
@@ -268,7 +344,10 @@ def join(data: list[Array], structure: Any) -> Any:
 
 
 def _density_of_function(
-    static: Static, data: list[Array], params: dict[str, Array], key: Key | None
+    static: Static,
+    data: list[Array],
+    params: dict[str, Array],
+    key: Key | Rows | None,
 ) -> Array:
     treedef, structure = _pair(static.structure)
     args, kwargs = join(data, structure)
@@ -277,9 +356,18 @@ def _density_of_function(
 
 
 def _constrain_function(
-    static: Static, data: list[Array], params: dict[str, Array], key: Key | None
+    static: Static,
+    data: list[Array],
+    params: dict[str, Array],
+    key: Key | Rows | None,
 ) -> dict[str, Array]:
     return params
+
+
+def _unconstrain_function(
+    static: Static, data: list[Array], values: dict[str, Array]
+) -> dict[str, Array]:
+    return values
 
 
 def _pair(structure: Any) -> tuple[Any, Any]:
