@@ -127,7 +127,6 @@ def bridge(posterior: np.ndarray, proposal: np.ndarray) -> tuple[float, float]:
         proposal: the same at draws of q.
 
     Example:
-        >>> rng = np.random.default_rng(0)
         >>> flat = np.full(100, 2.0)  # p = e² q everywhere
         >>> bridge(flat, flat)
         (2.0, 0.0)
@@ -165,9 +164,10 @@ def bayes_factor(
     statement then says what is not known.
 
     Example:
-        >>> first = Evidence(-2.5, 0.03, "estimate", 0.1)
-        >>> second = Evidence(-3.0, 0.04, "estimate", 0.2)
-        >>> found = bayes_factor(first, second)
+        >>> from vijax import vi
+        >>> first = vi.Evidence(-2.5, 0.03, "estimate", 0.1)
+        >>> second = vi.Evidence(-3.0, 0.04, "estimate", 0.2)
+        >>> found = vi.bayes_factor(first, second)
         >>> found.log_bayes_factor, round(found.standard_error, 3)
         (0.5, 0.05)
     """
@@ -196,7 +196,7 @@ def bayes_factor(
 
 
 def _evidence_of(given: Evidence | Fit) -> Evidence:
-    if isinstance(given, Evidence):
+    if not isinstance(given, Fit):
         return given
     khat = float(given.khat)
     if given.correctable:
@@ -208,7 +208,7 @@ def _evidence_of(given: Evidence | Fit) -> Evidence:
 def _effective(values: np.ndarray) -> float:
     """Return the effective number of a chain's values."""
     if np.ptp(values) == 0:
-        return len(values)
+        return float(len(values))
     return float(np.clip(effective_sample_size(values[None]), 1, len(values)))
 
 
