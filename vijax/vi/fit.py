@@ -11,6 +11,7 @@ data; called eagerly, it compiles once for each model, options and shapes.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -58,6 +59,8 @@ def fit(
     tolerance: float = 0.01,
     stop: bool = True,
     num_checks: int | None = None,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
 ) -> Fit:
     r"""Fit q to the target by maximising the ELBO, and check it.
 
@@ -85,9 +88,15 @@ def fit(
         stop: whether to stop before the budget is spent.
         num_checks: draws of q for ELBO, k̂ and evidence; 2000, or 500 where the model
             subsamples, for then each is a pass over all rows.
+        progress: whether to show a bar while the stochastic method runs.
+        checkpoint: a folder that the stochastic method leaves its state in, every 1000
+            steps: the same call after an interruption goes on from there, to the same
+            result bit for bit.
 
-    Errors: ValueError for an unknown option, and where the log density is not finite
-    anywhere that was tried.
+    With either of the last two "auto" takes the stochastic method.
+
+    Errors: ValueError for an unknown option, for a checkpoint of another fit, and where
+    the log density is not finite anywhere that was tried.
 
     Example:
         >>> import jax
@@ -110,6 +119,19 @@ def fit(
             f"family not in {SEARCHES}, or give the plate no subsample_size"
         )
     newton_possible = target.dim <= MAX_NEWTON_DIM
+    in_parts = progress or checkpoint is not None
+    if in_parts and method == "auto":
+        method = "stochastic"
+    if in_parts and (
+        method != "stochastic"
+        or family in SEARCHES
+        or not stop
+        or is_traced(target, key)
+    ):
+        raise ValueError(
+            "progress and checkpoint are not valid here: they are for the stochastic "
+            "method with its stop rule, called outside of jit and vmap; leave them"
+        )
     if method == "auto":
         by_newton = newton_possible and family not in START and not target.subsampled
         method = "fixed_draws" if by_newton else "stochastic"
@@ -144,6 +166,8 @@ def fit(
             "estimator": estimator,
             "stop": stop,
             "start_from": start,
+            "in_parts": in_parts,
+            "checkpoint": None if checkpoint is None else Path(checkpoint),
         }
         find = find_stochastic
     traced = is_traced(target, key)

@@ -6,6 +6,7 @@ draws of the q found. What does not depend on the model is left to NumPy.
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +22,7 @@ from vijax.vi.columns import by_columns
 from vijax.vi.families import FullRank, MeanField
 from vijax.vi.flow import Flow
 from vijax.vi.low_rank import LowRank
+from vijax.vi.parts import describe, run_in_parts
 from vijax.vi.quick import quick_jit, work
 from vijax.vi.result import Search
 from vijax.vi.target import Target, log_densities, over_draws
@@ -230,6 +232,8 @@ def find_stochastic(
     num_steps: int,
     num_checks: int,
     start_from: str,
+    in_parts: bool,
+    checkpoint: Path | None,
     **options: Any,
 ) -> Search:
     """Find q by stochastic gradients, in the coordinates of a quick search's answer."""
@@ -283,18 +287,21 @@ def find_stochastic(
     # With a stop rule nobody knows how much noise is wanted: it is drawn in the loop.
     drawn_before = not options["stop"] and np.prod(shape, dtype=float) <= MAX_NOISE
     steps = noise.normal(key, shape, dtype, stream=STEPS) if drawn_before else None
-    return _run(
-        target,
-        key,
-        start,
-        steps,
-        checks,
-        anchor,
-        family,
-        tolerance,
-        num_steps,
+    settings = {
+        "family": family,
+        "tolerance": tolerance,
+        "num_steps": num_steps,
         **options,
-    )
+    }
+
+    def run(carry: Any = None, until: int | None = None) -> Any:
+        parts = (carry, until)
+        return _run(target, key, start, steps, checks, anchor, *parts, **settings)
+
+    if not in_parts:
+        return run()
+    settings_as_text = settings | {"start": start_from, "optimizer": "given"}
+    return run_in_parts(run, checkpoint, describe(target, key, **settings_as_text))
 
 
 class Anchor(NamedTuple):
@@ -345,15 +352,17 @@ def _run(
     steps: Array | None,
     checks: Array,
     anchor: Anchor | None,
+    carry: stochastic.Carry | None,
+    until: Any,
+    *,
     family: str,
     tolerance: float,
     num_steps: int,
-    *,
     num_draws: int,
     optimizer: optax.GradientTransformation,
     estimator: str,
     stop: bool,
-) -> Search:
+) -> Any:
     loc = jnp.asarray(start.q.loc)
     diagonal = isinstance(start.q, MeanField)
     scale = start.q.scale() if diagonal else start.q.scale_tril
@@ -378,7 +387,9 @@ def _run(
         return stochastic.negative_elbo(q, log_density, key, eps, estimator), None
 
     origin = FAMILIES[family].init(jnp.zeros_like(loc), jnp.ones_like(loc))
-    search: Any = stochastic.run if stop else stochastic.run_all
+    search: Any = stochastic.run_all
+    if stop:
+        search = partial(stochastic.run, carry=carry, until=until)
     end = search(
         origin,
         loss,
@@ -389,6 +400,8 @@ def _run(
         num_steps=num_steps,
         tolerance=tolerance,
     )
+    if until is not None:
+        return end
     q = end.q.affine(loc, scale)
     return Search(
         q,

@@ -103,8 +103,10 @@ def run(
     num_draws: int,
     num_steps: int,
     tolerance: float,
-) -> End:
-    """Run until converged, or for `num_steps` steps.
+    carry: Carry | None = None,
+    until: Int[Array, ""] | None = None,
+) -> Any:
+    """Run until converged, or for `num_steps` steps; return the End.
 
     Args:
         q: where to start, any family.
@@ -115,6 +117,8 @@ def run(
         num_draws: draws a step; an even number makes antithetic pairs.
         num_steps: the budget.
         tolerance: of means in sds and of log sds; see the module's docstring.
+        carry: where an earlier part of the run left off.
+        until: the chunk to stop before, to return the Carry.
     """
     chunk_size = next(size for size in (25, 20, 10, 5, 2, 1) if num_steps % size == 0)
     num_chunks = num_steps // chunk_size
@@ -199,7 +203,7 @@ def run(
     row = jnp.append(_moments(q), 0.0)
     infinite = jnp.full_like(row, jnp.inf)
     blocks = jnp.zeros((NUM_BLOCKS, row.size), dtype)
-    carry = Carry(
+    begin = Carry(
         optimize.init(q, optimizer),
         jnp.zeros((), jnp.int32),
         jnp.zeros((), jnp.int32),
@@ -211,9 +215,13 @@ def run(
         jnp.full((num_chunks, chunk_size), jnp.nan, dtype),
         jnp.zeros((), bool),
     )
+    begin = begin if carry is None else carry
+    last = num_chunks if until is None else jnp.minimum(until, num_chunks)
     end = jax.lax.while_loop(
-        lambda carry: (carry.chunk < num_chunks) & ~carry.done, run_chunk, carry
+        lambda carry: (carry.chunk < last) & ~carry.done, run_chunk, begin
     )
+    if until is not None:
+        return end
     return End(
         end.answer,
         end.done,
