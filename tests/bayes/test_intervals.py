@@ -87,6 +87,24 @@ def test_highest_density_without_an_inner_maximum(a, b, expected):
     np.testing.assert_allclose(ends, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("mass", [1e-6, 0.5, 0.999])
+def test_highest_density_of_a_nearly_flat_density(mass):
+    """The level is within 1e-10 of the maximum: the central interval, to 1e-9."""
+    flat = dist.Beta(1 + 1e-10, 1 + 1e-10)
+    lower, upper = credible_interval(flat, mass, kind="highest_density")
+    np.testing.assert_allclose(upper - lower, mass, rtol=1e-9)
+    np.testing.assert_allclose(lower, 0.5 * (1 - mass), rtol=1e-9)
+
+
+def test_highest_density_of_few_successes_in_a_million_million_trials():
+    """Beta(3, b) tends to Gamma(3) / b: relative difference of the order 1 / b."""
+    few = credible_interval(dist.Beta(3.0, 1e12), kind="highest_density")
+    limit = np.array(credible_interval(dist.Gamma(3.0, 1e12), kind="highest_density"))
+    np.testing.assert_allclose(few, limit, rtol=1e-10)
+    many = np.array(credible_interval(dist.Beta(1e12, 3.0), kind="highest_density"))
+    np.testing.assert_allclose(1 - many[::-1], limit, atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("posterior", "expected"),
     [

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from vijax import special
 from vijax.bayes import densities, quantiles
-from vijax.bayes.level import solve_level
+from vijax.bayes.level import Profile, solve_level
+from vijax.special.elementary import expm1_excess
 from vijax.special.elementwise import elementwise
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
@@ -123,61 +124,68 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
     a_, b_ = jnp.where(inner, a, 2.0), jnp.where(inner, b, 2.0)
     strength = a_ + b_ - 2
     mode, rest = (a_ - 1) / strength, (b_ - 1) / strength
-    log_mode, log_rest = jnp.log(mode), jnp.log(rest)
-    log_top = densities.beta_log_density(a_, b_, mode)
+    spread = mode * rest
+    top = jnp.exp(densities.beta_log_density(a_, b_, mode)) * spread
+    few = jnp.finfo(mass.dtype).eps ** 0.2
 
-    # d is the log odds of x over those of the mode.
-    def logarithms(d: Array) -> tuple[Array, Array]:
-        """Return log x and log(1 - x)."""
-        near = jnp.abs(d) < 1
-        small = jnp.where(near, d, 0.0)
-        log_scale = jnp.where(
-            near,
-            jnp.log1p(mode * jnp.expm1(small)),
-            jnp.logaddexp(log_rest, log_mode + d),
+    # d is the log odds of x over those of the mode. On the mode's lower side
+    # x = mode · exp(-|d|) / scale and 1 - x = rest / scale, on its upper side mirrored;
+    # scale = rest + mode · exp(-|d|) has no digits to lose.
+    def profile(d: Array) -> Profile:
+        far, upper = jnp.abs(d), d > 0
+        own, other = jnp.where(upper, rest, mode), jnp.where(upper, mode, rest)
+        scale, fall = other + own * jnp.exp(-far), jnp.expm1(-far)
+        # log scale + own · far, by the smaller share while that keeps more digits
+        small, way = jnp.minimum(own, other), jnp.where(own > other, far, -far)
+        part = small * jnp.expm1(jnp.minimum(way, 80.0))
+        direct = jnp.log(scale) + own * far
+        misfit = jnp.where(part < 1, jnp.log1p(part) - small * way, direct)
+        # Both terms are nearly the same near the mode: there the cumulants of one
+        # Bernoulli outcome, of which they are the generating function.
+        skew = other - own
+        fourth = (1 - 6 * spread) / 24 - far * skew * (1 - 12 * spread) / 120
+        series = spread * far**2 * (0.5 + far * (far * fourth - skew / 6))
+        misfit = strength * jnp.where(far < few, series, misfit)
+        slope = -jnp.sign(d) * strength * spread * fall / scale
+        return Profile(misfit, slope, top * jnp.exp(-misfit - far) / scale**2)
+
+    def shares(ends: Array) -> tuple[Array, Array]:
+        """Return x of the lower end and 1 - x of the upper one, and their rests."""
+        own, other = jnp.stack([mode, rest]), jnp.stack([rest, mode])
+        part = own * jnp.exp(-jnp.abs(ends))
+        return part / (other + part), other / (other + part)
+
+    def outside(ends: Array) -> Array:
+        # Both tails in one call: half as much to compile. A share near 1 has lost the
+        # digits of its rest, whose other tail is asked for instead.
+        share, rest_of_it = shares(ends)
+        turned = share > 0.5
+        own, other = jnp.stack([a_, b_]), jnp.stack([b_, a_])
+        below, above = special.tails.log_beta_tails(
+            jnp.where(turned, other, own),
+            jnp.where(turned, own, other),
+            jnp.where(turned, rest_of_it, share),
         )
-        return log_mode + d - log_scale, log_rest - log_scale
+        return jnp.exp(jnp.where(turned, above, below)).sum(axis=0)
 
-    def misfit(d: Array) -> tuple[Array, Array]:
-        """Return log(f(mode) / f) and its slope in d."""
-        log_y = logarithms(d)[1]
-        value = strength * ((log_rest - log_y) - mode * d)
-        return value, strength * (mode * rest) * _share(d, mode, rest)
+    def start(level: Array) -> Array:
+        half = jnp.sqrt(2 * level / (strength * spread))
+        return jnp.stack([-half, half])
 
-    def outside(low: Array, high: Array) -> Array:
-        ends = jnp.stack([logarithms(low)[0], logarithms(high)[1]])
-        a_and_b = jnp.stack([a_, b_])  # both tails in one call: half as much to compile
-        tails = special.log_betainc(a_and_b, a_and_b[::-1], jnp.exp(ends))
-        return jnp.exp(tails).sum(axis=0)
-
-    def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
-        log_x, log_y = logarithms(d)
-        x, total = jnp.exp(log_x), a_ + b_
-        density = jnp.exp(log_top - level + log_x + log_y)
-        return density, total * x - a_, total * x * jnp.exp(log_y)
-
-    def start(level: Array) -> Interval:
-        half = jnp.sqrt(2 * level / (strength * mode * rest))
-        return -half, half
-
-    low, high = solve_level(misfit, outside, shape, start, mass)
-    lower, upper = jnp.exp(logarithms(low)[0]), jnp.exp(logarithms(high)[0])
+    ends = solve_level(profile, outside, start, strength * spread, mass)
+    (lower, _), (_, upper) = shares(ends)
 
     # No inner maximum: the interval begins at 0, or mirrored at 1.
     mirrored = a > b
-    end = special.betaincinv(a, b, jnp.where(mirrored, 1 - mass, mass))
+    end = jax.lax.cond(
+        jnp.all(inner),
+        lambda: mass,
+        lambda: special.betaincinv(a, b, jnp.where(mirrored, 1 - mass, mass)),
+    )
     uniform = (a == 1) & (b == 1)
     edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, end, 0.0))
     edge_upper = jnp.where(uniform, 0.5 * (1 + mass), jnp.where(mirrored, 1.0, end))
     return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
-
-
-def _share(d: Array, mode: Array, rest: Array) -> Array:
-    """Return expm1(d) / (rest + mode · exp(d)), without overflow."""
-    grows = d > 0
-    shrink = jnp.exp(-jnp.abs(d))
-    numerator = -jnp.expm1(-jnp.abs(d)) * jnp.where(grows, 1.0, -1.0)
-    return numerator / jnp.where(grows, rest * shrink + mode, rest + mode * shrink)
 
 
 @_implicit(
@@ -193,7 +201,11 @@ def _gamma(a: Array, mass: Array) -> Interval:
     inner = a > 1
     safe = jnp.where(inner, a, 2.0)
     lower, upper = _gamma_level(safe, safe - 1, mass)
-    end = special.gammaincinv(jnp.where(inner, 1.0, a), mass)
+    end = jax.lax.cond(
+        jnp.all(inner),
+        lambda: mass,
+        lambda: special.gammaincinv(jnp.where(inner, 1.0, a), mass),
+    )
     return jnp.where(inner, lower, 0.0), jnp.where(inner, upper, end)
 
 
@@ -215,30 +227,27 @@ def _inverse_gamma(a: Array, mass: Array) -> Interval:
 
 def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
     """Return g and G with mass between under Gamma(a), where g^mode e^-g is equal."""
+    top = jnp.exp(densities.gamma_log_density(a, mode)) * mode
 
     # d is the logarithm of g over the mode.
-    def misfit(d: Array) -> tuple[Array, Array]:
-        return mode * (jnp.expm1(d) - d), mode * jnp.expm1(d)
+    def profile(d: Array) -> Profile:
+        misfit = mode * expm1_excess(d)
+        density = top * jnp.exp((a - mode) * d - misfit)
+        return Profile(misfit, mode * jnp.expm1(d), density)
 
-    def outside(low: Array, high: Array) -> Array:
-        ends = mode * jnp.exp(jnp.stack([low, high]))
+    def outside(ends: Array) -> Array:
         a_and_a = jnp.stack([a, a])  # both tails in one call: half as much to compile
-        tails = special.tails.log_gamma_tails(a_and_a, ends)
+        tails = special.tails.log_gamma_tails(a_and_a, mode * jnp.exp(ends))
         return jnp.exp(tails[0][0]) + jnp.exp(tails[1][1])
 
-    def shape(d: Array, level: Array) -> tuple[Array, Array, Array]:
-        del level
-        g = mode * jnp.exp(d)
-        return jnp.exp(densities.gamma_log_density(a, g)) * g, g - a, g
-
-    def start(level: Array) -> Interval:
+    def start(level: Array) -> Array:
         # Bounds of the roots: Newton's method for a convex function stays beyond them.
         k = level / mode
         root = jnp.sqrt(2 * k)
-        return -jnp.minimum(k + 1, k + root), jnp.log1p(k + root)
+        return jnp.stack([-jnp.minimum(k + 1, k + root), jnp.log1p(k + root)])
 
-    low, high = solve_level(misfit, outside, shape, start, mass)
-    return mode * jnp.exp(low), mode * jnp.exp(high)
+    lower, upper = mode * jnp.exp(solve_level(profile, outside, start, mode, mass))
+    return lower, upper
 
 
 @jax.jit

@@ -25,7 +25,7 @@ def log_betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
         >>> round(log_betainc(10.0, 5.0, 0.5).item(), 4)  # log(1471 / 16384)
         -2.4104
     """
-    return call(_log_beta_tails, a, b, x)[0]
+    return log_beta_tails(a, b, x)[0]
 
 
 def log_betaincc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
@@ -33,11 +33,28 @@ def log_betaincc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
 
     With x near 1, give what is small instead: log_betainc(b, a, 1 - x).
 
+    Arguments, shapes, units and source as in `log_betainc`.
+
     Example:
         >>> round(log_betaincc(1.0, 3.0, 0.5).item(), 4)  # log(1 / 8)
         -2.0794
     """
-    return call(_log_beta_tails, a, b, x)[1]
+    return log_beta_tails(a, b, x)[1]
+
+
+def log_beta_tails(
+    a: ArrayLike, b: ArrayLike, x: ArrayLike
+) -> tuple[Elements, Elements]:
+    """Return `log_betainc` and `log_betaincc`, at the price of one.
+
+    Arguments, shapes, accuracy and source as in `log_betainc`.
+
+    Example:
+        >>> lower, upper = log_beta_tails(2.0, 3.0, 0.5)
+        >>> print(f"{jnp.exp(lower) + jnp.exp(upper):.4f}")
+        1.0000
+    """
+    return call(_log_beta_tails, a, b, x)
 
 
 def log_gammainc(a: ArrayLike, x: ArrayLike) -> Elements:
@@ -61,6 +78,8 @@ def log_gammainc(a: ArrayLike, x: ArrayLike) -> Elements:
 def log_gammaincc(a: ArrayLike, x: ArrayLike) -> Elements:
     r"""Return log Q(a, x) = log(1 - P(a, x)) without cancellation.
 
+    Arguments, shapes, accuracy and source as in `log_gammainc`.
+
     Example:
         >>> round(log_gammaincc(1.0, 700.0).item(), 2)  # Q = exp(-700)
         -700.0
@@ -70,6 +89,8 @@ def log_gammaincc(a: ArrayLike, x: ArrayLike) -> Elements:
 
 def log_gamma_tails(a: ArrayLike, x: ArrayLike) -> tuple[Elements, Elements]:
     """Return `log_gammainc` and `log_gammaincc`, at the price of one.
+
+    Arguments, shapes, accuracy and source as in `log_gammainc`.
 
     Example:
         >>> lower, upper = log_gamma_tails(1.0, 0.5)
