@@ -83,6 +83,13 @@ class TruncatedGamma:
         whole = stats.gamma(self.shape, scale=1 / self.rate)
         return whole.cdf(x) / whole.cdf(self.high)
 
+    def logpdf(self, x):
+        whole = stats.gamma(self.shape, scale=1 / self.rate)
+        return whole.logpdf(x) - whole.logcdf(self.high)
+
+    def support(self):
+        return 0.0, self.high
+
     def moment(self, order):
         whole = stats.gamma(self.shape, scale=1 / self.rate)
         shifted = stats.gamma(self.shape + order, scale=1 / self.rate)

@@ -3,13 +3,16 @@
 One function for distributions, for draws and for a density on a grid.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from vijax.bayes import inputs
 from vijax.bayes.highest_density import highest_density
 from vijax.bayes.landscape import Landscape
+from vijax.bayes.marginals import Joint, marginals
 from vijax.bayes.quantiles import central, quantile, upper_quantile
 from vijax.bayes.regions import intervals_of
 from vijax.validate import is_traced, where_valid
@@ -18,25 +21,28 @@ __all__ = ["credible_interval", "quantile", "upper_quantile"]
 
 
 def credible_interval(
-    posterior: dist.Distribution | Landscape | inputs.Data,
+    posterior: Joint | Landscape | inputs.Data,
     mass: inputs.Data = 0.95,
     *,
     kind: str = "equal_tailed",
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+) -> tuple[Any, Any]:
     r"""Return (lower, upper) that hold `mass` of the posterior.
 
     Args:
         posterior: a distribution of one real variable with one mode, any batch shape;
-            or draws, shape (draws, ...); or a `Landscape` with one axis.
+            or one of several, as every family here has: an interval for each number,
+            see `vijax.bayes.marginals`; or draws, shape (draws, ...); or a `Landscape`
+            with one axis.
         mass: probability inside, between 0 and 1, broadcast against the batch.
         kind: "equal_tailed" leaves (1 - mass) / 2 on each side and follows any monotone
             change of variable; "highest_density" is the narrowest interval: its ends
             have the same density, or lie at an end of the support.
 
     Returns:
-        The ends, in the variable's unit, of the batch's shape. The highest-density
-        region of a landscape may be several intervals: then the ends are arrays of as
-        many elements (under jit of 8, the unused ones NaN).
+        The ends, in the variable's unit, of the batch's shape; of a location and a
+        variance two dicts of them. The highest-density region of a landscape may be
+        several intervals: then the ends are arrays of as many elements (under jit of
+        8, the unused ones NaN).
 
         Error of the ends of distributions: below 1e-10 relative in x64, 1e-5 in
         float32; for n draws that of order statistics, 1/sqrt(n); for a grid that of
@@ -57,25 +63,37 @@ def credible_interval(
         >>> lower, upper = credible_interval(beta, kind="highest_density")
         >>> print(f"{lower:.4f} {upper:.4f}")
         0.4671 0.8952
+        >>> shares = dist.Dirichlet(jnp.array([11.0, 5.0]))
+        >>> print(", ".join(f"{lower:.4f}" for lower in credible_interval(shares)[0]))
+        0.4490, 0.1182
     """
     if kind not in ("equal_tailed", "highest_density"):
         raise ValueError(
             f"kind = {kind!r} is not valid: give 'equal_tailed' or 'highest_density'"
         )
-    mass = inputs.as_float(mass)
-    inside = (mass > 0) & (mass < 1)
-    valid = inputs.checked(inside, "mass", mass, "give a number between 0 and 1")
+    mass, valid = inputs.fraction("mass", mass)
     mass = jnp.where(valid, mass, 0.5)
-    if isinstance(posterior, dist.Distribution):
-        if kind == "highest_density":
-            ends = highest_density(posterior, mass)
-        else:
-            ends = central(posterior, 0.5 * (1 - mass))
+    if isinstance(posterior, Joint):
+        ends = _of_marginals(marginals(posterior), mass, kind)
     elif isinstance(posterior, Landscape):
         ends = _of_landscape(posterior, mass, kind)
     else:
-        ends = _of_draws(inputs.not_empty("posterior", posterior), mass, kind)
+        draws, draws_valid = inputs.finite("posterior", posterior)
+        valid &= draws_valid.all()
+        ends = _of_draws(draws, mass, kind)
     return where_valid(valid, ends)
+
+
+def _of_marginals(
+    posterior: dist.Distribution | dict[str, dist.Distribution], mass: Array, kind: str
+) -> tuple[Any, Any]:
+    if isinstance(posterior, dict):
+        ends = {k: _of_marginals(v, mass, kind) for k, v in posterior.items()}
+        lower, upper = ({k: pair[i] for k, pair in ends.items()} for i in (0, 1))
+        return lower, upper
+    if kind == "highest_density":
+        return highest_density(posterior, mass)
+    return central(posterior, 0.5 * (1 - mass))
 
 
 def _of_draws(draws: Array, mass: Array, kind: str) -> tuple[Array, Array]:
