@@ -58,8 +58,12 @@ def sweep(
         >>> sweep(lambda row: {"square": row**2}, np.arange(4.0))["square"].tolist()
         [0.0, 1.0, 4.0, 9.0]
     """
+    if not callable(fn):
+        raise ValueError(f"fn is a {type(fn).__name__}: give a function of one row")
     if batch_size is not None:
-        check(batch_size >= 1, "batch_size", batch_size, "give at least one row")
+        whole = batch_size == int(batch_size) and batch_size >= 1
+        check(whole, "batch_size", batch_size, "give a whole number of rows >= 1")
+        batch_size = int(batch_size)
     grid = _map_batch_shape(grid, lambda shape: shape[1:])
     leaves, structure = jax.tree.flatten(grid)
     leaves = [_to_host(leaf) for leaf in leaves]
@@ -133,13 +137,17 @@ def _to_host(leaf: Any) -> Any:
         return leaf
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return leaf
-    return np.asarray(leaf)
+    array = np.asarray(leaf)
+    if array.dtype.kind not in "biufcV":  # V: bfloat16 and its kin
+        raise ValueError(f"grid has a leaf of type {array.dtype}: give numbers")
+    return array
 
 
 def _count_rows(leaves: list[Any]) -> int:
     lengths = {len(leaf) for leaf in leaves if np.ndim(leaf)}
     remedy = "give leaves whose leading axis has the same number of rows"
     check(len(lengths - {1}) == 1 or lengths == {1}, "grid", sorted(lengths), remedy)
+    check(0 not in lengths, "grid", sorted(lengths), "give at least one row")
     return max(lengths)
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes import inputs, pmf, sigmas
+from vijax.bayes import inputs, pmf, shapes, sigmas
 from vijax.bayes.confidence import binomial_data
 from vijax.bayes.exact import deviance
 from vijax.validate import where_valid
@@ -22,6 +22,12 @@ def binomial_estimate(
 
     Raises:
         ValueError: counts that are impossible. In a trace such input gives NaN.
+
+    Returns:
+        Both between 0 and 1, shape of k against n.
+
+    References:
+        Lyons (1986), Statistics for nuclear and particle physicists, section 1.4.
 
     Example:
         >>> estimate, standard_error = binomial_estimate(10, 14)
@@ -85,6 +91,8 @@ def binomial_log_p_value(
 ) -> Float[Array, "..."]:
     """Return the natural logarithm of `binomial_p_value`, which does not underflow.
 
+    log P in nats; arguments, shapes, errors and source as in `binomial_p_value`.
+
     Example:
         >>> print(f"{binomial_log_p_value(2000, 2000):.2f}")  # -2000 ln 2
         -1386.29
@@ -95,9 +103,10 @@ def binomial_log_p_value(
             "'two-sided'"
         )
     successes, trials, valid = binomial_data(successes, trials)
-    null = inputs.as_float(null)
-    inside = (null >= 0) & (null <= 1)
-    valid &= inputs.checked(inside, "null", null, "give a probability")
+    null, null_valid = inputs.probability("null", null)
+    successes, trials, null = shapes.broadcast(
+        successes=successes, trials=trials, null=null
+    )
     if method == "exact":
         log_p_value = _exact(successes, trials, null, alternative)
     else:
@@ -106,11 +115,10 @@ def binomial_log_p_value(
             log_p_value = sigmas.log_p_value(z, sides=2)
         else:
             log_p_value = sigmas.log_p_value(z if alternative == "greater" else -z)
-    return where_valid(valid, log_p_value)
+    return where_valid(valid & null_valid, log_p_value)
 
 
 def _exact(k: Array, n: Array, null: Array, alternative: str) -> Array:
-    k, n, null = jnp.broadcast_arrays(k, n, null)
     tails = special.log_binomial_tails(k, n, null)
     if alternative == "greater":
         return tails.at_least

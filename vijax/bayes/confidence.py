@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes import inputs, pmf, sigmas
+from vijax.bayes import inputs, pmf, shapes, sigmas
 from vijax.validate import where_valid
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
@@ -60,7 +60,7 @@ def binomial_interval(
     if method not in _METHODS:
         raise ValueError(f"method = {method!r} is not valid: give one of {[*_METHODS]}")
     successes, trials, valid = binomial_data(successes, trials)
-    level, level_valid = _level(level)
+    level, level_valid = inputs.fraction("level", level)
     return where_valid(valid & level_valid, _METHODS[method](successes, trials, level))
 
 
@@ -72,13 +72,23 @@ def poisson_interval(counts: inputs.Data, level: inputs.Data = 0.95) -> Interval
     References:
         F. Garwood (1936), Biometrika 28, 437.
 
+    Args:
+        counts: n, any shape.
+        level: of confidence, in (0, 1), broadcast against n.
+
+    Returns:
+        Two means, counts in the exposure that n has; the lower one 0 for n = 0.
+
+    Raises:
+        ValueError: a count that is negative or fractional, a level outside (0, 1).
+
     Example:
         >>> lower, upper = poisson_interval(3, 0.6827)
         >>> print(f"{lower:.4f} {upper:.4f}")
         1.3673 5.9182
     """
     counts, valid = inputs.counts("counts", counts)
-    level, level_valid = _level(level)
+    level, level_valid = inputs.fraction("level", level)
     tail = 0.5 * (1 - level)
     counts, tail = jnp.broadcast_arrays(counts, tail)
     shapes = jnp.stack([jnp.maximum(counts, 1), counts + 1])
@@ -113,6 +123,9 @@ def binomial_coverage(
     References:
         Brown, Cai & DasGupta (2001), Statistical Science 16, 101, section 2.
 
+    Raises:
+        ValueError: a probability outside [0, 1], trials that are no whole number >= 1.
+
     Example:
         >>> print(f"{binomial_coverage(0.3, 14):.4f}")
         0.9849
@@ -120,7 +133,10 @@ def binomial_coverage(
         >>> print(f"{few:.4f} {more:.4f}")
         0.9211 0.9502
     """
-    probs, sizes = inputs.as_float(probs), np.asarray(trials)
+    probs, valid = inputs.probability("probs", probs)
+    sizes, some = np.asarray(trials), np.greater(trials, 0) & (np.mod(trials, 1) == 0)
+    inputs.checked(some, "trials", sizes, "give whole numbers >= 1")
+    sizes = sizes.astype(int)
     counts = jnp.arange(sizes.max() + 1, dtype=probs.dtype)
     rows = jnp.asarray(sizes.reshape(-1, 1), probs.dtype)
     k = jnp.minimum(counts, rows)  # beyond n, where it does not count
@@ -129,7 +145,7 @@ def binomial_coverage(
     else:
         ends = interval(k, rows, level)
     flat = _coverage(probs.ravel(), counts, rows, *jnp.broadcast_arrays(*ends))
-    return flat.reshape(sizes.shape + probs.shape)
+    return where_valid(valid, flat.reshape(sizes.shape + probs.shape))
 
 
 @jax.jit
@@ -166,17 +182,28 @@ def poisson_coverage(
         level: of the intervals.
         interval: any function (counts, level) -> (lower, upper).
 
+    Returns:
+        Coverage, a probability for each mean.
+
+    Raises:
+        ValueError: a negative mean, a negative `max_count`.
+
+    References:
+        Cousins (1995), Am. J. Phys. 63, 398.
+
     Example:
         >>> print(f"{poisson_coverage(3.0, 40):.4f}")
         0.9881
     """
-    means = inputs.as_float(means)
+    means, valid = inputs.nonnegative("means", means)
+    inputs.checked(max_count >= 0, "max_count", max_count, "give a count")
     counts = jnp.arange(max_count + 1, dtype=means.dtype)
     lower, upper = interval(counts, level)
 
     at = means[..., None]
     weights = jnp.exp(jax.jit(pmf.poisson_log_pmf)(counts, at))
-    return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
+    covered = jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
+    return where_valid(valid, covered)
 
 
 def binomial_data(
@@ -192,7 +219,7 @@ def binomial_data(
     """
     successes, successes_valid = inputs.counts("successes", successes)
     trials, trials_valid = inputs.counts("trials", trials)
-    successes, trials = jnp.broadcast_arrays(successes, trials)
+    successes, trials = shapes.broadcast(successes=successes, trials=trials)
     some = inputs.checked(trials > 0, "trials", trials, "give at least one trial")
     remedy = "give a count between 0 and trials"
     possible = inputs.checked(successes <= trials, "successes", successes, remedy)
@@ -244,12 +271,6 @@ def _wald(k: Array, n: Array, level: Array) -> Interval:
 
 def _z(level: Array) -> Array:
     return sigmas.significance(1 - level, sides=2)
-
-
-def _level(level: inputs.Data) -> tuple[Array, Array]:
-    level = inputs.as_float(level)
-    inside = (level > 0) & (level < 1)
-    return level, inputs.checked(inside, "level", level, "give a number in (0, 1)")
 
 
 _METHODS = {

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes import inputs, sigmas
+from vijax.bayes import inputs, shapes, sigmas
 from vijax.bayes.binomial import binomial_log_p_value
 from vijax.bayes.confidence import Interval
 from vijax.bayes.exact import deviance
@@ -25,6 +25,18 @@ def poisson_log_p_value(
     counts: inputs.Data, background: inputs.Data
 ) -> Float[Array, "..."]:
     """Return log P(N >= n) where the background's mean is known.
+
+    log P in nats, of the arguments' common shape.
+
+    Args:
+        counts: n, any shape.
+        background: mean count b >= 0 without a signal.
+
+    Raises:
+        ValueError: a count that is negative or fractional, a negative background.
+
+    References:
+        Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 3.
 
     Example:
         >>> value = poisson_log_p_value(9, 2.0)
@@ -53,6 +65,12 @@ def li_ma_significance(
     References:
         T.-P. Li, Y.-Q. Ma (1983), Astrophys. J. 272, 317, eq. 17.
 
+    Returns:
+        One-sided Gaussian sigmas.
+
+    Raises:
+        ValueError: a negative or fractional count, an alpha that is not positive.
+
     Example:
         >>> print(f"{li_ma_significance(140, 100, 1.0):.4f}")
         2.5880
@@ -75,6 +93,8 @@ def on_off_log_p_value(
 
     References:
         Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 4.
+
+    In nats; arguments, shapes and errors as in `li_ma_significance`.
 
     Example:
         >>> value = on_off_log_p_value(140, 100, 1.0)
@@ -108,6 +128,12 @@ def profile_log_likelihood(
     References:
         Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 3.
 
+    Returns:
+        Nats, at most 0, of the arguments' common shape.
+
+    Raises:
+        ValueError: counts or alpha as in `li_ma_significance`, an infinite signal.
+
     Example:
         >>> value = profile_log_likelihood(0.0, 140, 100, 1.0)
         >>> print(f"{jnp.sqrt(-2 * value):.4f}")  # Li and Ma's significance
@@ -129,18 +155,32 @@ def profile_interval(
 
     z is the two-sided significance of 1 - level, 1 for 68.27 %.
 
+    Args:
+        n_on: counts in the on region, any shape.
+        n_off: counts in the off region.
+        alpha: exposure of the on region over that of the off region.
+        level: of confidence, in (0, 1); all broadcast.
+
+    Returns:
+        Signal counts in the on region.
+
+    Raises:
+        ValueError: counts or alpha as in `li_ma_significance`, a level outside (0, 1).
+
+    References:
+        Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 3.
+
     Example:
         >>> lower, upper = profile_interval(140, 100, 1.0)
         >>> print(f"{lower:.2f} {upper:.2f}")
         24.55 55.56
     """
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
-    level = inputs.as_float(level)
-    inside = (level > 0) & (level < 1)
-    valid &= inputs.checked(inside, "level", level, "give a number in (0, 1)")
+    level, level_valid = inputs.fraction("level", level)
     z = sigmas.significance(1 - level, sides=2)
     n_on, n_off, alpha, z = jnp.broadcast_arrays(n_on, n_off, alpha, z)
-    return where_valid(valid, _profile_ends(n_on, n_off, alpha, z))
+    ends = _profile_ends(n_on, n_off, alpha, z)
+    return where_valid(valid & level_valid, ends)
 
 
 @jax.jit
@@ -193,5 +233,5 @@ def _data(
     n_on, on_valid = inputs.counts("n_on", n_on)
     n_off, off_valid = inputs.counts("n_off", n_off)
     alpha, alpha_valid = inputs.positive("alpha", alpha)
-    n_on, n_off, alpha = jnp.broadcast_arrays(n_on, n_off, alpha)
+    n_on, n_off, alpha = shapes.broadcast(n_on=n_on, n_off=n_off, alpha=alpha)
     return n_on, n_off, alpha, on_valid & off_valid & alpha_valid

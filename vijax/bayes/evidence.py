@@ -4,12 +4,14 @@ An evidence is an average over the prior, so the prior must be proper: an improp
 has an arbitrary factor, and so would every Bayes factor. The families refuse it.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes import densities, inputs
+from vijax.bayes import densities, inputs, shapes
 from vijax.validate import where_valid
 
 # log10 K above which each wording holds, weakest first.
@@ -44,6 +46,10 @@ def log_bayes_factor(
     References:
         R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, eq. 2.
 
+    Args:
+        log_evidence_1: log p(data | model 1), any shape.
+        log_evidence_2: log p(data | model 2), broadcast against it.
+
     Example:
         >>> log_bayes_factor(-2.5, -3.0).item()
         0.5
@@ -62,6 +68,14 @@ def model_probabilities(
         log_evidences: shape (..., models), of the same data.
         prior: P(model) up to a factor, broadcast against them; equal without it.
 
+    P(m | data) = P(m) p(data | m) / Σ_m' P(m') p(data | m')
+
+    Raises:
+        ValueError: an evidence that is not finite, a negative prior, or none above 0.
+
+    References:
+        R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, eq. 1.
+
     Example:
         >>> first, second = model_probabilities([-2000.0, -2001.0])
         >>> print(f"{first:.4f} {second:.4f}")
@@ -72,6 +86,14 @@ def model_probabilities(
     """
     log_evidences, valid = inputs.finite("log_evidences", log_evidences)
     prior, prior_valid = inputs.nonnegative("prior", prior)
+    log_evidences, prior = shapes.broadcast(
+        log_evidences=jnp.atleast_1d(log_evidences), prior=prior
+    )
+    some = prior.sum(axis=-1) > 0
+    valid = (
+        valid
+        & inputs.checked(some, "prior", prior, "some model must be possible")[..., None]
+    )
     log_joint = log_evidences + jnp.log(prior)
     valid = jnp.all(valid & prior_valid, axis=-1, keepdims=True)
     return where_valid(valid, jax.nn.softmax(log_joint, axis=-1))
@@ -83,13 +105,21 @@ def jeffreys(log_bayes_factor: inputs.Data) -> str:
     References:
         H. Jeffreys (1961), Theory of Probability, 3rd ed., appendix B.
 
+    Steps at log10 K = ½, 1, 3/2 and 2.
+
+    Args:
+        log_bayes_factor: ln K of model 1 over model 2, one number.
+
+    Raises:
+        ValueError: NaN, or more than one number.
+
     Example:
         >>> jeffreys(jnp.log(1.21))
         'barely worth mentioning, for model 1'
         >>> jeffreys(-4.0)
         'very strong, for model 2'
     """
-    return _wording(_JEFFREYS, float(log_bayes_factor) / float(jnp.log(10.0)))
+    return _wording(_JEFFREYS, log_bayes_factor, 1 / math.log(10))
 
 
 def kass_raftery(log_bayes_factor: inputs.Data) -> str:
@@ -98,11 +128,19 @@ def kass_raftery(log_bayes_factor: inputs.Data) -> str:
     References:
         R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, section 3.2.
 
+    Steps at 2 ln K = 2, 6 and 10.
+
+    Args:
+        log_bayes_factor: ln K of model 1 over model 2, one number.
+
+    Raises:
+        ValueError: NaN, or more than one number.
+
     Example:
         >>> kass_raftery(4.0)
         'strong, for model 1'
     """
-    return _wording(_KASS_RAFTERY, 2 * float(log_bayes_factor))
+    return _wording(_KASS_RAFTERY, log_bayes_factor, 2.0)
 
 
 def savage_dickey(
@@ -118,6 +156,14 @@ def savage_dickey(
 
     References:
         J. M. Dickey (1971), Ann. Math. Stat. 42, 204.
+
+    Args:
+        prior: of θ alone, any batch shape.
+        posterior: its marginal after the data.
+        point: θ of the simpler model, in θ's unit.
+
+    Returns:
+        Nats, of the arguments' common shape.
 
     Example:
         >>> value = savage_dickey(dist.Beta(1.0, 1.0), dist.Beta(11.0, 5.0), 0.5)
@@ -136,8 +182,12 @@ def savage_dickey(
     return where_valid(prior_valid, log_posterior - log_prior)
 
 
-def _wording(scale: tuple[tuple[float, str], ...], value: float) -> str:
-    if value != value:
-        raise ValueError("log_bayes_factor = nan is not valid: give a number")
+def _wording(
+    scale: tuple[tuple[float, str], ...], log_bayes_factor: inputs.Data, unit: float
+) -> str:
+    number = inputs.numbers("log_bayes_factor", log_bayes_factor)
+    is_one = (number.ndim == 0) & ~jnp.isnan(number)
+    inputs.checked(is_one, "log_bayes_factor", number, "give one number")
+    value = unit * float(number)
     words = [word for bound, word in scale if abs(value) >= bound][-1]
     return f"{words}, for model {1 if value >= 0 else 2}"

@@ -26,6 +26,52 @@ def as_float(value: Data) -> Float[Array, "..."]:
     return jnp.asarray(value, jnp.result_type(float, dtype))
 
 
+def numbers(name: str, value: Data) -> Float[Array, "..."]:
+    """Return a floating array, or say that the argument is none.
+
+    Example:
+        >>> numbers("mass", "95 %")
+        Traceback (most recent call last):
+        ...
+        ValueError: mass = '95 %' is not valid: give numbers, in an array of one shape
+    """
+    try:
+        array = as_float(value)
+        if not jnp.iscomplexobj(array):
+            return array
+    except (TypeError, ValueError):
+        pass
+    remedy = "give numbers, in an array of one shape"
+    raise ValueError(f"{name} = {value!r} is not valid: {remedy}")
+
+
+def fraction(
+    name: str, value: Data, remedy: str = "give a number in (0, 1)"
+) -> Checked:
+    """Check for numbers between 0 and 1, both excluded, as a level or a mass is.
+
+    Example:
+        >>> fraction("level", 95)
+        Traceback (most recent call last):
+        ...
+        ValueError: level = 95.0 is not valid: give a number in (0, 1)
+    """
+    array = numbers(name, value)
+    return array, checked((array > 0) & (array < 1), name, array, remedy)
+
+
+def probability(name: str, value: Data) -> Checked:
+    """Check for numbers between 0 and 1, both included.
+
+    Example:
+        >>> probability("null", 0.5)[0].item()
+        0.5
+    """
+    array = numbers(name, value)
+    valid = (array >= 0) & (array <= 1)
+    return array, checked(valid, name, array, "give a probability")
+
+
 def counts(name: str, value: Data) -> Checked:
     """Check for whole numbers, 0 or larger. They stay exact up to 2^53 (float32: 2^24).
 
@@ -79,14 +125,16 @@ def positive(name: str, value: Data) -> Checked:
     return array, checked(valid, name, array, "give finite numbers > 0")
 
 
-def checked(valid: Array, name: str, value: Data, remedy: str) -> Bool[Array, "..."]:
+def checked(
+    valid: ArrayLike, name: str, value: Data, remedy: str
+) -> Bool[Array, "..."]:
     """Return `vijax.validate.check` as a JAX array, ready to be combined."""
     return jnp.asarray(check(valid, name, value, remedy))
 
 
 def not_empty(name: str, value: Data) -> Float[Array, "..."]:
     """Refuse an array without elements: with no data the posterior is the prior."""
-    array = as_float(value)
+    array = numbers(name, value)
     if array.size == 0:
         raise ValueError(f"{name} is empty: give at least one value")
     return array
@@ -144,7 +192,7 @@ def _check_all(
 ) -> Bool[Array, "..."]:
     valid = jnp.asarray(True)
     for name, value in values.items():
-        array = as_float(value)
+        array = numbers(f"{owner}.{name}", value)
         mask = condition(array) & jnp.isfinite(array)
         valid = valid & checked(mask, f"{owner}.{name}", array, remedy)
     return valid

@@ -48,18 +48,31 @@ def axis(low: ArrayLike, high: ArrayLike, num_points: int = 201) -> Axis:
     Exact for polynomials up to degree 7; a smooth density of width w is integrated to
     rounding once the spacing is below about w / 2.
 
+    ∫ f dθ ≈ Σ w_i f(θ_i).
+
+    Args:
+        low: where the grid begins, in the parameter's unit.
+        high: where it ends, above `low`.
+        num_points: 16 or more.
+
+    Raises:
+        ValueError: ends that are not finite or in the wrong order, too few points.
+
+    References:
+        Davis & Rabinowitz (1984), Methods of Numerical Integration, section 2.9.
+
     Example:
         >>> nodes = axis(0.0, 1.0, 21)
         >>> print(f"{(nodes.weights * nodes.points**3).sum():.6f}")
         0.250000
     """
-    low, high = inputs.as_float(low), inputs.as_float(high)
+    low, low_valid = inputs.finite("low", low)
+    high, high_valid = inputs.finite("high", high)
     valid = inputs.checked(low < high, "high", high, "give a number above low")
-    high = where_valid(valid, high)
-    if num_points < 2 * _ENDS:
-        raise ValueError(
-            f"num_points = {num_points} is not valid: give {2 * _ENDS} or more"
-        )
+    high = where_valid(valid & low_valid & high_valid, high)
+    enough = num_points == int(num_points) and num_points >= 2 * _ENDS
+    remedy = f"give a whole number, {2 * _ENDS} or more"
+    inputs.checked(enough, "num_points", num_points, remedy)
     weights = np.ones(num_points)
     powers = np.vander(np.arange(_ENDS), increasing=True).T
     correction = np.linalg.solve(powers.astype(float), -np.asarray(_ZETA)) - (
@@ -74,14 +87,25 @@ def axis(low: ArrayLike, high: ArrayLike, num_points: int = 201) -> Axis:
 def prior(log_prior: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]) -> Landscape:
     """Return the landscape before any data; the prior is normalised on the grid.
 
+    Args:
+        log_prior: log density of one point (dims,), up to a constant: -inf where
+            impossible.
+        axes: one, two or three.
+
+    Raises:
+        ValueError: another number of axes, a log density that is NaN or inf, or nowhere
+            possible.
+
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 5.0), axis(0.0, 5.0)))
         >>> print(f"{jnp.exp(flat.log_density[0, 0]):.4f}")  # 1 / 25
         0.0400
     """
+    if not all(isinstance(one, Axis) for one in axes):
+        raise ValueError("axes is not a tuple of Axis: give (axis(low, high), ...)")
     if not 1 <= len(axes) <= 3:
         raise ValueError(f"axes: {len(axes)} given; give one, two or three")
-    log_density = _on_grid(log_prior, axes)
+    log_density = _on_grid("log_prior", log_prior, axes)
     landscape = _normalise(axes, log_density, jnp.zeros(()), "log_prior")
     return landscape._replace(log_evidence=jnp.zeros((), log_density.dtype))
 
@@ -98,6 +122,11 @@ def update(
         log_likelihood: log p(datum | theta) of one row of the data.
         data: a pytree whose leaves have one row for each datum.
 
+    p(θ | data) ∝ p(θ) Π_i p(datum_i | θ); `log_evidence` grows by log p(data), in nats.
+
+    Raises:
+        ValueError: a likelihood that is NaN, inf, nowhere possible, or no number.
+
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 20.0),))
         >>> poisson = lambda theta, n: n * jnp.log(theta[0]) - theta[0]
@@ -108,7 +137,7 @@ def update(
 
     def add(total: Array, datum: Any) -> tuple[Array, None]:
         return total + _on_grid(
-            lambda t: log_likelihood(t, datum), landscape.axes
+            "log_likelihood", lambda t: log_likelihood(t, datum), landscape.axes
         ), None
 
     start = jnp.zeros_like(landscape.log_density)
@@ -123,6 +152,9 @@ def sequence(
 ) -> Landscape:
     """Return the landscapes after the first datum, the first two, …, stacked.
 
+    Arguments and errors as in `update`; every leaf gains a leading axis, one entry a
+    datum.
+
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 20.0),))
         >>> poisson = lambda theta, n: n * jnp.log(theta[0]) - theta[0]
@@ -131,7 +163,9 @@ def sequence(
     """
 
     def add(state: Landscape, datum: Any) -> tuple[Landscape, Landscape]:
-        values = _on_grid(lambda t: log_likelihood(t, datum), state.axes)
+        values = _on_grid(
+            "log_likelihood", lambda t: log_likelihood(t, datum), state.axes
+        )
         state = _add(state, values)
         return state, state
 
@@ -139,14 +173,32 @@ def sequence(
 
 
 def probabilities(landscape: Landscape) -> Float[Array, "..."]:
-    """Return the probability of each node's cell; they sum to 1."""
+    """Return the probability of each node's cell; they sum to 1.
+
+    w_i p(θ_i), the shape of the grid.
+
+    Example:
+        >>> flat = prior(lambda theta: 0.0, (axis(0.0, 5.0, 16),))
+        >>> print(f"{probabilities(flat).sum():.4f}")
+        1.0000
+    """
     return jnp.exp(landscape.log_density) * _weights(landscape.axes)
 
 
 def moments(
     landscape: Landscape,
 ) -> tuple[Float[Array, " dims"], Float[Array, "dims dims"]]:
-    """Return mean and covariance of the parameters."""
+    """Return mean and covariance of the parameters.
+
+    E[θ], shape (dims,), and E[(θ - E θ)(θ - E θ)ᵀ], (dims, dims), in the parameters'
+    units.
+
+    Example:
+        >>> flat = prior(lambda theta: 0.0, (axis(0.0, 6.0),))
+        >>> mean, covariance = moments(flat)
+        >>> print(f"{mean[0]:.4f} {covariance[0, 0]:.4f}")  # 3 and 6² / 12
+        3.0000 3.0000
+    """
     probability = probabilities(landscape).ravel()
     points = _points(landscape.axes).reshape(-1, len(landscape.axes))
     mean = probability @ points
@@ -156,6 +208,13 @@ def moments(
 
 def marginal(landscape: Landscape, *dims: int) -> Landscape:
     """Return the density of the chosen parameters, integrated over the others.
+
+    Args:
+        landscape: with more axes than are kept.
+        *dims: numbers of the axes to keep, ascending.
+
+    Raises:
+        ValueError: axes that are not there, or not in ascending order.
 
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 5.0), axis(0.0, 2.0)))
@@ -175,9 +234,16 @@ def marginal(landscape: Landscape, *dims: int) -> Landscape:
     return Landscape(axes, log_density, landscape.log_evidence, edges)
 
 
-def _on_grid(function: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]) -> Array:
+def _on_grid(
+    name: str, function: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]
+) -> Array:
     points = _points(axes)
-    values = jax.vmap(function)(points.reshape(-1, len(axes)))
+    values = jnp.asarray(jax.vmap(function)(points.reshape(-1, len(axes))))
+    if values.ndim != 1:
+        raise ValueError(
+            f"{name} has shape {values.shape[1:]} at one point: give a function whose "
+            "result is one number"
+        )
     return jnp.asarray(values, points.dtype).reshape(points.shape[:-1])
 
 

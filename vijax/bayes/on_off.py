@@ -43,6 +43,11 @@ def posterior(
     References:
         T. Loredo (1992), in Statistical Challenges in Modern Astronomy, section 5.2.
 
+    p(s | data) = Σ_k w_k Gamma(s; a + k, rate + 1), k = 0 … n_on, in counts.
+
+    Raises:
+        ValueError: impossible counts or alpha, arrays of them; an improper posterior.
+
     Example:
         >>> prior = dist.Gamma(1.0, 0.01)
         >>> signal = posterior(prior, prior, n_on=14, n_off=10, alpha=0.5)
@@ -80,6 +85,9 @@ def log_evidence(
 ) -> Float[Array, ""]:
     r"""Return log p(n_on, n_off) with a signal, in nats.
 
+    log Σ_k P(k | s) P(n_on - k, n_off | b), one number; arguments, errors and source as
+    in `posterior`, both priors proper.
+
     Example:
         >>> signal_prior, background_prior = dist.Gamma(1.0, 0.1), dist.Gamma(1.0, 0.01)
         >>> with_signal = log_evidence(signal_prior, background_prior, 14, 10, 0.5)
@@ -106,6 +114,9 @@ def background_log_evidence(
     alpha: inputs.Data,
 ) -> Float[Array, ""]:
     """Return log p(n_on, n_off) without a signal, in nats.
+
+    One number; arguments, errors and source as in `posterior`. s = 0 in it: with
+    `log_evidence` it gives the Bayes factor of a signal.
 
     Example:
         >>> value = background_log_evidence(dist.Gamma(1.0, 0.01), 14, 10, 0.5)
@@ -170,4 +181,8 @@ def _data(
     n_on, on_valid = inputs.counts("n_on", n_on)
     n_off, off_valid = inputs.counts("n_off", n_off)
     alpha, alpha_valid = inputs.positive("alpha", alpha)
+    for name, value in (("n_on", n_on), ("n_off", n_off), ("alpha", alpha)):
+        if value.ndim:
+            remedy = "give one number, and vmap over data sets"
+            raise ValueError(f"{name} has shape {value.shape}: {remedy}")
     return n_on, n_off, alpha, inputs.all_of(on_valid, off_valid, alpha_valid)

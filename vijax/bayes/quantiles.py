@@ -28,11 +28,18 @@ def quantile(distribution: dist.Distribution, q: inputs.Data) -> Float[Array, ".
             or any with an `icdf`, or a mixture with a `cdf`.
         q: probability below, in [0, 1].
 
+    Raises:
+        ValueError: a q outside [0, 1], a distribution without quantiles. In a trace
+            such a q gives NaN.
+
+    Returns:
+        x in the variable's unit, relative error below 1e-10 in x64, 1e-5 in float32.
+
     Example:
         >>> print(f"{quantile(dist.Beta(11.0, 5.0), 0.975):.4f}")
         0.8818
     """
-    q, valid = _probability(q)
+    q, valid = inputs.probability("q", q)
     return where_valid(valid, _quantile(distribution, q, upper=False))
 
 
@@ -41,11 +48,13 @@ def upper_quantile(
 ) -> Float[Array, "..."]:
     """Return x with P(X > x) = q.
 
+    Exact where 1 - q is no float; arguments, shapes and errors as in `quantile`.
+
     Example:
         >>> print(f"{upper_quantile(dist.Gamma(1.0, 1.0), 1e-30):.4f}")  # 30 ln 10
         69.0776
     """
-    q, valid = _probability(q)
+    q, valid = inputs.probability("q", q)
     return where_valid(valid, _quantile(distribution, q, upper=True))
 
 
@@ -100,7 +109,13 @@ def _quantile(distribution: dist.Distribution, q: Array, *, upper: bool) -> Arra
         )
     if isinstance(distribution, dist.MixtureSameFamily | dist.MixtureGeneral):
         return _by_bisection(distribution, 1 - q if upper else q)
-    return jnp.asarray(distribution.icdf(1 - q if upper else q))
+    try:
+        return jnp.asarray(distribution.icdf(1 - q if upper else q))
+    except NotImplementedError:
+        kind = type(distribution).__name__
+        raise ValueError(
+            f"distribution is a {kind}, which has no quantiles: give draws of it"
+        ) from None
 
 
 def _gamma_quantile(concentration: inputs.Data, q: Array, upper: bool) -> Array:
@@ -147,9 +162,3 @@ def _by_bisection(distribution: dist.Distribution, q: Array) -> Array:
     density = jax.lax.stop_gradient(jnp.exp(distribution.log_prob(x)))
     moved = x - (distribution.cdf(x) - q) / density
     return jnp.where(q > 0, moved, 0.0)
-
-
-def _probability(q: inputs.Data) -> tuple[Array, Array]:
-    q = inputs.as_float(q)
-    inside = (q >= 0) & (q <= 1)
-    return q, inputs.checked(inside, "q", q, "give a probability")

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.bayes import inputs
 from vijax.bayes.landscape import Landscape, probabilities
+from vijax.validate import where_valid
 
 MAX_INTERVALS = 8
 _BISECTIONS = 80
@@ -22,6 +23,15 @@ def log_density_level(landscape: Landscape, mass: inputs.Data) -> Float[Array, "
         landscape: with any number of axes.
         mass: probability inside the region, between 0 and 1.
 
+    Returns:
+        One number, in nats per unit of the parameters' volume.
+
+    Raises:
+        ValueError: a mass outside (0, 1). In a trace such a mass gives NaN.
+
+    References:
+        R. J. Hyndman (1996), Am. Statistician 50, 120.
+
     Example:
         >>> from vijax.bayes import landscape
         >>> axis = landscape.axis(-8.0, 8.0, 1601)
@@ -30,16 +40,18 @@ def log_density_level(landscape: Landscape, mass: inputs.Data) -> Float[Array, "
         >>> print(f"{level:.2f}")
         -1.42
     """
-    mass = inputs.as_float(mass)
+    mass, valid = inputs.fraction("mass", mass)
     log_density = landscape.log_density.ravel()
     order = jnp.argsort(-log_density)
     held = jnp.cumsum(probabilities(landscape).ravel()[order])
     last = jnp.minimum(jnp.searchsorted(held, mass), held.size - 1)
-    return log_density[order][last]
+    return where_valid(valid, log_density[order][last])
 
 
 def region(landscape: Landscape, mass: inputs.Data = 0.95) -> Bool[Array, "..."]:
     """Return which nodes belong to the highest-density region, a mask over the grid.
+
+    {θ: p(θ) >= level}; arguments, errors and source as in `log_density_level`.
 
     Example:
         >>> from vijax.bayes import landscape
@@ -65,6 +77,12 @@ def intervals_of(
     Returns:
         Lower and upper ends in ascending order, NaN after the last; 8 at most.
 
+    Raises:
+        ValueError: several axes, a mass outside (0, 1).
+
+    References:
+        R. J. Hyndman (1996), Am. Statistician 50, 120.
+
     Example:
         >>> from vijax.bayes import landscape
         >>> axis = landscape.axis(-8.0, 8.0, 1601)
@@ -75,7 +93,12 @@ def intervals_of(
         >>> print(f"({lower[0]:.2f}, {upper[0]:.2f}) ({lower[1]:.2f}, {upper[1]:.2f})")
         (-4.00, -2.00) (2.00, 4.00)
     """
-    return _intervals_of(landscape, inputs.as_float(mass))
+    if len(landscape.axes) != 1:
+        raise ValueError(
+            f"landscape has {len(landscape.axes)} axes: give one of its marginals"
+        )
+    mass, valid = inputs.fraction("mass", mass)
+    return where_valid(valid, _intervals_of(landscape, mass))
 
 
 @jax.jit

@@ -30,15 +30,17 @@ def significance(p_value: inputs.Data, *, sides: int = 1) -> Float[Array, "..."]
     References:
         Cowan, Cranmer, Gross & Vitells (2011), Eur. Phys. J. C 71, 1554, eq. 1.
 
+    Args:
+        p_value: any shape.
+        sides: 1 or 2.
+
     Example:
         >>> print(f"{significance(0.0897827):.4f}")
         1.3421
         >>> print(f"{significance(2.866516e-7):.4f}")
         5.0000
     """
-    p_value = inputs.as_float(p_value)
-    inside = (p_value >= 0) & (p_value <= 1)
-    valid = inputs.checked(inside, "p_value", p_value, "give a probability")
+    p_value, valid = inputs.probability("p_value", p_value)
     p_value = p_value / _sides(sides)
     # Above 1/2 the other tail is the small one, and 1 - p is exact there.
     small = jnp.minimum(p_value, 1 - p_value)
@@ -53,11 +55,13 @@ def significance_from_log(
 ) -> Float[Array, "..."]:
     """Return the significance of a p-value that is given by its natural logarithm.
 
+    Shapes and errors as in `significance`: any p-value down to exp(-1e300).
+
     Example:
         >>> print(f"{significance_from_log(-1000.0):.4f}")
         44.6157
     """
-    log_p_value = inputs.as_float(log_p_value)
+    log_p_value = inputs.numbers("log_p_value", log_p_value)
     below = log_p_value <= 0
     valid = inputs.checked(below, "log_p_value", log_p_value, "give a logarithm <= 0")
     log_p_value = log_p_value - jnp.log(_sides(sides))
@@ -71,6 +75,8 @@ def significance_from_log(
 def p_value(significance: inputs.Data, *, sides: int = 1) -> Float[Array, "..."]:
     """Return P(Z > z), or P(|Z| > z) with `sides=2`.
 
+    P(Z > z) = ½ erfc(z / √2). Any shape; `sides` is 1 or 2; NaN is a ValueError.
+
     Example:
         >>> print(f"{p_value(5.0):.3e}")
         2.867e-07
@@ -81,14 +87,17 @@ def p_value(significance: inputs.Data, *, sides: int = 1) -> Float[Array, "..."]
 def log_p_value(significance: inputs.Data, *, sides: int = 1) -> Float[Array, "..."]:
     """Return log P(Z > z), or log P(|Z| > z) with `sides=2`.
 
+    In nats, without underflow at any z; arguments as in `p_value`.
+
     Example:
         >>> print(f"{log_p_value(44.6157):.1f}")
         -1000.0
     """
-    z = inputs.as_float(significance)
+    z = inputs.numbers("significance", significance)
+    valid = inputs.checked(~jnp.isnan(z), "significance", z, "give a number")
     if _sides(sides) == 2:
         z = jnp.abs(z)
-    return _log_tail(z) + jnp.log(float(sides))
+    return where_valid(valid, _log_tail(z) + jnp.log(float(sides)))
 
 
 def _sides(sides: int) -> int:

@@ -16,12 +16,22 @@ T = TypeVar("T")
 
 
 def add(first: T, second: Any) -> T:
-    """Add leaf by leaf; this is `+` for statistics of counts."""
+    """Add leaf by leaf; this is `+` for statistics of counts.
+
+    Both of one type and shape.
+
+    Example:
+        >>> add(Moments(1.0, 2.0, 3.0), Moments(1.0, 1.0, 1.0)).scatter
+        Array(4., dtype=float32, weak_type=True)
+    """
     return jax.tree.map(jnp.add, first, second)
 
 
 def total(stacked: T) -> T:
     """Add statistics that are stacked along a leading axis.
+
+    Args:
+        stacked: a family's statistics, every leaf with a leading axis of shards.
 
     Example:
         >>> total(Moments(jnp.ones(3), jnp.array([1.0, 2.0, 6.0]), jnp.zeros(3))).mean
@@ -54,6 +64,12 @@ def moments(
     values: Float[Array, "data ..."], weights: Float[Array, " data"]
 ) -> Moments:
     """Return the weighted moments of the rows of `values`, in two passes.
+
+    Σ w, Σ w x / Σ w and Σ w (x - mean)(x - mean)ᵀ of shapes (), (dims,) and (dims,
+    dims), or of single numbers; in units of w, x and w x².
+
+    References:
+        Chan, Golub & LeVeque (1983), Am. Statistician 37, 242.
 
     Example:
         >>> moments(jnp.array([1.0, 3.0]), jnp.ones(2)).scatter.item()

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs
+from vijax.bayes import inputs, shapes
 from vijax.validate import where_valid
 
 
@@ -39,6 +39,7 @@ def posterior(
     """
     prior, prior_valid = _weights("prior", prior)
     likelihood, likelihood_valid = _weights("likelihood", likelihood)
+    prior, likelihood = shapes.broadcast(prior=prior, likelihood=likelihood)
     # Each scaled by its largest entry: tiny likelihoods must not underflow.
     prior = prior / _largest(prior)
     likelihood = likelihood / _largest(likelihood)
@@ -56,20 +57,45 @@ def log_posterior(
 ) -> Float[Array, "... hypotheses"]:
     """Return log P(A_i | B) from logarithms, where the likelihoods would underflow.
 
+    log P(A_i | B) = a_i - log Σ_j exp a_j, with a_i = log P(B | A_i) + log P(A_i), in
+    nats.
+
+    Args:
+        log_prior: shape (..., hypotheses), up to a constant; -inf where impossible.
+        log_likelihood: broadcast against it.
+
+    Raises:
+        ValueError: NaN or inf, or no hypothesis that is possible.
+
     Example:
         >>> first, second = log_posterior([0.0, 0.0], [-1000.0, -1001.0])
         >>> print(f"{first:.4f} {second:.4f}")
         -0.3133 -1.3133
     """
-    log_prior = inputs.not_empty("log_prior", log_prior)
-    log_likelihood = inputs.not_empty("log_likelihood", log_likelihood)
-    return jax.nn.log_softmax(log_prior + log_likelihood, axis=-1)
+    log_prior, prior_valid = _log_weights("log_prior", log_prior)
+    log_likelihood, likelihood_valid = _log_weights("log_likelihood", log_likelihood)
+    log_prior, log_likelihood = shapes.broadcast(
+        log_prior=log_prior, log_likelihood=log_likelihood
+    )
+    log_joint = log_prior + log_likelihood
+    top = log_joint.max(axis=-1, keepdims=True)
+    remedy = "some hypothesis must explain the data"
+    possible = inputs.checked(top > -jnp.inf, "log_likelihood", top, remedy)
+    valid = prior_valid & likelihood_valid & possible
+    return where_valid(valid, jax.nn.log_softmax(log_joint, axis=-1))
 
 
 def _weights(name: str, value: inputs.Data) -> tuple[Array, Array]:
     array = jnp.atleast_1d(inputs.not_empty(name, value))
     valid = (array >= 0) & jnp.isfinite(array)
     valid = inputs.checked(valid, name, array, "give finite numbers >= 0")
+    return array, jnp.all(valid, axis=-1, keepdims=True)
+
+
+def _log_weights(name: str, value: inputs.Data) -> tuple[Array, Array]:
+    array = jnp.atleast_1d(inputs.not_empty(name, value))
+    valid = array < jnp.inf
+    valid = inputs.checked(valid, name, array, "give numbers below inf, or -inf")
     return array, jnp.all(valid, axis=-1, keepdims=True)
 
 

@@ -46,6 +46,9 @@ def posterior(prior: dist.Beta, outcomes: inputs.Data) -> dist.Beta:
 def sufficient_statistics(outcomes: inputs.Data) -> Statistics:
     """Return the numbers of ones and of zeros.
 
+    x_i as in `posterior`, which has errors and source; two single counts that add with
+    `+`, exact up to 2^53 (float32: 2^24).
+
     Example:
         >>> data = sufficient_statistics([1, 0, 1])
         >>> data.successes.item(), data.failures.item()
@@ -62,6 +65,9 @@ def log_evidence(prior: dist.Beta, outcomes: inputs.Data) -> Float[Array, "..."]
 
     The evidence of the sequence: without a binomial coefficient.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), [1, 0, 1])  # -ln 12
         >>> print(f"{value:.4f}")
@@ -73,6 +79,8 @@ def log_evidence(prior: dist.Beta, outcomes: inputs.Data) -> Float[Array, "..."]
 def predictive(posterior: dist.Beta) -> dist.BernoulliProbs:
     """Return the distribution of the next outcome.
 
+    P(1) = a / (a + b). Shape: the batch of the posterior.
+
     Example:
         >>> print(f"{predictive(dist.Beta(3.0, 2.0)).mean:.4f}")
         0.6000
@@ -83,6 +91,9 @@ def predictive(posterior: dist.Beta) -> dist.BernoulliProbs:
 
 def model(prior: dist.Beta, outcomes: ArrayLike | None = None) -> None:
     """Declare the model in NumPyro, with the site `probs`.
+
+    p ~ Beta(a, b), x_i ~ Bernoulli(p); arguments as in `posterior`, without outcomes
+    one is drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density

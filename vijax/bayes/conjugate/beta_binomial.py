@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf, statistics
+from vijax.bayes import inputs, pmf, shapes, statistics
 from vijax.bayes.compound import BetaBinomial
 from vijax.validate import where_valid
 
@@ -52,6 +52,9 @@ def posterior(
 def sufficient_statistics(successes: inputs.Data, trials: inputs.Data) -> Statistics:
     """Return Σ k_i and Σ (n_i - k_i).
 
+    Data, errors and source as in `posterior`; two single counts that add with `+`,
+    exact up to 2^53 (float32: 2^24).
+
     Example:
         >>> sufficient_statistics([3, 7], 7) + sufficient_statistics(0, 2)
         Statistics(successes=Array(10., dtype=float32),
@@ -63,7 +66,16 @@ def sufficient_statistics(successes: inputs.Data, trials: inputs.Data) -> Statis
 
 
 def update(prior: dist.Beta, data: Statistics) -> dist.Beta:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    Beta(a + successes, b + failures); batches, errors and source as in `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics(successes=10, trials=14)
+        >>> update(dist.Beta(1.0, 1.0), data).concentration0.item()
+        5.0
+    """
+    shapes.of_type("prior", prior, dist.Beta)
     concentration1 = prior.concentration1 + data.successes
     concentration0 = prior.concentration0 + data.failures
     valid = inputs.parameters(
@@ -80,12 +92,15 @@ def log_sequence_evidence(prior: dist.Beta, data: Statistics) -> Float[Array, ".
     The evidence of outcomes one by one, as Bernoulli, geometric and negative binomial
     data are.
 
+    Shape: the prior's batch. A prior that is not proper is a ValueError that says why.
+
     Example:
         >>> data = sufficient_statistics(1, 2)
         >>> value = log_sequence_evidence(dist.Beta(1.0, 1.0), data)  # -ln 6
         >>> print(f"{value:.4f}")
         -1.7918
     """
+    shapes.of_type("prior", prior, dist.Beta)
     counts = jnp.stack([data.successes, data.failures])
     log_ratio = pmf.log_dirichlet_ratio(counts, _concentration(prior))
     return where_valid(_proper(prior), log_ratio)
@@ -101,12 +116,16 @@ def log_evidence(
     to 1e12 and a, b from 1e-8 to 1e12; in float32 the absolute error is about 1e-6
     times the sum of |log B|.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> uniform = log_evidence(dist.Beta(1.0, 1.0), 10, 14)  # -log 15
         >>> peaked = log_evidence(dist.Beta(10.0, 10.0), 10, 14)
         >>> print(f"{uniform:.3f}, {jnp.exp(peaked - uniform):.3f}")
         -2.708, 1.210
     """
+    shapes.of_type("prior", prior, dist.Beta)
     successes, trials, valid = _data(successes, trials)
     counts = jnp.stack([successes, trials - successes], axis=-1)
     totals = counts.reshape(-1, 2).sum(axis=0)
@@ -117,6 +136,12 @@ def log_evidence(
 
 def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> BetaBinomial:
     """Return the distribution of the successes in the next `trials` trials.
+
+    P(k) = C(n, k) B(a + k, b + n - k) / B(a, b). Shape: the batch of the posterior
+    against the trials.
+
+    Raises:
+        ValueError: trials that are negative or fractional (by NumPyro).
 
     Example:
         >>> value = predictive(dist.Beta(11.0, 5.0)).log_prob(1)  # ln(11 / 16)
@@ -134,6 +159,9 @@ def model(
     trials: ArrayLike | None = None,
 ) -> None:
     """Declare the model in NumPyro, with the site `probs`.
+
+    p ~ Beta(a, b), k_i ~ Binomial(n_i, p); arguments as in `posterior`, without
+    successes they are drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density
@@ -161,7 +189,7 @@ def _concentration(prior: dist.Beta) -> Array:
 def _data(successes: inputs.Data, trials: inputs.Data) -> tuple[Array, Array, Array]:
     successes, successes_valid = inputs.counts("successes", successes)
     trials, trials_valid = inputs.counts("trials", trials)
-    successes, trials = jnp.broadcast_arrays(successes, trials)
+    successes, trials = shapes.broadcast(successes=successes, trials=trials)
     remedy = "give a count between 0 and trials"
     possible = inputs.checked(successes <= trials, "successes", successes, remedy)
     return successes, trials, inputs.all_of(successes_valid, trials_valid, possible)

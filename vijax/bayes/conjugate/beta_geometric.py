@@ -46,6 +46,8 @@ def posterior(prior: dist.Beta, failures: inputs.Data) -> dist.Beta:
 def sufficient_statistics(failures: inputs.Data) -> Statistics:
     """Return n and Σ k_i, as successes and failures.
 
+    Data, errors and source as in `posterior`; two single counts that add with `+`.
+
     Example:
         >>> data = sufficient_statistics([0, 3, 1])
         >>> data.successes.item(), data.failures.item()
@@ -56,6 +58,9 @@ def sufficient_statistics(failures: inputs.Data) -> Statistics:
 
 def log_evidence(prior: dist.Beta, failures: inputs.Data) -> Float[Array, "..."]:
     r"""Return log p(k) = log B(a + n, b + Σ k_i) - log B(a, b), in nats.
+
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
 
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), 1)  # -ln 6
@@ -68,6 +73,9 @@ def log_evidence(prior: dist.Beta, failures: inputs.Data) -> Float[Array, "..."]
 def predictive(posterior: dist.Beta) -> BetaNegativeBinomial:
     """Return the distribution of the failures before the next success.
 
+    P(k) = B(a + 1, b + k) / B(a, b), a count of trials. Shape: the batch of the
+    posterior.
+
     Example:
         >>> value = predictive(dist.Beta(11.0, 5.0)).log_prob(0)  # ln(11 / 16)
         >>> print(f"{value:.4f}")
@@ -78,6 +86,9 @@ def predictive(posterior: dist.Beta) -> BetaNegativeBinomial:
 
 def model(prior: dist.Beta, failures: ArrayLike | None = None) -> None:
     """Declare the model in NumPyro, with the site `probs`.
+
+    p ~ Beta(a, b), P(k_i | p) = p (1 - p)^k_i; arguments as in `posterior`, without
+    failures they are drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density

@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs
+from vijax.bayes import inputs, shapes
 from vijax.bayes.compound import BetaNegativeBinomial, GammaPoisson
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
@@ -57,6 +57,8 @@ def posterior(
 def sufficient_statistics(failures: inputs.Data, successes: inputs.Data) -> Statistics:
     """Return Σ r_i and Σ k_i.
 
+    Data, errors and source as in `posterior`; two single counts that add with `+`.
+
     Example:
         >>> data = sufficient_statistics([4, 0], 2)
         >>> data.successes.item(), data.failures.item()
@@ -73,6 +75,9 @@ def log_evidence(
 
     Σ log C(k_i + r_i - 1, k_i) + log B(a + Σ r_i, b + Σ k_i) - log B(a, b). The Bayes
     factor of two priors is that of binomial data: when to stop tells nothing of p.
+
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
 
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), 4, 10)
@@ -91,6 +96,9 @@ def log_evidence(
 def predictive(posterior: dist.Beta, successes: ArrayLike = 1) -> BetaNegativeBinomial:
     """Return the distribution of the failures before the next `successes` successes.
 
+    P(k) = C(k + r - 1, k) B(a + r, b + k) / B(a, b). Shape: the batch of the posterior
+    against the successes r.
+
     Example:
         >>> value = predictive(dist.Beta(11.0, 5.0)).log_prob(0)  # ln(11 / 16)
         >>> print(f"{value:.4f}")
@@ -107,6 +115,9 @@ def model(
     successes: ArrayLike = 1,
 ) -> None:
     """Declare the model in NumPyro, with the site `probs`.
+
+    p ~ Beta(a, b), P(k_i | p) = C(k_i + r_i - 1, k_i) p^r_i (1 - p)^k_i; arguments as
+    in `posterior`, without failures they are drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density
@@ -125,5 +136,5 @@ def _data(failures: inputs.Data, successes: inputs.Data) -> tuple[Array, Array, 
     successes, successes_valid = inputs.counts("successes", successes)
     remedy = "give a whole number >= 1"
     some = inputs.checked(successes >= 1, "successes", successes, remedy)
-    failures, successes = jnp.broadcast_arrays(failures, successes)
+    failures, successes = shapes.broadcast(failures=failures, successes=successes)
     return failures, successes, inputs.all_of(failures_valid, successes_valid, some)

@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf
+from vijax.bayes import inputs, pmf, shapes
 from vijax.bayes.conjugate.dirichlet_multinomial import Statistics, update
 from vijax.validate import where_valid
 
@@ -39,12 +39,17 @@ def posterior(prior: dist.Dirichlet, labels: inputs.Data) -> dist.Dirichlet:
         >>> posterior(dist.Dirichlet(jnp.ones(3)), [0, 2, 2]).concentration.tolist()
         [2.0, 1.0, 3.0]
     """
+    shapes.of_type("prior", prior, dist.Dirichlet)
     num_categories = jnp.shape(prior.concentration)[-1]
     return update(prior, sufficient_statistics(labels, num_categories))
 
 
 def sufficient_statistics(labels: inputs.Data, num_categories: int) -> Statistics:
     """Return how often each category was seen.
+
+    Args:
+        labels: as in `posterior`, which has errors and source.
+        num_categories: length of the result, counts that add with `+`.
 
     Example:
         >>> sufficient_statistics([0, 2, 2], 3).counts.tolist()
@@ -63,11 +68,15 @@ def log_evidence(prior: dist.Dirichlet, labels: inputs.Data) -> Float[Array, "..
 
     The evidence of the sequence: without a multinomial coefficient.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> value = log_evidence(dist.Dirichlet(jnp.ones(3)), [0, 2, 2])  # -ln 30
         >>> print(f"{value:.4f}")
         -3.4012
     """
+    shapes.of_type("prior", prior, dist.Dirichlet)
     concentration = inputs.as_float(prior.concentration)
     data = sufficient_statistics(labels, concentration.shape[-1])
     valid = inputs.proper(concentration=concentration).all(axis=-1)
@@ -76,6 +85,8 @@ def log_evidence(prior: dist.Dirichlet, labels: inputs.Data) -> Float[Array, "..
 
 def predictive(posterior: dist.Dirichlet) -> dist.CategoricalProbs:
     """Return the distribution of the next outcome.
+
+    P(j) = α_j / Σ α. Shape: the batch of the posterior.
 
     Example:
         >>> after = dist.Dirichlet(jnp.array([2.0, 1.0, 5.0]))
@@ -90,6 +101,9 @@ def predictive(posterior: dist.Dirichlet) -> dist.CategoricalProbs:
 
 def model(prior: dist.Dirichlet, labels: ArrayLike | None = None) -> None:
     """Declare the model in NumPyro, with the site `probs`.
+
+    p ~ Dirichlet(α), x_i ~ Categorical(p); arguments as in `posterior`, without labels
+    one is drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density

@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf, statistics
+from vijax.bayes import inputs, pmf, shapes, statistics
 from vijax.bayes.compound import DirichletMultinomial
 from vijax.validate import where_valid
 
@@ -48,17 +48,32 @@ def posterior(prior: dist.Dirichlet, counts: inputs.Data) -> dist.Dirichlet:
 def sufficient_statistics(counts: inputs.Data) -> Statistics:
     """Return the counts summed over all rows.
 
+    Data, errors and source as in `posterior`; shape (categories,), counts that add with
+    `+`.
+
     Example:
         >>> sufficient_statistics([[4, 0, 2], [1, 1, 0]]).counts.tolist()
         [5.0, 1.0, 2.0]
     """
     counts, valid = inputs.counts("counts", counts)
+    if counts.ndim == 0:
+        raise ValueError(f"counts = {counts} is one number: give a row of them")
     totals = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
     return where_valid(inputs.all_of(valid), Statistics(totals))
 
 
 def update(prior: dist.Dirichlet, data: Statistics) -> dist.Dirichlet:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    Dirichlet(α + counts); batches, errors and source as in `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics([4, 0, 2])
+        >>> update(dist.Dirichlet(jnp.ones(3)), data).concentration.tolist()
+        [5.0, 1.0, 3.0]
+    """
+    shapes.of_type("prior", prior, dist.Dirichlet)
+    shapes.last_axis("counts", data.counts, jnp.shape(prior.concentration)[-1])
     concentration = prior.concentration + data.counts
     valid = inputs.parameters(concentration=prior.concentration)
     valid &= inputs.proper_posterior(concentration=concentration)
@@ -72,12 +87,17 @@ def log_evidence(prior: dist.Dirichlet, counts: inputs.Data) -> Float[Array, "..
     In nats, with the multinomial coefficients. Relative error below 1e-10 in x64 for
     counts up to 1e12 and α from 1e-8.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> prior = dist.Dirichlet(jnp.ones(3))
         >>> print(f"{log_evidence(prior, [4, 0, 2]):.4f}")  # -ln 28
         -3.3322
     """
+    shapes.of_type("prior", prior, dist.Dirichlet)
     counts, valid = inputs.counts("counts", counts)
+    shapes.last_axis("counts", counts, jnp.shape(prior.concentration)[-1])
     totals = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
     prior_valid = inputs.proper(concentration=prior.concentration)
     # p(data) = p(totals) p(data | totals): the second factor knows no prior.
@@ -88,6 +108,9 @@ def log_evidence(prior: dist.Dirichlet, counts: inputs.Data) -> Float[Array, "..
 
 def predictive(posterior: dist.Dirichlet, total_count: int = 1) -> DirichletMultinomial:
     """Return the distribution of the next row of `total_count` counts.
+
+    P(n) = N! / Π n_j! · B(α + n) / B(α), N = `total_count` >= 0. Shape: the batch of
+    the posterior; rows (categories,).
 
     Example:
         >>> after = dist.Dirichlet(jnp.array([5.0, 1.0, 3.0]))
@@ -102,6 +125,8 @@ def model(prior: dist.Dirichlet, counts: ArrayLike | None = None) -> None:
     """Declare the model in NumPyro, with the site `probs`.
 
     Without counts one single outcome is drawn.
+
+    p ~ Dirichlet(α), n_i ~ Multinomial(N_i, p); arguments as in `posterior`.
 
     Example:
         >>> from numpyro.infer.util import log_density

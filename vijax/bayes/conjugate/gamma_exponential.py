@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes import exact, inputs, statistics
+from vijax.bayes import exact, inputs, shapes, statistics
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -51,6 +51,9 @@ def posterior(prior: dist.Gamma, times: inputs.Data) -> dist.Gamma:
 def sufficient_statistics(times: inputs.Data) -> Statistics:
     """Return n and Σ t_i.
 
+    Data, errors and source as in `posterior`; a single count and a single time, which
+    add with `+`.
+
     Example:
         >>> data = sufficient_statistics([0.5, 1.5])
         >>> data.num_times.item(), data.total_time.item()
@@ -62,7 +65,16 @@ def sufficient_statistics(times: inputs.Data) -> Statistics:
 
 
 def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    Gamma(a + n, b + Σ t_i); batches, errors and source as in `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics([0.5, 1.5])
+        >>> update(dist.Gamma(1.0, 2.0), data).rate.item()
+        4.0
+    """
+    shapes.of_type("prior", prior, dist.Gamma)
     concentration = prior.concentration + data.num_times
     rate = prior.rate + data.total_time
     valid = inputs.parameters(concentration=prior.concentration, rate=prior.rate)
@@ -75,11 +87,15 @@ def log_evidence(prior: dist.Gamma, times: inputs.Data) -> Float[Array, "..."]:
 
     In nats, of a density in the unit of time to the power -n.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> value = log_evidence(dist.Gamma(1.0, 1.0), 1.0)  # -2 ln 2
         >>> print(f"{value:.4f}")
         -1.3863
     """
+    shapes.of_type("prior", prior, dist.Gamma)
     data = sufficient_statistics(times)
     valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
     log_ratio = exact.log_gamma_ratio(prior.concentration, data.num_times)
@@ -91,6 +107,9 @@ def log_evidence(prior: dist.Gamma, times: inputs.Data) -> Float[Array, "..."]:
 def predictive(posterior: dist.Gamma) -> "Lomax":
     """Return the distribution of the next time: Lomax, a heavy-tailed one.
 
+    p(t) = a b^a / (b + t)^(a + 1), t in the unit of b. Shape: the batch of the
+    posterior.
+
     Example:
         >>> value = predictive(dist.Gamma(3.0, 4.0)).log_prob(0.0)  # ln(3 / 4)
         >>> print(f"{value:.4f}")
@@ -101,6 +120,9 @@ def predictive(posterior: dist.Gamma) -> "Lomax":
 
 def model(prior: dist.Gamma, times: ArrayLike | None = None) -> None:
     """Declare the model in NumPyro, with the site `rate`.
+
+    λ ~ Gamma(a, b), p(t_i | λ) = λ exp(-λ t_i); arguments as in `posterior`, without
+    times one is drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density

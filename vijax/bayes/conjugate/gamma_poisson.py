@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf, statistics
+from vijax.bayes import inputs, pmf, shapes, statistics
 from vijax.bayes.compound import GammaPoisson
 from vijax.validate import where_valid
 
@@ -54,6 +53,9 @@ def sufficient_statistics(
 ) -> Statistics:
     """Return Σ n_i and Σ t_i.
 
+    Data, errors and source as in `posterior`; a single count and a single exposure,
+    which add with `+`.
+
     Example:
         >>> sufficient_statistics([3, 4, 2])
         Statistics(counts=Array(9., dtype=float32), exposure=Array(3., dtype=float32))
@@ -63,7 +65,16 @@ def sufficient_statistics(
 
 
 def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    Gamma(a + Σ n_i, b + Σ t_i); batches, errors and source as in `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics([3, 4, 2])
+        >>> update(dist.Gamma(1.0, 2.0), data).concentration.item()
+        10.0
+    """
+    shapes.of_type("prior", prior, dist.Gamma)
     concentration = prior.concentration + data.counts
     rate = prior.rate + data.exposure
     valid = inputs.parameters(
@@ -80,10 +91,14 @@ def log_evidence(
     The logarithm of b^a / Γ(a) · Γ(a + Σn) / (b + Σt)^(a + Σn) · Π t_i^n_i / n_i!.
     Relative error below 1e-10 in x64 for counts up to 1e12 and a, b from 1e-8.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> print(f"{log_evidence(dist.Gamma(1.0, 1.0), 3):.4f}")  # -4 ln 2
         -2.7726
     """
+    shapes.of_type("prior", prior, dist.Gamma)
     data = sufficient_statistics(counts, exposure)
     valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
     # p(data) = p(Σn) p(data | Σn): the second factor knows no prior.
@@ -96,6 +111,9 @@ def log_evidence(
 def log_split(counts: inputs.Data, exposure: inputs.Data = 1.0) -> Float[Array, ""]:
     """Return log p(n | Σn): multinomial in the shares t_i / Σt, whatever the rate.
 
+    log Π (t_i / Σt)^n_i (Σn)! / n_i! in nats, one number; arguments and errors as in
+    `posterior`.
+
     Example:
         >>> print(f"{log_split([1, 1]):.4f}")  # ln(1 / 2)
         -0.6931
@@ -107,6 +125,9 @@ def log_split(counts: inputs.Data, exposure: inputs.Data = 1.0) -> Float[Array, 
 
 def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> GammaPoisson:
     """Return the distribution of the next count in `exposure`: negative binomial.
+
+    P(n) = Γ(a + n) / (Γ(a) n!) · (b / (b + t))^a (t / (b + t))^n for t = `exposure` >
+    0. Shape: the batch of the posterior against the exposure.
 
     Example:
         >>> value = predictive(dist.Gamma(4.0, 2.0)).log_prob(0)  # 4 ln(2 / 3)
@@ -123,6 +144,9 @@ def model(
 ) -> None:
     """Declare the model in NumPyro, with the site `rate`.
 
+    λ ~ Gamma(a, b), n_i ~ Poisson(λ t_i); arguments as in `posterior`, without counts
+    they are drawn.
+
     Example:
         >>> from numpyro.infer.util import log_density
         >>> prior, data = dist.Gamma(1.0, 1.0), {"counts": 2}
@@ -137,5 +161,5 @@ def model(
 def _data(counts: inputs.Data, exposure: inputs.Data) -> tuple[Array, Array, Array]:
     counts, counts_valid = inputs.counts("counts", counts)
     exposure, exposure_valid = inputs.positive("exposure", exposure)
-    counts, exposure = jnp.broadcast_arrays(counts, exposure)
+    counts, exposure = shapes.broadcast(counts=counts, exposure=exposure)
     return counts, exposure, inputs.all_of(counts_valid, exposure_valid)

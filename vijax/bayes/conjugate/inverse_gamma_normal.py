@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, statistics
+from vijax.bayes import exact, inputs, shapes, statistics
 from vijax.validate import where_valid
 
 
@@ -53,6 +53,9 @@ def sufficient_statistics(
 ) -> Statistics:
     """Return n and Σ (x_i - μ)².
 
+    Data, errors and source as in `posterior`; two single numbers, the second in the
+    square of the data's unit, which add with `+`.
+
     Example:
         >>> data = sufficient_statistics([1.0, 2.0, 3.0], loc=2.0)
         >>> data.num_data.item(), data.sum_squares.item()
@@ -60,6 +63,7 @@ def sufficient_statistics(
     """
     observations, valid = inputs.finite("observations", observations)
     loc, loc_valid = inputs.finite("loc", loc)
+    observations, loc = shapes.broadcast(observations=observations, loc=loc)
     deviations = observations - loc
     count = jnp.asarray(deviations.size, deviations.dtype)
     result = Statistics(count, jnp.sum(deviations**2))
@@ -67,7 +71,17 @@ def sufficient_statistics(
 
 
 def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²); batches, errors and source as in
+    `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics([1.0, 2.0, 3.0], loc=2.0)
+        >>> update(dist.InverseGamma(2.0, 1.0), data).rate.item()
+        2.0
+    """
+    shapes.of_type("prior", prior, dist.InverseGamma)
     concentration = prior.concentration + 0.5 * data.num_data
     rate = prior.rate + 0.5 * data.sum_squares
     valid = inputs.parameters(concentration=prior.concentration, rate=prior.rate)
@@ -82,11 +96,15 @@ def log_evidence(
 
     a and b are concentration and rate, primed after the data. In nats, of a density.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> value = log_evidence(dist.InverseGamma(0.5, 0.5), 0.0)  # Cauchy: -ln π
         >>> print(f"{value:.4f}")
         -1.1447
     """
+    shapes.of_type("prior", prior, dist.InverseGamma)
     data = sufficient_statistics(observations, loc)
     half, gain = 0.5 * data.num_data, 0.5 * data.sum_squares
     value = exact.log_gamma_ratio(prior.concentration, half)
@@ -98,6 +116,9 @@ def log_evidence(
 
 def predictive(posterior: dist.InverseGamma, loc: ArrayLike = 0.0) -> dist.StudentT:
     """Return the distribution of the next observation: Student's t.
+
+    t with 2a degrees of freedom, location μ and scale √(b / a), in the data's unit.
+    Shape: the batch of the posterior against `loc`.
 
     Example:
         >>> t = predictive(dist.InverseGamma(3.5, 3.5))
@@ -114,6 +135,9 @@ def model(
     loc: ArrayLike = 0.0,
 ) -> None:
     """Declare the model in NumPyro, with the site `variance`.
+
+    σ² ~ InverseGamma(a, b), x_i ~ N(μ, σ²); arguments as in `posterior`, without
+    observations they are drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density

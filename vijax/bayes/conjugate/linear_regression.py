@@ -9,19 +9,35 @@ would lose twice the digits.
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs
+from vijax.bayes import exact, inputs, shapes
 from vijax.bayes.conjugate.normal_inverse_gamma import (
     NormalInverseGamma,
     variance_marginal,
 )
-from vijax.validate import is_traced, where_valid
+from vijax.bayes.conjugate.regression_priors import (
+    flat_prior,
+    improper_sites,
+    is_improper,
+)
+from vijax.validate import where_valid
+
+__all__ = [
+    "Statistics",
+    "coefficient_marginals",
+    "flat_prior",
+    "log_evidence",
+    "model",
+    "posterior",
+    "predictive",
+    "sufficient_statistics",
+    "update",
+]
 
 
 class Statistics(NamedTuple):
@@ -70,6 +86,9 @@ def posterior(
 def sufficient_statistics(features: inputs.Data, targets: inputs.Data) -> Statistics:
     """Return the triangular factor of [X y].
 
+    [X y] = Q R with R upper triangular, (features + 1) in both axes: `+` takes the
+    factor of two stacked. Data, errors and source as in `posterior`.
+
     Example:
         >>> sufficient_statistics([[3.0], [4.0]], [0.0, 0.0]).factor.shape
         (2, 2)
@@ -83,7 +102,17 @@ def sufficient_statistics(features: inputs.Data, targets: inputs.Data) -> Statis
 
 
 def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    The formulas, errors and source of `posterior`.
+
+    Example:
+        >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
+        >>> data = sufficient_statistics([[1.0], [1.0], [1.0]], [1.0, 2.0, 3.0])
+        >>> print(f"{update(prior, data).loc[0]:.4f}")
+        1.5000
+    """
+    shapes.of_type("prior", prior, NormalInverseGamma)
     loc, factor, gain = _solve(prior, data)
     result = NormalInverseGamma(
         loc,
@@ -94,7 +123,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
     valid = inputs.locations(loc=prior.loc, precision=prior.precision)
     valid = valid.all() & inputs.locations(concentration=prior.concentration)
     valid &= inputs.parameters(rate=prior.rate) & inputs.proper_posterior(
-        precision=jnp.abs(jnp.diagonal(factor)).min(),
+        precision=_smallest(factor),
         concentration=result.concentration,
         rate=result.rate,
     )
@@ -112,15 +141,19 @@ def log_evidence(
     Raises:
         ValueError: also for an improper prior, whose evidence has an arbitrary factor.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
         >>> value = log_evidence(prior, [[1.0], [1.0], [1.0]], [1.0, 2.0, 3.0])
         >>> print(f"{value:.4f}")
         -6.6337
     """
+    shapes.of_type("prior", prior, NormalInverseGamma)
     data = sufficient_statistics(features, targets)
     valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
-    sqrt_precision = _cholesky(inputs.as_float(prior.precision))
+    sqrt_precision = _cholesky(_precision(prior))
     diagonal = jnp.diagonal(sqrt_precision)
     valid &= inputs.proper(precision=jnp.min(diagonal))
     _, factor, gain = _solve(prior, data)
@@ -138,13 +171,27 @@ def log_evidence(
 def predictive(posterior: NormalInverseGamma, features: inputs.Data) -> dist.StudentT:
     """Return the distribution of the target at each row of features: Student's t.
 
+    At features x: 2a degrees of freedom, location x · loc, and the square of the scale
+    b/a · (1 + xᵀ precision⁻¹ x), with a = concentration and b = rate.
+
+    Args:
+        posterior: as `posterior` returns it.
+        features: shape (data, features); another number of columns is a ValueError.
+
+    Returns:
+        Batch shape (data,), in the targets' unit.
+
+    References:
+        Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution.
+
     Example:
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
         >>> at_zero, at_one = predictive(prior, [[0.0], [1.0]]).scale
         >>> print(f"{at_zero:.4f} {at_one:.4f}")
         0.7071 1.0000
     """
-    features = inputs.as_float(features)
+    features = inputs.not_empty("features", features)
+    shapes.last_axis("features", features, jnp.shape(posterior.loc)[-1])
     factor = jnp.linalg.cholesky(posterior.precision)
     whitened = solve_triangular(factor, features.T, lower=True)
     variance = posterior.rate / posterior.concentration
@@ -154,6 +201,12 @@ def predictive(posterior: NormalInverseGamma, features: inputs.Data) -> dist.Stu
 
 def coefficient_marginals(params: NormalInverseGamma) -> dist.StudentT:
     """Return the distribution of each coefficient alone, shape (features,).
+
+    2a degrees of freedom, location loc_j, and the square of the scale b/a ·
+    (precision⁻¹)_jj, with a = concentration and b = rate.
+
+    References:
+        Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution.
 
     Example:
         >>> params = NormalInverseGamma(jnp.array([1.5]), 4 * jnp.eye(1), 3.5, 3.5)
@@ -174,6 +227,10 @@ def model(
 ) -> None:
     """Declare the model in NumPyro, with the sites `variance` and `coefficients`.
 
+    σ² ~ InverseGamma(a, b), β | σ² ~ N(loc, σ² precision⁻¹), y ~ N(X β, σ² I);
+    arguments as in `posterior`, without targets they are drawn. Improper priors are
+    declared by their density.
+
     Example:
         >>> from numpyro.infer.util import log_density
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
@@ -183,8 +240,8 @@ def model(
         -3.3379
     """
     features = inputs.as_float(features)
-    if _is_improper(prior):
-        variance, coefficients = _improper_sites(prior)
+    if is_improper(prior):
+        variance, coefficients = improper_sites(prior)
     else:
         variance = numpyro.sample("variance", variance_marginal(prior))
         precision = prior.precision / variance
@@ -194,55 +251,6 @@ def model(
     numpyro.sample("targets", noise, obs=targets)
 
 
-def flat_prior(num_features: int, *, flat_in: str = "log_scale") -> NormalInverseGamma:
-    """Return the improper prior that is flat in β and in log σ, or in σ.
-
-    The posterior is proper with more data than features; there is no evidence.
-
-    Args:
-        num_features: number of coefficients.
-        flat_in: "log_scale" for p(β, σ) ∝ 1/σ, the reference prior; "scale" for a
-            constant p(β, σ), which Stan programs without a prior have.
-
-    Example:
-        >>> after = posterior(flat_prior(1), [[1.0], [1.0], [1.0]], [1.0, 2.0, 3.0])
-        >>> after.loc.item(), after.concentration.item(), round(after.rate.item(), 4)
-        (2.0, 1.0, 1.0)
-    """
-    if flat_in not in ("log_scale", "scale"):
-        raise ValueError(f"flat_in = {flat_in!r} is not valid: give log_scale or scale")
-    concentration = -0.5 * num_features - (0.5 if flat_in == "scale" else 0.0)
-    return NormalInverseGamma(
-        jnp.zeros(num_features),
-        jnp.zeros((num_features, num_features)),
-        jnp.asarray(concentration),
-        jnp.zeros(()),
-    )
-
-
-def _is_improper(prior: NormalInverseGamma) -> bool:
-    """Say whether the prior is known to be improper; a traced one counts as proper."""
-    if is_traced(prior):
-        return False
-    # NumPy, since under a trace JAX would trace these constants too.
-    diagonal = np.diagonal(np.asarray(prior.precision))
-    return bool(np.any(diagonal <= 0) or np.any(np.asarray(prior.rate) <= 0))
-
-
-def _improper_sites(prior: NormalInverseGamma) -> tuple[Array, Array]:
-    """Declare both sites by their joint density, which has no normalising constant."""
-    loc, precision = inputs.as_float(prior.loc), inputs.as_float(prior.precision)
-    flat = dist.ImproperUniform(dist.constraints.positive, (), ())
-    variance = numpyro.sample("variance", flat)
-    flat = dist.ImproperUniform(dist.constraints.real_vector, (), loc.shape)
-    coefficients = numpyro.sample("coefficients", flat)
-    shift = coefficients - loc
-    misfit = prior.rate + 0.5 * shift @ precision @ shift
-    power = prior.concentration + 1 + 0.5 * loc.size
-    numpyro.factor("prior", -power * jnp.log(variance) - misfit / variance)
-    return variance, coefficients
-
-
 def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, Array]:
     """Return loc', the triangular factor of precision', and rate' - rate.
 
@@ -250,7 +258,8 @@ def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, A
     Lᵀ loc.
     """
     rows, targets = data.factor[:-1, :-1], data.factor[:-1, -1]
-    prior_rows = _cholesky(inputs.as_float(prior.precision)).T
+    shapes.last_axis("features", rows, jnp.shape(prior.loc)[-1])
+    prior_rows = _cholesky(_precision(prior)).T
     rows = jnp.concatenate([prior_rows, rows])
     targets = jnp.concatenate([prior_rows @ prior.loc, targets])
     basis, factor = jnp.linalg.qr(rows)
@@ -260,6 +269,17 @@ def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, A
     loc = loc + solve_triangular(factor, basis.T @ misfit)
     misfit = targets - rows @ loc
     return loc, factor, 0.5 * (jnp.sum(misfit**2) + data.factor[-1, -1] ** 2)
+
+
+def _precision(prior: NormalInverseGamma) -> Array:
+    return shapes.square("prior.precision", prior.precision, jnp.shape(prior.loc)[-1])
+
+
+def _smallest(factor: Array) -> Array:
+    """Return the smallest diagonal entry, 0 where a column depends on the others."""
+    diagonal, lengths = jnp.abs(jnp.diagonal(factor)), jnp.linalg.norm(factor, axis=0)
+    rounding = 8 * len(diagonal) * jnp.finfo(factor.dtype).eps
+    return jnp.where(diagonal > rounding * lengths, diagonal, 0.0).min()
 
 
 def _cholesky(precision: Array) -> Array:

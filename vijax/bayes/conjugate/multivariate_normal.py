@@ -7,7 +7,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs
+from vijax.bayes import inputs, shapes
 from vijax.bayes.statistics import Moments, moments
 from vijax.validate import where_valid
 
@@ -41,6 +41,9 @@ def posterior(
 def sufficient_statistics(observations: inputs.Data) -> Moments:
     """Return number, mean and scatter matrix of the observations.
 
+    Data, errors and source as in `posterior`: a single number, (dims,) and (dims,
+    dims), which add with `+`.
+
     Example:
         >>> sufficient_statistics([[1.0, 0.0], [3.0, 0.0]]).scatter.tolist()
         [[2.0, 0.0], [0.0, 0.0]]
@@ -54,8 +57,19 @@ def sufficient_statistics(observations: inputs.Data) -> Moments:
 def update(
     prior: dist.MultivariateNormal, data: Moments, covariance: inputs.Data
 ) -> dist.MultivariateNormal:
-    """Return the posterior from sufficient statistics."""
-    noise, valid = _cholesky(covariance)
+    """Return the posterior from sufficient statistics.
+
+    The formulas, errors and source of `posterior`.
+
+    Example:
+        >>> prior = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))
+        >>> data = sufficient_statistics(jnp.ones((3, 2)))
+        >>> print(f"{update(prior, data, jnp.eye(2)).loc[0]:.4f}")
+        0.7500
+    """
+    shapes.of_type("prior", prior, dist.MultivariateNormal)
+    shapes.last_axis("observations", data.mean, prior.event_shape[0])
+    noise, valid = shapes.cholesky("covariance", covariance, prior.event_shape[0])
     # In units where the prior is N(0, I) the data have the design matrix √n L⁻¹ A,
     # and the posterior's precision is RᵀR of the two stacked.
     prior_factor = inputs.as_float(prior.scale_tril)
@@ -80,16 +94,21 @@ def log_evidence(
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats: log N(x̄; m, S + Σ/n) + log p(x | x̄).
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> prior = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))
         >>> value = log_evidence(prior, jnp.zeros(2), jnp.eye(2))  # -2 · ½ ln 4π
         >>> print(f"{value:.4f}")
         -2.5310
     """
+    shapes.of_type("prior", prior, dist.MultivariateNormal)
     weight, mean, scatter = sufficient_statistics(observations)
-    noise, valid = _cholesky(covariance)
+    shapes.last_axis("observations", mean, prior.event_shape[0])
+    noise, valid = shapes.cholesky("covariance", covariance, prior.event_shape[0])
     dims = noise.shape[0]
-    of_mean = predictive(prior, covariance / weight).log_prob(mean)
+    of_mean = predictive(prior, inputs.as_float(covariance) / weight).log_prob(mean)
     half = solve_triangular(noise, scatter, lower=True)
     misfit = jnp.trace(solve_triangular(noise, half.T, lower=True))
     log_volume = dims * jnp.log(2 * jnp.pi) + 2 * jnp.log(jnp.diagonal(noise)).sum()
@@ -102,12 +121,15 @@ def predictive(
 ) -> dist.MultivariateNormal:
     """Return the distribution of the next observation.
 
+    N(m, S + Σ), event shape (dims,); Σ as in `posterior`.
+
     Example:
         >>> after = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))
         >>> predictive(after, 3 * jnp.eye(2)).scale_tril.tolist()
         [[2.0, 0.0], [0.0, 2.0]]
     """
-    total = posterior.covariance_matrix + inputs.as_float(covariance)
+    covariance = shapes.square("covariance", covariance, posterior.event_shape[0])
+    total = posterior.covariance_matrix + covariance
     return dist.MultivariateNormal(posterior.loc, total)
 
 
@@ -117,6 +139,9 @@ def model(
     covariance: ArrayLike | None = None,
 ) -> None:
     """Declare the model in NumPyro, with the site `loc`.
+
+    μ ~ N(m, S), x_i ~ N(μ, Σ); arguments as in `posterior`, without observations one is
+    drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density
@@ -129,10 +154,3 @@ def model(
     loc = numpyro.sample("loc", prior)
     noise = dist.MultivariateNormal(loc, covariance)
     numpyro.sample("observations", noise, obs=observations)
-
-
-def _cholesky(covariance: inputs.Data) -> tuple[Array, Array]:
-    factor = jnp.linalg.cholesky(inputs.as_float(covariance))
-    remedy = "give a positive definite matrix"
-    finite = jnp.isfinite(factor).all()
-    return factor, inputs.checked(finite, "covariance", covariance, remedy)

@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs
+from vijax.bayes import exact, inputs, shapes
 from vijax.bayes.statistics import Moments, moments
 from vijax.validate import where_valid
 
@@ -57,6 +57,8 @@ def posterior(
 def sufficient_statistics(observations: inputs.Data) -> Moments:
     """Return number, mean and scatter of the observations.
 
+    Data, errors and source as in `posterior`: three single numbers, which add with `+`.
+
     Example:
         >>> sufficient_statistics([1.0, 3.0]).scatter.item()
         2.0
@@ -68,7 +70,17 @@ def sufficient_statistics(observations: inputs.Data) -> Moments:
 
 
 def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    The formulas, batches, errors and source of `posterior`.
+
+    Example:
+        >>> prior = NormalInverseGamma(0.0, 1.0, 2.0, 1.0)
+        >>> update(prior, sufficient_statistics([1.0, 2.0, 3.0])).loc.item()
+        1.5
+    """
+    shapes.of_type("prior", prior, NormalInverseGamma)
+    _scalars(prior)
     precision = prior.precision + data.weight
     shift = data.mean - prior.loc
     concentration = prior.concentration + 0.5 * data.weight
@@ -89,11 +101,16 @@ def log_evidence(
 
     a, b and κ are concentration, rate and precision, primed after the data. In nats.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> prior = NormalInverseGamma(0.0, 1.0, 2.0, 1.0)
         >>> print(f"{log_evidence(prior, [1.0, 2.0, 3.0]):.4f}")
         -6.6337
     """
+    shapes.of_type("prior", prior, NormalInverseGamma)
+    _scalars(prior)
     data = sufficient_statistics(observations)
     half = 0.5 * data.weight
     gain = _rate_gain(prior, data)
@@ -112,6 +129,9 @@ def log_evidence(
 def predictive(posterior: NormalInverseGamma) -> dist.StudentT:
     """Return the distribution of the next observation: Student's t.
 
+    2a degrees of freedom, location loc and the square of the scale b/a · (1 + 1/κ),
+    with a, b, κ as in `log_evidence`. Shape: the batch; in the data's unit.
+
     Example:
         >>> t = predictive(NormalInverseGamma(1.5, 4.0, 3.5, 3.5))
         >>> print(f"{t.df:.1f} {t.scale:.4f}")
@@ -125,6 +145,12 @@ def predictive(posterior: NormalInverseGamma) -> dist.StudentT:
 def loc_marginal(params: NormalInverseGamma) -> dist.StudentT:
     """Return the distribution of μ alone: Student's t.
 
+    2a degrees of freedom, location loc, and the square of the scale b / (a κ), with a,
+    b, κ as in `log_evidence`. Shape: the batch; in the data's unit.
+
+    References:
+        Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution, sec. 6.
+
     Example:
         >>> loc_marginal(NormalInverseGamma(1.5, 4.0, 3.5, 3.5)).scale.item()
         0.5
@@ -137,6 +163,9 @@ def loc_marginal(params: NormalInverseGamma) -> dist.StudentT:
 def variance_marginal(params: NormalInverseGamma) -> dist.InverseGamma:
     """Return the distribution of σ² alone: inverse gamma.
 
+    InverseGamma(concentration, rate). Shape: the batch; in the square of the data's
+    unit.
+
     Example:
         >>> variance = variance_marginal(NormalInverseGamma(1.5, 4.0, 3.5, 3.5))
         >>> print(f"{variance.mean:.4f}")
@@ -147,6 +176,9 @@ def variance_marginal(params: NormalInverseGamma) -> dist.InverseGamma:
 
 def model(prior: NormalInverseGamma, observations: ArrayLike | None = None) -> None:
     """Declare the model in NumPyro, with the sites `variance` and `loc`.
+
+    σ² ~ InverseGamma(a, b), μ | σ² ~ N(loc, σ² / κ), x_i ~ N(μ, σ²); arguments as in
+    `posterior`, without observations one is drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density
@@ -163,6 +195,14 @@ def model(prior: NormalInverseGamma, observations: ArrayLike | None = None) -> N
     numpyro.sample(
         "observations", dist.Normal(loc, jnp.sqrt(variance)), obs=observations
     )
+
+
+def _scalars(prior: NormalInverseGamma) -> None:
+    if jnp.ndim(prior.precision) > jnp.ndim(prior.loc):
+        raise ValueError(
+            f"prior.precision has shape {jnp.shape(prior.precision)}: give one number; "
+            "a matrix is the prior of a linear regression"
+        )
 
 
 def _rate_gain(prior: NormalInverseGamma, data: Moments) -> Float[Array, "..."]:

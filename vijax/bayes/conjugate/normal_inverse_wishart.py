@@ -12,7 +12,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs
+from vijax.bayes import exact, inputs, shapes
 from vijax.bayes.conjugate.multivariate_normal import sufficient_statistics
 from vijax.bayes.statistics import Moments
 from vijax.validate import where_valid
@@ -68,12 +68,24 @@ def posterior(
 
 
 def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    The formulas, errors and source of `posterior`.
+
+    Example:
+        >>> prior = NormalInverseWishart(jnp.zeros(1), 1.0, 4.0, 2 * jnp.eye(1))
+        >>> data = sufficient_statistics([[1.0], [2.0], [3.0]])
+        >>> update(prior, data).loc.item()
+        1.5
+    """
+    shapes.of_type("prior", prior, NormalInverseWishart)
+    shapes.last_axis("observations", data.mean, jnp.shape(prior.loc)[-1])
+    valid = _proper(prior)
     precision = prior.precision + data.weight
     loc = prior.loc + (data.mean - prior.loc) * (data.weight / precision)
     scale = prior.scale + _scale_gain(prior, data)
     result = NormalInverseWishart(loc, precision, prior.df + data.weight, scale)
-    return where_valid(_proper(prior), result)
+    return where_valid(valid, result)
 
 
 def log_evidence(
@@ -84,13 +96,19 @@ def log_evidence(
     Log of π^(-nd/2) · Γ_d(df'/2) / Γ_d(df/2) · |scale|^(df/2) / |scale'|^(df'/2) ·
     (precision / precision')^(d/2), primed after the data.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> prior = NormalInverseWishart(jnp.zeros(1), 1.0, 4.0, 2 * jnp.eye(1))
         >>> value = log_evidence(prior, [[1.0], [2.0], [3.0]])
         >>> print(f"{value:.4f}")
         -6.6337
     """
+    shapes.of_type("prior", prior, NormalInverseWishart)
     data = sufficient_statistics(observations)
+    shapes.last_axis("observations", data.mean, jnp.shape(prior.loc)[-1])
+    valid = _proper(prior)
     scale = inputs.as_float(prior.scale)
     dims, half = scale.shape[-1], 0.5 * data.weight
     factor = jnp.linalg.cholesky(scale)
@@ -106,11 +124,14 @@ def log_evidence(
         - half * (log_det + dims * jnp.log(jnp.pi))
         - 0.5 * dims * jnp.log1p(data.weight / prior.precision)
     )
-    return where_valid(_proper(prior), value)
+    return where_valid(valid, value)
 
 
 def predictive(posterior: NormalInverseWishart) -> dist.MultivariateStudentT:
     """Return the distribution of the next observation: a multivariate Student's t.
+
+    df - dims + 1 degrees of freedom, location loc, and the scale matrix scale · (1 + 1
+    / precision) / (df - dims + 1). Event shape (dims,), in the data's unit.
 
     Example:
         >>> t = predictive(NormalInverseWishart(jnp.zeros(1), 1.0, 4.0, 2 * jnp.eye(1)))
@@ -123,6 +144,12 @@ def predictive(posterior: NormalInverseWishart) -> dist.MultivariateStudentT:
 def loc_marginal(params: NormalInverseWishart) -> dist.MultivariateStudentT:
     """Return the distribution of μ alone: a multivariate Student's t.
 
+    df - dims + 1 degrees of freedom, location loc, and the scale matrix scale /
+    (precision (df - dims + 1)). Event shape (dims,).
+
+    References:
+        Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 3.6.
+
     Example:
         >>> params = NormalInverseWishart(jnp.zeros(1), 2.0, 4.0, 2 * jnp.eye(1))
         >>> loc_marginal(params).scale_tril.item()
@@ -134,6 +161,8 @@ def loc_marginal(params: NormalInverseWishart) -> dist.MultivariateStudentT:
 def covariance_marginal(params: NormalInverseWishart) -> dist.InverseWishart:
     """Return the distribution of Σ alone: inverse Wishart.
 
+    InverseWishart(df, scale), event shape (dims, dims).
+
     Example:
         >>> params = NormalInverseWishart(jnp.zeros(1), 2.0, 4.0, 2 * jnp.eye(1))
         >>> covariance_marginal(params).mean.item()
@@ -144,6 +173,9 @@ def covariance_marginal(params: NormalInverseWishart) -> dist.InverseWishart:
 
 def model(prior: NormalInverseWishart, observations: ArrayLike | None = None) -> None:
     """Declare the model in NumPyro, with the sites `covariance` and `loc`.
+
+    Σ ~ InverseWishart(df, scale), μ | Σ ~ N(loc, Σ / precision), x_i ~ N(μ, Σ);
+    arguments as in `posterior`, without observations one is drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density
@@ -180,12 +212,12 @@ def _scale_gain(prior: NormalInverseWishart, data: Moments) -> Array:
 
 
 def _proper(prior: NormalInverseWishart) -> Array:
-    scale = inputs.as_float(prior.scale)
-    smallest = jnp.nan_to_num(jnp.diagonal(jnp.linalg.cholesky(scale))).min()
-    excess_df = inputs.as_float(prior.df) - (scale.shape[-1] - 1)
+    dims = jnp.shape(prior.loc)[-1]
+    _, definite = shapes.cholesky("prior.scale", prior.scale, dims)
+    excess_df = inputs.as_float(prior.df) - (dims - 1)
     valid = inputs.locations(loc=prior.loc).all()
     valid &= inputs.proper(precision=prior.precision)
     remedy = "the prior is improper; give df > dims - 1"
-    valid &= inputs.checked(excess_df > 0, "prior.df", prior.df, remedy)
-    remedy = "give a positive definite matrix"
-    return valid & inputs.checked(smallest > 0, "prior.scale", prior.scale, remedy)
+    return (
+        valid & definite & inputs.checked(excess_df > 0, "prior.df", prior.df, remedy)
+    )

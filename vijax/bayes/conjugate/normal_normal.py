@@ -6,7 +6,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs
+from vijax.bayes import inputs, shapes
 from vijax.bayes.statistics import Moments, moments
 from vijax.validate import where_valid
 
@@ -39,6 +39,9 @@ def posterior(
 def sufficient_statistics(observations: inputs.Data, scale: inputs.Data) -> Moments:
     """Return Σ w_i, the weighted mean and scatter, with w_i = 1 / σ_i².
 
+    Data, errors and source as in `posterior`; three single numbers, which add with `+`.
+    The weight has the unit of x to the power -2.
+
     Example:
         >>> sufficient_statistics([1.0, 3.0], 0.5).weight.item()
         8.0
@@ -48,7 +51,16 @@ def sufficient_statistics(observations: inputs.Data, scale: inputs.Data) -> Mome
 
 
 def update(prior: dist.Normal, data: Moments) -> dist.Normal:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    The formulas, batches, errors and source of `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics([1.0, 2.0, 3.0], scale=1.0)
+        >>> update(dist.Normal(0.0, 1.0), data).scale.item()
+        0.5
+    """
+    shapes.of_type("prior", prior, dist.Normal)
     precision = inputs.as_float(prior.scale) ** -2 + data.weight
     loc = prior.loc + (data.mean - prior.loc) * (data.weight / precision)
     # scale = inf is the flat prior
@@ -65,11 +77,15 @@ def log_evidence(
 
     In nats.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> value = log_evidence(dist.Normal(0.0, 1.0), 0.0, 1.0)  # N(0; 0, 2)
         >>> print(f"{value:.4f}")
         -1.2655
     """
+    shapes.of_type("prior", prior, dist.Normal)
     observations, scale, valid = _data(observations, scale)
     weight, mean, scatter = moments(observations, scale**-2)
     # p(data) = p(their mean) p(data | their mean)
@@ -86,6 +102,9 @@ def log_evidence(
 def predictive(posterior: dist.Normal, scale: ArrayLike) -> dist.Normal:
     """Return the distribution of the next observation with standard deviation `scale`.
 
+    N(m, s² + σ²), in the data's unit. Shape: the batch of the posterior against
+    `scale`.
+
     Example:
         >>> predictive(dist.Normal(1.5, 3.0), 4.0).scale.item()
         5.0
@@ -99,6 +118,9 @@ def model(
     scale: ArrayLike = 1.0,
 ) -> None:
     """Declare the model in NumPyro, with the site `loc`.
+
+    μ ~ N(m, s²), x_i ~ N(μ, σ_i²); arguments as in `posterior`, without observations
+    they are drawn.
 
     Example:
         >>> from numpyro.infer.util import log_density
@@ -114,5 +136,5 @@ def model(
 def _data(observations: inputs.Data, scale: inputs.Data) -> tuple[Array, Array, Array]:
     observations, finite = inputs.finite("observations", observations)
     scale, positive = inputs.positive("scale", scale)
-    observations, scale = jnp.broadcast_arrays(observations, scale)
+    observations, scale = shapes.broadcast(observations=observations, scale=scale)
     return observations.ravel(), scale.ravel(), inputs.all_of(finite, positive)

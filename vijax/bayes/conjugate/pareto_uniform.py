@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes import inputs
+from vijax.bayes import inputs, shapes
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -53,6 +53,9 @@ def posterior(prior: dist.Pareto, observations: inputs.Data) -> dist.Pareto:
 def sufficient_statistics(observations: inputs.Data) -> Statistics:
     """Return n and the largest observation.
 
+    Data, errors and source as in `posterior`: a single count and a single number in the
+    data's unit; `+` adds the counts and keeps the larger maximum.
+
     Example:
         >>> sufficient_statistics([3.0, 0.5]).maximum.item()
         3.0
@@ -63,7 +66,16 @@ def sufficient_statistics(observations: inputs.Data) -> Statistics:
 
 
 def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    Pareto(max(m, maximum), α + n); batches, errors and source as in `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics([3.0, 0.5])
+        >>> update(dist.Pareto(1.0, 2.0), data).alpha.item()
+        4.0
+    """
+    shapes.of_type("prior", prior, dist.Pareto)
     scale = jnp.maximum(prior.scale, data.maximum)
     alpha = prior.alpha + data.num_data
     valid = inputs.parameters(scale=prior.scale, alpha=prior.alpha)
@@ -76,11 +88,15 @@ def log_evidence(prior: dist.Pareto, observations: inputs.Data) -> Float[Array, 
 
     In nats, of a density in the unit of x to the power -n.
 
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
+
     Example:
         >>> value = log_evidence(dist.Pareto(1.0, 2.0), 0.5)  # ln(2 / 3)
         >>> print(f"{value:.4f}")
         -0.4055
     """
+    shapes.of_type("prior", prior, dist.Pareto)
     data = sufficient_statistics(observations)
     valid = inputs.proper(scale=prior.scale, alpha=prior.alpha)
     return where_valid(
@@ -90,6 +106,9 @@ def log_evidence(prior: dist.Pareto, observations: inputs.Data) -> Float[Array, 
 
 def predictive(posterior: dist.Pareto) -> "UniformPareto":
     """Return the distribution of the next observation: flat, then a Pareto tail.
+
+    p(x) = α / (α + 1) / max(m, x) · (m / max(m, x))^α, in the data's unit. Shape: the
+    batch of the posterior.
 
     Example:
         >>> value = predictive(dist.Pareto(3.0, 4.0)).log_prob(1.0)  # ln(4 / 15)
@@ -104,6 +123,8 @@ def model(prior: dist.Pareto, observations: ArrayLike | None = None) -> None:
 
     With data, the site's support begins at the largest of them: the same density, and
     no wall for a sampler to run into.
+
+    θ ~ Pareto(m, α), x_i ~ Uniform(0, θ); arguments as in `posterior`.
 
     Example:
         >>> from numpyro.infer.util import log_density

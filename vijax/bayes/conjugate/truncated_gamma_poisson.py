@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs
+from vijax.bayes import inputs, shapes
 from vijax.bayes.conjugate import gamma_poisson
 from vijax.bayes.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
 from vijax.validate import where_valid
@@ -34,6 +34,10 @@ def posterior(
         ValueError: a negative or fractional count, an exposure that is not positive, a
             uniform prior that does not begin at 0. In a trace such input gives NaN.
 
+    References:
+        Gamma prior: Gelman et al. (2013), Bayesian Data Analysis, section 2.6; the cut
+        only changes the normalising constant.
+
     Example:
         >>> result = posterior(dist.Uniform(0.0, 5.0), counts=[3, 4, 2])
         >>> result.concentration.item(), result.rate.item(), result.high.item()
@@ -46,7 +50,16 @@ sufficient_statistics = gamma_poisson.sufficient_statistics
 
 
 def update(prior: Prior, data: gamma_poisson.Statistics) -> TruncatedGamma:
-    """Return the posterior from sufficient statistics."""
+    """Return the posterior from sufficient statistics.
+
+    Gamma(a + Σ n_i, b + Σ t_i) cut off at h; Uniform(0, h) has a = 1, b = 0. Batches,
+    errors and source as in `posterior`.
+
+    Example:
+        >>> data = sufficient_statistics([3, 4, 2])
+        >>> update(dist.Uniform(0.0, 5.0), data).concentration.item()
+        10.0
+    """
     concentration, rate, high, valid = _parameters(prior)
     after = (concentration + data.counts, rate + data.exposure, high)
     return TruncatedGamma(*where_valid(valid, after))
@@ -58,6 +71,9 @@ def log_evidence(
     r"""Return log p(n): for one count log P(n + 1, t h) - log(t h), P from `gammainc`.
 
     In nats.
+
+    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
+    other arguments, errors and source as in `posterior`.
 
     Example:
         >>> print(f"{log_evidence(dist.Uniform(0.0, 5.0), 3):.4f}")
@@ -76,6 +92,9 @@ def predictive(
 ) -> TruncatedGammaPoisson:
     """Return the distribution of the next count in `exposure`.
 
+    P(n) = ∫ Poisson(n; λ t) p(λ) dλ with t = `exposure` > 0. Shape: the batch of the
+    posterior against the exposure.
+
     Example:
         >>> value = predictive(TruncatedGamma(10.0, 3.0, 5.0)).log_prob(3)
         >>> print(f"{value:.4f}")
@@ -91,6 +110,9 @@ def model(
 ) -> None:
     """Declare the model in NumPyro, with the site `rate`.
 
+    λ ~ Uniform(0, h) or what it became, n_i ~ Poisson(λ t_i); arguments as in
+    `posterior`, without counts they are drawn.
+
     Example:
         >>> from numpyro.infer.util import log_density
         >>> prior, data = dist.Uniform(0.0, 5.0), {"counts": 2}
@@ -104,6 +126,7 @@ def model(
 
 def _parameters(prior: Prior) -> tuple[Array, Array, Array, Array]:
     """Return concentration, rate and high; Uniform(0, h) is Gamma(1, 0) cut at h."""
+    shapes.of_type("prior", prior, dist.Uniform, TruncatedGamma)
     if isinstance(prior, dist.Uniform):
         low, high = inputs.as_float(prior.low), inputs.as_float(prior.high)
         valid = inputs.checked(
