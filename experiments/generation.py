@@ -4,6 +4,20 @@ Images: VAEs of many and of few latents, drawn from the prior and from the aggre
 posterior, in the features of a classifier trained here. Events (CMS multijets): by
 Wasserstein distances of columns and of pairs of columns. Each distance stands beside
 that of real from real. Events are left out where the table is not at hand.
+
+Found on MNIST (--dataset mnist, seed 0), 2,000 images against 2,000 test images, by a
+classifier that is right for 97.0 % (errors of the finite sets):
+
+                                        Fréchet distance     told from real ones
+    real images                            2.2 ± 0.7            52.7 ± 1.1 %
+    16 latents, aggregate posterior        1.9 ± 0.8            50.6 ± 1.1 %
+    16 latents, prior                     24.6 ± 2.2            69.1 ± 1.0 %
+    1 latent, prior                      146.5 ± 4.7            97.6 ± 0.3 %
+    shuffled pixels                      275.0 ± 4.7            97.8 ± 0.3 %
+
+Random halves of real images are 1.9 apart, with a spread of 0.4. Events, W1 in
+standard deviations: over columns 0.125 ± 0.015 from the prior, 0.080 ± 0.007 real from
+real; over pairs 0.237 ± 0.020 and 0.167 ± 0.010; with columns shuffled 0.081 and 0.239.
 """
 
 from dataclasses import dataclass
