@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = """
 import json, os, sys, jax, numpy as np
 from vijax import data
-from vijax.vae import models, train
+from vijax.vae import losses, models, train
 address, index = sys.argv[1:]
 if address:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -26,9 +26,10 @@ if address:
 mesh = None
 if jax.device_count() > 1:
     mesh = jax.make_mesh((jax.device_count(),), ("data",))
+model = models.vae((8, 8), hidden=(32,))
 trained = train.fit(
-    models.vae((8, 8), hidden=(32,)), jax.random.key(0),
-    data.load("digits").train[:512], epochs=3, batch_size=64, kl_warm_up=1, mesh=mesh,
+    model, jax.random.key(0), data.load("digits").train[:512], epochs=3, batch_size=64,
+    loss=losses.negative_elbo(model, num_samples=2), kl_warm_up=1, mesh=mesh,
 )
 params = [np.asarray(leaf).ravel().tolist() for leaf in jax.tree.leaves(trained.params)]
 print(json.dumps([jax.device_count(), trained.loss.tolist(), params]))
