@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from vijax.types import Key
 from vijax.vae import losses
@@ -39,10 +39,20 @@ class Annealed(NamedTuple):
     acceptance: Float[Array, " examples"]  # of the proposals, mean over the walk
 
 
-class _Chains(NamedTuple):
+class Chains(NamedTuple):
+    """Where the walks stand."""
+
     z: Float[Array, "chains batch latent"]
     log_weight: Float[Array, "chains batch"]
     log_step: Float[Array, "chains batch"]  # log of the leapfrog's step size
+
+
+class Path(NamedTuple):
+    """What a walk saw on its way, before each of its steps."""
+
+    log_weight: Float[Array, "steps chains batch"]
+    log_likelihood: Float[Array, "steps chains batch"]
+    accepted: Bool[Array, "steps chains batch"]  # the step's proposal
 
 
 def annealed(
@@ -76,7 +86,7 @@ def annealed(
         Neal (2001), Stat. Comput. 11; Wu, Burda, Salakhutdinov & Grosse (2017),
         arXiv:1611.04273.
     """
-    x = _check(model, x, num_steps, num_chains, num_leapfrog)
+    x = check_walk(model, x, num_steps, num_chains, num_leapfrog)
     walk = partial(_forward, model, num_steps, num_chains, num_leapfrog, params, key)
     return map_batches(walk, np.arange(len(x)), x, batch_size=batch_size)
 
@@ -112,7 +122,7 @@ def reverse(
     References:
         Grosse, Ghahramani & Adams (2015), arXiv:1511.02543.
     """
-    x = _check(model, x, num_steps, num_chains, num_leapfrog)
+    x = check_walk(model, x, num_steps, num_chains, num_leapfrog)
     expected = len(x), model.latent
     check(np.shape(z) == expected, "z's shape", np.shape(z), f"give {expected}")
     walk = partial(_backward, model, num_steps, num_chains, num_leapfrog, params, key)
@@ -132,12 +142,12 @@ def _forward(
 ) -> Annealed:
     keys = jax.random.split(jax.random.fold_in(key, index[0]))
     z = jax.random.normal(keys[0], (num_chains, len(x), model.latent), x.dtype)
-    betas = _temperatures(num_steps)
-    chains, accepted = _walk(model, params, keys[1], x, z, betas, num_leapfrog)
+    betas = temperatures(num_steps)
+    chains, path = walk(model, params, keys[1], x, z, betas, num_leapfrog)
     return Annealed(
         bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
-        accepted,
+        jnp.mean(path.accepted, axis=(0, 1)),
     )
 
 
@@ -155,23 +165,23 @@ def _backward(
 ) -> Annealed:
     key = jax.random.fold_in(key, index[0])
     z = jnp.broadcast_to(z, (num_chains, *z.shape))
-    betas = _temperatures(num_steps)[::-1]
+    betas = temperatures(num_steps)[::-1]
     # The walk's weight is that of 1 / w: its temperatures fall.
-    chains, accepted = _walk(model, params, key, x, z, betas, num_leapfrog)
+    chains, path = walk(model, params, key, x, z, betas, num_leapfrog)
     return Annealed(
         -bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
-        accepted,
+        jnp.mean(path.accepted, axis=(0, 1)),
     )
 
 
-def _temperatures(num_steps: int) -> Float[Array, " steps"]:
+def temperatures(num_steps: int) -> Float[Array, " steps"]:
     """Return β from 0 to 1, dense at both ends, where the path bends."""
     path = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1))
     return (path - path[0]) / (path[-1] - path[0])
 
 
-def _walk(
+def walk(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -179,7 +189,7 @@ def _walk(
     z: Float[Array, "chains batch latent"],
     betas: Float[Array, " temperatures"],
     num_leapfrog: int,
-) -> tuple[_Chains, Float[Array, " batch"]]:
+) -> tuple[Chains, Path]:
     """Weigh the draw at each new temperature, then move it under that temperature.
 
     Forward and backward are each other's reverse: the draw that is weighed between two
@@ -189,22 +199,21 @@ def _walk(
     def log_likelihood(z: Array) -> Array:
         return losses.log_likelihood(model, params, x, z)
 
-    def step(
-        chains: _Chains, inputs: tuple[Array, Array, Array]
-    ) -> tuple[_Chains, Array]:
+    def step(chains: Chains, inputs: tuple[Array, Array, Array]) -> tuple[Chains, Path]:
         key, before, beta = inputs
-        log_weight = chains.log_weight + (beta - before) * log_likelihood(chains.z)
+        values = log_likelihood(chains.z)
+        log_weight = chains.log_weight + (beta - before) * values
         z, accepted = _move(
             key, chains.z, log_likelihood, beta, jnp.exp(chains.log_step), num_leapfrog
         )
         rate = accepted.astype(z.dtype) - TARGET_ACCEPTANCE
-        return _Chains(z, log_weight, chains.log_step + 0.05 * rate), accepted
+        seen = Path(chains.log_weight, values, accepted)
+        return Chains(z, log_weight, chains.log_step + 0.05 * rate), seen
 
     zero = jnp.zeros(z.shape[:-1], z.dtype)
-    start = _Chains(z, zero, zero + jnp.log(0.1))
+    start = Chains(z, zero, zero + jnp.log(0.1))
     keys = jax.random.split(key, len(betas) - 1)
-    chains, accepted = jax.lax.scan(step, start, (keys, betas[:-1], betas[1:]))
-    return chains, jnp.mean(accepted, axis=(0, 1))
+    return jax.lax.scan(step, start, (keys, betas[:-1], betas[1:]))
 
 
 def _move(
@@ -239,9 +248,10 @@ def _move(
     return jnp.where(accepted[..., None], end, z), accepted
 
 
-def _check(
+def check_walk(
     model: VAE, x: ArrayLike, num_steps: int, num_chains: int, num_leapfrog: int
 ) -> Images:
+    """Put data on the device, or raise a ValueError that names what does not fit."""
     check(num_steps >= 1, "num_steps", num_steps, "give 1 or more")
     check(num_chains >= 2, "num_chains", num_chains, "give 2 or more")
     check(num_leapfrog >= 1, "num_leapfrog", num_leapfrog, "give 1 or more")
