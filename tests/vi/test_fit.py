@@ -211,19 +211,31 @@ def test_fits_vmap_over_keys_and_data():
     assert fits.trusted.all()
 
 
-@pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
-def test_start_where_the_density_is_not_finite_is_left(key, method):
+def test_start_where_the_density_is_not_finite_is_left(key):
     # exp(exp(u)) overflows at the first draws around u = 5; at a smaller scale it does
     # not.
     def steep(u):
         return jnp.sum(3 * u - jnp.exp(jnp.exp(u)) / 100)
 
-    fit = vi.fit(vi.from_log_density(steep, jnp.array([4.0])), key, method=method)
+    fit = vi.fit(vi.from_log_density(steep, jnp.array([4.0])), key)
     grid = np.linspace(-10.0, 2.2, 20_001)
     density = np.exp(3 * grid - np.exp(np.exp(grid)) / 100)
     mean = np.average(grid, weights=density)
     assert fit.verdict == "converged"
     assert abs(fit.q.loc[0] - mean) < 0.15
+
+
+def walled(u):
+    inside = jnp.all(jnp.abs(u) < 1)
+    return jnp.where(inside, -0.5 * jnp.sum((u / 0.05) ** 2), -jnp.inf)
+
+
+@pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
+def test_start_among_walls_is_made_smaller(key, method):
+    # Of the first start's N(0, 1) hardly any draw has all four unknowns within ±1.
+    fit = vi.fit(vi.from_log_density(walled, jnp.zeros(4)), key, method=method)
+    assert fit.verdict == "converged"
+    np.testing.assert_allclose(fit.q.scale(), 0.05, rtol=0.01)
 
 
 def test_density_that_is_nowhere_finite_is_an_error(key):

@@ -174,8 +174,8 @@ def advise(fit: Fit) -> str:
     )
     narrowness = float(fit.narrowness)
     narrow = (
-        f"Linear response, to first order, finds an sd {narrowness:.2f} times q's: "
-        "response_sd of vi.summary. "
+        f"Linear response, to first order, finds an sd {narrowness:.2f} times q's "
+        "(response_sd of vi.summary, good where the posterior is nearly normal). "
         if narrowness >= NARROWNESS_LIMIT
         else ""
     )
