@@ -146,11 +146,15 @@ def table(
     for label, of in (
         ("arrived", lambda v: f"{sum(np.isfinite(v))} of {len(v)}"),
         ("median of all, s", lambda v: f"{median(v):.2f}"),
-        (f"ratio to {systems[0]}", lambda v: f"{median(v) / median(ours):.1f}"),
+        (f"ratio to {systems[0]}", lambda v: _ratio(median(v), median(ours))),
         ("where both arrived", lambda v: _median_ratio(v, ours)),
     ):
         lines.append(f"{label:26}" + "".join(f"{of(v):>22}" for v in seconds.values()))
     return "\n".join(lines)
+
+
+def _ratio(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:.1f}" if np.isfinite(ours) else "-"
 
 
 def _median_ratio(theirs: list[float], ours: list[float]) -> str:

@@ -81,6 +81,12 @@ def test_normal_posterior_is_found_in_three_steps(x64, key, family):
         np.testing.assert_allclose(tril @ tril.T, covariance, rtol=1e-6, atol=1e-9)
         assert fit.trusted
     np.testing.assert_allclose(fit.covariance, covariance, rtol=1e-6, atol=1e-9)
+    # Draws of linear response's normal law are draws of the posterior here.
+    table, sd = vi.summary(fit)["params"], np.sqrt(np.diag(covariance))
+    for found, exact in (("corrected_mean", CENTRE), ("corrected_sd", sd)):
+        error = table[f"{found}_se"]
+        assert np.all(np.abs(table[found] - exact) < 4 * error + 1e-6)
+        assert np.all(error < 0.02 * sd)
 
 
 @pytest.mark.parametrize("estimator", ["sticking", "entropy"])
@@ -147,6 +153,8 @@ def test_response_through_the_scale_finds_the_degrees_of_freedom(x64, key):
     np.testing.assert_allclose(repaired[1:], 1.0, atol=0.05)
     assert not fit.trusted
     assert "Linear response" in fit.advice
+    # The weights' tails, cut at the largest of 10,000, leave two per cent of ten.
+    np.testing.assert_allclose(vi.summary(fit)["params"]["corrected_sd"], exact, 0.03)
 
 
 def coin(successes, trials):

@@ -1,5 +1,6 @@
 """What a fit says about the unknowns: constrained draws, moments and their errors."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from jaxtyping import Array
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi import diagnostics, noise
+from vijax.vi.families import FullRank
 from vijax.vi.quick import quick_jit, work
 from vijax.vi.result import Fit
 from vijax.vi.target import Target, log_densities, over_draws
@@ -66,7 +68,9 @@ def summary(
 
         mean, sd                      of q, in the model's own (constrained) units
         mean_se, sd_se                what the draws, here and in the fit, leave open
-        corrected_mean, corrected_sd  of the posterior, by importance weighting
+        corrected_mean, corrected_sd  of the posterior, by importance weights of draws
+                                      of q and, where known, of the normal law that
+                                      linear response finds, half each
         corrected_mean_se, corrected_sd_se   good where `fit.correctable`
         response_sd                   of the posterior, by linear response; by the
                                       method "fixed_draws" only
@@ -112,19 +116,29 @@ def _double(x: Array) -> np.ndarray:
 
 
 @quick_jit
-def _draw(
-    fit: Fit, eps: Array
-) -> tuple[Array, dict[str, Array], dict[str, Array] | None]:
-    """Return log weights and constrained draws of q, and of N(loc, covariance)."""
+def _draw(fit: Fit, eps: Array) -> tuple[Array, list[dict[str, Array]]]:
+    """Return log weights and constrained draws: of q, then of r, where there is one.
+
+    r = N(mean of q, covariance by linear response). With it the weights are those of
+    p / (½ q + ½ r), at all draws: never more than twice p / q, and far below where q is
+    too narrow.
+    """
     target, z = fit.target, fit.q.transform(eps)
-    log_weights = log_densities(target, z)[0] - fit.q.log_prob(z)
     if fit.covariance is None:
-        return log_weights, over_draws(target, target.constrain, z), None
-    tilted = fit.q.mean() + eps @ jnp.linalg.cholesky(fit.covariance).T
-    both = over_draws(target, target.constrain, jnp.concatenate([z, tilted]))
-    parts = jax.tree.map(lambda x: jnp.split(x, 2), both)
-    draws, response = ({name: x[i] for name, x in parts.items()} for i in (0, 1))
-    return log_weights, draws, response
+        log_q, parts = fit.q.log_prob(z), [z]
+    else:
+        r = FullRank.from_tril(fit.q.mean(), jnp.linalg.cholesky(fit.covariance))
+        parts = [z, r.transform(eps)]
+        z = jnp.concatenate(parts)
+        log_q = jnp.logaddexp(fit.q.log_prob(z), r.log_prob(z)) - math.log(2)
+    log_weights = log_densities(target, z)[0] - log_q
+    # Where r reaches and the density is not a number, p has no weight.
+    log_weights = jnp.where(jnp.isnan(log_weights), -jnp.inf, log_weights)
+    draws = over_draws(target, target.constrain, z)
+    split = jax.tree.map(lambda x: jnp.split(x, len(parts)), draws)
+    return log_weights, [
+        {name: x[i] for name, x in split.items()} for i in range(len(parts))
+    ]
 
 
 @partial(jax.jit, static_argnums=3)
@@ -133,22 +147,19 @@ def _sample(q: Any, target: Target, key: Key, num_samples: int) -> dict[str, Arr
 
 
 def _moments(
-    fit: Fit,
-    eps: Any,
-    drawn: tuple[Any, dict[str, Any], dict[str, Any] | None],
-    xp: Any,
+    fit: Fit, eps: Any, drawn: tuple[Any, list[dict[str, Any]]], xp: Any
 ) -> dict[str, dict[str, Any]]:
-    log_weights, draws, response = drawn
-    weights = len(eps) * xp.exp(diagnostics.psis(log_weights).log_weights)
+    log_weights, parts = drawn
+    weights = len(log_weights) * xp.exp(diagnostics.psis(log_weights).log_weights)
     # The fit's own error, the largest over coordinates: constraints may mix them.
     loc_error, scale_error = (
         xp.max(xp.asarray(error)) for error in (fit.loc_error, fit.scale_error)
     )
     table = {}
-    for name, x in draws.items():
-        shape = x.shape[1:]
-        x = xp.reshape(x, (len(eps), -1))
-        mean, sd, mean_se, sd_se = moments(x, eps, xp.ones_like(weights), xp)
+    for name, first in parts[0].items():
+        shape = first.shape[1:]
+        x = xp.stack([xp.reshape(part[name], (len(eps), -1)) for part in parts])
+        mean, sd, mean_se, sd_se = moments(x[:1], eps, xp.ones(len(eps)), xp)
         columns = {
             "mean": mean,
             "sd": sd,
@@ -158,8 +169,8 @@ def _moments(
         better = moments(x, eps, weights, xp)
         names = ("mean", "sd", "mean_se", "sd_se")
         columns |= {f"corrected_{c}": v for c, v in zip(names, better, strict=True)}
-        if response is not None:
-            columns["response_sd"] = xp.std(response[name], axis=0)
+        if len(parts) > 1:
+            columns["response_sd"] = xp.std(x[1], axis=0)
         table[name] = {c: xp.reshape(v, shape) for c, v in columns.items()}
     return table
 
@@ -171,20 +182,22 @@ def moments(x: Any, eps: Any, weights: Any, xp: Any = np) -> tuple[Any, Any, Any
     accuracy in a mean, nor its square in an sd: both are taken out of the errors.
 
     Args:
-        x: draws, (samples, entries).
+        x: draws, (parts, samples, entries), each part made from the same noise.
         eps: the whitened noise they were made from, (samples, dim).
-        weights: of mean 1, (samples,).
+        weights: of mean 1, (parts · samples,).
         xp: NumPy or jax.numpy.
     """
-    w = weights[:, None]
-    mean = xp.mean(w * x, axis=0)
-    centred = x - mean
+    w = xp.reshape(weights, (len(x), -1, 1))
+    mean = xp.mean(xp.where(w > 0, w * x, 0.0), axis=(0, 1))
+    centred = xp.where(w > 0, x - mean, 0.0)  # x may be infinite where p is not
     square = centred**2
-    variance = xp.mean(w * square, axis=0)
+    variance = xp.mean(w * square, axis=(0, 1))
     sd = xp.sqrt(variance)
-    linear = eps @ (eps.T @ centred / len(eps))
-    mean_se = _error(w * centred, eps, linear, xp)
-    variance_se = _error(w * (square - variance), eps, linear**2, xp)
+    # Draws of the same noise are one draw: what each adds is averaged first.
+    linear = eps @ (eps.T @ xp.mean(centred, axis=0) / len(eps))
+    mean_se = _error(xp.mean(w * centred, axis=0), eps, linear, xp)
+    variance_parts = xp.mean(w * (square - variance), axis=0)
+    variance_se = _error(variance_parts, eps, linear**2, xp)
     return mean, sd, mean_se, 0.5 * variance_se / xp.where(sd > 0, sd, 1.0)
 
 
