@@ -129,6 +129,7 @@ def advi(fits: Mapping[str, Mapping[str, Any]]) -> Figure:
         density.set(ylim=(0, 1.3 * float(np.max(case["exact"]))), ylabel="density")
         drawn = x[np.asarray(case["exact"]) > 1e-3 * np.max(case["exact"])]
         density.set(xlabel=case["unit"], xlim=(float(drawn.min()), float(drawn.max())))
+    axes[0, 0].legend(loc="lower right")
     axes[1, 0].legend(loc="upper left")
     return fig
 
@@ -146,7 +147,6 @@ def _path(ax: Axes, case: Mapping[str, Any]) -> None:
     gap = max(evidence - float(np.quantile(elbo, 0.02)), 0.5)
     ax.set(xscale="log", ylim=(evidence - 3 * gap, evidence + 0.6 * gap))
     ax.set(xlabel="step", ylabel="ELBO / nats")
-    ax.legend(loc="lower right")
 
 
 @style.styled
