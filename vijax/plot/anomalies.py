@@ -119,7 +119,9 @@ def injection(
         ylabel="AUC",
         title="Areas with 95 % intervals",
     )
-    left.legend(fontsize=7)
+    low, high = left.get_ylim()
+    left.set_ylim(low, high + 0.25 * (high - low))  # room for the legend
+    left.legend(fontsize=7, loc="upper right", ncols=2)
     for index, (label, (x, y)) in enumerate(curves.items()):
         dashes = "--" if label == name else "-"
         colour = BLACK if label == name else COLOURS[index]
