@@ -28,7 +28,13 @@ class BetaBinomial(dist.BetaBinomial):
 
 
 class BetaNegativeBinomial(dist.BetaNegativeBinomial):
-    """Events of one kind before the n-th of the other, their probability Beta."""
+    """Events of one kind before the n-th of the other, their probability Beta.
+
+    Example:
+        >>> value = BetaNegativeBinomial(5.0, 11.0, n=1).log_prob(0)  # ln(11 / 16)
+        >>> print(f"{value:.4f}")
+        -0.3747
+    """
 
     def log_prob(self, value: inputs.Data) -> Float[Array, "..."]:
         """Return the log probability of a count, -inf below 0."""
@@ -38,7 +44,12 @@ class BetaNegativeBinomial(dist.BetaNegativeBinomial):
 
 
 class GammaPoisson(dist.GammaPoisson):
-    """A Poisson count whose mean is Gamma distributed."""
+    """A Poisson count whose mean is Gamma distributed.
+
+    Example:
+        >>> print(f"{GammaPoisson(1.0, 1.0).log_prob(0):.4f}")  # ln(1 / 2)
+        -0.6931
+    """
 
     def log_prob(self, value: inputs.Data) -> Float[Array, "..."]:
         """Return the log probability of a count, -inf below 0."""
@@ -50,7 +61,13 @@ class GammaPoisson(dist.GammaPoisson):
 
 
 class DirichletMultinomial(dist.DirichletMultinomial):
-    """Counts of categories whose probabilities are Dirichlet distributed."""
+    """Counts of categories whose probabilities are Dirichlet distributed.
+
+    Example:
+        >>> one = DirichletMultinomial(jnp.array([5.0, 1.0, 3.0]), total_count=1)
+        >>> print(f"{one.log_prob(jnp.array([1, 0, 0])):.4f}")  # ln(5 / 9)
+        -0.5878
+    """
 
     def log_prob(self, value: inputs.Data) -> Float[Array, "..."]:
         """Return the log probability of a row of counts."""

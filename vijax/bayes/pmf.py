@@ -14,14 +14,25 @@ from vijax.bayes.exact import deviance, excess, log_gamma_cross
 
 
 def poisson_log_pmf(count: inputs.Data, mean: inputs.Data) -> Float[Array, "..."]:
-    """Return log(mean^k exp(-mean) / k!) for mean >= 0."""
+    """Return log(mean^k exp(-mean) / k!) for mean >= 0.
+
+    Example:
+        >>> print(f"{poisson_log_pmf(0.0, 3.0):.4f}")
+        -3.0000
+    """
     return -deviance(count, mean) - excess(count)
 
 
 def multinomial_log_pmf(
     counts: Float[Array, "... categories"], probs: Float[Array, "... categories"]
 ) -> Float[Array, "..."]:
-    """Return log(n! Π p_j^k_j / k_j!) for counts and probabilities on the last axis."""
+    """Return log(n! Π p_j^k_j / k_j!) for counts and probabilities on the last axis.
+
+    Example:
+        >>> value = multinomial_log_pmf(jnp.ones(2), jnp.array([0.5, 0.5]))  # ln(1 / 2)
+        >>> print(f"{value:.4f}")
+        -0.6931
+    """
     total = counts.sum(axis=-1, keepdims=True)
     terms = deviance(counts, total * probs) + excess(counts)
     return excess(total[..., 0]) - terms.sum(axis=-1)
@@ -35,6 +46,12 @@ def dirichlet_multinomial_log_pmf(
 
     With A = Σ α_j, N = Σ n_j and pooled shares p_j = (α_j + n_j) / (A + N), all that
     grows with N is the deviance of n_j and of α_j from what the pooled shares expect.
+
+    Example:
+        >>> counts = jnp.array([4.0, 0.0, 2.0])
+        >>> value = dirichlet_multinomial_log_pmf(counts, jnp.ones(3))  # -ln 28
+        >>> print(f"{value:.4f}")
+        -3.3322
     """
     strength, total, pooled = _pool(counts, concentration)
     misfit = deviance(concentration, strength * pooled)
@@ -48,7 +65,13 @@ def log_dirichlet_ratio(
     counts: Float[Array, "... categories"],
     concentration: Float[Array, "... categories"],
 ) -> Float[Array, "..."]:
-    """Return log B(α + n) - log B(α): the evidence of one sequence of outcomes."""
+    """Return log B(α + n) - log B(α): the evidence of one sequence of outcomes.
+
+    Example:
+        >>> value = log_dirichlet_ratio(jnp.array([1.0, 2.0]), jnp.ones(2))  # -ln 12
+        >>> print(f"{value:.4f}")
+        -2.4849
+    """
     strength, _, pooled = _pool(counts, concentration)
     misfit = deviance(concentration, strength * pooled)
     # log(share) of the share next to 1 from what is missing to 1, or digits are lost.
@@ -109,6 +132,10 @@ def log_split(counts: Float[Array, "... categories"]) -> Float[Array, ""]:
 
     Given the totals over all leading axes, which of the data fell into which category
     does not depend on the probabilities: Π_i C(n_i; k_i) / C(Σn; Σk). 0 for one datum.
+
+    Example:
+        >>> print(f"{log_split(jnp.ones((2, 2))):.4f}")  # ln(2 · 2 / 6)
+        -0.4055
     """
     totals = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
     shares = totals / jnp.maximum(totals.sum(), 1)
@@ -122,7 +149,12 @@ def gamma_poisson_log_pmf(
     rate: inputs.Data,
     exposure: inputs.Data,
 ) -> Float[Array, "..."]:
-    """Return the log probability of a Poisson count whose rate is Gamma distributed."""
+    """Return the log probability of a Poisson count whose rate is Gamma distributed.
+
+    Example:
+        >>> print(f"{gamma_poisson_log_pmf(3.0, 1.0, 1.0, 1.0):.4f}")  # -4 ln 2
+        -2.7726
+    """
     concentration = inputs.as_float(concentration)
     after = concentration + count
     share = rate / (rate + exposure)  # of what is seen, what the prior pretends

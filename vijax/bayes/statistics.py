@@ -43,7 +43,14 @@ def total(stacked: T) -> T:
 
 
 class Moments(NamedTuple):
-    """Weight, mean and scatter Σ w (x - mean)² of numbers or of vectors."""
+    """Weight, mean and scatter Σ w (x - mean)² of numbers or of vectors.
+
+    Example:
+        >>> one = Moments(jnp.ones(()), jnp.asarray(1.0), jnp.zeros(()))
+        >>> both = one + one._replace(mean=jnp.asarray(3.0))
+        >>> both.mean.item(), both.scatter.item()
+        (2.0, 2.0)
+    """
 
     weight: Float[Array, "..."]  # Σ w; the number of data where they weigh the same
     mean: Float[Array, "..."]  # () or (dim,)

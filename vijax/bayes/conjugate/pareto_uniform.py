@@ -145,7 +145,12 @@ def model(prior: dist.Pareto, observations: ArrayLike | None = None) -> None:
 
 
 class UniformPareto(dist.Distribution):
-    """A uniform observation whose limit has a Pareto distribution."""
+    """A uniform observation whose limit has a Pareto distribution.
+
+    Example:
+        >>> print(f"{UniformPareto(3.0, 4.0).log_prob(1.0):.4f}")  # ln(4 / 15)
+        -1.3218
+    """
 
     arg_constraints: ClassVar[dict[str, Any]] = {
         "scale": constraints.positive,
