@@ -80,6 +80,7 @@ class Config:
 
 def run(config: Config) -> common.Result:
     """Train, then estimate log p(x) of every test image."""
+    check(config)
     dataset = ae.load_images(config.dataset)
     keys = jax.random.split(jax.random.key(config.seed), 4)
     x_test = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
@@ -123,6 +124,22 @@ def run(config: Config) -> common.Result:
         )
     }
     return common.Result(metrics, figures, dataset.name)
+
+
+def check(config: Config) -> None:
+    """Raise a ValueError before the training for what would fail after it."""
+    for name, least in (
+        ("num_samples", 1),
+        ("epochs_before", 0),
+        ("evaluation_samples", 2),
+    ):
+        value = getattr(config, name)
+        if value < least:
+            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+    if config.gradient not in ("total", "dreg"):
+        raise ValueError(
+            f"gradient = {config.gradient!r} is not known: give total or dreg"
+        )
 
 
 def fit(

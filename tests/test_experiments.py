@@ -132,6 +132,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("compression", {"shown_bound": 0.02}, "shown_bound"),
     ("compression", {"latent": 0}, "latent"),
     ("generation", {"repetitions": 1}, "repetitions"),
+    ("iwae", {"evaluation_samples": 0}, "evaluation_samples"),
+    ("iwae", {"gradient": "reinforce"}, "gradient"),
 ]
 
 
