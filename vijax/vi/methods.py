@@ -192,10 +192,12 @@ def find_pathfinder(
     starts = multipath.scatter(target, key, loc, NUM_PATHS)
     eps = noise.normal(key, (num_draws, target.dim), dtype, stream=FIXED)
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
-    return _pathfinder(target, starts, eps, checks, num_steps, tolerance)
+    amount = work(target.data, NUM_PATHS * TYPICAL_STEPS * num_draws + num_checks)
+    options = num_steps, tolerance
+    return _pathfinder(target, starts, eps, checks, *options, work=amount)
 
 
-@partial(jax.jit, static_argnums=(4, 5))
+@partial(quick_jit, static_argnums=(4, 5))
 def _pathfinder(
     target: Target,
     starts: Array,

@@ -12,6 +12,7 @@ from vijax.validate import is_traced
 from vijax.vi import diagnostics
 from vijax.vi.families import MeanField
 from vijax.vi.flow import Flow
+from vijax.vi.pathfinder import Spiked
 from vijax.vi.quick import quick_jit
 from vijax.vi.target import Target, to_device
 
@@ -166,7 +167,7 @@ def advise(fit: Fit) -> str:
         )
     remedy = (
         'try family="full_rank"'
-        if isinstance(fit.q, MeanField) and fit.target.dim > 1
+        if isinstance(fit.q, MeanField | Spiked) and fit.target.dim > 1
         else "reparametrise (non-centred, another scale), or use MCMC"
         if isinstance(fit.q, Flow)
         else 'try family="flow", reparametrise (non-centred, another scale), or use '
