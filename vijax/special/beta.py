@@ -75,9 +75,9 @@ def quantile(a: Elements, b: Elements, w: Elements) -> tuple[Elements, Elements]
     )
     args = a, b, w, log_w, weight
     single = [v.astype(jnp.float32) for v in (a, b, log_w.value, weight)]
-    guess = _guess(*single, math.log(tiny))
+    guess = _guess(*single, log_tiny=math.log(tiny))
     large = a.size >= incomplete.UNROLL_FROM
-    t = _refine(*single, guess) if large else guess.t
+    t = _refine(*single, guess=guess) if large else guess.t
     t, known = jax.lax.optimization_barrier((t, guess.known))
     x, y = (jnp.maximum(v, tiny) for v in _from_logit(t.astype(w.dtype)))
 
@@ -220,7 +220,7 @@ class _Guess(NamedTuple):
 
 
 def _guess(
-    a: Elements, b: Elements, log_w: Elements, weight: Elements, log_tiny: float
+    a: Elements, b: Elements, log_w: Elements, weight: Elements, *, log_tiny: float
 ) -> _Guess:
     # t is the difference of two logs of Gamma variables.
     of_a, of_b = solve.log_gamma_cumulants(a), solve.log_gamma_cumulants(b)
@@ -242,7 +242,7 @@ def _guess(
 
 
 def _refine(
-    a: Elements, b: Elements, log_w: Elements, weight: Elements, guess: _Guess
+    a: Elements, b: Elements, log_w: Elements, weight: Elements, *, guess: _Guess
 ) -> Elements:
     """Return t to about 1e-5 of its scale by a step in single precision."""
     inside = _is_moderate(a, b) & (jnp.abs(guess.t) < 80)

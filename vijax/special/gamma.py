@@ -64,9 +64,9 @@ def quantile(a: Elements, w: Elements, upper: Mask) -> Elements:
     )
     args = a, w, log_w, weight, upper
     single = [v.astype(jnp.float32) for v in (a, log_w.value, weight)]
-    guess = _guess(*single, upper)
+    guess = _guess(*single, upper=upper)
     large = a.size >= incomplete.UNROLL_FROM
-    t = _refine(*single, upper, guess) if large else guess.t
+    t = _refine(*single, upper=upper, guess=guess) if large else guess.t
     # where x is next to nothing the power law is exact
     known = guess.low < math.log(tiny)
     t, known = jax.lax.optimization_barrier((t, known))
@@ -188,7 +188,7 @@ class _Guess(NamedTuple):
     high: Elements
 
 
-def _guess(a: Elements, log_w: Elements, weight: Elements, upper: Mask) -> _Guess:
+def _guess(a: Elements, log_w: Elements, weight: Elements, *, upper: Mask) -> _Guess:
     z = solve.normal_quantile(log_w)
     z = jnp.where(upper, -z, z)
     t = solve.cornish_fisher(z, solve.log_gamma_cumulants(a))
@@ -202,7 +202,7 @@ def _guess(a: Elements, log_w: Elements, weight: Elements, upper: Mask) -> _Gues
 
 
 def _refine(
-    a: Elements, log_w: Elements, weight: Elements, upper: Mask, guess: _Guess
+    a: Elements, log_w: Elements, weight: Elements, *, upper: Mask, guess: _Guess
 ) -> Elements:
     """Return t to about 1e-5 of its scale by a step in single precision."""
     inside = _is_moderate(a) & (jnp.abs(guess.t) < 80)

@@ -48,8 +48,8 @@ def finish(
     def solve_some(carry: Any) -> Any:
         state, first = carry
         some = jax.lax.dynamic_slice(left, (first,), (STRAGGLERS,))
-        part = jax.tree.map(lambda v: v.at[some].get(mode="clip"), (args, state))
-        solved = until_done(advance, *part, some == done.size)
+        few, part = jax.tree.map(lambda v: v.at[some].get(mode="clip"), (args, state))
+        solved = until_done(advance, few, part, some == done.size)
         state = jax.tree.map(lambda v, p: v.at[some].set(p, mode="drop"), state, solved)
         return state, first + STRAGGLERS
 
