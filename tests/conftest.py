@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+import jaxtyping
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -18,6 +19,14 @@ def key() -> jax.Array:
 def x64() -> Iterator[None]:
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def as_users_do() -> Iterator[None]:
+    """Call without the type checker of the tests, which would object first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

@@ -191,3 +191,10 @@ def test_second_derivatives():
     for i, shift in enumerate(step * jnp.eye(2)):
         expected = (gradient(point + shift) - gradient(point - shift)) / (2 * step)
         np.testing.assert_allclose(hessian[i], expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.usefixtures("as_users_do")
+@pytest.mark.parametrize("bad", ["1", 1j, None, [1.0, "x"]])
+def test_what_is_no_real_number_is_refused(bad):
+    with pytest.raises(ValueError, match="give real numbers"):
+        special.gammaincinv(1.0, bad)

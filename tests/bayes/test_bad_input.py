@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import numpyro.distributions as dist
 import pytest
@@ -193,14 +192,6 @@ CALLS = [
     (lambda: sweep(lambda row: row, np.array(["a"])), "give numbers"),
     (lambda: sweep(3, np.ones(3)), "fn is a int"),
 ]
-
-
-@pytest.fixture
-def as_users_do():
-    """Call without the type checker of the tests, which would object first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.parametrize("number", range(len(CALLS)))

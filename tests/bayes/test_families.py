@@ -69,7 +69,7 @@ def compiled(name):
         before = concatenate(after_one, jax.tree.map(lambda leaf: leaf[:-1], later))
         rest = rows(singles, slice(1, None))
         chain = jax.vmap(log_evidence)(before, rest)
-        # The multinomial's total is no number that can be traced.
+        # The multinomial's total is no number that can be traced: a test of its own.
         countable = name != "dirichlet_multinomial"
         predicted = jax.vmap(log_predictive)(before, rest) if countable else chain
         return {
@@ -103,3 +103,15 @@ def test_identities(name):
 
     with jax.enable_x64(True):
         run()
+
+
+@pytest.mark.usefixtures("x64")
+def test_multinomial_evidence_is_the_product_of_its_predictives():
+    family, prior = bayes.dirichlet_multinomial, dist.Dirichlet(np.array([0.7, 2, 1.5]))
+    rows_of_counts = [[4, 0, 2], [0, 0, 1], [100, 3, 250]]
+    total, state = 0.0, prior
+    for row in rows_of_counts:
+        total += family.predictive(state, sum(row)).log_prob(np.array(row))
+        state = family.posterior(state, [row])
+    evidence = family.log_evidence(prior, rows_of_counts)
+    np.testing.assert_allclose(total, evidence, rtol=1e-10)

@@ -1,11 +1,10 @@
 """What the three uses refuse, by name and with what to give instead."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -196,15 +195,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.fixture
-def no_type_checks() -> Iterator[None]:
-    """As for a user: the functions' own checks answer, not those of the tests."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.mark.usefixtures("no_type_checks")
+@pytest.mark.usefixtures("as_users_do")
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_named_with_a_remedy(case: str) -> None:
     call, says = BAD[case]

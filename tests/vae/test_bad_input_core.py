@@ -1,12 +1,11 @@
 """What models, training and evaluation refuse, by name and with what to give."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -135,15 +134,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.fixture
-def no_type_checks() -> Iterator[None]:
-    """As for a user: the functions' own checks answer, not those of the tests."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.mark.usefixtures("no_type_checks")
+@pytest.mark.usefixtures("as_users_do")
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_named_with_a_remedy(case: str) -> None:
     call, says = BAD[case]

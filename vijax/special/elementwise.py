@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial, wraps
+from inspect import signature
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jax.typing import ArrayLike
 
-from vijax.validate import is_traced
+from vijax.validate import check, is_traced
 
 CHUNK = 1 << 16  # elements at a time: their intermediate arrays stay in the cache
 _SIZES = (64, 4096)  # eager calls are padded to these, to compile seldom
@@ -65,7 +66,11 @@ def call(core: Callable[..., Any], *values: ArrayLike) -> Any:
     """Call a function of equally shaped floating arrays, float32 at least.
 
     Small eager calls run compiled, whatever their shape.
+
+    Errors: ValueError for what is not real numbers, or of shapes that do not broadcast.
     """
+    for name, value in zip(signature(core).parameters, values, strict=True):
+        check(_is_real(value), name, value, "give real numbers")
     dtype = jnp.promote_types(jnp.result_type(float, *values), jnp.float32)
     shape = np.broadcast_shapes(*(np.shape(value) for value in values))
     size = math.prod(shape)
@@ -81,6 +86,12 @@ def call(core: Callable[..., Any], *values: ArrayLike) -> Any:
 @partial(jax.jit, static_argnums=0)
 def _run(core: Callable[..., Any], *args: jax.Array) -> Any:
     return core(*args)
+
+
+def _is_real(value: ArrayLike) -> bool:
+    dtype = value.dtype if isinstance(value, jax.Array) else np.asarray(value).dtype
+    kinds = jnp.floating, jnp.integer, jnp.bool_
+    return any(jnp.issubdtype(dtype, kind) for kind in kinds)
 
 
 def _fitting(size: int) -> int | None:

@@ -15,10 +15,22 @@ from vijax.special.elementwise import call
 def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Elements:
     r"""Return x with I_x(a, b) = p, the p-quantile of Beta(a, b).
 
-    The arguments broadcast; NaN outside a, b > 0, 0 <= p <= 1. An answer too small for
-    a float is 0. In float64 the error is a few 1e-16, or what a change of p in its last
-    digit makes, whichever is more, for a and b from 1e-8 to 1e12. Near x = 1 compute
-    1 - x instead, as betainccinv(b, a, p).
+    I_x(a, b) = ∫_0^x t^(a-1) (1-t)^(b-1) dt / B(a, b)
+
+    In float64 the error is a few 1e-16, or what a change of p in its last digit makes,
+    whichever is more, for a and b from 1e-8 to 1e12; in float32 a few 1e-7 likewise.
+    Near x = 1 compute 1 - x instead, as betainccinv(b, a, p).
+
+    Args:
+        a: positive, any shape; the three broadcast. Pure numbers, without units.
+        b: positive.
+        p: a probability, the lower tail's.
+
+    Returns:
+        x in [0, 1], of the broadcast shape; 0 where it is too small for a float; NaN
+        outside a, b > 0, 0 <= p <= 1, as SciPy's. Differentiable in all three.
+
+    Errors: ValueError for what is not real numbers, or of shapes that do not broadcast.
 
     References:
         DLMF 8.17; the method is this package's own.
@@ -33,6 +45,8 @@ def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Elements:
 def betainccinv(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Elements:
     r"""Return x with 1 - I_x(a, b) = q, exact also for tiny q; else as `betaincinv`.
 
+    Arguments, shapes, errors and source as there, with q the upper tail's probability.
+
     Example:
         >>> round(betainccinv(1.0, 1.0, 0.25).item(), 4)
         0.75
@@ -43,8 +57,20 @@ def betainccinv(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Elements:
 def gammaincinv(a: ArrayLike, p: ArrayLike) -> Elements:
     r"""Return x with P(a, x) = p, the p-quantile of Gamma(a, rate 1).
 
-    The arguments broadcast; NaN outside a > 0, 0 <= p <= 1; infinite at p = 1.
+    P(a, x) = ∫_0^x t^(a-1) e^-t dt / Γ(a)
+
     Accuracy as `betaincinv`.
+
+    Args:
+        a: positive, any shape; the two broadcast. Pure numbers, without units.
+        p: a probability, the lower tail's.
+
+    Returns:
+        x >= 0, of the broadcast shape, in units of the scale 1 / rate; 0 where it is
+        too small for a float, infinite at p = 1; NaN outside a > 0, 0 <= p <= 1.
+        Differentiable in both.
+
+    Errors: ValueError for what is not real numbers, or of shapes that do not broadcast.
 
     References:
         DLMF 8.2.
@@ -58,6 +84,8 @@ def gammaincinv(a: ArrayLike, p: ArrayLike) -> Elements:
 
 def gammainccinv(a: ArrayLike, q: ArrayLike) -> Elements:
     r"""Return x with Q(a, x) = q, exact also for tiny q; else as `gammaincinv`.
+
+    Arguments, shapes, errors and source as there, with q the upper tail's probability.
 
     Example:
         >>> round(gammainccinv(1.0, 1e-30).item(), 4)  # 30 log 10
