@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpyro.infer.util import log_density
 
 from tests.bayes.cases import CASES, problems
+from vijax import bayes
 
 RUNS = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 

@@ -4,7 +4,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +36,7 @@ def test_real_mnist_through_a_prepared_folder(shared, downloaded_mnist, monkeypa
     monkeypatch.setenv("TFDS_DATA_DIR", str(root))
     original = data.load("mnist", data_dir=shared / "data/mnist")
     monkeypatch.delattr(idx, "load")  # from the prepared folder, or not at all
-    start = time.process_time()
     assert_same(data.load("mnist"), original)
-    assert time.process_time() - start < 10  # seconds; 2 to 3 without type checks
     assert_same(downloaded, original)
 
 
