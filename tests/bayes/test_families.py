@@ -9,6 +9,7 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,7 +109,10 @@ def test_identities(name):
 
 @pytest.mark.usefixtures("x64")
 def test_multinomial_evidence_is_the_product_of_its_predictives():
-    family, prior = bayes.dirichlet_multinomial, dist.Dirichlet(np.array([0.7, 2, 1.5]))
+    family, prior = (
+        bayes.dirichlet_multinomial,
+        dist.Dirichlet(jnp.array([0.7, 2, 1.5])),
+    )
     rows_of_counts = [[4, 0, 2], [0, 0, 1], [100, 3, 250]]
     total, state = 0.0, prior
     for row in rows_of_counts:
