@@ -18,7 +18,10 @@ from vijax.validate import where_valid
 
 
 class NormalInverseGamma(NamedTuple):
-    """Parameters of a location and a variance; regression uses them with vectors."""
+    """Parameters of a location and a variance; regression uses them with vectors.
+
+    μ | σ² ~ N(loc, σ² / precision),  σ² ~ InverseGamma(concentration, rate)
+    """
 
     loc: inputs.Data  # () here, (features,) in a regression
     precision: inputs.Data  # in units of 1/σ²; a matrix in a regression

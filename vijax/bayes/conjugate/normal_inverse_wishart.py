@@ -31,7 +31,10 @@ __all__ = [
 
 
 class NormalInverseWishart(NamedTuple):
-    """Parameters of a mean vector and a covariance."""
+    """Parameters of a mean vector and a covariance.
+
+    μ | Σ ~ N(loc, Σ / precision),  Σ ~ InverseWishart(df, scale)
+    """
 
     loc: inputs.Data  # (dims,)
     precision: inputs.Data  # in units of Σ⁻¹: how many data the prior mean is worth
