@@ -57,9 +57,7 @@ def test_quantiles_agree_with_mpmath(name):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize(
-    "name", ["beta", pytest.param("gamma", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_large_batches_whose_last_elements_go_on_alone(name):
     parameters, p, upper, x, _ = reference(name)
     function = getattr(quantiles, f"{name}_quantile")

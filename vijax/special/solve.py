@@ -54,9 +54,8 @@ def finish(
         return state, first + STRAGGLERS
 
     number = jnp.sum(~done)
-    return jax.lax.while_loop(lambda carry: carry[1] < number, solve_some, (state, 0))[
-        0
-    ]
+    carry = jax.lax.while_loop(lambda carry: carry[1] < number, solve_some, (state, 0))
+    return carry[0]
 
 
 class Step(NamedTuple):
