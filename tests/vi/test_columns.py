@@ -6,7 +6,7 @@ import numpy as np
 
 from vijax import vi
 from vijax.vi.columns import by_columns
-from vijax.vi.target import over_draws
+from vijax.vi.draws import over_draws
 
 
 def density(data, w, key):
@@ -38,7 +38,7 @@ def test_values_and_gradients_stay(x64, key):
 
 def test_batches_of_one_size_lose_no_draw(monkeypatch):
     target = vi.from_log_density(lambda u, y: -jnp.sum((u - y) ** 2), 0.0, jnp.ones(8))
-    monkeypatch.setattr("vijax.vi.target.MAX_BATCH", 24)
+    monkeypatch.setattr("vijax.vi.draws.MAX_BATCH", 24)
     positions = jnp.arange(7.0)[:, None]
     found = over_draws(target, target.log_density, positions)
     np.testing.assert_allclose(found, -8 * (np.arange(7.0) - 1) ** 2)

@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import vi
-from vijax.vi.target import log_densities
+from vijax.vi.draws import log_densities
 
 
 def regression(x, y, num_rows):

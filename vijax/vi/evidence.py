@@ -20,8 +20,8 @@ from numpyro.diagnostics import effective_sample_size
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi import diagnostics, noise
+from vijax.vi.draws import log_densities
 from vijax.vi.result import Fit
-from vijax.vi.target import log_densities
 
 METHODS = ("importance", "bridge", "elbo")
 ESTIMATE, LOWER_BOUND = "estimate", "lower bound"

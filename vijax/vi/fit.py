@@ -21,16 +21,15 @@ import optax
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi import stochastic
+from vijax.vi.arguments import to_device
 from vijax.vi.methods import (
-    FAMILIES,
-    START,
     find_fixed,
     find_laplace,
     find_pathfinder,
-    find_stochastic,
 )
 from vijax.vi.result import Fit, judge
-from vijax.vi.target import Target, to_device
+from vijax.vi.stochastic_search import FAMILIES, START, find_stochastic
+from vijax.vi.target import Target
 
 STARTS = ("auto", "newton", "pathfinder", "init")
 METHODS = ("auto", "fixed_draws", "stochastic")

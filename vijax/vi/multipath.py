@@ -12,7 +12,8 @@ from jaxtyping import Array
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi import diagnostics, noise, pathfinder
-from vijax.vi.target import Target, over_draws
+from vijax.vi.draws import over_draws
+from vijax.vi.target import Target
 
 # Streams of the key.
 STARTS, ELBO, DRAWS, RESAMPLE = range(4)

@@ -15,6 +15,7 @@ from numpyro.distributions import constraints, transforms
 from numpyro.infer.util import compute_log_probs
 
 from vijax.types import Key, Scalar
+from vijax.vi.arguments import join, split, to_device
 from vijax.vi.target import (
     Plate,
     Rows,
@@ -24,10 +25,7 @@ from vijax.vi.target import (
     TargetError,
     first_that_traces,
     float_type,
-    join,
     shapes,
-    split,
-    to_device,
     traced,
 )
 

@@ -10,11 +10,12 @@ from jaxtyping import Array, Bool, Float, Int
 from vijax.types import Scalar
 from vijax.validate import is_traced
 from vijax.vi import diagnostics
+from vijax.vi.arguments import to_device
 from vijax.vi.families import MeanField
 from vijax.vi.flow import Flow
 from vijax.vi.pathfinder import Spiked
 from vijax.vi.quick import quick_jit
-from vijax.vi.target import Target, to_device
+from vijax.vi.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
 NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word

@@ -12,10 +12,11 @@ from jaxtyping import Array
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi import diagnostics, noise
+from vijax.vi.draws import log_densities, over_draws
 from vijax.vi.families import FullRank
 from vijax.vi.quick import quick_jit, work
 from vijax.vi.result import Fit
-from vijax.vi.target import Target, log_densities, over_draws
+from vijax.vi.target import Target
 
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"

@@ -21,8 +21,9 @@ from scipy import stats
 
 from vijax.types import Key
 from vijax.validate import check
+from vijax.vi.draws import over_draws
 from vijax.vi.fit import fit
-from vijax.vi.target import Target, over_draws
+from vijax.vi.target import Target
 
 
 class Calibration(NamedTuple):
