@@ -29,11 +29,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common, use_cases
-from experiments.uses import lossless, lossy_tables
+from experiments.uses import lossless, lossy_tables, quality
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import compression as plot
 from vijax.vae import likelihoods, models, train
+from vijax.vae.annealing import Walk
 
 # Townsend, Bird & Barber's coder run again, static binarised MNIST, bits per pixel.
 BITS_BACK_RERUN = 0.194
@@ -50,6 +51,8 @@ class Config:
     batch_size: int | None = None  # images in a step
     optimizer: str | None = None  # adam or muon
     learning_rate: float | None = None  # at the first step; falls along a cosine
+    curve_images: int = 100  # whose rates are traced against their distortion
+    curve_steps: int = 200  # temperatures of that curve
     checkpoint: Path | None = None  # folder to save in and to take the run up from
     bounds: tuple[float, ...] = (0.1, 0.01, 0.001)  # relative, of the events' numbers
     shown_bound: float = 0.01  # the one whose errors are drawn
@@ -74,10 +77,17 @@ def run(config: Config) -> common.Result:
 
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name in ("latent", "epochs", "batch_size", "table_epochs"):
+    for name, least in (
+        ("latent", 1),
+        ("epochs", 1),
+        ("batch_size", 1),
+        ("table_epochs", 1),
+        ("curve_images", 2),
+        ("curve_steps", 1),
+    ):
         value = getattr(config, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} = {value} is not valid: give 1 or more")
+        if value is not None and value < least:
+            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
     if config.learning_rate is not None and not config.learning_rate > 0:
         raise ValueError(
             f"learning_rate = {config.learning_rate} is not valid: give more than 0"
@@ -105,7 +115,7 @@ def images(
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """Train a VAE on grey images, binarised anew in each step; code binary ones."""
     small = prod(dataset.train.shape[1:]) < 400
-    keys = [jax.random.fold_in(key, i) for i in range(4)]
+    keys = [jax.random.fold_in(key, i) for i in range(5)]
     x, source = binary_test(dataset, keys[0])
     model = models.vae(
         dataset.train.shape[1:],
@@ -153,7 +163,14 @@ def images(
         ),
         weights_bits=8 * metrics["weights_bytes"] / metrics["pixels"],
     )
-    return metrics, {"images": figure}
+    metrics["quality"], curve = quality.study(
+        model,
+        trained.params,
+        x[: config.curve_images],
+        keys[4],
+        Walk(num_steps=config.curve_steps, num_chains=8),
+    )
+    return metrics, {"images": figure, "rates": curve}
 
 
 def events(

@@ -38,7 +38,12 @@ SMALL: dict[str, dict[str, Any]] = {
         "families": ("full_rank",),
     },
     "anomaly_detection": {"hidden": (16,), "steps": 20, "table_steps": 20},
-    "compression": {"hidden": (16,), "epochs": 2},
+    "compression": {
+        "hidden": (16,),
+        "epochs": 2,
+        "curve_images": 5,
+        "curve_steps": 4,
+    },
     "generation": {"hidden": (16,), "steps": 20, "max_images": 100},
     "iwae": {
         "dataset": "digits",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vijax.vae import annealing, evidence, models
+from vijax.vae.annealing import Walk
 
 
 def test_forward_and_reverse_walks_find_the_exact_evidence(linear_vae, key):
@@ -15,7 +16,7 @@ def test_forward_and_reverse_walks_find_the_exact_evidence(linear_vae, key):
     z = jax.random.normal(keys[0], (50, 2))
     x = z @ weights + bias + 0.5 * jax.random.normal(keys[1], (50, 6))
     exact = evidence.quadrature(vae.model, vae.params, x)
-    settings = {"num_steps": 150, "num_chains": 20, "num_leapfrog": 5, "batch_size": 50}
+    settings = {"walk": Walk(150, 20, 5), "batch_size": 50}
     for found in (
         annealing.annealed(vae.model, vae.params, key, x, **settings),
         annealing.reverse(vae.model, vae.params, key, x, z, **settings),
@@ -34,7 +35,7 @@ def test_few_steps_enclose_the_evidence(linear_vae, key):
     z = jax.random.normal(key, (50, 2))
     x = z @ weights + bias + 0.5 * jax.random.normal(jax.random.key(1), (50, 6))
     exact = evidence.quadrature(vae.model, vae.params, x).mean()
-    settings = {"num_steps": 4, "num_chains": 2, "num_leapfrog": 2, "batch_size": 50}
+    settings = {"walk": Walk(4, 2, 2), "batch_size": 50}
     below = annealing.annealed(vae.model, vae.params, key, x, **settings)
     above = annealing.reverse(vae.model, vae.params, key, x, z, **settings)
     assert below.log_evidence.mean() + 0.3 < exact < above.log_evidence.mean() - 0.3
@@ -56,16 +57,20 @@ def test_it_needs_no_encoder_and_finds_both_modes(key):
     missed = evidence.importance(model, params, key, x, num_samples=1000)
     np.testing.assert_allclose(missed.log_evidence, exact - np.log(2), atol=0.1)
     assert np.all(missed.standard_error < 0.1)  # and knows nothing of it
-    found = annealing.annealed(
-        model, params, key, x, num_steps=100, num_chains=100, num_leapfrog=5
-    )
+    found = annealing.annealed(model, params, key, x, walk=Walk(100, 100, 5))
     deviation = (found.log_evidence - exact) / found.standard_error
     assert np.all(np.abs(deviation) < 4)
     assert np.all(found.standard_error < 0.1)
 
 
 @pytest.mark.parametrize("setting", ["num_steps", "num_chains", "num_leapfrog"])
-def test_bad_settings(linear_vae, key, setting):
-    vae = linear_vae
+def test_bad_settings(setting):
     with pytest.raises(ValueError, match=f"{setting} = 0"):
-        annealing.annealed(vae.model, vae.params, key, vae.x, **{setting: 0})
+        Walk(**{setting: 0})
+
+
+def test_walks_from_bad_latents(linear_vae, key):
+    vae = linear_vae
+    z = jnp.full((50, 2), jnp.nan)
+    with pytest.raises(ValueError, match="z = nan"):
+        annealing.reverse(vae.model, vae.params, key, vae.x, z)

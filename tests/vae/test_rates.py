@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from vijax.vae import rates
+from vijax.vae.annealing import Walk
 
 
 @pytest.mark.parametrize(
@@ -18,9 +19,9 @@ def test_the_curve_of_the_solvable_model(linear_vae, key, steps, chains):
         np.asarray(vae.params.decoder["output"][name], np.float64)
         for name in ("kernel", "bias")
     )
-    settings = {"num_steps": steps, "num_chains": chains, "num_leapfrog": 3}
+    walk = Walk(num_steps=steps, num_chains=chains, num_leapfrog=3)
     found = [
-        rates.curve(vae.model, vae.params, one, vae.x, batch_size=50, **settings)
+        rates.curve(vae.model, vae.params, one, vae.x, walk=walk, batch_size=50)
         for one in jax.random.split(key, 8)
     ]
     x, s2 = np.asarray(vae.x, np.float64) - bias, 0.25

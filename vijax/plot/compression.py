@@ -69,7 +69,7 @@ def lossless(
     right.set(
         xscale="log",
         yscale="log",
-        ylim=(0.6 * rate.min(), 30 * rate.min()),
+        ylim=(0.6 * rate.min(), 100 * rate.min()),
         xlabel="images in the file (dotted: at the last rate)",
         ylabel="bits per pixel",
         title="What the receiver needs counts too",
@@ -106,8 +106,10 @@ def events(
             markersize=5,
             label=name,
         )
+    left.set(xscale="log")
+    left.set_xticks([100 * b for b in bounds], [f"{100 * b:g}" for b in bounds])
+    left.minorticks_off()
     left.set(
-        xscale="log",
         ylim=(0, None),
         xlabel="greatest relative error, %",
         ylabel="bits per number",

@@ -11,6 +11,7 @@ gives an upper bound (bidirectional Monte Carlo), and the two enclose log p(x).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -25,10 +26,29 @@ from vijax.vae import losses
 from vijax.vae.batching import map_batches
 from vijax.vae.evaluate import check_data
 from vijax.vae.models import VAE, Images, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 from vijax.vi import bounds
 
 TARGET_ACCEPTANCE = 0.65
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How long the chains walk; the time goes with the product of the three."""
+
+    num_steps: int = 500  # T, temperatures from the prior to the posterior
+    num_chains: int = 16  # for each example, 2 or more
+    num_leapfrog: int = 10  # gradients in each proposal
+
+    def __post_init__(self) -> None:
+        """Raise a ValueError that names what is out of its range."""
+        for name, least in (("num_steps", 1), ("num_chains", 2), ("num_leapfrog", 1)):
+            value = getattr(self, name)
+            valid = is_whole(value) and value >= least
+            check(valid, name, value, f"give {least} or more")
+
+
+WALK = Walk()
 
 
 class Annealed(NamedTuple):
@@ -61,9 +81,7 @@ def annealed(
     key: Key,
     x: ArrayLike,
     *,
-    num_steps: int = 500,
-    num_chains: int = 16,
-    num_leapfrog: int = 10,
+    walk: Walk = WALK,
     batch_size: int = 25,
 ) -> Annealed:
     """Estimate log p(x) of each example by walks from the prior to the posterior.
@@ -77,18 +95,29 @@ def annealed(
         params: its parameters.
         key: for the walks.
         x: (n, *shape) in the likelihood's support.
-        num_steps: T, temperatures between prior and posterior.
-        num_chains: walks for each example.
-        num_leapfrog: gradients in each proposal.
-        batch_size: examples at once.
+        walk: steps, chains and leapfrog steps.
+        batch_size: examples at once; memory only.
+
+    Raises:
+        ValueError: data of another shape or outside the support, fewer than two
+            examples.
 
     References:
         Neal (2001), Stat. Comput. 11; Wu, Burda, Salakhutdinov & Grosse (2017),
         arXiv:1611.04273.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.ones((2, 1))  # a decoder that ignores z: every weight is ½
+        >>> found = annealed(model, params, jax.random.key(0), x, walk=Walk(10, 2, 1))
+        >>> found.log_evidence.round(4).tolist(), found.standard_error.max() < 1e-6
+        ([-0.693..., -0.693...], Array(True, dtype=bool))
     """
-    x = check_walk(model, x, num_steps, num_chains, num_leapfrog)
-    walk = partial(_forward, model, num_steps, num_chains, num_leapfrog, params, key)
-    return map_batches(walk, np.arange(len(x)), x, batch_size=batch_size)
+    x = check_data(model, x)
+    run = partial(_forward, model, walk, params, key)
+    return map_batches(run, np.arange(len(x)), x, batch_size=batch_size)
 
 
 def reverse(
@@ -98,15 +127,13 @@ def reverse(
     x: ArrayLike,
     z: ArrayLike,
     *,
-    num_steps: int = 500,
-    num_chains: int = 16,
-    num_leapfrog: int = 10,
+    walk: Walk = WALK,
     batch_size: int = 25,
 ) -> Annealed:
     """Estimate log p(x) from above, for x drawn from the model with known z.
 
     The walk goes from z, an exact draw of the posterior, to the prior; -log of the
-    mean of 1 / w is an upper bound in expectation. The arguments are `annealed`'s.
+    mean of 1 / w is an upper bound in expectation.
 
     Args:
         model: the VAE.
@@ -114,36 +141,38 @@ def reverse(
         key: for the walks.
         x: (n, *shape), x ~ p(x | z).
         z: (n, latent), z ~ N(0, I).
-        num_steps: T.
-        num_chains: walks for each example, all from the same z.
-        num_leapfrog: gradients in each proposal.
-        batch_size: examples at once.
+        walk: as `annealed`'s; all chains of an example start from its z.
+        batch_size: examples at once; memory only.
+
+    Raises:
+        ValueError: as `annealed`; z of another shape.
 
     References:
         Grosse, Ghahramani & Adams (2015), arXiv:1511.02543.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x, z = jnp.ones((2, 1)), jnp.zeros((2, 1))
+        >>> found = reverse(model, params, jax.random.key(0), x, z, walk=Walk(10, 2, 1))
+        >>> found.log_evidence.round(4).tolist()  # no z matters: no gap to enclose
+        [-0.693..., -0.693...]
     """
-    x = check_walk(model, x, num_steps, num_chains, num_leapfrog)
+    x = check_data(model, x)
     expected = len(x), model.latent
     check(np.shape(z) == expected, "z's shape", np.shape(z), f"give {expected}")
-    walk = partial(_backward, model, num_steps, num_chains, num_leapfrog, params, key)
-    return map_batches(walk, np.arange(len(x)), x, z, batch_size=batch_size)
+    check(np.isfinite(z), "z", z, "remove NaN and infinities")
+    run = partial(_backward, model, walk, params, key)
+    return map_batches(run, np.arange(len(x)), x, z, batch_size=batch_size)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 1))
 def _forward(
-    model: VAE,
-    num_steps: int,
-    num_chains: int,
-    num_leapfrog: int,
-    params: ModelParams,
-    key: Key,
-    index: Array,
-    x: Images,
+    model: VAE, walk: Walk, params: ModelParams, key: Key, index: Array, x: Images
 ) -> Annealed:
-    keys = jax.random.split(jax.random.fold_in(key, index[0]))
-    z = jax.random.normal(keys[0], (num_chains, len(x), model.latent), x.dtype)
-    betas = temperatures(num_steps)
-    chains, path = walk(model, params, keys[1], x, z, betas, num_leapfrog)
+    key = jax.random.fold_in(key, index[0])
+    chains, path = from_prior(model, walk, params, key, x)
     return Annealed(
         bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
@@ -151,12 +180,10 @@ def _forward(
     )
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@partial(jax.jit, static_argnums=(0, 1))
 def _backward(
     model: VAE,
-    num_steps: int,
-    num_chains: int,
-    num_leapfrog: int,
+    walk: Walk,
     params: ModelParams,
     key: Key,
     index: Array,
@@ -164,10 +191,10 @@ def _backward(
     z: Array,
 ) -> Annealed:
     key = jax.random.fold_in(key, index[0])
-    z = jnp.broadcast_to(z, (num_chains, *z.shape))
-    betas = temperatures(num_steps)[::-1]
+    z = jnp.broadcast_to(z, (walk.num_chains, *z.shape))
+    betas = temperatures(walk.num_steps)[::-1]
     # The walk's weight is that of 1 / w: its temperatures fall.
-    chains, path = walk(model, params, key, x, z, betas, num_leapfrog)
+    chains, path = anneal(model, params, key, x, z, betas, walk.num_leapfrog)
     return Annealed(
         -bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
@@ -176,12 +203,27 @@ def _backward(
 
 
 def temperatures(num_steps: int) -> Float[Array, " steps"]:
-    """Return β from 0 to 1, dense at both ends, where the path bends."""
+    """Return β from 0 to 1, dense at both ends, where the path bends.
+
+    Example:
+        >>> temperatures(4).round(3).tolist()
+        [0.0, 0.10..., 0.5, 0.89..., 1.0]
+    """
     path = jax.nn.sigmoid(jnp.linspace(-4.0, 4.0, num_steps + 1))
     return (path - path[0]) / (path[-1] - path[0])
 
 
-def walk(
+def from_prior(
+    model: VAE, walk: Walk, params: ModelParams, key: Key, x: Images
+) -> tuple[Chains, Path]:
+    """Walk from draws of the prior to the posterior of each example."""
+    keys = jax.random.split(key)
+    z = jax.random.normal(keys[0], (walk.num_chains, len(x), model.latent), x.dtype)
+    betas = temperatures(walk.num_steps)
+    return anneal(model, params, keys[1], x, z, betas, walk.num_leapfrog)
+
+
+def anneal(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -246,13 +288,3 @@ def _move(
     energy -= log_density(z) - 0.5 * jnp.sum(momentum**2, axis=-1)
     accepted = jnp.log(jax.random.uniform(keys[1], energy.shape, z.dtype)) < energy
     return jnp.where(accepted[..., None], end, z), accepted
-
-
-def check_walk(
-    model: VAE, x: ArrayLike, num_steps: int, num_chains: int, num_leapfrog: int
-) -> Images:
-    """Put data on the device, or raise a ValueError that names what does not fit."""
-    check(num_steps >= 1, "num_steps", num_steps, "give 1 or more")
-    check(num_chains >= 2, "num_chains", num_chains, "give 2 or more")
-    check(num_leapfrog >= 1, "num_leapfrog", num_leapfrog, "give 1 or more")
-    return check_data(model, x)

@@ -21,9 +21,18 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key
 from vijax.vae import annealing
+from vijax.vae.annealing import WALK, Walk
 from vijax.vae.batching import map_batches
-from vijax.vae.evaluate import standard_error
+from vijax.vae.evaluate import check_data, standard_error
 from vijax.vae.models import VAE, Images, ModelParams
+
+
+class PerExample(NamedTuple):
+    """Of each example, in nats, from β = 0 upwards."""
+
+    beta: Float[Array, " steps"]
+    rate: Float[Array, "examples steps"]
+    distortion: Float[Array, "examples steps"]
 
 
 class Curve(NamedTuple):
@@ -42,9 +51,7 @@ def curve(
     key: Key,
     x: ArrayLike,
     *,
-    num_steps: int = 500,
-    num_chains: int = 16,
-    num_leapfrog: int = 10,
+    walk: Walk = WALK,
     batch_size: int = 25,
 ) -> Curve:
     """Trace rate against distortion by annealed importance sampling.
@@ -54,13 +61,12 @@ def curve(
         params: its parameters.
         key: for the walks.
         x: (n, *shape) in the likelihood's support, n >= 2.
-        num_steps: temperatures from the prior on; the posterior's, β = 1, is the next.
-        num_chains: walks for each example.
-        num_leapfrog: gradients in each proposal.
-        batch_size: examples at once.
+        walk: steps, chains and leapfrog steps; the curve has a point before each step.
+        batch_size: examples at once; memory only.
 
     Raises:
-        ValueError: data of another shape or outside the support, a setting below 1.
+        ValueError: data of another shape or outside the support, fewer than two
+            examples.
 
     References:
         Huang, Makhzani, Cao & Grosse (2020), arXiv:2008.06653; Alemi et al. (2018),
@@ -71,40 +77,49 @@ def curve(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # a decoder that ignores z: log 2 nats at no rate
-        >>> found = curve(model, params, jax.random.key(0), x, num_steps=2)
+        >>> found = curve(model, params, jax.random.key(0), x, walk=Walk(num_steps=2))
         >>> found.distortion.round(4).tolist(), abs(found.rate.round(4)).tolist()
         ([0.693..., 0.693...], [0.0, 0.0])
     """
-    x = annealing.check_walk(model, x, num_steps, num_chains, num_leapfrog)
-    apply = partial(_curve, model, num_steps, num_chains, num_leapfrog, params, key)
-    rate, distortion = map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
+    found = per_example(model, params, key, x, walk=walk, batch_size=batch_size)
     error = jax.vmap(standard_error, in_axes=1)
     return Curve(
-        annealing.temperatures(num_steps)[:-1],
-        jnp.mean(rate, axis=0),
-        error(rate),
-        jnp.mean(distortion, axis=0),
-        error(distortion),
+        found.beta,
+        jnp.mean(found.rate, axis=0),
+        error(found.rate),
+        jnp.mean(found.distortion, axis=0),
+        error(found.distortion),
     )
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _curve(
+def per_example(
     model: VAE,
-    num_steps: int,
-    num_chains: int,
-    num_leapfrog: int,
     params: ModelParams,
     key: Key,
-    index: Array,
-    x: Images,
+    x: ArrayLike,
+    *,
+    walk: Walk = WALK,
+    batch_size: int = 25,
+) -> PerExample:
+    """Return every example's own curve; the arguments are `curve`'s.
+
+    Rates of one example at two β, or of one example under two models, share what is
+    particular to it: their difference has a smaller error than either.
+    """
+    x = check_data(model, x)
+    apply = partial(_curve, model, walk, params, key)
+    rate, distortion = map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
+    return PerExample(annealing.temperatures(walk.num_steps)[:-1], rate, distortion)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _curve(
+    model: VAE, walk: Walk, params: ModelParams, key: Key, index: Array, x: Images
 ) -> tuple[Float[Array, "batch steps"], Float[Array, "batch steps"]]:
-    keys = jax.random.split(jax.random.fold_in(key, index[0]))
-    z = jax.random.normal(keys[0], (num_chains, len(x), model.latent), x.dtype)
-    betas = annealing.temperatures(num_steps)
-    _, path = annealing.walk(model, params, keys[1], x, z, betas, num_leapfrog)
+    key = jax.random.fold_in(key, index[0])
+    _, path = annealing.from_prior(model, walk, params, key, x)
+    betas = annealing.temperatures(walk.num_steps)[:-1, None]
     share = jax.nn.softmax(path.log_weight, axis=1)  # of each chain
     distortion = -jnp.sum(share * path.log_likelihood, axis=1)
-    log_mass = jax.nn.logsumexp(path.log_weight, axis=1) - jnp.log(num_chains)
-    rate = -betas[:-1, None] * distortion - log_mass
-    return rate.T, distortion.T
+    log_mass = jax.nn.logsumexp(path.log_weight, axis=1) - jnp.log(walk.num_chains)
+    return (-betas * distortion - log_mass).T, distortion.T
