@@ -30,8 +30,7 @@ class Config:
     steps: int | None = None  # optimisation steps of every model
     batch_size: int | None = None  # images in a step
     learning_rate: float | None = None  # at the first step; falls to zero
-    anomaly_latent: int = 2  # latents of the VAEs that look for anomalies
-    latent: int | None = None  # latents of the VAE that codes and generates
+    latent: int | None = None  # latents of every VAE
     latents: tuple[int, ...] = (2, 4, 8, 16)  # of the autoencoders that compress
     levels: tuple[int, ...] = (3, 4, 6, 8, 12, 16, 24, 32, 64)  # on a latent's axis
     max_images: int = 2000  # real and generated images at most, for distances
@@ -57,8 +56,7 @@ def run(config: Config) -> common.Result:
     finders = anomalies.fit(
         dataset,
         keys[1],
-        latent=config.anomaly_latent,
-        all_latent=config.latent or (8 if small else 16),
+        latent=config.latent or (8 if small else 16),
         **options,
     )
     squeezers = compression.fit(dataset, keys[2], latents=config.latents, **options)
@@ -97,7 +95,6 @@ def check(config: Config) -> None:
     for name, least in (
         ("steps", 1),
         ("batch_size", 1),
-        ("anomaly_latent", 1),
         ("latent", 1),
         ("max_images", 10),
     ):

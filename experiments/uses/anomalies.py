@@ -9,30 +9,39 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
+from experiments.uses import classes_out
 from vijax.data import Dataset
 from vijax.plot import use_cases as plot
 from vijax.types import Key
-from vijax.vae import anomaly, ensemble, models, roc
+from vijax.vae import anomaly, ensemble, models, roc, strokes
 from vijax.vae.bootstrap import with_error
 from vijax.vae.models import VAE, ModelParams
 
-SCORES = ("reconstruction", "KL", "−ELBO", "−log p(x)", "latent norm")
+# The last is classes_out.PRODUCT, spelt out.
+SCORES = ("reconstruction", "KL", "−ELBO", classes_out.COMPLEXITY, "share × distance")
 PRIMARY = SCORES.index("−ELBO")  # chosen beforehand: the bound on -log p(x)
 FALSE_POSITIVES = 0.05
 RATES = np.linspace(0, 1, 201)  # of background called anomalous, on the ROC curves
 NUM_SAMPLES = 8  # draws of z for a score
+NEIGHBOURS = 3000  # training images that a latent's nearest one is sought among
 
 
 class Finders(NamedTuple):
     """VAEs that have not seen a class, and one that has seen all."""
 
     model: VAE
-    params: ModelParams  # (runs, ...), one for each class, and one that has seen all
+    params: ModelParams  # (classes + 1, ...), the last has seen all
+    rows: np.ndarray  # (classes + 1, rows), the images that each has seen
 
     @property
     def all_params(self) -> ModelParams:
         """Of the VAE that has seen all classes."""
         return ensemble.run(self.params, -1)
+
+    @property
+    def without(self) -> tuple[ModelParams, np.ndarray]:
+        """Of the VAEs that miss a class: parameters and rows, (classes, ...) each."""
+        return jax.tree.map(lambda leaf: leaf[:-1], (self.params, self.rows))
 
 
 def fit(
@@ -40,7 +49,6 @@ def fit(
     key: Key,
     *,
     latent: int,
-    all_latent: int,
     hidden: tuple[int, ...],
     steps: int,
     **options: Any,
@@ -50,8 +58,7 @@ def fit(
     Args:
         dataset: labelled images.
         key: random key.
-        latent: latents of the VAEs that miss a class.
-        all_latent: latents of the VAE that does not.
+        latent: latents of every VAE.
         hidden: widths of the encoders' hidden layers.
         steps: of optimisation, for each VAE.
         **options: of `ensemble.fit`.
@@ -61,21 +68,17 @@ def fit(
     rng = np.random.default_rng(int(jax.random.bits(key)))
     anything = rng.permutation(len(dataset.train))[: without.shape[1]]
     rows = np.stack([*without, anything])
-    latents = [latent] * len(without) + [all_latent]
-    model = ensemble.masked(
-        models.vae(dataset.train.shape[1:], latent=max(latents), hidden=hidden)
-    )
+    model = models.vae(dataset.train.shape[1:], latent=latent, hidden=hidden)
     params = ensemble.fit(
         model,
         fit_key,
         dataset.train,
         rows,
-        masks=ensemble.masks(latents),
         epochs=ensemble.epochs(rows.shape[1], steps, options["batch_size"]),
         description="VAEs",
         **options,
     )
-    return Finders(model, params)
+    return Finders(model, params, rows)
 
 
 def study(
@@ -96,7 +99,13 @@ def study(
     classes = np.unique(np.asarray(dataset.train_labels))
     masks = np.asarray(dataset.test_labels) == classes[:, None]
     every = np.asarray(_scores(finders.model, finders.params, score_key, binary))
-    scores = every[:, :-1]  # (scores, classes, images)
+    bound = every[PRIMARY, :-1]
+    params, rows = finders.without
+    share, distance = classes_out.distances(
+        finders.model, params, dataset, rows[:, :NEIGHBOURS]
+    )
+    others = bound - strokes.complexity(binary), share**0.5 * distance
+    scores = np.concatenate([every[:, :-1], others])  # (scores, classes, images)
     # One weight for each test image, in all areas at once: they share the images.
     found, spread = with_error(
         bootstrap_key, _measure, len(binary), scores, masks, num_resamples=100
@@ -111,7 +120,7 @@ def study(
         }
         for i, name in enumerate(SCORES)
     }
-    loss, is_anomaly = scores[PRIMARY], masks
+    is_anomaly = masks
     ink = np.asarray(binary).mean(axis=(1, 2))
     metrics = {
         "classes": classes,
@@ -124,8 +133,8 @@ def study(
         "false_positive_rate": FALSE_POSITIVES,
         "true_positive_rate": found["rates"][:, at],
         "true_positive_rate_standard_error": spread["rates"][:, at],
-        "negative_elbo_left_out": _means(loss, is_anomaly),
-        "negative_elbo_kept": _means(loss, ~is_anomaly),
+        "negative_elbo_left_out": _means(bound, is_anomaly),
+        "negative_elbo_kept": _means(bound, ~is_anomaly),
         "ink": [ink[mask].mean() for mask in is_anomaly],  # share of black pixels
     }
     figure = plot.anomaly(
@@ -142,7 +151,8 @@ def study(
 @partial(jax.jit, static_argnums=0)
 def _scores(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
     def one(params: ModelParams) -> Array:
-        return jnp.stack(anomaly.scores(model, params, key, x, num_samples=NUM_SAMPLES))
+        found = anomaly.scores(model, params, key, x, num_samples=NUM_SAMPLES)
+        return jnp.stack([found.reconstruction, found.kl, found.negative_elbo])
 
     return jnp.moveaxis(jax.lax.map(one, params), 0, 1)  # (scores, runs, images)
 

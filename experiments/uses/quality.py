@@ -49,7 +49,7 @@ def study(
         "above_importance_standard_error": evaluate.standard_error(apart),
         "rows": [*table, {"code": "the VAE"} | row(vae, 0)],
     }
-    return metrics, plot.curve(best, beta, Points(*(value[0] for value in vae)))
+    return metrics, plot.curve(best, beta, Points(**row(vae, 0)))
 
 
 def points(rate: np.ndarray, distortion: np.ndarray, least: np.ndarray) -> Points:
@@ -67,4 +67,4 @@ def points(rate: np.ndarray, distortion: np.ndarray, least: np.ndarray) -> Point
 
 def row(found: Points, index: int) -> dict[str, float]:
     """Return one point by the names of its fields."""
-    return {name: float(value[index]) for name, value in found._asdict().items()}
+    return {name: np.asarray(value)[index] for name, value in found._asdict().items()}

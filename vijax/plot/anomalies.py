@@ -39,10 +39,10 @@ def by_class(
                 color=COLOURS[index],
                 markersize=4,
                 elinewidth=1,
-                label=f"{score}, mean {np.mean(np.asarray(areas)):.2f}",
+                label=f"{score}, mean {np.mean(np.asarray(areas)):.3f}",
             )
         if published is not None:
-            label = f"published, mean {np.mean(np.asarray(published)):.2f}"
+            label = f"published, mean {np.mean(np.asarray(published)):.3f}"
             ax.plot(place, published, "_", color=GREY, markersize=14, label=label)
         ax.axhline(0.5, color=GREY, linewidth=1, linestyle=":")
         ax.set(xticks=place, xticklabels=names, xlabel="class left out", title=title)
