@@ -175,6 +175,32 @@ def test_another_runs_checkpoint_is_refused(digits, tmp_path):
         run_with_checkpoint(digits[256:512], tmp_path)
 
 
+@pytest.mark.parametrize("final_fraction", [1.0, 0.0])
+def test_a_finished_run_goes_on_at_a_constant_rate(digits, tmp_path, final_fraction):
+    model = models.vae((8, 8), hidden=(16,))
+
+    def run(epochs, folder=None):
+        return train.fit(
+            model,
+            jax.random.key(0),
+            digits[:256],
+            epochs=epochs,
+            kl_warm_up=3,
+            final_fraction=final_fraction,
+            checkpoint=folder,
+        )
+
+    run(2, tmp_path)
+    if final_fraction < 1:
+        message = "learning rate's fall is over 2 epochs there and over 5 epochs here"
+        with pytest.raises(ValueError, match=message):
+            run(5, tmp_path)
+        return
+    assert_equal(run(5, tmp_path), run(5))
+    with pytest.raises(ValueError, match=r"epochs = 4 .*has a run of 5: give as many"):
+        run(4, tmp_path)
+
+
 def test_a_full_disk_leaves_the_earlier_checkpoint(digits, tmp_path, monkeypatch):
     images = digits[:256]
     with pytest.raises(Interrupted):

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from vijax import checkpoint, optimize
 from vijax.types import Key, LossFn
 from vijax.vae.losses import Batch
+from vijax.validate import check
 
 Save = Callable[["Progress", int, bool], None]
 
@@ -72,20 +73,45 @@ def take_up(
         progress: before the first epoch.
         about: what a run must have in common with this one to be gone on with.
         seconds: the least time between two saves; the last epoch is always saved.
+
+    Raises:
+        ValueError: the saved progress is another run's, or has come further.
     """
     if folder is None:
         return progress, lambda progress, epoch, final: None
-    if checkpoint.latest(folder) is not None:
-        _, progress = checkpoint.restore(folder, progress, about=about)
+    epochs, done = len(progress.loss), checkpoint.latest(folder)
+    if done is not None:
+        remedy = f"{folder} has a run of {done}: give as many or more"
+        check(done <= epochs, "epochs", epochs, remedy)
+        _, saved = checkpoint.restore(folder, _first(progress, done), about=about)
+        progress = _padded(saved, epochs)
     saved_at = time.monotonic()
 
     def save(progress: Progress, epoch: int, final: bool) -> None:
         nonlocal saved_at
         if final or time.monotonic() - saved_at >= seconds:
-            checkpoint.save(folder, progress, step=epoch, about=about)
+            # No more than has been run, so that more may follow.
+            checkpoint.save(folder, _first(progress, epoch), step=epoch, about=about)
             saved_at = time.monotonic()
 
     return progress, save
+
+
+def _first(progress: Progress, epochs: int) -> Progress:
+    """Keep the history of so many epochs."""
+    loss, terms = jax.tree.map(lambda h: h[:epochs], (progress.loss, progress.terms))
+    return progress._replace(loss=loss, terms=terms)
+
+
+def _padded(progress: Progress, epochs: int) -> Progress:
+    """Fill the history up with NaN."""
+
+    def fill(history: np.ndarray) -> np.ndarray:
+        blank = np.full(epochs - len(history), np.nan, np.float32)
+        return np.concatenate([history, blank])
+
+    loss, terms = jax.tree.map(fill, (progress.loss, progress.terms))
+    return progress._replace(loss=loss, terms=terms)
 
 
 def about_run(

@@ -79,7 +79,9 @@ def fit(
         on_epoch: called after each epoch with its number (from 1), the parameters
             (copy them to keep them) and the mean terms; returns True to stop.
         checkpoint: folder to save the run in, and to take it up from if it is there:
-            the end is the uninterrupted run's, bit for bit.
+            the end is the uninterrupted run's, bit for bit. At a constant learning
+            rate (`final_fraction` 1) a finished run can go on to more epochs; one
+            whose rate has fallen to its end cannot.
         checkpoint_seconds: the least time between two saves.
         mesh: of devices, in one process or many, over whose first axis each batch is
             split; the result is that of one device but for rounding.
@@ -129,13 +131,14 @@ def fit(
             loss,
             key,
             (images, state.params),
-            epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
             final_fraction=final_fraction,
             kl_warm_up=kl_warm_up,
             optimizer=optimizer,
         )
+        if final_fraction != 1:
+            about["learning rate's fall"] = f"over {epochs} epochs"
     progress, save = resume.take_up(
         checkpoint, progress, about, seconds=checkpoint_seconds
     )
