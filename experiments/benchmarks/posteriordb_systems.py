@@ -39,10 +39,10 @@ def vijax(family: str) -> Callable[[Posterior, int, int], Moments | None]:
     def run(posterior: Posterior, seed: int, steps: int) -> Moments | None:
         target = vi.from_numpyro(posterior.model, *posterior.arguments)
         fit = vi.fit(target, jax.random.key(seed), family=family)
-        if not (fit.trusted or fit.correctable):
+        table, flat = vi.summary(fit), posteriordb.flatten
+        if not (fit.trusted or table.correctable):
             return None
         prefix = "" if fit.trusted else "corrected_"
-        table, flat = vi.summary(fit), posteriordb.flatten
         mean, sd = (
             {site: columns[f"{prefix}{moment}"] for site, columns in table.items()}
             for moment in ("mean", "sd")

@@ -166,14 +166,6 @@ def advise(fit: Fit) -> str:
             f"Do not trust it: the search had not settled after {int(fit.num_steps)} "
             "steps. Give a larger num_steps, or reparametrise (non-centred, scaled)."
         )
-    remedy = (
-        'try family="full_rank"'
-        if isinstance(fit.q, MeanField | Spiked) and fit.target.dim > 1
-        else "reparametrise (non-centred, another scale), or use MCMC"
-        if isinstance(fit.q, Flow)
-        else 'try family="flow", reparametrise (non-centred, another scale), or use '
-        "MCMC"
-    )
     narrowness = float(fit.narrowness)
     narrow = (
         f"Linear response, to first order, finds an sd {narrowness:.2f} times q's "
@@ -184,15 +176,15 @@ def advise(fit: Fit) -> str:
     if float(fit.khat) >= diagnostics.KHAT_LIMIT:
         return (
             f"Do not trust its means and sds: {khat} is above 0.7, so q "
-            f"misses part of the posterior; {remedy}. {narrow}".strip()
+            f"misses part of the posterior; {remedy(fit)}. {narrow}".strip()
         )
     if narrowness >= CORRECTABLE_LIMIT:
-        return f"Do not trust its sds: {narrow}Or {remedy}."
+        return f"Do not trust its sds: {narrow}Or {remedy(fit)}."
     if not fit.correctable:
         return (
             f"Do not trust its means and sds: {float(fit.effective_samples):.0f} "
-            f"effective samples are too few to check them; {remedy}, or give a larger "
-            f"num_checks. {narrow}".strip()
+            f"effective samples are too few to check them; {remedy(fit)}, or give a "
+            f"larger num_checks. {narrow}".strip()
         )
     if fit.trusted:
         return (
@@ -201,10 +193,19 @@ def advise(fit: Fit) -> str:
             "seen.)"
         )
     return (
-        f"Use the corrected moments of vi.summary ({khat} is below 0.7), or {remedy}: "
-        f"importance weights move means of q by up to {float(fit.mean_shift):.2f} sd "
-        f"and sds by up to {100 * float(fit.sd_shift):.0f} %. {narrow}".strip()
+        f"Use the corrected moments of vi.summary ({khat} is below 0.7), or "
+        f"{remedy(fit)}: importance weights move means of q by up to "
+        f"{float(fit.mean_shift):.2f} sd and sds by up to "
+        f"{100 * float(fit.sd_shift):.0f} %. {narrow}".strip()
     )
+
+
+def remedy(fit: Fit) -> str:
+    """Return what to try where the fit is not good."""
+    if isinstance(fit.q, MeanField | Spiked) and fit.target.dim > 1:
+        return 'try family="full_rank"'
+    other = "reparametrise (non-centred, another scale), or use MCMC"
+    return other if isinstance(fit.q, Flow) else f'try family="flow", {other}'
 
 
 def _plain(*values: Any) -> Any:
