@@ -42,6 +42,12 @@ def save(
     Raises:
         OSError: the folder cannot be written or the disk is full; earlier
             checkpoints are intact.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save(folder, {"x": np.arange(3)}, step=7).name
+        '7'
     """
     folder = Path(folder).absolute()
     part = folder / f".{step}.{os.getpid()}.part"
@@ -73,7 +79,13 @@ def save(
 
 
 def latest(folder: Path) -> int | None:
-    """Return the step of the newest complete checkpoint, None without one."""
+    """Return the step of the newest complete checkpoint, None without one.
+
+    Example:
+        >>> import tempfile
+        >>> latest(Path(tempfile.mkdtemp())) is None
+        True
+    """
     return max(_steps(Path(folder)), default=None)
 
 
@@ -90,6 +102,17 @@ def restore(
     Raises:
         FileNotFoundError: there is no checkpoint.
         ValueError: it is corrupt, or it is another run's.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = save(folder, {"x": np.arange(3)}, step=7, about={"epochs": "9"})
+        >>> restore(folder, {"x": np.zeros(3, int)}, about={"epochs": "9"})
+        (7, {'x': array([0, 1, 2])})
+        >>> restore(folder, {"x": np.zeros(3, int)}, about={"epochs": "8"})
+        Traceback (most recent call last):
+        ...
+        ValueError: ... is another run's checkpoint: epochs is 9 there and 8 here; ...
     """
     folder = Path(folder).absolute()
     step = latest(folder)

@@ -56,7 +56,13 @@ OnChunk = Callable[[State, History], bool | None]
 
 
 def init(params: Params, optimizer: optax.GradientTransformation) -> State:
-    """Return the state before the first step."""
+    """Return the state before the first step.
+
+    Example:
+        >>> state = init({"x": jnp.ones(2)}, optax.sgd(0.5))
+        >>> state.step.item(), state.step_scale.item(), state.num_rejected.item()
+        (0, 1.0, 0)
+    """
     return State(
         params,
         optimizer.init(params),
@@ -73,7 +79,20 @@ def step(
     key: Key,
     batch: PyTree,
 ) -> tuple[State, tuple[Scalar, Any]]:
-    """Take one step, or roll it back and halve the step size if it is not finite."""
+    """Take one step, or roll it back and halve the step size if it is not finite.
+
+    Example:
+        >>> def loss_fn(x, key, batch):
+        ...     return (x - batch) ** 2, {}
+        >>> optimizer, key = optax.sgd(0.25), jax.random.key(0)
+        >>> state = init(jnp.array(0.0), optimizer)
+        >>> state, (loss, _) = step(loss_fn, optimizer, state, key, 4.0)
+        >>> state.params.item(), loss.item()  # halfway from 0 to 4; the loss before
+        (2.0, 16.0)
+        >>> state, _ = step(loss_fn, optimizer, state, key, jnp.nan)
+        >>> state.params.item(), state.num_rejected.item(), state.step_scale.item()
+        (2.0, 1, 0.5)
+    """
     (loss, metrics), gradient = _slope(loss_fn, state, key, batch)
     # A finite square of the norm: then Adam's second moments are finite too.
     finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.vdot(gradient, gradient))
@@ -197,6 +216,17 @@ def minimize(
         on_chunk: called after each chunk with the state and the chunk's history;
             returns True to stop early.
         description: shown at the progress bar, which is silent without a terminal.
+
+    Example:
+        >>> def loss_fn(x, key, batch):
+        ...     return (x - 4) ** 2, {}
+        >>> optimizer = optax.sgd(0.25)
+        >>> state, history = minimize(
+        ...     loss_fn, init(jnp.array(0.0), optimizer), jax.random.key(0),
+        ...     optimizer=optimizer, num_chunks=2, chunk_size=2,
+        ... )
+        >>> state.params.item(), history.loss.tolist()
+        (3.75, [16.0, 4.0, 1.0, 0.25])
     """
     chunks = []
     with tqdm(total=num_chunks, desc=description, disable=None) as bar:

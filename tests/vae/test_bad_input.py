@@ -15,6 +15,7 @@ from vijax.vae import (
     features,
     files,
     generate,
+    grids,
     likelihoods,
     models,
     roc,
@@ -34,7 +35,7 @@ IMAGES = np.ones((5, 4, 4), np.float32)
 TABLE = np.random.default_rng(0).gamma(3.0, size=(20, 3))
 SCALE = tables.fit_scale(TABLE)
 FEW, MASK = np.arange(6.0), np.arange(6) > 3
-GRID = compress.uniform_grid(TABLE, num_levels=9)
+GRID = grids.uniform_grid(TABLE, num_levels=9)
 CLASSIFIER = features.Classifier((4, 4), 32, 2, (), None)  # refused before it is used
 
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
@@ -95,21 +96,19 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "one row or more",
     ),
     "grid of NaN": (
-        lambda: compress.uniform_grid(NAN * TABLE, num_levels=3),
+        lambda: grids.uniform_grid(NAN * TABLE, num_levels=3),
         "latents = nan",
     ),
     "grid of nothing": (
-        lambda: compress.uniform_grid(TABLE[:0], num_levels=3),
+        lambda: grids.uniform_grid(TABLE[:0], num_levels=3),
         "one example or more",
     ),
     "latents of another grid": (
-        lambda: compress.quantize(GRID, TABLE[:, :2]),
+        lambda: grids.quantize(GRID, TABLE[:, :2]),
         "give (examples, 3)",
     ),
     "fewer levels than there are": (
-        lambda: compress.concentration(
-            GRID, compress.quantize(GRID, TABLE), max_levels=4
-        ),
+        lambda: compress.concentration(GRID, grids.quantize(GRID, TABLE), max_levels=4),
         "max_levels = 4",
     ),
     "symbol without a level": (

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from vijax.vae import compress
+from vijax.vae import compress, grids
 
 
 def test_code_length_is_the_product_of_its_predictions(x64):
@@ -52,7 +52,7 @@ def test_impossible_symbol_costs_infinitely_many_bits():
 
 
 def test_concentration_counts_training_symbols():
-    grid = compress.Grid(jnp.zeros(2), jnp.ones(2), jnp.array([3, 2]))
+    grid = grids.Grid(jnp.zeros(2), jnp.ones(2), jnp.array([3, 2]))
     alpha = compress.concentration(grid, np.array([[0, 1], [2, 1]]), max_levels=4)
     np.testing.assert_array_equal(alpha, [[1.5, 0.5, 1.5, 0], [0.5, 2.5, 0, 0]])
 
@@ -61,11 +61,11 @@ def test_concentration_counts_training_symbols():
 def test_training_data_are_rounded_by_at_most_half_a_step(shared_step):
     latents = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32)
     latents *= [10, 1, 0.1]
-    grid = compress.uniform_grid(latents, num_levels=16, shared_step=shared_step)
-    symbols = compress.quantize(grid, latents)
+    grid = grids.uniform_grid(latents, num_levels=16, shared_step=shared_step)
+    symbols = grids.quantize(grid, latents)
     assert symbols.min() >= 0
     assert np.all(symbols.max(0) < grid.num_levels)
-    error = np.abs(compress.dequantize(grid, symbols) - latents)
+    error = np.abs(grids.dequantize(grid, symbols) - latents)
     assert np.all(error <= 0.5001 * grid.step)
     if not shared_step:
         np.testing.assert_array_equal(grid.num_levels, [16, 16, 16])
@@ -79,25 +79,25 @@ def test_training_data_are_rounded_by_at_most_half_a_step(shared_step):
 
 def test_quantisation_error_is_step_squared_over_12():
     latents = np.random.default_rng(2).uniform(size=(20_000, 1)).astype(np.float32)
-    grid = compress.uniform_grid(latents, num_levels=33)
-    error = compress.dequantize(grid, compress.quantize(grid, latents)) - latents
+    grid = grids.uniform_grid(latents, num_levels=33)
+    error = grids.dequantize(grid, grids.quantize(grid, latents)) - latents
     # Standard error of the mean of uniform squares: 0.6 %.
     np.testing.assert_allclose(np.mean(error**2), grid.step[0] ** 2 / 12, rtol=0.03)
 
 
 def test_held_out_data_are_clipped_to_the_grid():
-    grid = compress.uniform_grid(np.array([[0.0], [1.0]], np.float32), num_levels=3)
-    symbols = compress.quantize(grid, np.array([[-5.0], [7.0]], np.float32))
+    grid = grids.uniform_grid(np.array([[0.0], [1.0]], np.float32), num_levels=3)
+    symbols = grids.quantize(grid, np.array([[-5.0], [7.0]], np.float32))
     assert symbols.tolist() == [[0], [2]]
 
 
 def test_an_axis_without_width_costs_nothing():
     latents = np.ones((10, 1), np.float32)
-    grid = compress.uniform_grid(latents, num_levels=8)
-    symbols = compress.quantize(grid, latents)
+    grid = grids.uniform_grid(latents, num_levels=8)
+    symbols = grids.quantize(grid, latents)
     alpha = compress.concentration(grid, symbols, max_levels=8)
     assert compress.code_length(symbols, alpha) == 0
-    np.testing.assert_array_equal(compress.dequantize(grid, symbols), latents)
+    np.testing.assert_array_equal(grids.dequantize(grid, symbols), latents)
 
 
 def test_principal_components_are_scikit_learns():
@@ -152,6 +152,6 @@ def test_general_purpose_files_decode():
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="num_levels = 1"):
-        compress.uniform_grid(np.zeros((3, 1), np.float32), num_levels=1)
+        grids.uniform_grid(np.zeros((3, 1), np.float32), num_levels=1)
     with pytest.raises(ValueError, match=r"concentration = -1\.0"):
         compress.code_length(np.array([[0]]), np.array([[-1.0]]))

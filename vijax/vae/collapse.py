@@ -81,6 +81,14 @@ def aggregate(
 
     References:
         Hoffman & Johnson (2016), ELBO surgery.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.array([[0.0], [1.0]])  # collapsed: q(z | x) is the prior
+        >>> found = aggregate(model, params, jax.random.key(0), x)
+        >>> found.standard_deviation.item(), abs(found.mutual_information).item() < 1e-5
+        (1.0, True)
     """
     x = check_data(model, x)
     q = encode(model, params, x)
@@ -126,7 +134,14 @@ def _log_densities(
 def encode(
     model: VAE, params: ModelParams, x: Images, *, batch_size: int = 1000
 ) -> Posterior:
-    """Return q(z | x) of all examples, in batches."""
+    """Return q(z | x) of all examples, in batches.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
+        3.0
+    """
     return map_batches(partial(_encode, model, params), x, batch_size=batch_size)
 
 

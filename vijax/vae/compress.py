@@ -2,9 +2,10 @@ r"""What an image costs, in bits, and what is lost.
 
 Lossy: an encoder's latents are rounded to a grid and coded without further loss,
 
-    symbols = quantize(grid, encoder(x))       x' = decoder(dequantize(grid, symbols))
-    rate    = code_length(symbols, concentration) / pixels          bits per pixel
-    distortion = mean (x - x')²                                     on held-out images
+    symbols = grids.quantize(grid, encoder(x))
+    x' = decoder(grids.dequantize(grid, symbols))
+    rate = code_length(symbols, concentration) / pixels    bits per pixel
+    distortion = mean (x - x')²                            on held-out images
 
 Lossless: a model that gives data the probability p(x) can code them in -log₂ p(x)
 bits, and a VAE, through bits back, in -ELBO / ln 2.
@@ -26,18 +27,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from vijax.types import Params, Scalar
+from vijax.vae import grids
+from vijax.vae.grids import Grid, Symbols
 from vijax.validate import check, where_valid
-
-Latents = Float[ArrayLike, "examples latent"]
-Symbols = Int[ArrayLike, "examples latent"]
-
-
-class Grid(NamedTuple):
-    """The numbers lower + step · (0, 1, …, num_levels - 1) on each latent axis."""
-
-    lower: Float[Array, " latent"]
-    step: Float[Array, " latent"]
-    num_levels: Int[Array, " latent"]
 
 
 class Principal(NamedTuple):
@@ -77,61 +69,6 @@ def principal_components(
     return where_valid(jnp.all(finite), Principal(mean, vectors[:, ::-1][:, :latent].T))
 
 
-def uniform_grid(
-    latents: Latents, *, num_levels: int | Int[Array, ""], shared_step: bool = False
-) -> Grid:
-    """Span the range of training latents by equal steps.
-
-    Args:
-        latents: of the training data; later values are clipped to their range.
-        num_levels: levels on each axis, or on the longest one of a shared step.
-        shared_step: one step for all axes, so that short axes take fewer levels (the
-            longest may take one more). It is the best choice where axes are
-            orthonormal, as those of principal components.
-
-    Example:
-        >>> uniform_grid(jnp.array([[0.0, 0.0], [3.0, 1.0]]), num_levels=4).step
-        Array([1.        , 0.33333334], dtype=float32)
-    """
-    check(num_levels >= 2, "num_levels", num_levels, "give 2 or more")
-    latents = _finite("latents", latents)
-    check(len(latents) >= 1, "latents", latents.shape, "give one example or more")
-    lower, upper = jnp.min(latents, axis=0), jnp.max(latents, axis=0)
-    step = (upper - lower) / (num_levels - 1)
-    if not shared_step:
-        step = jnp.where(step > 0, step, 1.0)  # an axis without width has one level
-        count = jnp.round((upper - lower) / step).astype(int) + 1
-        return Grid(lower, step, count)
-    # The mean is a level, so an axis much shorter than the step costs and loses least.
-    mean, step = jnp.mean(latents, axis=0), jnp.full_like(step, jnp.max(step))
-    below, above = jnp.round((mean - lower) / step), jnp.round((upper - mean) / step)
-    return Grid(mean - below * step, step, (below + above).astype(int) + 1)
-
-
-def quantize(grid: Grid, latents: Latents) -> Int[Array, "examples latent"]:
-    """Return the number of the nearest level, 0 to num_levels - 1.
-
-    Example:
-        >>> grid = uniform_grid(jnp.array([[0.0], [3.0]]), num_levels=4)
-        >>> quantize(grid, jnp.array([[1.2], [-5.0], [9.0]])).ravel().tolist()
-        [1, 0, 3]
-    """
-    latents = _finite("latents", latents, columns=len(grid.lower))
-    symbols = jnp.round((latents - grid.lower) / grid.step).astype(int)
-    return jnp.clip(symbols, 0, grid.num_levels - 1)
-
-
-def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
-    """Return the levels themselves, lower + step · symbol.
-
-    Example:
-        >>> grid = uniform_grid(jnp.array([[1.0], [4.0]]), num_levels=4)
-        >>> dequantize(grid, jnp.array([[2]])).item()
-        3.0
-    """
-    return grid.lower + grid.step * symbols
-
-
 def concentration(
     grid: Grid, symbols: Symbols, *, max_levels: int
 ) -> Float[Array, "latent levels"]:
@@ -146,7 +83,7 @@ def concentration(
         Krichevsky & Trofimov (1981), IEEE Trans. Inf. Theory 27, 199.
 
     Example:
-        >>> grid = uniform_grid(jnp.array([[0.0], [1.0]]), num_levels=2)
+        >>> grid = grids.uniform_grid(jnp.array([[0.0], [1.0]]), num_levels=2)
         >>> concentration(grid, jnp.array([[1], [1]]), max_levels=3).tolist()
         [[0.5, 2.5, 0.0]]
     """
@@ -224,7 +161,7 @@ def rate_distortion(
         num_levels: levels on an axis; may be traced, so `vmap` or `lax.map` over it.
         max_levels: the most that a grid will have: `num_levels`, or one more where the
             step is shared.
-        shared_step: see `uniform_grid`.
+        shared_step: see `grids.uniform_grid`.
 
     Returns:
         Bits of all held-out latents, and the mean square error with its standard error
@@ -241,10 +178,10 @@ def rate_distortion(
             f"test has {len(jnp.asarray(test))} latents and images "
             f"{len(jnp.asarray(images))}: give one for each image"
         )
-    grid = uniform_grid(train, num_levels=num_levels, shared_step=shared_step)
-    alpha = concentration(grid, quantize(grid, train), max_levels=max_levels)
-    symbols = quantize(grid, test)
-    squares = (decode(dequantize(grid, symbols)) - images) ** 2
+    grid = grids.uniform_grid(train, num_levels=num_levels, shared_step=shared_step)
+    alpha = concentration(grid, grids.quantize(grid, train), max_levels=max_levels)
+    symbols = grids.quantize(grid, test)
+    squares = (decode(grids.dequantize(grid, symbols)) - images) ** 2
     mse = jnp.mean(squares.reshape(len(squares), -1), axis=1)
     return RateDistortion(
         code_length(symbols, alpha),
@@ -284,18 +221,6 @@ def num_bits(params: Params) -> int:
         288
     """
     return 8 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))
-
-
-def _finite(
-    name: str, latents: Latents, *, columns: int | None = None
-) -> Float[Array, "examples latent"]:
-    latents = jnp.asarray(latents)
-    if latents.ndim != 2 or columns not in (None, latents.shape[1]):
-        raise ValueError(
-            f"{name} have shape {latents.shape}: give (examples, {columns or 'latent'})"
-        )
-    check(jnp.isfinite(latents), name, latents, "remove NaN and infinities")
-    return latents
 
 
 GENERAL_PURPOSE: dict[str, Callable[[bytes], bytes]] = {

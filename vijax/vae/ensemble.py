@@ -64,6 +64,14 @@ def fit(
 
     Raises:
         ValueError: as `train.fit`; rows that are not there; masks of other runs.
+
+    Example:
+        >>> model = models.autoencoder((3,), latent=1, hidden=())
+        >>> rows = np.array([[0, 1, 2], [1, 2, 3]])  # the second run never sees image 0
+        >>> params = fit(model, jax.random.key(0), np.eye(4, 3, dtype=np.float32), rows,
+        ...              epochs=1, batch_size=3)
+        >>> params.encoder["output"]["kernel"].shape  # runs × pixels × latent
+        (2, 3, 1)
     """
     images, rows = train.check_images(model, images), np.asarray(rows)
     check(is_whole(epochs) and epochs >= 1, "epochs", epochs, "give 1 or more")
@@ -154,6 +162,13 @@ def masked(model: Model) -> Model:
     A masked latent is zero for the decoder, and for the encoder it is the prior's:
     its KL is zero. So models of fewer latents live in the same shapes, one `vmap`
     trains them all, and everything that takes a model and its parameters takes these.
+
+    Example:
+        >>> model = masked(models.autoencoder((3,), latent=2, hidden=()))
+        >>> params = models.init(model, jax.random.key(0))
+        >>> params.encoder["mask"] = jnp.array([1.0, 0.0])
+        >>> abs(models.latent_mean(model, params, jnp.ones((1, 3)))[0, 1]).item()
+        0.0
     """
 
     def encoder(params: Any, x: Array) -> Array:
@@ -192,7 +207,12 @@ def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:
 
 
 def run(params: PyTree, index: int) -> PyTree:
-    """Return one run's parameters."""
+    """Return one run's parameters.
+
+    Example:
+        >>> run({"bias": jnp.array([[1.0], [2.0]])}, 1)["bias"].tolist()
+        [2.0]
+    """
     return jax.tree.map(lambda leaf: leaf[index], params)
 
 

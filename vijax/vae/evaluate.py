@@ -86,7 +86,14 @@ def elbo(
 
 @jax.jit
 def summarise(terms: PerExample) -> ELBOEstimate:
-    """Return means and standard errors of the terms of many examples."""
+    """Return means and standard errors of the terms of many examples.
+
+    Example:
+        >>> values, kl = jnp.array([-80.0, -90.0]), jnp.array([20.0, 24.0])
+        >>> found = summarise(PerExample(values, jnp.zeros(2), kl))
+        >>> found.elbo.item(), found.elbo_standard_error.item()  # of -100 and -114
+        (-107.0, 7.0)
+    """
     mean, error = jnp.mean, standard_error
     each = ELBOTerms(terms.log_likelihood, terms.kl).elbo
     return ELBOEstimate(
@@ -109,7 +116,15 @@ def per_example(
     num_samples: int = 10,
     batch_size: int = 500,
 ) -> PerExample:
-    """Return the ELBO's terms example by example; the arguments are `elbo`'s."""
+    """Return the ELBO's terms example by example; the arguments are `elbo`'s.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> found = per_example(model, params, jax.random.key(0), jnp.ones((2, 1)))
+        >>> found.log_likelihood.round(4).tolist(), found.kl.tolist()
+        ([-0.693..., -0.693...], [0.0, 0.0])
+    """
     check(num_samples >= 2, "num_samples", num_samples, "give 2 draws or more")
     x = check_data(model, x)
     apply = partial(_per_example, model, num_samples, params, key)

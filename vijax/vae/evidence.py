@@ -160,7 +160,16 @@ def _evidence(sums: _Sums, num_samples: int) -> Evidence:
 
 
 def summarise(evidence: Evidence) -> Summary:
-    """Return the mean over examples with its errors."""
+    """Return the mean over examples with its errors.
+
+    Example:
+        >>> two, one = jnp.array([-80.0, -90.0]), jnp.array([0.3, 0.4])
+        >>> found = summarise(Evidence(two, one, jnp.array([50.0, 60.0])))
+        >>> found.log_evidence.item(), found.standard_error.item()
+        (-85.0, 5.0)
+        >>> found.draw_standard_error.item(), found.effective_sample_size.item()
+        (0.25, 55.0)
+    """
     return Summary(
         jnp.mean(evidence.log_evidence),
         standard_error(evidence.log_evidence),

@@ -56,6 +56,15 @@ def decoded_data(
         params: its parameters.
         train: training images (n, *shape).
         held_out: images that training has not seen; some thousand are enough.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> train, held_out = jnp.array([[0.0], [5.0]]), jnp.array([[1.5]])
+        >>> found = decoded_data(model, params, train, held_out)  # x decodes to x + 2
+        >>> found.images.ravel().tolist(), found.held_out.tolist()
+        ([2.0, 7.0], [1.5])
     """
     images, others = (
         latent.decode(model, params, latent.encode(model, params, x))
@@ -67,7 +76,16 @@ def decoded_data(
 def distances(
     model: Autoencoder | VAE, params: ModelParams, decoded: Decoded, z: Latents
 ) -> Float[Array, " n"]:
-    """Return the distance from each decoded latent to what data decode to."""
+    """Return the distance from each decoded latent to what data decode to.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> decoded = Decoded(jnp.array([[2.0]]), jnp.zeros(1))
+        >>> distances(model, params, decoded, jnp.array([[4.0]])).tolist()  # 4 + 1 - 2
+        [3.0]
+    """
     return nearest_distance(latent.decode(model, params, z), decoded.images)
 
 

@@ -79,6 +79,11 @@ def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
     """Return a uniform grid over the box that the latents fill, as `quantile_grid`.
 
     The other dimensions are at the latents' mean.
+
+    Example:
+        >>> z = jnp.array([[0.0, 0.0], [2.0, 4.0]])
+        >>> range_grid(z, 2)[0].tolist()  # the top row
+        [[0.5, 3.0], [1.5, 3.0]]
     """
     _check_grid(side, np.shape(z)[-1])
     left, right, bottom, top = box(z)
@@ -88,7 +93,12 @@ def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
 
 
 def box(z: Latents) -> tuple[float, float, float, float]:
-    """Return (left, right, bottom, top) of the first two dimensions."""
+    """Return (left, right, bottom, top) of the first two dimensions.
+
+    Example:
+        >>> box(jnp.array([[0.0, -1.0], [2.0, 4.0]]))
+        (0.0, 2.0, -1.0, 4.0)
+    """
     low, high = np.min(z, axis=0), np.max(z, axis=0)
     return float(low[0]), float(high[0]), float(low[1]), float(high[1])
 
@@ -107,7 +117,13 @@ def _grid(
 
 
 def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws latent"]:
-    """Draw uniformly from the box that the latents fill, in all dimensions."""
+    """Draw uniformly from the box that the latents fill, in all dimensions.
+
+    Example:
+        >>> z = uniform(jax.random.key(0), jnp.array([[0.0, -1.0], [2.0, 4.0]]), 1000)
+        >>> (z[:, 1] >= -1).all().item(), abs(z[:, 1].mean() - 1.5).item() < 0.2
+        (True, True)
+    """
     low, high = np.min(z, axis=0), np.max(z, axis=0)
     # NumPy's generator compiles nothing.
     random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
@@ -172,6 +188,11 @@ def sliced_wasserstein(z: Latents, key: Key, *, num_projections: int = 100) -> S
 
     References:
         Bonneel, Rabin, Peyré & Pfister (2015), J. Math. Imaging Vis. 51.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (2000, 1))
+        >>> round(sliced_wasserstein(z + 3, jax.random.key(1)).item(), 1)
+        3.0
     """
     directions = jax.random.normal(key, (num_projections, z.shape[-1]), z.dtype)
     directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)

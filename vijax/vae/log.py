@@ -23,6 +23,15 @@ def csv_file(path: Path | str, also: OnEpoch | None = None) -> OnEpoch:
         path: of the file; its folder is made if missing.
         also: another callback, called after the row is written, which decides whether
             to stop.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "run.csv"
+        >>> on_epoch = csv_file(path)
+        >>> on_epoch(1, ModelParams({}, {}), {"loss": 2.5})  # False: go on
+        False
+        >>> path.read_text().splitlines()
+        ['epoch,loss,cpu_seconds', '1,2.5,...']
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

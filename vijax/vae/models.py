@@ -203,6 +203,12 @@ def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
 
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519.
+
+    Example:
+        >>> model = vae((2,), latent=1, hidden=())
+        >>> params = init_at_mean(model, jax.random.key(0), jnp.array([[0.5, 0.9]]))
+        >>> decoded_mean(model, params, jnp.zeros((1, 1))).round(3).tolist()
+        [[0.5, 0.9...]]
     """
     params = init(model, key)
     mean = jnp.clip(jnp.asarray(images).mean(axis=0), 1e-3, 1 - 1e-3).ravel()
@@ -234,19 +240,40 @@ def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
 
 
 def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:
-    """Return the likelihood's parameters, (…, *shape, num_outputs)."""
+    """Return the likelihood's parameters, (…, *shape, num_outputs).
+
+    Example:
+        >>> model = vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> decode(model, params, jnp.array([[2.0]])).tolist()  # weight z + bias
+        [[[3.0]]]
+    """
     return model.decoder.apply(params.decoder, jnp.asarray(z))
 
 
 def latent_mean(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> Latents:
-    """Map data to the latent space: z of an autoencoder, the mean of q(z | x)."""
+    """Map data to the latent space: z of an autoencoder, the mean of q(z | x).
+
+    Example:
+        >>> model = autoencoder((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> latent_mean(model, params, jnp.array([[2.0]])).item()
+        3.0
+    """
     if isinstance(model, VAE):
         return encode(model, params, x).loc
     return model.encoder.apply(params.encoder, jnp.asarray(x))
 
 
 def decoded_mean(model: Autoencoder | VAE, params: ModelParams, z: ArrayLike) -> Images:
-    """Map latents to images: x' of an autoencoder, E[x | z] of a VAE."""
+    """Map latents to images: x' of an autoencoder, E[x | z] of a VAE.
+
+    Example:
+        >>> model = vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, init(model, jax.random.key(0)))
+        >>> decoded_mean(model, params, jnp.array([[2.0]])).item()  # sigmoid(0)
+        0.5
+    """
     y = model.decoder.apply(params.decoder, jnp.asarray(z))
     if isinstance(model, VAE):
         return model.likelihood.mean(y)

@@ -105,6 +105,15 @@ def per_example(
 
     Rates of one example at two β, or of one example under two models, share what is
     particular to it: their difference has a smaller error than either.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> walk = Walk(num_steps=2, num_chains=2, num_leapfrog=1)
+        >>> key, x = jax.random.key(0), jnp.ones((3, 1))
+        >>> per_example(model, params, key, x, walk=walk).rate.shape  # examples × β
+        (3, 2)
     """
     x = check_data(model, x)
     apply = partial(_curve, model, walk, params, key)

@@ -180,14 +180,26 @@ def fit(
 
 
 def default_loss(model: Autoencoder | VAE) -> LossFn:
-    """Return the loss that the lecture trains this kind of model with."""
+    """Return the loss that the lecture trains this kind of model with.
+
+    Example:
+        >>> default_loss(models.vae((1,), hidden=())).__qualname__
+        'negative_elbo(num_samples=1, beta=1.0, free_bits=0.0)'
+    """
     if isinstance(model, Autoencoder):
         return losses.mean_squared_error(model)
     return losses.negative_elbo(model)
 
 
 def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, "..."]:
-    """Put images on the device, or raise a ValueError that says why not."""
+    """Put images on the device, or raise a ValueError that says why not.
+
+    Example:
+        >>> check_images(models.vae((2,), hidden=()), np.array([[0.0, 1.5]]))
+        Traceback (most recent call last):
+        ...
+        ValueError: images = 1.5 (at index 0, 1) is not valid: ...
+    """
     array = np.asarray(images)
     if array.shape[1:] != model.shape or not len(array):
         expected = ", ".join(["n", *map(str, model.shape)])

@@ -1,0 +1,87 @@
+"""Latents rounded to a grid: symbols that can be coded, and what they stand for."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
+
+from vijax.validate import check
+
+Latents = Float[ArrayLike, "examples latent"]
+Symbols = Int[ArrayLike, "examples latent"]
+
+
+class Grid(NamedTuple):
+    """The numbers lower + step · (0, 1, …, num_levels - 1) on each latent axis."""
+
+    lower: Float[Array, " latent"]
+    step: Float[Array, " latent"]
+    num_levels: Int[Array, " latent"]
+
+
+def uniform_grid(
+    latents: Latents, *, num_levels: int | Int[Array, ""], shared_step: bool = False
+) -> Grid:
+    """Span the range of training latents by equal steps.
+
+    Args:
+        latents: of the training data; later values are clipped to their range.
+        num_levels: levels on each axis, or on the longest one of a shared step.
+        shared_step: one step for all axes, so that short axes take fewer levels (the
+            longest may take one more). It is the best choice where axes are
+            orthonormal, as those of principal components.
+
+    Example:
+        >>> uniform_grid(jnp.array([[0.0, 0.0], [3.0, 1.0]]), num_levels=4).step
+        Array([1.        , 0.33333334], dtype=float32)
+    """
+    check(num_levels >= 2, "num_levels", num_levels, "give 2 or more")
+    latents = _finite("latents", latents)
+    check(len(latents) >= 1, "latents", latents.shape, "give one example or more")
+    lower, upper = jnp.min(latents, axis=0), jnp.max(latents, axis=0)
+    step = (upper - lower) / (num_levels - 1)
+    if not shared_step:
+        step = jnp.where(step > 0, step, 1.0)  # an axis without width has one level
+        count = jnp.round((upper - lower) / step).astype(int) + 1
+        return Grid(lower, step, count)
+    # The mean is a level, so an axis much shorter than the step costs and loses least.
+    mean, step = jnp.mean(latents, axis=0), jnp.full_like(step, jnp.max(step))
+    below, above = jnp.round((mean - lower) / step), jnp.round((upper - mean) / step)
+    return Grid(mean - below * step, step, (below + above).astype(int) + 1)
+
+
+def quantize(grid: Grid, latents: Latents) -> Int[Array, "examples latent"]:
+    """Return the number of the nearest level, 0 to num_levels - 1.
+
+    Example:
+        >>> grid = uniform_grid(jnp.array([[0.0], [3.0]]), num_levels=4)
+        >>> quantize(grid, jnp.array([[1.2], [-5.0], [9.0]])).ravel().tolist()
+        [1, 0, 3]
+    """
+    latents = _finite("latents", latents, columns=len(grid.lower))
+    symbols = jnp.round((latents - grid.lower) / grid.step).astype(int)
+    return jnp.clip(symbols, 0, grid.num_levels - 1)
+
+
+def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
+    """Return the levels themselves, lower + step · symbol.
+
+    Example:
+        >>> grid = uniform_grid(jnp.array([[1.0], [4.0]]), num_levels=4)
+        >>> dequantize(grid, jnp.array([[2]])).item()
+        3.0
+    """
+    return grid.lower + grid.step * symbols
+
+
+def _finite(
+    name: str, latents: Latents, *, columns: int | None = None
+) -> Float[Array, "examples latent"]:
+    latents = jnp.asarray(latents)
+    if latents.ndim != 2 or columns not in (None, latents.shape[1]):
+        raise ValueError(
+            f"{name} have shape {latents.shape}: give (examples, {columns or 'latent'})"
+        )
+    check(jnp.isfinite(latents), name, latents, "remove NaN and infinities")
+    return latents
