@@ -36,7 +36,7 @@ from vijax.vi.draws import log_densities, over_draws
 from vijax.vi.families import FullRank
 from vijax.vi.flow import Flow
 from vijax.vi.moments import moments
-from vijax.vi.quick import quick_jit, work
+from vijax.vi.quick import is_little, quick_jit
 from vijax.vi.result import Fit
 
 ACCURACY = 0.005  # of a mean in sds, and of an sd, that more draws are taken for
@@ -135,7 +135,7 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
         stretch,
         np.asarray(freedom, dtype),
         np.asarray(constant, dtype),
-        work=work(fit.target.data, num_samples),
+        quick=is_little(fit.target.data, num_samples),
     )
     if is_traced(drawn):
         return Weighed(eps, *drawn)

@@ -34,22 +34,18 @@ def over_draws(
 
 
 def log_densities(
-    target: Target,
-    positions: Float[Array, "draws dim"],
-    log_density: Callable[[Array], Scalar] | None = None,
+    target: Target, positions: Float[Array, "draws dim"]
 ) -> tuple[Float[Array, " draws"], Scalar]:
     """Return log p at many positions, less a reference, and the reference.
 
     Of a model that subsamples it is that of all rows. They pass in the model's own
     batches, in random order; those of a last, incomplete batch are left out, with the
     scale that makes up for them. The reference is then log p at the first position, so
-    that a million rows leave the differences their digits; else it is 0. `log_density`
-    stands in for the target's own where it does not subsample.
+    that a million rows leave the differences their digits; else it is 0.
     """
     plates, zero = target.static.plates, jnp.zeros_like(positions[:, 0])
     if not plates:
-        function = log_density or target.log_density
-        return over_draws(target, function, positions), zero[0]
+        return over_draws(target, target.log_density, positions), zero[0]
     order = {}
     for plate in plates:
         number = plate.size // plate.rows

@@ -16,7 +16,7 @@ from vijax.types import Key, Scalar
 from vijax.vi import fixed_draws, laplace, multipath, noise
 from vijax.vi.draws import log_densities, over_draws
 from vijax.vi.families import FullRank, MeanField
-from vijax.vi.quick import quick_jit, work
+from vijax.vi.quick import is_little, quick_jit
 from vijax.vi.result import Search
 from vijax.vi.target import Target
 
@@ -48,8 +48,8 @@ def find_fixed(
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
     diagonal = family == "mean_field"
     options = diagonal, num_steps, tolerance
-    amount = work(target.data, TYPICAL_STEPS * num_draws)
-    return _newton(target, loc, scale, draws, checks, *options, work=amount)
+    quick = is_little(target.data, TYPICAL_STEPS * num_draws)
+    return _newton(target, loc, scale, draws, checks, *options, quick=quick)
 
 
 @partial(quick_jit, static_argnums=(5, 6, 7))
@@ -96,11 +96,11 @@ def _newton(
 
 
 def check_draws(
-    target: Target, q: Any, noise: Array, log_density: Any = None
+    target: Target, q: Any, noise: Array
 ) -> tuple[Float[Array, " checks"], Float[Array, "checks entries"], Scalar]:
     """Return what a Search holds of draws of q: log weights, values, reference."""
     z = q.transform(noise)
-    log_p, reference = log_densities(target, z, log_density)
+    log_p, reference = log_densities(target, z)
     names = [site.name for site in target.static.sites]
 
     def values(z: Array) -> Array:
@@ -128,8 +128,8 @@ def find_laplace(
     """Find the mode from `loc` and put a normal q around it; `scale` plays no part."""
     dtype = target.init.dtype
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
-    amount = work(target.data, num_checks)
-    return _laplace(target, loc, checks, num_steps, tolerance, work=amount)
+    quick = is_little(target.data, num_checks)
+    return _laplace(target, loc, checks, num_steps, tolerance, quick=quick)
 
 
 @partial(quick_jit, static_argnums=(3, 4))
@@ -173,9 +173,9 @@ def find_pathfinder(
     starts = multipath.scatter(target, key, loc, NUM_PATHS)
     eps = noise.normal(key, (num_draws, target.dim), dtype, stream=FIXED)
     checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
-    amount = work(target.data, NUM_PATHS * TYPICAL_STEPS * num_draws + num_checks)
-    options = num_steps, tolerance
-    return _pathfinder(target, starts, eps, checks, *options, work=amount)
+    passes = NUM_PATHS * TYPICAL_STEPS * num_draws + num_checks
+    options, quick = (num_steps, tolerance), is_little(target.data, passes)
+    return _pathfinder(target, starts, eps, checks, *options, quick=quick)
 
 
 @partial(quick_jit, static_argnums=(4, 5))

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from vijax import checkpoint
 from vijax.types import Key
-from vijax.vi.result import Search
-from vijax.vi.stochastic import Carry
+from vijax.vi.stochastic import Carry, End
 from vijax.vi.target import Target
 
 CHUNKS = 40  # a part: 1000 steps
@@ -24,12 +23,12 @@ CHUNKS = 40  # a part: 1000 steps
 
 def run_in_parts(
     run: Callable[..., Any], folder: Path | None, about: dict[str, str]
-) -> Search:
+) -> End:
     """Run to the end, from the newest checkpoint in `folder` if there is one.
 
     Args:
         run: (carry or None, until or None) -> the carry at chunk `until`, or, without
-            `until`, the Search at the end.
+            `until`, the End.
         folder: for checkpoints; None for the progress bar alone.
         about: what must be the same for a fit to go on, as text.
 

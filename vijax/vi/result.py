@@ -86,7 +86,7 @@ class Fit(NamedTuple):
         """The largest ratio of a linear-response sd to q's own; 1 where unknown."""
         if self.covariance is None:
             return jnp.ones_like(self.elbo)
-        return _narrowness(self.q, self.covariance, work=1)
+        return _narrowness(self.q, self.covariance, quick=True)
 
     @property
     def advice(self) -> str:

@@ -21,6 +21,7 @@ from vijax.vi.flow import Flow
 from vijax.vi.low_rank import LowRank
 from vijax.vi.methods import CHECKS, STEPS, check_draws, find_fixed, find_pathfinder
 from vijax.vi.parts import describe, run_in_parts
+from vijax.vi.quick import PLAIN_KERNELS, quick_jit
 from vijax.vi.result import Search
 from vijax.vi.target import Target
 
@@ -112,14 +113,32 @@ def find_stochastic(
         **options,
     }
 
-    def run(carry: Any = None, until: int | None = None) -> Any:
-        parts = (carry, until)
-        return _run(target, key, start, steps, checks, anchor, *parts, **settings)
+    num_draws = options["num_draws"]
 
-    if not in_parts:
-        return run()
-    settings_as_text = settings | {"start": start_from, "optimizer": "given"}
-    return run_in_parts(run, checkpoint, describe(target, key, **settings_as_text))
+    def climb(carry: Any = None, until: int | None = None) -> Any:
+        given = target, key, start, steps, anchor, carry, until
+        return _climb(*given, **settings, quick=num_draws == 1)
+
+    if in_parts:
+        settings_as_text = settings | {"start": start_from, "optimizer": "given"}
+        about = describe(target, key, **settings_as_text)
+        end = run_in_parts(climb, checkpoint, about)
+    else:
+        end = climb()
+    q, found = _check(target, end.q, start.q, checks)
+    xp = jnp if is_traced(end) else np
+    return Search(
+        q,
+        end.done,
+        end.num_steps,
+        end.losses,
+        end.loc_error,
+        end.scale_error,
+        end.num_rejected,
+        xp.asarray(start.num_gradients) + num_draws * xp.asarray(end.num_steps),
+        start.covariance if family == normal else None,
+        *found,
+    )
 
 
 class Anchor(NamedTuple):
@@ -152,7 +171,8 @@ def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
 
 
 @partial(
-    jax.jit,
+    quick_jit,
+    options=PLAIN_KERNELS,
     static_argnames=(
         "family",
         "tolerance",
@@ -163,12 +183,11 @@ def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
         "stop",
     ),
 )
-def _run(
+def _climb(
     target: Target,
     key: Key,
     start: Search,
     steps: Array | None,
-    checks: Array,
     anchor: Anchor | None,
     carry: stochastic.Carry | None,
     until: Any,
@@ -181,9 +200,9 @@ def _run(
     estimator: str,
     stop: bool,
 ) -> Any:
-    loc = jnp.asarray(start.q.loc)
+    """Return the stochastic run's End, or its Carry where that is to go on."""
+    loc, scale = _coordinates(start.q)
     diagonal = isinstance(start.q, MeanField)
-    scale = start.q.scale() if diagonal else start.q.scale_tril
     log_det = jnp.sum(jnp.log(scale if diagonal else jnp.diag(scale)))
 
     def of_data(data: Any, u: Float[Array, " dim"], key: Key) -> Scalar:
@@ -208,7 +227,7 @@ def _run(
     search: Any = fixed_budget.run
     if stop:
         search = partial(stochastic.run, carry=carry, until=until)
-    end = search(
+    return search(
         origin,
         loss,
         key,
@@ -218,18 +237,17 @@ def _run(
         num_steps=num_steps,
         tolerance=tolerance,
     )
-    if until is not None:
-        return end
-    q = end.q.affine(loc, scale)
-    return Search(
-        q,
-        end.done,
-        end.num_steps,
-        end.losses,
-        end.loc_error,
-        end.scale_error,
-        end.num_rejected,
-        start.num_gradients + end.num_steps * num_draws,
-        start.covariance if family == START.get(family, family) else None,
-        *check_draws(target, q, checks, lambda u: density(held, u, jax.random.key(0))),
-    )
+
+
+# A program of its own: it wants another compilation than the loop.
+@jax.jit
+def _check(target: Target, q: Any, start: Any, checks: Array) -> Any:
+    """Return q in the target's coordinates, and what `check_draws` finds of it."""
+    q = q.affine(*_coordinates(start))
+    return q, check_draws(target, q, checks)
+
+
+def _coordinates(q: Any) -> tuple[Array, Array]:
+    """Return the origin and the scale, a vector or a Cholesky factor, of a start."""
+    scale = q.scale() if isinstance(q, MeanField) else q.scale_tril
+    return jnp.asarray(q.loc), jnp.asarray(scale)

@@ -199,9 +199,9 @@ def _checked(target: Target, name: str) -> Target:
 
 def _output(static: "Static", data: tuple[Any, ...], dtype: Any) -> tuple[Any, Any]:
     """Return shape and type of the log density."""
-    init = jnp.zeros(sum(site.size for site in static.sites), dtype)
 
     def log_density(data: list[Array]) -> Array:
+        init = jnp.zeros(sum(site.size for site in static.sites), dtype)
         params = Target(data, init, static).unravel(init)
         return static.log_density(static, data, params, jax.random.key(0))
 
