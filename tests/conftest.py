@@ -29,6 +29,20 @@ def as_users_do() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture
+def compilations() -> Iterator[list[str]]:
+    """Programs that XLA has compiled since the test began."""
+    programs: list[str] = []
+
+    def hear(event: str, seconds: float, **about: str) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            programs.append(about.get("fun_name", event))
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    yield programs
+    jax.monitoring.unregister_event_duration_listener(hear)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference data that developers and CI have beside the checkout."""
