@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import advi_oracles, common, posteriordb
+from experiments import advi_oracles, common, flat_regression, posteriordb
 from vijax import vi
 from vijax.plot import posteriors as plot
 from vijax.validate import check
@@ -103,7 +103,17 @@ def measure(posterior: posteriordb.Posterior, family: str, seed: int) -> dict[st
         "response": _errors(
             table, posterior, "mean", "sd" if fit.covariance is None else "response_sd"
         ),
-        "advice": fit.advice,
+        "advice": table.advice,
+        "best_normal": _of_best_normal(posterior) if posterior.exact else None,
+    }
+
+
+def _of_best_normal(posterior: posteriordb.Posterior) -> dict[str, float]:
+    """Errors of the normal q with the largest ELBO, which no optimiser can improve."""
+    mean, sd = flat_regression.best_normal_moments(*posterior.arguments)
+    return {
+        "mean_error": float(np.max(np.abs(mean - posterior.mean) / posterior.sd)),
+        "sd_error": float(np.max(np.abs(sd / posterior.sd - 1))),
     }
 
 

@@ -4,7 +4,7 @@ posteriordb (https://github.com/stan-dev/posteriordb, BSD-3) holds models, data 
 long reference runs. `load` takes a clone of it, or a folder with its files as
 `data/<data>.json.zip` and `draws/<data>-<model>.json.zip`. Parameters without a prior
 are flat; the eleven regressions that are flat in everything have an exact posterior,
-see `exact_moments`.
+see flat_regression.py.
 """
 
 import json
@@ -20,7 +20,8 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from numpyro.distributions import constraints
-from scipy import special
+
+from experiments.flat_regression import exact_moments
 
 Data = dict[str, Any]
 VARIABLE = "VIJAX_POSTERIORDB"  # of the environment: the folder
@@ -279,26 +280,6 @@ def load(folder: Path, name: str) -> Posterior:
         exact_moments(*arguments) if exact else (draws.mean(0), draws.std(0, ddof=1))
     )
     return Posterior(name, model, arguments, parameters, mean, sd, exact, draws)
-
-
-def exact_moments(
-    features: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means and sds of β and σ under the flat prior on β and σ.
-
-    ν = N − p − 1, σ² = S / χ²_ν, β | σ ~ N(β̂, σ² (XᵀX)⁻¹).
-    """
-    number, columns = features.shape
-    freedom = number - columns - 1
-    _, factor = np.linalg.qr(features)
-    beta, *_ = np.linalg.lstsq(features, targets)
-    rest = float(np.sum((targets - features @ beta) ** 2))
-    inverse = np.linalg.inv(factor)
-    half = 0.5 * freedom
-    ratio = np.exp(special.gammaln(half - 0.5) - special.gammaln(half))
-    variance, sigma = rest / (freedom - 2), np.sqrt(rest / 2) * ratio
-    beta_sd = np.sqrt(variance * np.sum(inverse**2, axis=1))
-    return np.append(beta, sigma), np.append(beta_sd, np.sqrt(variance - sigma**2))
 
 
 def flatten(values: dict[str, Any], parameters: tuple[str, ...]) -> np.ndarray:

@@ -30,6 +30,7 @@ class Summary(dict[str, dict[str, Any]]):
     """
 
     verdict: str = ""
+    advice: str = ""  # the verdict's last sentences: trust it, or what to try next
     correctable: bool = False
     khat: float = np.nan
     khat_se: float = np.nan
@@ -116,10 +117,8 @@ def summary(
 def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     """Say what the table is worth: of the fit, and of the weights found here."""
     smoothed = weighed.smoothed
-    table.khat, table.khat_se = (
-        float(smoothed.tail_shape),
-        float(smoothed.tail_shape_se),
-    )
+    table.khat = float(smoothed.tail_shape)
+    table.khat_se = float(smoothed.tail_shape_se)
     table.effective_samples = float(smoothed.effective_samples)
     table.correctable = (
         fit.verdict == "converged"
@@ -147,10 +146,11 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
                 if fit.correctable
                 else f"Use the corrected moments, {known}. Of q alone: {advice}"
             )
-    elif fit.correctable:
+    elif fit.correctable and not fit.trusted:
         advice = (
             f"Do not trust its corrected moments either ({quality}); {remedy(fit)}."
         )
+    table.advice = advice
     table.verdict = (
         f"{fit.verdict} after {int(fit.num_steps)} steps; "
         f"ELBO {float(fit.elbo):.3f} ± {float(fit.elbo_se):.3f} nats, {evidence}. "
