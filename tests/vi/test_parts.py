@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from vijax import checkpoint, vi
+from vijax.vi.fingerprint import fingerprint
 
 SCRIPT = """
 import sys
@@ -76,6 +79,43 @@ def test_parts_are_the_whole_and_go_on(key, tmp_path, monkeypatch):
         vi.fit(make(1.0), key, checkpoint=folder, **options)
     with pytest.raises(ValueError, match="another run's checkpoint: key"):
         vi.fit(make(), jax.random.key(1), checkpoint=folder, **options)
+    for other in (optax.adam(0.051), optax.sgd(0.05), optax.adam(late(0.05))):
+        with pytest.raises(ValueError, match="another run's checkpoint: optimizer"):
+            vi.fit(make(), key, checkpoint=folder, optimizer=other, **options)
+    # The default, made anew, is the same.
+    same = vi.fit(make(), key, checkpoint=folder, optimizer=optax.adam(0.05), **options)
+    np.testing.assert_array_equal(same.losses, whole.losses)
+
+
+def late(step_size):
+    return optax.piecewise_constant_schedule(step_size, {1_000_000: 0.5})
+
+
+def test_fingerprint_sees_code_closures_and_late_schedules():
+    def scaled(factor):
+        return lambda x: factor * x
+
+    def shifted(factor):
+        return lambda x: factor + x
+
+    things = [
+        scaled(2.0),
+        scaled(3.0),
+        scaled(np.arange(3)),
+        scaled(np.arange(3) + 1),
+        shifted(2.0),
+        partial(max, 1),
+        partial(max, 2),
+        optax.adam(optax.piecewise_constant_schedule(0.1, {1_000_000: 0.5})),
+        optax.adam(optax.piecewise_constant_schedule(0.1, {1_000_000: 0.4})),
+        optax.adam(0.1, b1=0.8),
+        optax.adam(0.1),
+        jax.jit(scaled(2.0)),
+        jax.jit(scaled(3.0)),
+    ]
+    assert len({fingerprint(thing) for thing in things}) == len(things)
+    assert fingerprint(scaled(2.0)) == fingerprint(scaled(2.0))
+    assert fingerprint(optax.adam(0.1)) == fingerprint(optax.adam(0.1))
 
 
 @pytest.mark.slow

@@ -3,10 +3,14 @@
 target = vi.from_numpyro(model, x, y)
 fit = vi.fit(target, jax.random.key(0), family="full_rank")
 print(fit.advice, vi.summary(fit))
+
+`vi.fit`, `vi.evidence`, `vi.summary`, `vi.multipath` and `vi.vsbc` are functions; their
+modules bear the same names, and give what is not named here by
+`from vijax.vi.evidence import …`.
 """
 
 from vijax.vi.diagnostics import psis
-from vijax.vi.evidence import BayesFactor, Evidence, bayes_factor, evidence
+from vijax.vi.evidence import BayesFactor, Evidence, bayes_factor, bridge, evidence
 from vijax.vi.export import to_arviz
 from vijax.vi.fit import fit
 from vijax.vi.multipath import Paths, multipath
@@ -24,6 +28,7 @@ __all__ = [
     "Summary",
     "Target",
     "bayes_factor",
+    "bridge",
     "evidence",
     "fit",
     "from_log_density",

@@ -19,6 +19,12 @@ def over_draws(
     """Apply a function of one position to many, in bounded memory.
 
     All at once where draws times data are below 2^25 numbers, else in batches.
+
+    Example:
+        >>> from vijax.vi.target import from_log_density
+        >>> target = from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(2))
+        >>> over_draws(target, jnp.sum, jnp.array([[0.0, 1.0], [2.0, 3.0]])).tolist()
+        [1.0, 5.0]
     """
     size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
     num_draws = positions.shape[0]
@@ -42,6 +48,14 @@ def log_densities(
     batches, in random order; those of a last, incomplete batch are left out, with the
     scale that makes up for them. The reference is then log p at the first position, so
     that a million rows leave the differences their digits; else it is 0.
+
+    Example:
+        >>> from vijax.vi.target import from_log_density
+        >>> target = from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(2))
+        >>> positions = jnp.array([[0.0, 1.0], [2.0, 0.0]])
+        >>> values, reference = log_densities(target, positions)
+        >>> values.tolist(), reference.item()
+        ([-0.5, -2.0], 0.0)
     """
     plates, zero = target.static.plates, jnp.zeros_like(positions[:, 0])
     if not plates:

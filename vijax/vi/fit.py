@@ -90,7 +90,8 @@ def fit(
         progress: whether to show a bar while the stochastic method runs.
         checkpoint: a folder that the stochastic method leaves its state in, every 1000
             steps: the same call after an interruption goes on from there, to the same
-            result bit for bit.
+            result bit for bit. Of another model, key, optimizer, or with other data or
+            options it is refused.
 
     With either of the last two "auto" takes the stochastic method.
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from vijax import checkpoint
 from vijax.types import Key
+from vijax.vi.fingerprint import fingerprint
 from vijax.vi.stochastic import Carry, End
 from vijax.vi.target import Target
 
@@ -34,6 +35,25 @@ def run_in_parts(
 
     Errors: ValueError where the folder holds another fit's checkpoint; OSError where it
     cannot be written.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from vijax.vi.families import MeanField
+        >>> from vijax.vi.stochastic import run
+        >>> q = MeanField.init(jnp.zeros(1), jnp.ones(1))
+        >>> def loss(q, key, eps):
+        ...     z = q.transform(eps)
+        ...     return jnp.mean(0.5 * (z - 3.0) ** 2) - q.entropy(), None
+        >>> @jax.jit
+        ... def part(carry=None, until=None):
+        ...     options = {"optimizer": optax.adam(0.05), "num_draws": 2}
+        ...     options |= {"num_steps": 25_200, "tolerance": 0.01}
+        ...     key, parts = jax.random.key(0), {"carry": carry, "until": until}
+        ...     return run(q, loss, key, None, **options, **parts)
+        >>> end = run_in_parts(part, None, {})
+        >>> bool(end.done), end.q.loc.round(1).tolist()
+        (True, [3.0])
     """
     carry: Carry = run(None, 0)
     if folder is not None and checkpoint.latest(folder) is not None:
@@ -53,14 +73,13 @@ def run_in_parts(
 
 
 def describe(target: Target, key: Key, **options: Any) -> dict[str, str]:
-    """Return what a checkpoint is about: model, data, key and options."""
+    """Return what a checkpoint is about: model, data, key and options, as text."""
     digest = hashlib.sha256()
     for leaf in (*jax.tree.leaves(target.data), target.init):
         array = np.asarray(leaf)
         digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-    function = target.static.function
     return {
-        "model": getattr(function, "__qualname__", type(function).__name__),
+        "model": fingerprint(target.static.function),
         "positive": target.static.positive,
         "data": digest.hexdigest(),
         "key": str(np.asarray(jax.random.key_data(key)).ravel().tolist()),

@@ -121,6 +121,17 @@ def climb(
         eps: fixed noise for the ELBOs.
         max_steps: steps to spend.
         tolerance: arrived where a full step is below this many sds of q.
+
+    Example:
+        >>> sd = jnp.array([1.0, 10.0])
+        >>> path = climb(
+        ...     lambda u: -0.5 * jnp.sum((u / sd) ** 2), jnp.ones(2),
+        ...     jax.random.normal(jax.random.key(0), (16, 2)),
+        ...     max_steps=50, tolerance=0.01)
+        >>> bool(path.arrived), path.best.scale().round(2).tolist()
+        (True, [1.0, 10.0])
+        >>> round(path.elbo.item(), 3)  # log 2π·10
+        4.14
     """
     look = jax.value_and_grad(log_density)
     dtype = start.dtype

@@ -17,6 +17,7 @@ from vijax.vi import fixed_budget, noise, stochastic
 from vijax.vi.columns import by_columns
 from vijax.vi.draws import log_densities
 from vijax.vi.families import FullRank, MeanField
+from vijax.vi.fingerprint import fingerprint
 from vijax.vi.flow import Flow
 from vijax.vi.low_rank import LowRank
 from vijax.vi.methods import CHECKS, STEPS, check_draws, find_fixed, find_pathfinder
@@ -120,7 +121,10 @@ def find_stochastic(
         return _climb(*given, **settings, quick=num_draws == 1)
 
     if in_parts:
-        settings_as_text = settings | {"start": start_from, "optimizer": "given"}
+        settings_as_text = settings | {
+            "start": start_from,
+            "optimizer": fingerprint(options["optimizer"]),
+        }
         about = describe(target, key, **settings_as_text)
         end = run_in_parts(climb, checkpoint, about)
     else:
