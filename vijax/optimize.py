@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from tqdm import tqdm
 
 from vijax.types import Key, LossFn, Params, Scalar
+from vijax.validate import check, is_whole
 
 MakeBatches = Callable[[Key, PyTree], PyTree]
 Select = Callable[[PyTree, PyTree], PyTree]
@@ -228,6 +229,8 @@ def minimize(
         >>> state.params.item(), history.loss.tolist()
         (3.75, [16.0, 4.0, 1.0, 0.25])
     """
+    for name, value in (("num_chunks", num_chunks), ("chunk_size", chunk_size)):
+        check(is_whole(value) and value >= 1, name, value, "give 1 or more")
     chunks = []
     with tqdm(total=num_chunks, desc=description, disable=None) as bar:
         for _ in range(num_chunks):

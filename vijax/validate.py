@@ -25,13 +25,13 @@ def is_traced(*values: Any) -> bool:
 
 
 def is_whole(value: Any) -> bool:
-    """Say whether a value is a whole number; 2.0 is not.
+    """Say whether a value is a whole number; 2.0 and True are not.
 
     Example:
-        >>> is_whole(2), is_whole(np.int64(2)), is_whole(2.5)
-        (True, True, False)
+        >>> is_whole(2), is_whole(np.int64(2)), is_whole(2.5), is_whole(True)
+        (True, True, False, False)
     """
-    return isinstance(value, (int, np.integer))
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def check(

@@ -47,6 +47,44 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: anomaly.scores(MODEL, PARAMS, KEY, IMAGES, num_samples=0),
         "num_samples = 0",
     ),
+    "half a draw": (
+        lambda: anomaly.scores(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
+        "num_samples = 2.5",
+    ),
+    "scores of an autoencoder": (
+        lambda: anomaly.scores(models.autoencoder((4, 4)), PARAMS, KEY, IMAGES),
+        "an autoencoder's score is reconstruction_error",
+    ),
+    "half a batch": (
+        lambda: anomaly.latent_distance(MODEL, PARAMS, IMAGES, IMAGES, batch_size=1.5),
+        "batch_size = 1.5",
+    ),
+    "half a resample": (
+        lambda: bootstrap.bootstrap(KEY, np.sum, 3, num_resamples=2.5),
+        "num_resamples = 2.5",
+    ),
+    "half a component": (
+        lambda: compress.principal_components(TABLE, latent=1.5),
+        "latent = 1.5",
+    ),
+    "half a level": (
+        lambda: grids.uniform_grid(TABLE, num_levels=2.5),
+        "num_levels = 2.5",
+    ),
+    "halves of symbols": (
+        lambda: grids.dequantize(GRID, TABLE),
+        "symbols are float",
+    ),
+    "symbols beyond the grid": (
+        lambda: grids.dequantize(GRID, np.array([[1, 2, 9]])),
+        "symbols = 9 (at index 0, 2)",
+    ),
+    "code of halves": (
+        lambda: compress.code_length(np.array([[0.5]]), np.array([[0.5, 0.5]])),
+        "symbols are float",
+    ),
+    "half a pixel": (lambda: compress.bits_per_pixel(1.0, 2.5), "num_pixels = 2.5"),
+    "text for a file": (lambda: files.decode_images(MODEL, PARAMS, "a"), "give bytes"),
     "no batch": (
         lambda: anomaly.scores(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
         "batch_size = 0",

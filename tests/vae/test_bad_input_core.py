@@ -9,17 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vijax import checkpoint
+from vijax import checkpoint, optimize
 from vijax.vae import (
     annealing,
     collapse,
     ensemble,
     evaluate,
     evidence,
+    gap,
+    gradients,
     latent,
     likelihoods,
+    log,
     losses,
     models,
+    stopping,
     train,
 )
 
@@ -30,6 +34,8 @@ AUTOENCODER = models.autoencoder((4, 4), hidden=(8,))
 PARAMS = models.init(MODEL, KEY)
 IMAGES = np.ones((20, 4, 4), np.float32)
 ROWS = np.arange(20).reshape(2, 10)
+Q, Z = models.Posterior(jnp.zeros(2), jnp.zeros(2)), jnp.ones((5, 2))
+DECODED = gap.Decoded(jnp.zeros((1, 1)), jnp.ones(3))
 
 
 def fit(images: Any = IMAGES, **settings: Any) -> Any:
@@ -126,6 +132,99 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "masks of other runs": (
         lambda: many(masks=np.ones((3, 2))),
         "masks' shape = [3 2] is not valid: give (runs, latents), (2, 2)",
+    ),
+    "words for images": (lambda: fit(np.array(["a"])), "images' dtype = <U1 "),
+    "objects for pixels": (
+        lambda: fit(IMAGES.astype(object)),
+        "images' dtype = object",
+    ),
+    "no model": (
+        lambda: train.fit(None, KEY, IMAGES, epochs=1),
+        "model = None is none",
+    ),
+    "a truth for epochs": (lambda: fit(epochs=True), "epochs = True "),
+    "a word for a loss": (
+        lambda: fit(loss="elbo"),
+        "loss = 'elbo' is no loss function",
+    ),
+    "a loss without its model": (
+        lambda: fit(loss=losses.negative_elbo),
+        "give, for instance, losses.negative_elbo(model)",
+    ),
+    "a path for a callback": (lambda: fit(on_epoch="a.csv"), "on_epoch = a.csv "),
+    "parameters that are NaN": (
+        lambda: fit(params=jax.tree.map(lambda leaf: np.nan * leaf, PARAMS)),
+        "params.encoder['Dense_0']['bias'] = nan (at index 0)",
+    ),
+    "a word for a likelihood": (
+        lambda: models.vae((4,), likelihood="bernoulli"),
+        "likelihood = 'bernoulli' is none",
+    ),
+    "half a level": (lambda: likelihoods.beta_binomial(2.5), "num_levels = 2.5 "),
+    "endless beta": (lambda: losses.negative_elbo(MODEL, beta=np.inf), "beta = inf "),
+    "mean of an autoencoder": (
+        lambda: models.init_at_mean(AUTOENCODER, KEY, IMAGES),
+        "not a VAE of Bernoulli pixels",
+    ),
+    "mean of other images": (
+        lambda: models.init_at_mean(MODEL, KEY, IMAGES[:, :3]),
+        "images have shape (20, 3, 4): give (n, 4, 4)",
+    ),
+    "mean of a convolution": (
+        lambda: models.init_at_mean(models.vae((4, 4), channels=(2,)), KEY, IMAGES),
+        "no bias for each pixel",
+    ),
+    "half a draw": (
+        lambda: evaluate.elbo(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
+        "num_samples = 2.5 ",
+    ),
+    "threshold of NaN": (
+        lambda: collapse.usage(MODEL, PARAMS, IMAGES, threshold=np.nan),
+        "threshold = nan ",
+    ),
+    "rows of half images": (lambda: many(0.5 * ROWS), "rows' dtype = float64 "),
+    "no such run": (lambda: ensemble.run(PARAMS, 99), "index = 99 "),
+    "a batch beyond the rows": (
+        lambda: ensemble.epochs(100, 10, 128),
+        "batch_size = 128 is not valid: give 1 to the number of rows, 100",
+    ),
+    "mask of nothing": (lambda: ensemble.masks((2, 0)), "latents = 0 (at index 1)"),
+    "no gradients": (
+        lambda: gradients.reparametrised(sum, Q, KEY, num_samples=0),
+        "num_samples = 0 ",
+    ),
+    "no nodes": (lambda: gradients.exact(sum, Q, num_nodes=0), "num_nodes = 0 "),
+    "uniform draws of none": (lambda: latent.uniform(KEY, Z, -1), "num_samples = -1 "),
+    "no projections": (
+        lambda: latent.sliced_wasserstein(Z, KEY, num_projections=0),
+        "num_projections = 0 ",
+    ),
+    "half a dimension": (
+        lambda: latent.traversal(jnp.zeros(2), 0.5, jnp.zeros(3)),
+        "dimension = 0.5 ",
+    ),
+    "distances of nothing": (
+        lambda: gap.off_data(jnp.ones(0), DECODED, KEY),
+        "number of distances = 0 ",
+    ),
+    "one bootstrap": (
+        lambda: gap.off_data(jnp.ones(3), DECODED, KEY, num_bootstraps=1),
+        "num_bootstraps = 1 ",
+    ),
+    "near to nothing": (
+        lambda: gap.nearest_distance(jnp.ones((2, 3)), jnp.ones((0, 3))),
+        "references (0, 3)",
+    ),
+    "half an epoch's patience": (
+        lambda: stopping.early_stopping(len, patience=1.5),
+        "patience = 1.5 ",
+    ),
+    "a folder for a history": (lambda: log.csv_file("."), "path = . is not valid"),
+    "no chunks": (
+        lambda: optimize.minimize(
+            sum, None, KEY, optimizer=None, num_chunks=0, chunk_size=1
+        ),
+        "num_chunks = 0 ",
     ),
     "binarised NaN": (
         lambda: likelihoods.binarize(KEY, np.array([0.5, np.nan])),

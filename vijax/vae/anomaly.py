@@ -35,7 +35,7 @@ from jaxtyping import Array, Float
 from vijax.types import Key
 from vijax.vae import likelihoods, losses, models
 from vijax.vae.models import VAE, Autoencoder, ModelParams
-from vijax.validate import check, where_valid
+from vijax.validate import check, is_whole, where_valid
 from vijax.vi import bounds
 
 
@@ -76,10 +76,17 @@ def scores(
         >>> round(scores(model, params, jax.random.key(1), x).negative_elbo.item(), 4)
         2.7726
     """
+    if not isinstance(model, VAE):
+        raise ValueError(
+            "model is not a VAE: an autoencoder's score is reconstruction_error"
+        )
     x = _of_shape(model, x)
     likelihoods.check_support(model.likelihood, x)
-    check(num_samples >= 1, "num_samples", num_samples, "give 1 draw or more")
-    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
+    remedy = "give 1 draw or more"
+    check(
+        is_whole(num_samples) and num_samples >= 1, "num_samples", num_samples, remedy
+    )
+    _check_batch(batch_size)
 
     def one(pair: tuple[Array, Array]) -> Scores:
         index, x = pair
@@ -120,7 +127,7 @@ def reconstruction_error(
     """
     x = _of_shape(model, x)
     check(jnp.isfinite(x), "x", x, "remove NaN and infinities")
-    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
+    _check_batch(batch_size)
 
     def one(x: Float[Array, "..."]) -> Float[Array, ""]:
         return jnp.mean((models.reconstruct(model, params, x) - x) ** 2)
@@ -198,7 +205,7 @@ def latent_distance(
     x, background = _of_shape(model, x), _of_shape(model, background)
     for name, y in (("x", x), ("background", background)):
         check(jnp.isfinite(y), name, y, "remove NaN and infinities")
-    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
+    _check_batch(batch_size)
     known = models.latent_mean(model, params, background)
 
     def one(z: Float[Array, " latent"]) -> Float[Array, ""]:
@@ -208,6 +215,10 @@ def latent_distance(
 
     z = models.latent_mean(model, params, x)
     return jax.lax.map(one, z, batch_size=batch_size)
+
+
+def _check_batch(size: int) -> None:
+    check(is_whole(size) and size >= 1, "batch_size", size, "give 1 or more")
 
 
 def _of_shape(model: Autoencoder | VAE, x: Any) -> Float[Array, "..."]:

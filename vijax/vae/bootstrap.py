@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from vijax.types import Key
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 
 def bootstrap(
@@ -103,9 +103,12 @@ def with_error(
 def _settings(
     num_examples: int, num_resamples: int, batch_size: int
 ) -> tuple[int, int, int]:
-    check(num_examples >= 1, "num_examples", num_examples, "give 1 or more")
-    check(num_resamples >= 2, "num_resamples", num_resamples, "give 2 or more")
-    check(batch_size >= 1, "batch_size", batch_size, "give 1 or more")
+    for name, value, least in (
+        ("num_examples", num_examples, 1),
+        ("num_resamples", num_resamples, 2),
+        ("batch_size", batch_size, 1),
+    ):
+        check(is_whole(value) and value >= least, name, value, f"give {least} or more")
     return num_examples, num_resamples, batch_size
 
 

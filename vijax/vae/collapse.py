@@ -17,6 +17,7 @@ from vijax.vae import losses, models
 from vijax.vae.batching import map_batches
 from vijax.vae.evaluate import check_data
 from vijax.vae.models import VAE, Images, ModelParams, Posterior
+from vijax.validate import check
 
 
 class Usage(NamedTuple):
@@ -59,6 +60,7 @@ def usage(
         >>> usage(model, params, jnp.array([[0.0], [1.0]])).active.tolist()
         [False]
     """
+    check(threshold >= 0, "threshold", threshold, "give a variance of 0 or more")
     q = encode(model, params, check_data(model, x))
     return _usage(q, threshold)
 

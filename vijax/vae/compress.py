@@ -29,7 +29,7 @@ from jaxtyping import Array, Float, Int
 from vijax.types import Params, Scalar
 from vijax.vae import grids
 from vijax.vae.grids import Grid, Symbols
-from vijax.validate import check, where_valid
+from vijax.validate import check, is_whole, where_valid
 
 
 class Principal(NamedTuple):
@@ -58,11 +58,13 @@ def principal_components(
         Array([[0.707..., 0.707...]], dtype=float32)
     """
     rows = jnp.asarray(rows)
-    check(len(rows) >= 1, "rows", rows.shape, "give one row or more")
+    if rows.ndim != 2 or not len(rows):
+        raise ValueError(
+            f"rows have shape {rows.shape}: give (examples, pixels), one row or more"
+        )
     finite = check(jnp.isfinite(rows), "rows", rows, "remove NaN and infinities")
-    check(
-        1 <= latent <= rows.shape[1], "latent", latent, "give 1 to the number of pixels"
-    )
+    valid = is_whole(latent) and 1 <= latent <= rows.shape[1]
+    check(valid, "latent", latent, "give 1 to the number of pixels")
     mean = jnp.mean(rows, axis=0)
     covariance = (rows - mean).T @ (rows - mean) / rows.shape[0]
     _, vectors = jnp.linalg.eigh(covariance)
@@ -124,6 +126,8 @@ def code_length(
     alpha = jnp.asarray(concentration, float)
     valid = check(alpha >= 0, "concentration", alpha, "give numbers of 0 or more")
     symbols, num_levels = jnp.asarray(symbols), alpha.shape[-1]
+    if not jnp.issubdtype(symbols.dtype, jnp.integer):
+        raise ValueError(f"symbols are {symbols.dtype}: give whole numbers")
     if symbols.shape[1:] != alpha.shape[:1]:
         raise ValueError(
             f"symbols have shape {symbols.shape}, concentration {alpha.shape}: give "
@@ -197,7 +201,8 @@ def bits_per_pixel(nats: ArrayLike, num_pixels: int) -> Float[Array, "..."]:
         >>> round(bits_per_pixel(86.76, 784).item(), 3)  # IWAE paper's VAE, MNIST
         0.16
     """
-    check(num_pixels >= 1, "num_pixels", num_pixels, "give 1 or more")
+    valid = is_whole(num_pixels) and num_pixels >= 1
+    check(valid, "num_pixels", num_pixels, "give 1 or more")
     return jnp.asarray(nats) / (num_pixels * math.log(2))
 
 

@@ -76,6 +76,8 @@ def fit(
     images, rows = train.check_images(model, images), np.asarray(rows)
     check(is_whole(epochs) and epochs >= 1, "epochs", epochs, "give 1 or more")
     check(rows.ndim == 2, "rows' axes", rows.ndim, "give (runs, rows of each run)")
+    whole = np.issubdtype(rows.dtype, np.integer)
+    check(whole, "rows' dtype", rows.dtype, "give whole numbers of images")
     remedy = "give a number above 0"
     check(0 < learning_rate < math.inf, "learning_rate", learning_rate, remedy)
     if masks is not None:
@@ -202,17 +204,22 @@ def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:
         >>> masks((1, 3)).tolist()
         [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     """
+    valid = np.array([is_whole(n) and n >= 1 for n in latents], bool)
+    check(len(valid) and valid, "latents", latents, "give numbers of 1 or more")
     kept = np.arange(max(latents)) < np.asarray(latents)[:, None]
     return kept.astype(np.float32)
 
 
 def run(params: PyTree, index: int) -> PyTree:
-    """Return one run's parameters.
+    """Return one run's parameters; -1 is the last.
 
     Example:
         >>> run({"bias": jnp.array([[1.0], [2.0]])}, 1)["bias"].tolist()
         [2.0]
     """
+    runs = len(jax.tree.leaves(params)[0])
+    remedy = f"there are {runs} runs, numbered from 0"
+    check(is_whole(index) and -runs <= index < runs, "index", index, remedy)
     return jax.tree.map(lambda leaf: leaf[index], params)
 
 
@@ -223,6 +230,11 @@ def epochs(num_rows: int, steps: int, batch_size: int) -> int:
         >>> epochs(1000, 100, 128)  # 7 batches in a pass
         15
     """
+    for name, value in (("num_rows", num_rows), ("steps", steps)):
+        check(is_whole(value) and value >= 1, name, value, "give 1 or more")
+    remedy = f"give 1 to the number of rows, {num_rows}"
+    valid = is_whole(batch_size) and 1 <= batch_size <= num_rows
+    check(valid, "batch_size", batch_size, remedy)
     return math.ceil(steps / (num_rows // batch_size))
 
 

@@ -19,7 +19,7 @@ from vijax.vae import likelihoods, losses, models
 from vijax.vae.batching import map_batches
 from vijax.vae.losses import ELBOTerms
 from vijax.vae.models import VAE, Images, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 
 class ELBOEstimate(NamedTuple):
@@ -125,7 +125,10 @@ def per_example(
         >>> found.log_likelihood.round(4).tolist(), found.kl.tolist()
         ([-0.693..., -0.693...], [0.0, 0.0])
     """
-    check(num_samples >= 2, "num_samples", num_samples, "give 2 draws or more")
+    remedy = "give 2 draws or more"
+    check(
+        is_whole(num_samples) and num_samples >= 2, "num_samples", num_samples, remedy
+    )
     x = check_data(model, x)
     apply = partial(_per_example, model, num_samples, params, key)
     return map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)

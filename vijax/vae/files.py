@@ -227,7 +227,9 @@ def _pack(
 def _unpack(
     magic: bytes, model: VAE, params: ModelParams, data: bytes
 ) -> tuple[_Header, bytes]:
-    sizes = struct.Struct(f"<B{len(model.shape)}I")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ValueError(f"data are {type(data).__name__}: give bytes")
+    data, sizes = bytes(data), struct.Struct(f"<B{len(model.shape)}I")
     start = len(magic) + _HEADER.size
     if not data.startswith(magic) or len(data) < start + sizes.size:
         raise ValueError("this is no such file of vijax, or it is cut short")

@@ -29,7 +29,7 @@ from vijax.vae import latent
 from vijax.vae.batching import map_batches
 from vijax.vae.latent import Latents
 from vijax.vae.models import VAE, Autoencoder, Images, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 
 class Decoded(NamedTuple):
@@ -108,7 +108,12 @@ def off_data(
         0.5
     """
     check(0 < quantile < 1, "quantile", quantile, "give a number between 0 and 1")
+    valid = is_whole(num_bootstraps) and num_bootstraps >= 2
+    check(valid, "num_bootstraps", num_bootstraps, "give 2 or more")
     samples = np.asarray(distances), np.asarray(decoded.held_out)
+    for name, sample in zip(("distances", "held_out"), samples, strict=True):
+        check(len(sample) >= 1, f"number of {name}", len(sample), "give 1 or more")
+        check(np.isfinite(sample), name, sample, "remove NaN and infinities")
 
     def share(distances: np.ndarray, held_out: np.ndarray) -> Any:
         threshold = np.quantile(held_out, quantile, axis=-1, keepdims=True)
@@ -136,6 +141,12 @@ def nearest_distance(
         >>> nearest_distance(jnp.array([[3.0, 4.0]]), jnp.zeros((2, 2)))
         Array([5.], dtype=float32)
     """
+    shapes = np.shape(queries), np.shape(references)
+    if shapes[0][1:] != shapes[1][1:] or not shapes[1][0]:
+        raise ValueError(
+            f"queries have shape {shapes[0]}, references {shapes[1]}: give one "
+            "reference or more, of the queries' shape"
+        )
     references = jnp.reshape(references, (np.shape(references)[0], -1))
     return map_batches(partial(_nearest, references), queries, batch_size=batch_size)
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
 from vijax.vae.models import Posterior
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 Integrand = Callable[[Float[Array, " latent"]], Scalar]
 
@@ -172,13 +172,17 @@ def map_draws(f: Callable[[Array], Any], z: Float[Array, "draws latent"]) -> Any
 def draw_noise(
     q: Posterior, key: Key, num_samples: int
 ) -> Float[Array, "draws latent"]:
-    """Draw ε ~ N(0, I).
+    """Draw ε ~ N(0, I), `num_samples` times, 1 or more.
 
     Example:
         >>> q = Posterior(jnp.zeros(2), jnp.zeros(2))
         >>> draw_noise(q, jax.random.key(0), 5).shape
         (5, 2)
     """
+    remedy = "give 1 draw or more"
+    check(
+        is_whole(num_samples) and num_samples >= 1, "num_samples", num_samples, remedy
+    )
     return jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
 
 
@@ -192,6 +196,8 @@ def nodes(
         >>> at.ravel().round(3).tolist(), weights.round(3).tolist()
         ([-1.73..., 0.0, 1.73...], [0.16..., 0.66..., 0.16...])
     """
+    remedy = "give 1 or more"
+    check(is_whole(num_nodes) and num_nodes >= 1, "num_nodes", num_nodes, remedy)
     at, weights = np.polynomial.hermite_e.hermegauss(num_nodes)
     grids = np.meshgrid(*[at] * q.loc.shape[-1], indexing="ij")
     products = np.meshgrid(*[weights / weights.sum()] * len(grids), indexing="ij")

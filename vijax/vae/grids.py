@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from vijax.validate import check
+from vijax.validate import check, is_traced, where_valid
 
 Latents = Float[ArrayLike, "examples latent"]
 Symbols = Int[ArrayLike, "examples latent"]
@@ -36,7 +36,9 @@ def uniform_grid(
         >>> uniform_grid(jnp.array([[0.0, 0.0], [3.0, 1.0]]), num_levels=4).step
         Array([1.        , 0.33333334], dtype=float32)
     """
-    check(num_levels >= 2, "num_levels", num_levels, "give 2 or more")
+    whole = is_traced(num_levels) or num_levels == round(float(num_levels))
+    valid = whole & (num_levels >= 2)
+    check(valid, "num_levels", num_levels, "give a whole number of 2 or more")
     latents = _finite("latents", latents)
     check(len(latents) >= 1, "latents", latents.shape, "give one example or more")
     lower, upper = jnp.min(latents, axis=0), jnp.max(latents, axis=0)
@@ -72,7 +74,15 @@ def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
         >>> dequantize(grid, jnp.array([[2]])).item()
         3.0
     """
-    return grid.lower + grid.step * symbols
+    symbols = jnp.asarray(symbols)
+    if not jnp.issubdtype(symbols.dtype, jnp.integer) or symbols.ndim != 2:
+        raise ValueError(
+            f"symbols are {symbols.dtype} of shape {symbols.shape}: give whole "
+            "numbers of (examples, latent)"
+        )
+    there = (symbols >= 0) & (symbols < grid.num_levels)
+    valid = check(there, "symbols", symbols, "give 0 to num_levels - 1 of each latent")
+    return where_valid(valid, grid.lower + grid.step * symbols)
 
 
 def _finite(

@@ -124,6 +124,8 @@ def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws laten
         >>> (z[:, 1] >= -1).all().item(), abs(z[:, 1].mean() - 1.5).item() < 0.2
         (True, True)
     """
+    valid = is_whole(num_samples) and num_samples >= 1
+    check(valid, "num_samples", num_samples, "give 1 or more")
     low, high = np.min(z, axis=0), np.max(z, axis=0)
     # NumPy's generator compiles nothing.
     random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
@@ -140,7 +142,8 @@ def traversal(
         [[0.0, -1.0], [0.0, 1.0]]
     """
     remedy = f"give 0 to {len(z) - 1}"
-    check(0 <= dimension < len(z), "dimension", dimension, remedy)
+    valid = is_whole(dimension) and 0 <= dimension < len(z)
+    check(valid, "dimension", dimension, remedy)
     return jnp.tile(z, (len(values), 1)).at[:, dimension].set(values)
 
 
@@ -194,6 +197,8 @@ def sliced_wasserstein(z: Latents, key: Key, *, num_projections: int = 100) -> S
         >>> round(sliced_wasserstein(z + 3, jax.random.key(1)).item(), 1)
         3.0
     """
+    valid = is_whole(num_projections) and num_projections >= 1
+    check(valid, "num_projections", num_projections, "give 1 or more")
     directions = jax.random.normal(key, (num_projections, z.shape[-1]), z.dtype)
     directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)
     quantiles = jax.scipy.stats.norm.ppf((jnp.arange(len(z)) + 0.5) / len(z))

@@ -14,6 +14,7 @@ from typing import Any
 
 from vijax.vae.models import ModelParams
 from vijax.vae.train import OnEpoch
+from vijax.validate import check
 
 
 def csv_file(path: Path | str, also: OnEpoch | None = None) -> OnEpoch:
@@ -23,6 +24,9 @@ def csv_file(path: Path | str, also: OnEpoch | None = None) -> OnEpoch:
         path: of the file; its folder is made if missing.
         also: another callback, called after the row is written, which decides whether
             to stop.
+
+    Raises:
+        ValueError: the path is a folder.
 
     Example:
         >>> import tempfile
@@ -34,6 +38,7 @@ def csv_file(path: Path | str, also: OnEpoch | None = None) -> OnEpoch:
         ['epoch,loss,cpu_seconds', '1,2.5,...']
     """
     path = Path(path)
+    check(not path.is_dir(), "path", path, "it is a folder: give a file in it")
     path.parent.mkdir(parents=True, exist_ok=True)
     rows, before, start = _read(path), None, time.process_time()
 

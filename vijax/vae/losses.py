@@ -10,6 +10,7 @@ Bernoulli: binarises them). Constructors are cached, so equal arguments give the
 same function and compile once. The terms they are made of are in `vijax.vae.terms`.
 """
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -99,8 +100,8 @@ def negative_elbo(
     """
     _check_vae(model)
     _check_draws(num_samples)
-    check(beta >= 0, "beta", beta, "give 0 or more")
-    check(free_bits >= 0, "free_bits", free_bits, "give 0 or more")
+    for name, value in (("beta", beta), ("free_bits", free_bits)):
+        check(0 <= value < math.inf, name, value, "give a number of 0 or more")
 
     def loss_fn(
         params: ModelParams, key: Key, batch: Batch

@@ -140,6 +140,11 @@ def vae(
     """
     networks.check_shapes(shape=shape)
     likelihood = likelihood or likelihoods.bernoulli()
+    if not isinstance(likelihood, Likelihood):
+        raise ValueError(
+            f"likelihood = {likelihood!r} is none: give likelihoods.bernoulli() or "
+            "another one"
+        )
     outputs = (*shape, likelihood.num_outputs)
     encoder, decoder = _networks(
         shape, (2, latent), (latent,), outputs, hidden, channels, activation, dtype
@@ -201,6 +206,9 @@ def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
         key: for the parameters.
         images: (n, *shape), grey levels in [0, 1]; their mean gives the last biases.
 
+    Raises:
+        ValueError: other pixels, images of another shape, a convolutional decoder.
+
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519.
 
@@ -210,8 +218,18 @@ def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
         >>> decoded_mean(model, params, jnp.zeros((1, 1))).round(3).tolist()
         [[0.5, 0.9...]]
     """
+    if not isinstance(model, VAE) or model.likelihood.name != "bernoulli":
+        raise ValueError("model is not a VAE of Bernoulli pixels: draw with init")
+    images = jnp.asarray(images)
+    if images.shape[1:] != model.shape or not len(images):
+        expected = ", ".join(["n", *map(str, model.shape)])
+        raise ValueError(f"images have shape {images.shape}: give ({expected}), n >= 1")
+    likelihoods.check_images(model.likelihood, images)
     params = init(model, key)
-    mean = jnp.clip(jnp.asarray(images).mean(axis=0), 1e-3, 1 - 1e-3).ravel()
+    mean = jnp.clip(images.mean(axis=0), 1e-3, 1 - 1e-3).ravel()
+    bias = params.decoder.get("output", {}).get("bias")
+    if bias is None or bias.shape != mean.shape:
+        raise ValueError("the decoder has no bias for each pixel: draw with init")
     output = params.decoder["output"] | {"bias": jnp.log(mean / (1 - mean))}
     return params._replace(decoder=params.decoder | {"output": output})
 

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from vijax.vae.models import ModelParams
 from vijax.vae.train import OnEpoch
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 
 class Best(NamedTuple):
@@ -49,8 +49,8 @@ def early_stopping(
         >>> [on_epoch(epoch, params, {}) for epoch in (1, 2, 3, 4)], best().epoch
         ([False, False, False, True], 2)
     """
-    check(patience >= 1, "patience", patience, "give 1 epoch or more")
-    check(every >= 1, "every", every, "give 1 epoch or more")
+    for name, value in (("patience", patience), ("every", every)):
+        check(is_whole(value) and value >= 1, name, value, "give 1 epoch or more")
     found: list[Best] = []
 
     def on_epoch(epoch: int, params: ModelParams, terms: dict[str, float]) -> bool:

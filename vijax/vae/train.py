@@ -29,6 +29,9 @@ from vijax.validate import check, is_whole
 OnEpoch = Callable[[int, ModelParams, dict[str, float]], bool | None]
 
 
+CONSTRUCTORS = (losses.negative_elbo, losses.negative_iwae, losses.mean_squared_error)
+
+
 class Trained(NamedTuple):
     """A trained model."""
 
@@ -103,6 +106,13 @@ def fit(
     check(0 <= final_fraction < math.inf, "final_fraction", final_fraction, remedy)
     num_batches = len(images) // batch_size
     loss = loss or default_loss(model)
+    if not callable(loss) or loss in CONSTRUCTORS:
+        raise ValueError(
+            f"loss = {loss!r} is no loss function: give, for instance, "
+            "losses.negative_elbo(model)"
+        )
+    remedy = "give a function of epoch, parameters and terms"
+    check(on_epoch is None or callable(on_epoch), "on_epoch", on_epoch, remedy)
     init_key, run_key = jax.random.split(key)
     if params is None:
         params = models.init(model, init_key)
@@ -200,7 +210,13 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
         ...
         ValueError: images = 1.5 (at index 0, 1) is not valid: ...
     """
+    if not isinstance(model, Autoencoder | VAE):
+        raise ValueError(
+            f"model = {model!r} is none: give models.autoencoder(…) or models.vae(…)"
+        )
     array = np.asarray(images)
+    numbers = array.dtype == bool or np.issubdtype(array.dtype, np.number)
+    check(numbers, "images' dtype", array.dtype, "give numbers")
     if array.shape[1:] != model.shape or not len(array):
         expected = ", ".join(["n", *map(str, model.shape)])
         raise ValueError(f"images have shape {array.shape}: give ({expected}), n >= 1")
@@ -249,6 +265,9 @@ def _check_params(model: Autoencoder | VAE, params: ModelParams) -> None:
                 f"params{name} is {given}, the model's is {wanted}: give parameters of "
                 "this model, as models.init draws them"
             )
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = f"params{jax.tree_util.keystr(path)}"
+        check(np.isfinite(leaf), name, leaf, "give finite numbers")
 
 
 def _kl_weights(epochs: int, warm_up: int) -> list[tuple[float, int]]:

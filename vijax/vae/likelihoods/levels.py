@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool
 
 from vijax.types import Key
 from vijax.vae.likelihoods.interface import Likelihood, Outputs, Pixels, as_they_are
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 
 @lru_cache
@@ -142,5 +142,6 @@ def _levels(
 
 
 def _top(num_levels: int) -> int:
-    check(num_levels >= 2, "num_levels", num_levels, "give 2 or more")
+    valid = is_whole(num_levels) and num_levels >= 2
+    check(valid, "num_levels", num_levels, "give a whole number of 2 or more")
     return num_levels - 1
