@@ -61,6 +61,34 @@ def test_smoothing_keeps_all_but_the_tail_and_lowers_the_largest(x64, key):
     np.testing.assert_allclose(np.sum(np.exp(smoothed.log_weights)), 1.0, rtol=1e-12)
 
 
+def test_tail_is_replaced_by_quantiles_and_cut_at_the_largest_weight(x64):
+    cut = 0
+    for seed in range(6):
+        log_weights = 1.2 * np.random.default_rng(seed).normal(size=400)
+        order = np.argsort(log_weights)
+        weights = np.exp(log_weights[order])
+        body, tail = weights[:-60], weights[-60:]  # 3 √400
+        k, scale = diagnostics.pareto_fit(tail - body[-1])
+        law = stats.genpareto(k, loc=body[-1], scale=scale)
+        quantiles = law.ppf((np.arange(60) + 0.5) / 60)
+        expected = np.append(body, np.minimum(quantiles, tail[-1]))
+        smoothed = diagnostics.psis(log_weights)
+        found = np.exp(smoothed.log_weights[order])
+        np.testing.assert_allclose(found, expected / expected.sum(), rtol=1e-9)
+        np.testing.assert_allclose(smoothed.khat, k)
+        cut += quantiles[-1] > tail[-1]
+    assert 0 < cut < 6
+
+
+def test_weights_without_a_mean_stay_as_they_are(x64):
+    log_weights = np.log(stats.pareto(1 / 1.5).rvs(1000, random_state=0))
+    smoothed = diagnostics.psis(log_weights)
+    assert smoothed.khat > 1
+    np.testing.assert_allclose(
+        smoothed.log_weights, log_weights - np.log(np.sum(np.exp(log_weights)))
+    )
+
+
 def test_evidence_from_smoothed_weights(x64, key):
     # q = N(0, 1), p = 5 N(0.5, 1): the mean weight is 5.
     z = jax.random.normal(key, (20_000,))
@@ -132,5 +160,10 @@ def test_shifts_are_the_moves_of_mean_and_sd(key):
         mean, sd = diagnostics.shifts(z, log_weights)
         np.testing.assert_allclose(mean, a / s, atol=0.02)
         np.testing.assert_allclose(sd, 1 / s - 1, atol=0.02)
+    # What is chance in the farthest of 50 is no move.
+    rng = np.random.default_rng(7)
+    z, noise = rng.normal(size=(4000, 50)), 0.3 * rng.normal(size=4000)
+    by_chance = diagnostics.shifts(z, noise - np.log(np.sum(np.exp(noise))))
+    assert max(by_chance) < 0.3 / np.sqrt(4000)
     equal = np.full(len(z), -np.log(len(z)))
     np.testing.assert_allclose(diagnostics.shifts(z, equal), 0.0, atol=1e-12)

@@ -32,5 +32,11 @@ def test_draws_and_verdict_arrive(fitted):
     x = data.posterior["x"]
     assert x.shape == (1, 500, 2)
     np.testing.assert_allclose(x.mean(), 3.0, atol=4 / np.sqrt(1000))
-    assert data.posterior.attrs["verdict"] == "converged"
-    assert data.posterior.attrs["elbo"] == float(fitted.elbo)
+    # Draws of q, not copies of one: the sds too are right.
+    np.testing.assert_allclose(x.std(), 1.0, atol=4 / np.sqrt(2000))
+    found = data.posterior.attrs
+    assert found["verdict"] == "converged"
+    assert found["advice"] == fitted.advice
+    assert found["trusted"] == found["correctable"] == 1
+    for name in ("khat", "khat_se", "elbo", "elbo_se", "log_evidence"):
+        assert found[name] == float(getattr(fitted, name))

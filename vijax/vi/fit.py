@@ -36,6 +36,7 @@ METHODS = ("auto", "fixed_draws", "stochastic")
 SEARCHES = ("laplace", "pathfinder")  # families that bring their own method
 MAX_NEWTON_DIM = 200
 NEWTON_STEPS = 200
+PATH_STEPS = 2000  # scales that differ by 1e6 take more than a thousand
 STOCHASTIC_STEPS = 25_200  # six epochs: 400 + 800 + … + 12,800
 NUM_STARTS = 10  # tried until one is finite
 DEFAULT_OPTIMIZER = optax.adam(0.05)
@@ -77,7 +78,7 @@ def fit(
             or "auto": the first that it can.
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
             default as the target says.
-        num_steps: the budget; 200 Newton steps or 25,200 stochastic ones.
+        num_steps: the budget; 200 Newton steps, 2000 of a path, 25,200 stochastic ones.
         num_draws: draws a step; by default 128 to 4096 fixed, or 8 stochastic ones.
         optimizer: an Optax transformation for the stochastic method. Create it once:
             a new one compiles anew.
@@ -148,7 +149,7 @@ def fit(
         find: Any = find_laplace
     elif family == "pathfinder":
         options |= {
-            "num_steps": num_steps or NEWTON_STEPS,
+            "num_steps": num_steps or PATH_STEPS,
             "num_draws": num_draws or 16,
         }
         find = find_pathfinder

@@ -39,7 +39,7 @@ def multipath(
     *,
     num_paths: int = 8,
     num_draws: int = 1000,
-    num_steps: int = 200,
+    num_steps: int = 2000,
     num_elbo_draws: int = 16,
     tolerance: float = 0.01,
 ) -> Paths:

@@ -34,7 +34,7 @@ FAMILIES: dict[str, Any] = {
     "flow": Flow,
 }
 START = {"low_rank": "mean_field", "flow": "full_rank"}
-PATH_STEPS = 200  # of Pathfinder
+PATH_STEPS = 2000  # of Pathfinder, at most
 ANCHOR_STEPS = 3  # passes over all rows
 MAX_NOISE = 2**25  # numbers drawn before a run; where it needs more, in the loop
 _ZERO: Any = np.zeros((), np.int32)
