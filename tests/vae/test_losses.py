@@ -155,6 +155,19 @@ def test_one_sample_iwae_is_the_elbo_estimate_without_closed_form(linear_vae, ke
     assert terms.bound == -loss
 
 
+def test_warm_up_weighs_the_prior_of_the_importance_weights(linear_vae, key):
+    # Of one draw the bound is log p(x | z) + w (log p(z) - log q(z | x)).
+    vae = linear_vae
+    loss_fn = losses.negative_iwae(vae.model, num_samples=1)
+    none, half, full = (
+        float(loss_fn(vae.params, key, Batch(vae.x, jnp.array(weight)))[0])
+        for weight in (0.0, 0.5, 1.0)
+    )
+    np.testing.assert_allclose(full, -vae.log_evidence.mean(), rtol=1e-4)
+    np.testing.assert_allclose(half, (none + full) / 2, rtol=1e-5)
+    assert none < full - 1
+
+
 def test_free_bits_put_a_floor_under_every_latent(linear_vae, key):
     vae = linear_vae
     batch = Batch(vae.x, jnp.ones(()))
