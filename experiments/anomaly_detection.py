@@ -152,7 +152,7 @@ def collisions(
         "largest_gain": {name: y.max() for name, (_, y) in curves.items()},
     }
     figure = plot.injection(
-        config.fractions, areas, curves, yardstick=(events.MET, missing.auc)
+        np.asarray(config.fractions), areas, curves, yardstick=(events.MET, missing.auc)
     )
     return metrics, figure
 

@@ -200,10 +200,14 @@ def poisson_coverage(
     counts = jnp.arange(max_count + 1, dtype=means.dtype)
     lower, upper = interval(counts, level)
 
+    return where_valid(valid, _poisson_coverage(means, counts, lower, upper))
+
+
+@jax.jit
+def _poisson_coverage(means: Array, counts: Array, lower: Array, upper: Array) -> Array:
     at = means[..., None]
-    weights = jnp.exp(jax.jit(pmf.poisson_log_pmf)(counts, at))
-    covered = jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
-    return where_valid(valid, covered)
+    weights = jnp.exp(pmf.poisson_log_pmf(counts, at))
+    return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
 
 
 def binomial_data(
@@ -220,9 +224,10 @@ def binomial_data(
     successes, successes_valid = inputs.counts("successes", successes)
     trials, trials_valid = inputs.counts("trials", trials)
     successes, trials = shapes.broadcast(successes=successes, trials=trials)
-    some = inputs.checked(trials > 0, "trials", trials, "give at least one trial")
+    k, n = inputs.seen(successes), inputs.seen(trials)
+    some = inputs.checked(n > 0, "trials", trials, "give at least one trial")
     remedy = "give a count between 0 and trials"
-    possible = inputs.checked(successes <= trials, "successes", successes, remedy)
+    possible = inputs.checked(k <= n, "successes", successes, remedy)
     return successes, trials, successes_valid & trials_valid & some & possible
 
 
@@ -276,7 +281,7 @@ def _z(level: Array) -> Array:
 _METHODS = {
     "clopper_pearson": _clopper_pearson,
     "jeffreys": _jeffreys,
-    "wilson": _wilson,
-    "agresti_coull": _agresti_coull,
-    "wald": _wald,
+    "wilson": jax.jit(_wilson),
+    "agresti_coull": jax.jit(_agresti_coull),
+    "wald": jax.jit(_wald),
 }

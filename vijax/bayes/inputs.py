@@ -10,10 +10,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from vijax.validate import check
+from vijax.validate import check, is_traced
 
 Data = Any  # whatever jnp.asarray takes: numbers, lists, NumPy and JAX arrays
 Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
@@ -45,6 +46,16 @@ def numbers(name: str, value: Data) -> Float[Array, "..."]:
     raise ValueError(f"{name} = {value!r} is not valid: {remedy}")
 
 
+def seen(array: Array) -> Any:
+    """Return the numbers as NumPy's where they are there: its checks compile nothing.
+
+    Example:
+        >>> (seen(jnp.array([1.0, -2.0])) > 0).tolist()
+        [True, False]
+    """
+    return array if is_traced(array) else np.asarray(array)
+
+
 def fraction(
     name: str, value: Data, remedy: str = "give a number in (0, 1)"
 ) -> Checked:
@@ -57,7 +68,8 @@ def fraction(
         ValueError: level = 95.0 is not valid: give a number in (0, 1)
     """
     array = numbers(name, value)
-    return array, checked((array > 0) & (array < 1), name, array, remedy)
+    x = seen(array)
+    return array, checked((x > 0) & (x < 1), name, array, remedy)
 
 
 def probability(name: str, value: Data) -> Checked:
@@ -68,8 +80,8 @@ def probability(name: str, value: Data) -> Checked:
         0.5
     """
     array = numbers(name, value)
-    valid = (array >= 0) & (array <= 1)
-    return array, checked(valid, name, array, "give a probability")
+    x = seen(array)
+    return array, checked((x >= 0) & (x <= 1), name, array, "give a probability")
 
 
 def counts(name: str, value: Data) -> Checked:
@@ -82,7 +94,8 @@ def counts(name: str, value: Data) -> Checked:
         ValueError: counts = -1.0 (at index 1) is not valid: give whole numbers >= 0
     """
     array = not_empty(name, value)
-    whole = (array >= 0) & (array == jnp.floor(array)) & jnp.isfinite(array)
+    x = seen(array)
+    whole = (x >= 0) & (x == x.round()) & (x < np.inf)
     return array, checked(whole, name, array, "give whole numbers >= 0")
 
 
@@ -94,7 +107,8 @@ def finite(name: str, value: Data) -> Checked:
         1.0
     """
     array = not_empty(name, value)
-    return array, checked(jnp.isfinite(array), name, array, "give finite numbers")
+    valid = abs(seen(array)) < np.inf
+    return array, checked(valid, name, array, "give finite numbers")
 
 
 def nonnegative(name: str, value: Data) -> Checked:
@@ -107,7 +121,8 @@ def nonnegative(name: str, value: Data) -> Checked:
         ValueError: times = -1.0 is not valid: give finite numbers >= 0
     """
     array = not_empty(name, value)
-    valid = (array >= 0) & jnp.isfinite(array)
+    x = seen(array)
+    valid = (x >= 0) & (x < np.inf)
     return array, checked(valid, name, array, "give finite numbers >= 0")
 
 
@@ -121,7 +136,8 @@ def positive(name: str, value: Data) -> Checked:
         ValueError: exposure = 0.0 is not valid: give finite numbers > 0
     """
     array = not_empty(name, value)
-    valid = (array > 0) & jnp.isfinite(array)
+    x = seen(array)
+    valid = (x > 0) & (x < np.inf)
     return array, checked(valid, name, array, "give finite numbers > 0")
 
 
@@ -150,7 +166,7 @@ def parameters(**values: Data) -> Bool[Array, "..."]:
 
 def locations(**values: Data) -> Bool[Array, "..."]:
     """Check a prior's locations for finite numbers."""
-    return _check_all("prior", jnp.isfinite, "give a finite number", values)
+    return _check_all("prior", lambda x: x > -np.inf, "give a finite number", values)
 
 
 def proper_posterior(**values: Data) -> Bool[Array, "..."]:
@@ -193,11 +209,14 @@ def _check_all(
     valid = jnp.asarray(True)
     for name, value in values.items():
         array = numbers(f"{owner}.{name}", value)
-        mask = condition(array) & jnp.isfinite(array)
+        x = seen(array)
+        mask = condition(x) & (x < np.inf)
         valid = valid & checked(mask, f"{owner}.{name}", array, remedy)
     return valid
 
 
 def all_of(*masks: ArrayLike) -> Bool[Array, ""]:
     """Reduce masks to one: the whole data set is valid or it is not."""
-    return jnp.all(jnp.stack([jnp.all(mask) for mask in masks]))
+    if is_traced(*masks):
+        return jnp.all(jnp.stack([jnp.all(mask) for mask in masks]))
+    return jnp.asarray(all(np.all(mask) for mask in masks))

@@ -9,6 +9,7 @@ For any log likelihood, with data taken one by one or all at once:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -182,7 +183,7 @@ def probabilities(landscape: Landscape) -> Float[Array, "..."]:
         >>> print(f"{probabilities(flat).sum():.4f}")
         1.0000
     """
-    return jnp.exp(landscape.log_density) * _weights(landscape.axes)
+    return _probabilities(landscape.log_density, landscape.axes)
 
 
 def moments(
@@ -199,6 +200,11 @@ def moments(
         >>> print(f"{mean[0]:.4f} {covariance[0, 0]:.4f}")  # 3 and 6² / 12
         3.0000 3.0000
     """
+    return _moments(landscape)
+
+
+@jax.jit
+def _moments(landscape: Landscape) -> tuple[Array, Array]:
     probability = probabilities(landscape).ravel()
     points = _points(landscape.axes).reshape(-1, len(landscape.axes))
     mean = probability @ points
@@ -224,6 +230,13 @@ def marginal(landscape: Landscape, *dims: int) -> Landscape:
     others = tuple(i for i in range(len(landscape.axes)) if i not in dims)
     if not dims or list(dims) != sorted(set(dims) & set(range(len(landscape.axes)))):
         raise ValueError(f"dims = {dims} is not valid: give ascending axis numbers")
+    return _marginal(landscape, dims, others)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _marginal(
+    landscape: Landscape, dims: tuple[int, ...], others: tuple[int, ...]
+) -> Landscape:
     weights = _weights(tuple(landscape.axes[i] for i in others))
     shape = [n if i in others else 1 for i, n in enumerate(landscape.log_density.shape)]
     log_density = logsumexp(
@@ -247,8 +260,14 @@ def _on_grid(
     return jnp.asarray(values, points.dtype).reshape(points.shape[:-1])
 
 
+@jax.jit
 def _points(axes: tuple[Axis, ...]) -> Array:
     return jnp.stack(jnp.meshgrid(*(a.points for a in axes), indexing="ij"), axis=-1)
+
+
+@jax.jit
+def _probabilities(log_density: Array, axes: tuple[Axis, ...]) -> Array:
+    return jnp.exp(log_density) * _weights(axes)
 
 
 def _weights(axes: tuple[Axis, ...]) -> Array:
@@ -267,16 +286,23 @@ def _add(landscape: Landscape, log_likelihoods: Array) -> Landscape:
 def _normalise(
     axes: tuple[Axis, ...], log_joint: Array, log_evidence: Scalar, name: str
 ) -> Landscape:
-    number = ~jnp.isnan(log_joint) & (log_joint < jnp.inf)
+    values = inputs.seen(log_joint)
     remedy = "on the whole grid give a finite number, or -inf where impossible"
-    inputs.checked(number, name, log_joint, remedy)
-    top = log_joint.max()
+    inputs.checked(values < np.inf, name, log_joint, remedy)
+    top = values.max()
     remedy = "give a grid with some point that is possible"
-    inputs.checked(top > -jnp.inf, name, top, remedy)
+    inputs.checked(top > -np.inf, name, top, remedy)
+    return _normalised(axes, log_joint, log_evidence)
+
+
+@jax.jit
+def _normalised(
+    axes: tuple[Axis, ...], log_joint: Array, log_evidence: Scalar
+) -> Landscape:
     # With end corrections the weights are positive, so no logarithm of a negative sum.
     gain = logsumexp(log_joint, b=_weights(axes))
     log_density = log_joint - gain
-    mass = jnp.exp(log_density) * _weights(axes)
+    mass = _probabilities(log_density, axes)
     edges = []
     for dim in range(len(axes)):
         along = mass.sum(axis=tuple(i for i in range(mass.ndim) if i != dim))

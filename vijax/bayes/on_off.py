@@ -7,6 +7,7 @@ Gamma(a + k, rate + 1). So the posterior is a mixture of n_on + 1 Gamma distribu
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -63,11 +64,17 @@ def posterior(
     concentration = signal_prior.concentration + signal_counts
     rate = signal_prior.rate + jnp.ones_like(signal_counts)
     valid &= inputs.proper_posterior(concentration=concentration).all()
-    log_weights = _log_shape(signal_prior, signal_counts, 1.0)
-    log_weights += _log_background(
-        _log_shape, background_prior, signal_counts, n_on, n_off, alpha
+    log_weights = jax.nn.log_softmax(
+        _log_terms(
+            _log_shape,
+            signal_prior,
+            background_prior,
+            signal_counts,
+            n_on,
+            n_off,
+            alpha,
+        )
     )
-    log_weights = jax.nn.log_softmax(log_weights)
     return dist.MixtureSameFamily(
         dist.CategoricalLogits(where_valid(valid, log_weights)),
         dist.Gamma(concentration, rate),
@@ -100,9 +107,8 @@ def log_evidence(
         valid &= inputs.proper(concentration=prior.concentration, rate=prior.rate)
     signal_counts, enough = _counts(n_on, max_count)
     valid &= enough
-    log_terms = _log_pmf(signal_prior, signal_counts, 1.0)
-    log_terms += _log_background(
-        _log_pmf, background_prior, signal_counts, n_on, n_off, alpha
+    log_terms = _log_terms(
+        _log_pmf, signal_prior, background_prior, signal_counts, n_on, n_off, alpha
     )
     return where_valid(valid, logsumexp(log_terms))
 
@@ -145,23 +151,26 @@ def _counts(n_on: Array, max_count: int | None) -> tuple[Array, Array]:
     return jnp.arange(max_count + 1, dtype=n_on.dtype), valid
 
 
-def _log_background(
+@partial(jax.jit, static_argnums=0)
+def _log_terms(
     log_total: Callable[[dist.Gamma, Array, inputs.Data], Array],
-    prior: dist.Gamma,
+    signal_prior: dist.Gamma,
+    background_prior: dist.Gamma,
     signal_counts: Array,
     n_on: Array,
     n_off: Array,
     alpha: Array,
 ) -> Array:
-    """Return log p(n_on - k, n_off) from the background, -inf for k > n_on."""
+    """Return log P(k | s) + log P(n_on - k, n_off | b), -inf for k > n_on."""
     in_on = n_on - signal_counts
     possible = in_on >= 0
     in_on = jnp.where(possible, in_on, 0)
     counts = jnp.stack([in_on, jnp.broadcast_to(n_off, in_on.shape)], axis=-1)
     shares = jnp.stack([alpha, jnp.ones_like(alpha)]) / (1 + alpha)
     log_split = pmf.multinomial_log_pmf(counts, shares)
-    log_joint = log_total(prior, in_on + n_off, 1 + alpha) + log_split
-    return jnp.where(possible, log_joint, -jnp.inf)
+    log_joint = log_total(background_prior, in_on + n_off, 1 + alpha) + log_split
+    from_signal = log_total(signal_prior, signal_counts, 1.0)
+    return from_signal + jnp.where(possible, log_joint, -jnp.inf)
 
 
 def _log_pmf(prior: dist.Gamma, count: Array, exposure: inputs.Data) -> Array:

@@ -41,11 +41,16 @@ def log_density_level(landscape: Landscape, mass: inputs.Data) -> Float[Array, "
         -1.42
     """
     mass, valid = inputs.fraction("mass", mass)
+    return where_valid(valid, _log_density_level(landscape, mass))
+
+
+@jax.jit
+def _log_density_level(landscape: Landscape, mass: Array) -> Array:
     log_density = landscape.log_density.ravel()
     order = jnp.argsort(-log_density)
     held = jnp.cumsum(probabilities(landscape).ravel()[order])
     last = jnp.minimum(jnp.searchsorted(held, mass), held.size - 1)
-    return where_valid(valid, log_density[order][last])
+    return log_density[order][last]
 
 
 def region(landscape: Landscape, mass: inputs.Data = 0.95) -> Bool[Array, "..."]:
