@@ -5,10 +5,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments import common, posteriordb, report, rows
 from experiments.lecture_numbers import ROWS
+from vijax import data
 
 NETWORK = {"hidden": (32,), "epochs": 2, "grid": 3, "gap_samples": 100}
 SMALL: dict[str, dict[str, Any]] = {
@@ -37,14 +39,29 @@ SMALL: dict[str, dict[str, Any]] = {
         "posteriors": ("earnings-logearn_height",),
         "families": ("full_rank",),
     },
-    "anomaly_detection": {"hidden": (16,), "steps": 20, "table_steps": 20},
+    "anomaly_detection": {
+        "hidden": (16,),
+        "steps": 20,
+        "table_steps": 20,
+        "trainings": 2,
+        "fractions": (0.0, 0.2),
+    },
     "compression": {
         "hidden": (16,),
         "epochs": 2,
         "curve_images": 5,
         "curve_steps": 4,
+        "table_epochs": 1,
+        "bounds": (0.1, 0.01),
     },
-    "generation": {"hidden": (16,), "steps": 20, "max_images": 100},
+    "generation": {
+        "hidden": (16,),
+        "steps": 20,
+        "max_images": 100,
+        "table_epochs": 1,
+        "events": 50,
+        "repetitions": 2,
+    },
     "iwae": {
         "dataset": "digits",
         "latent": 2,
@@ -54,6 +71,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "evaluation_samples": 50,
     },
 }
+TABLES = {"magic", "cms_multijet"}
 NEED_POSTERIORDB = {"advi_benchmark", "posterior_gallery"}
 # Of these metrics null is an answer: "there is none".
 MAY_BE_NULL = {
@@ -83,10 +101,29 @@ def missing(value: Any, path: str = "metrics") -> list[str]:
     return [path] if value is None else []
 
 
+@pytest.fixture
+def short_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep some 800 events of each part of the tables, where they are at hand."""
+    load = data.load
+
+    def some(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[:: len(values) // 800]
+
+    def short(name: str) -> data.Dataset:
+        found = load(name)
+        if name not in TABLES:
+            return found
+        parts = ("train", "test", "train_labels", "test_labels")
+        return found._replace(**{part: some(getattr(found, part)) for part in parts})
+
+    monkeypatch.setattr(data, "load", short)
+
+
 def test_every_experiment_of_the_report_is_here() -> None:
     assert set(SMALL) == {section.experiment for section in report.SECTIONS}
 
 
+@pytest.mark.usefixtures("short_tables")
 @pytest.mark.parametrize("name", SMALL)
 def test_experiment_runs_small(name: str, tmp_path: Path) -> None:
     experiment = module(name)

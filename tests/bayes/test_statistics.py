@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -26,15 +27,25 @@ def of(name, data):
     return CASES[name].family.sufficient_statistics(**data, **more)
 
 
+@cache
+def compiled(name):
+    """Return the statistics and the update of one family, compiled."""
+    case = CASES[name]
+    return jax.jit(lambda data: of(name, data)), jax.jit(
+        lambda parameters, each: case.family.update(
+            case.prior(*parameters), each, **case.fixed()
+        )
+    )
+
+
 def eight_rows(data):
     return {site: np.concatenate([rows, rows[::-1]]) for site, rows in data.items()}
 
 
-def assert_same(name, added, at_once, prior):
-    case = CASES[name]
+def assert_same(name, added, at_once, parameters):
+    _, update = compiled(name)
     posteriors = (
-        jax.tree.leaves(case.family.update(prior, each, **case.fixed()))
-        for each in (added, at_once)
+        jax.tree.leaves(update(parameters, each)) for each in (added, at_once)
     )
     is_count = name.split("_")[0] in COUNTS
     for one, two in zip(*posteriors, strict=True):
@@ -47,14 +58,12 @@ def assert_same(name, added, at_once, prior):
 
 
 def check(name, add):
-    case = CASES[name]
-
     @RUNS
-    @given(problem=problems(case))
+    @given(problem=problems(CASES[name]))
     def run(problem):
         parameters, data = problem
         data = eight_rows(data)
-        assert_same(name, add(data), of(name, data), case.prior(*parameters))
+        assert_same(name, add(data), compiled(name)[0](data), parameters)
 
     with jax.enable_x64(True):
         run()
@@ -64,9 +73,10 @@ def check(name, add):
 def test_a_stream_of_batches(name):
     def add(data):
         batches = ({k: v[i:j] for k, v in data.items()} for i, j in [(0, 1), (1, 6)])
-        total = of(name, {k: v[6:] for k, v in data.items()})
+        statistics_of, _ = compiled(name)
+        total = statistics_of({k: v[6:] for k, v in data.items()})
         for batch in batches:
-            total = total + of(name, batch)
+            total = total + statistics_of(batch)
         return total
 
     check(name, add)
@@ -79,11 +89,11 @@ def test_shards_of_all_devices(name):
     mesh = Mesh(np.array(devices), "shards")
     each = NamedSharding(mesh, PartitionSpec("shards"))
     # One program for each family: several rows a shard, one shard a device at least.
-    compiled = jax.jit(jax.vmap(lambda data: of(name, data)), out_shardings=each)
+    by_shard = jax.jit(jax.vmap(lambda data: of(name, data)), out_shardings=each)
 
     def add(data):
         shards = {k: v.reshape(8, 1, *v.shape[1:]) for k, v in data.items()}
-        stacked = compiled(jax.device_put(shards, each))
+        stacked = by_shard(jax.device_put(shards, each))
         first = jax.tree.leaves(stacked)[0]
         assert len(first.sharding.device_set) == len(devices)
         return statistics.total(jax.device_get(stacked))

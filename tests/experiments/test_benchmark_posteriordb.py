@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -10,6 +11,11 @@ from experiments.benchmarks import posteriordb as benchmark
 from experiments.benchmarks.posteriordb_systems import System
 
 NAMES = ("a-one", "a-two", "a-three")
+
+
+@pytest.fixture(autouse=True)
+def keep_what_other_tests_compiled(monkeypatch):
+    monkeypatch.setattr(jax, "clear_caches", lambda: None)
 
 
 def posterior(name):

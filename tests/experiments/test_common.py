@@ -136,8 +136,8 @@ def test_stopped_run_leaves_earlier_results(
     script: Path, tmp_path: Path, stop: signal.Signals, status: int
 ) -> None:
     earlier = tmp_path / "r" / "small" / "metrics.json"
-    start(script, "--results", str(tmp_path / "r")).communicate(timeout=60)
-    text = earlier.read_text()
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("earlier")
     process = start(script, "--sleep", "60", "--results", str(tmp_path / "r"))
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
@@ -146,5 +146,5 @@ def test_stopped_run_leaves_earlier_results(
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == status
     assert "Traceback" not in stderr
-    assert earlier.read_text() == text
+    assert earlier.read_text() == "earlier"
     assert [p.name for p in earlier.parent.iterdir()] == ["metrics.json"]

@@ -32,9 +32,9 @@ def make_target(y):
     "family", [pytest.param("full_rank", marks=pytest.mark.slow), "mean_field"]
 )
 def test_truth_lies_anywhere_in_the_posterior_and_outside_of_a_mean_field(key, family):
-    found = vsbc(key, simulate, make_target, family=family, num_simulations=300)
+    found = vsbc(key, simulate, make_target, family=family, num_simulations=150)
     assert found.converged == 1
-    assert found.probabilities["beta"].shape == (300, 2)
+    assert found.probabilities["beta"].shape == (150, 2)
     # Either way the means are right.
     assert np.all(found.bias_p_value["beta"] > 0.01)
     if family == "full_rank":
