@@ -278,7 +278,7 @@ def _z(level: Array) -> Array:
     return sigmas.significance(1 - level, sides=2)
 
 
-_METHODS = {
+_METHODS: dict[str, Callable[[Array, Array, Array], Interval]] = {
     "clopper_pearson": _clopper_pearson,
     "jeffreys": _jeffreys,
     "wilson": jax.jit(_wilson),
