@@ -67,6 +67,39 @@ def test_laplace_is_at_the_mode_with_its_curvature(x64, key):
     assert fit.covariance is None
 
 
+def test_laplace_cuts_steps_that_go_too_far(x64, key):
+    # From 3 a full Newton step of −log cosh goes to −97, and the next one farther.
+    target = vi.from_log_density(lambda u: -jnp.log(jnp.cosh(u)), 3.0)
+    fit = vi.fit(target, key, family="laplace")
+    assert fit.verdict == "converged"
+    assert fit.num_rejected > 0
+    np.testing.assert_allclose(fit.q.loc, 0.0, atol=0.01)  # the tolerance
+    np.testing.assert_allclose(fit.q.scale(), 1.0, rtol=1e-3)
+
+
+def test_laplace_does_not_call_a_saddle_a_mode(x64, key):
+    def two_hills(u):
+        return 0.5 * u[0] ** 2 - 0.25 * u[0] ** 4 - 0.5 * u[1] ** 2
+
+    fit = vi.fit(vi.from_log_density(two_hills, jnp.zeros(2)), key, family="laplace")
+    assert fit.verdict == "not_converged"
+
+
+def test_low_rank_leaves_the_diagonal(x64, key):
+    # N(0, I + 3 · 1 1ᵀ) has the precision I − 3/13 · 1 1ᵀ.
+    precision = jnp.eye(4) - 3 / 13 * jnp.ones((4, 4))
+
+    def log_density(u, precision):
+        return -0.5 * u @ precision @ u
+
+    target = vi.from_log_density(log_density, jnp.zeros(4), precision)
+    options = {"start": "init", "stop": False, "num_steps": 2000}
+    fit = vi.fit(target, key, family="low_rank", **options)
+    slope = jax.jacfwd(fit.q.transform)(jnp.zeros(4))
+    exact = np.eye(4) + 3 * np.ones((4, 4))
+    np.testing.assert_allclose(slope @ slope.T, exact, atol=0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["flow", "low_rank"])
 def test_families_of_the_stochastic_method(key, family):

@@ -115,3 +115,20 @@ def test_mean_field_is_not_trusted_but_its_corrected_moments_are(x64, key):
         error = table["params"][f"corrected_{moment}_se"]
         assert np.all(np.abs(found - truth) < 4 * error)
         assert np.all(error < 0.0051 * exact.sd)
+
+
+def test_summary_under_vmap_keeps_to_its_draws(fitted):
+    exact, fit = fitted
+
+    @jax.vmap
+    def tables(key):
+        return dict(vi.summary(fit, key=key, num_samples=2000))
+
+    columns = tables(jax.random.split(jax.random.key(1), 3))["params"]
+    assert columns["corrected_mean"].shape == (3, 7)
+    # The noise has mean 0 and covariance I: q's own moments are exact.
+    for name, own in (("mean", fit.q.loc), ("sd", fit.q.scale())):
+        np.testing.assert_allclose(columns[name] - own, 0.0, atol=1e-9)
+    error = columns["corrected_mean_se"]
+    assert np.all(np.abs(columns["corrected_mean"] - exact.mean) < 5 * error)
+    assert np.all(error < 0.03 * exact.sd)
