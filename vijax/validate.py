@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Bool
+from jaxtyping import Array, Bool
 
 T = TypeVar("T")
 
@@ -22,6 +22,16 @@ T = TypeVar("T")
 def is_traced(*values: Any) -> bool:
     """Say whether any leaf of the values is inside a JAX transformation."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def seen(array: Array) -> Any:
+    """Return the numbers as NumPy's where they are there: its checks compile nothing.
+
+    Example:
+        >>> (seen(jnp.array([1.0, -2.0])) > 0).tolist()
+        [True, False]
+    """
+    return array if is_traced(array) else np.asarray(array)
 
 
 def is_whole(value: Any) -> bool:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from vijax import special
 from vijax.bayes import inputs, pmf, shapes, sigmas
-from vijax.validate import where_valid
+from vijax.validate import seen, where_valid
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 
@@ -224,7 +224,7 @@ def binomial_data(
     successes, successes_valid = inputs.counts("successes", successes)
     trials, trials_valid = inputs.counts("trials", trials)
     successes, trials = shapes.broadcast(successes=successes, trials=trials)
-    k, n = inputs.seen(successes), inputs.seen(trials)
+    k, n = seen(successes), seen(trials)
     some = inputs.checked(n > 0, "trials", trials, "give at least one trial")
     remedy = "give a count between 0 and trials"
     possible = inputs.checked(k <= n, "successes", successes, remedy)

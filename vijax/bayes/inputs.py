@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from vijax.validate import check, is_traced
+from vijax.validate import check, is_traced, seen
 
 Data = Any  # whatever jnp.asarray takes: numbers, lists, NumPy and JAX arrays
 Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
@@ -44,16 +44,6 @@ def numbers(name: str, value: Data) -> Float[Array, "..."]:
         pass
     remedy = "give numbers, in an array of one shape"
     raise ValueError(f"{name} = {value!r} is not valid: {remedy}")
-
-
-def seen(array: Array) -> Any:
-    """Return the numbers as NumPy's where they are there: its checks compile nothing.
-
-    Example:
-        >>> (seen(jnp.array([1.0, -2.0])) > 0).tolist()
-        [True, False]
-    """
-    return array if is_traced(array) else np.asarray(array)
 
 
 def fraction(

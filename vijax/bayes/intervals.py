@@ -3,8 +3,10 @@
 One function for distributions, for draws and for a density on a grid.
 """
 
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array
@@ -96,6 +98,7 @@ def _of_marginals(
     return central(posterior, 0.5 * (1 - mass))
 
 
+@partial(jax.jit, static_argnames="kind")
 def _of_draws(draws: Array, mass: Array, kind: str) -> tuple[Array, Array]:
     if draws.ndim == 0 or draws.shape[0] < 2:
         raise ValueError(
@@ -133,6 +136,11 @@ def _of_landscape(landscape: Landscape, mass: Array, kind: str) -> tuple[Array, 
             return lower, upper
         found = ~jnp.isnan(lower)
         return lower[found], upper[found]
+    return _equal_tails(landscape, mass)
+
+
+@jax.jit
+def _equal_tails(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
     points, density = landscape.axes[0].points, jnp.exp(landscape.log_density)
     cells = 0.5 * (density[1:] + density[:-1]) * jnp.diff(points)
     cdf = jnp.concatenate([jnp.zeros(1, cells.dtype), jnp.cumsum(cells)])

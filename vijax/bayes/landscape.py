@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, PyTree
 
 from vijax.bayes import inputs
 from vijax.types import Scalar
-from vijax.validate import where_valid
+from vijax.validate import seen, where_valid
 
 _ENDS = 8  # nodes whose weights are corrected at each end of an axis
 _ZETA = (-0.5, -1 / 12, 0.0, 1 / 120, 0.0, -1 / 252, 0.0, 1 / 240)  # ζ(0), ζ(-1), …
@@ -286,7 +286,7 @@ def _add(landscape: Landscape, log_likelihoods: Array) -> Landscape:
 def _normalise(
     axes: tuple[Axis, ...], log_joint: Array, log_evidence: Scalar, name: str
 ) -> Landscape:
-    values = inputs.seen(log_joint)
+    values = seen(log_joint)
     remedy = "on the whole grid give a finite number, or -inf where impossible"
     inputs.checked(values < np.inf, name, log_joint, remedy)
     top = values.max()

@@ -18,10 +18,12 @@ import gzip
 import lzma
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
@@ -29,7 +31,7 @@ from jaxtyping import Array, Float, Int
 from vijax.types import Params, Scalar
 from vijax.vae import grids
 from vijax.vae.grids import Grid, Symbols
-from vijax.validate import check, is_whole, where_valid
+from vijax.validate import check, is_whole, seen, where_valid
 
 
 class Principal(NamedTuple):
@@ -62,13 +64,19 @@ def principal_components(
         raise ValueError(
             f"rows have shape {rows.shape}: give (examples, pixels), one row or more"
         )
-    finite = check(jnp.isfinite(rows), "rows", rows, "remove NaN and infinities")
+    number = abs(seen(rows)) < np.inf
+    finite: Any = check(number, "rows", rows, "remove NaN and infinities")
     valid = is_whole(latent) and 1 <= latent <= rows.shape[1]
     check(valid, "latent", latent, "give 1 to the number of pixels")
+    return where_valid(finite.all(), _principal(rows, latent))
+
+
+@partial(jax.jit, static_argnums=1)
+def _principal(rows: Array, latent: int) -> Principal:
     mean = jnp.mean(rows, axis=0)
     covariance = (rows - mean).T @ (rows - mean) / rows.shape[0]
     _, vectors = jnp.linalg.eigh(covariance)
-    return where_valid(jnp.all(finite), Principal(mean, vectors[:, ::-1][:, :latent].T))
+    return Principal(mean, vectors[:, ::-1][:, :latent].T)
 
 
 def concentration(
@@ -90,11 +98,14 @@ def concentration(
         [[0.5, 2.5, 0.0]]
     """
     remedy = f"give the most levels of an axis or more, {grid.num_levels}"
-    check(grid.num_levels <= max_levels, "max_levels", max_levels, remedy)
+    check(seen(grid.num_levels) <= max_levels, "max_levels", max_levels, remedy)
+    return _concentration(grid, jnp.asarray(symbols), max_levels)
+
+
+@partial(jax.jit, static_argnums=2)
+def _concentration(grid: Grid, symbols: Array, max_levels: int) -> Array:
     levels = jnp.arange(max_levels)
-    counts = jax.vmap(lambda s: jnp.bincount(s, length=max_levels), 1)(
-        jnp.asarray(symbols)
-    )
+    counts = jax.vmap(lambda s: jnp.bincount(s, length=max_levels), 1)(symbols)
     return jnp.where(levels < grid.num_levels[:, None], counts + 0.5, 0.0)
 
 
@@ -124,7 +135,8 @@ def code_length(
         4.0
     """
     alpha = jnp.asarray(concentration, float)
-    valid = check(alpha >= 0, "concentration", alpha, "give numbers of 0 or more")
+    remedy = "give numbers of 0 or more"
+    valid: Any = check(seen(alpha) >= 0, "concentration", alpha, remedy)
     symbols, num_levels = jnp.asarray(symbols), alpha.shape[-1]
     if not jnp.issubdtype(symbols.dtype, jnp.integer):
         raise ValueError(f"symbols are {symbols.dtype}: give whole numbers")
@@ -133,16 +145,21 @@ def code_length(
             f"symbols have shape {symbols.shape}, concentration {alpha.shape}: give "
             "a row of concentration for each column of symbols"
         )
-    known = (symbols >= 0) & (symbols < num_levels)
-    inside = check(known, "symbols", symbols, f"give 0 to {num_levels - 1}")
+    known = (seen(symbols) >= 0) & (seen(symbols) < num_levels)
+    inside: Any = check(known, "symbols", symbols, f"give 0 to {num_levels - 1}")
+    return where_valid(valid.all() & inside.all(), _code_length(symbols, alpha))
+
+
+@jax.jit
+def _code_length(symbols: Array, alpha: Array) -> Scalar:
+    num_levels = alpha.shape[-1]
     counts = jax.vmap(lambda s: jnp.bincount(s, length=num_levels), 1)(symbols)
     possible = jnp.where(alpha > 0, alpha, 1.0)
     gain = jnp.where(counts > 0, gammaln(possible + counts) - gammaln(possible), 0)
     gain = jnp.where((alpha == 0) & (counts > 0), -jnp.inf, gain)
     total = jnp.sum(alpha, axis=-1)
     nats = gammaln(total + counts.sum(-1)) - gammaln(total) - gain.sum(-1)
-    valid = jnp.all(valid) & jnp.all(inside)
-    return where_valid(valid, jnp.sum(nats) / math.log(2))
+    return jnp.sum(nats) / math.log(2)
 
 
 def rate_distortion(
@@ -185,13 +202,17 @@ def rate_distortion(
     grid = grids.uniform_grid(train, num_levels=num_levels, shared_step=shared_step)
     alpha = concentration(grid, grids.quantize(grid, train), max_levels=max_levels)
     symbols = grids.quantize(grid, test)
-    squares = (decode(grids.dequantize(grid, symbols)) - images) ** 2
+    decoded = decode(grids.dequantize(grid, symbols))
+    mean, error = _mean_square(decoded, jnp.asarray(images))
+    return RateDistortion(code_length(symbols, alpha), mean, error)
+
+
+@jax.jit
+def _mean_square(decoded: Array, images: Array) -> tuple[Scalar, Scalar]:
+    """Return the mean square error, and its standard error over images."""
+    squares = (decoded - images) ** 2
     mse = jnp.mean(squares.reshape(len(squares), -1), axis=1)
-    return RateDistortion(
-        code_length(symbols, alpha),
-        jnp.mean(mse),
-        jnp.std(mse, ddof=1) / math.sqrt(len(mse)),
-    )
+    return jnp.mean(mse), jnp.std(mse, ddof=1) / math.sqrt(len(mse))
 
 
 def bits_per_pixel(nats: ArrayLike, num_pixels: int) -> Float[Array, "..."]:

@@ -1,12 +1,15 @@
 """Latents rounded to a grid: symbols that can be coded, and what they stand for."""
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from vijax.validate import check, is_traced, where_valid
+from vijax.validate import check, is_traced, seen, where_valid
 
 Latents = Float[ArrayLike, "examples latent"]
 Symbols = Int[ArrayLike, "examples latent"]
@@ -41,6 +44,11 @@ def uniform_grid(
     check(valid, "num_levels", num_levels, "give a whole number of 2 or more")
     latents = _finite("latents", latents)
     check(len(latents) >= 1, "latents", latents.shape, "give one example or more")
+    return _uniform_grid(latents, num_levels, shared_step)
+
+
+@partial(jax.jit, static_argnums=2)
+def _uniform_grid(latents: Array, num_levels: Array, shared_step: bool) -> Grid:
     lower, upper = jnp.min(latents, axis=0), jnp.max(latents, axis=0)
     step = (upper - lower) / (num_levels - 1)
     if not shared_step:
@@ -62,6 +70,11 @@ def quantize(grid: Grid, latents: Latents) -> Int[Array, "examples latent"]:
         [1, 0, 3]
     """
     latents = _finite("latents", latents, columns=len(grid.lower))
+    return _nearest(grid, latents)
+
+
+@jax.jit
+def _nearest(grid: Grid, latents: Array) -> Array:
     symbols = jnp.round((latents - grid.lower) / grid.step).astype(int)
     return jnp.clip(symbols, 0, grid.num_levels - 1)
 
@@ -80,7 +93,7 @@ def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
             f"symbols are {symbols.dtype} of shape {symbols.shape}: give whole "
             "numbers of (examples, latent)"
         )
-    there = (symbols >= 0) & (symbols < grid.num_levels)
+    there = (seen(symbols) >= 0) & (seen(symbols) < seen(grid.num_levels))
     valid = check(there, "symbols", symbols, "give 0 to num_levels - 1 of each latent")
     return where_valid(valid, grid.lower + grid.step * symbols)
 
@@ -93,5 +106,5 @@ def _finite(
         raise ValueError(
             f"{name} have shape {latents.shape}: give (examples, {columns or 'latent'})"
         )
-    check(jnp.isfinite(latents), name, latents, "remove NaN and infinities")
+    check(abs(seen(latents)) < np.inf, name, latents, "remove NaN and infinities")
     return latents

@@ -8,16 +8,17 @@ A tie is one step of the curve, drawn as its chord, so the area counts a tied pa
 as one half: AUC = P(anomaly > background) + ½ P(anomaly = background).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from vijax.types import Scalar
-from vijax.validate import check, where_valid
+from vijax.validate import check, is_traced, seen, where_valid
 
 Scores = Float[ArrayLike, " examples"]
 Mask = Bool[ArrayLike, " examples"]
@@ -60,14 +61,18 @@ def curve(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> RO
         [0.0, 0.5, 1.0, 1.0, 1.0]
     """
     valid = _check(scores, is_anomaly, weights)
+    return where_valid(valid, _curve(scores, is_anomaly, weights))
+
+
+@jax.jit
+def _curve(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> ROC:
     steps = _steps(scores, is_anomaly, weights)
     zero = jnp.zeros(1, steps.scores.dtype)
-    roc = ROC(
+    return ROC(
         jnp.concatenate([zero, steps.false_after]),
         jnp.concatenate([zero, steps.true_after]),
         jnp.concatenate([jnp.full(1, jnp.inf, zero.dtype), steps.scores]),
     )
-    return where_valid(valid, roc)
 
 
 def auc(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> Scalar:
@@ -78,12 +83,17 @@ def auc(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> Scal
         0.875
     """
     valid = _check(scores, is_anomaly, weights)
+    return where_valid(valid, _auc(scores, is_anomaly, weights))
+
+
+@jax.jit
+def _auc(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> Scalar:
     steps = _steps(scores, is_anomaly, weights)
     width = steps.false_after - steps.false_before
     height = 0.5 * (steps.true_before + steps.true_after)
     # All examples of a tie carry its whole width: count each tie once.
     is_first = jnp.diff(steps.scores, prepend=jnp.nan) != 0
-    return where_valid(valid, jnp.sum(jnp.where(is_first, width * height, 0)))
+    return jnp.sum(jnp.where(is_first, width * height, 0))
 
 
 def auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
@@ -107,13 +117,18 @@ def auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
         (0.75, 0.3536)
     """
     valid = _check(scores, is_anomaly, least=2)
+    return where_valid(valid, _auc_with_error(scores, is_anomaly))
+
+
+@jax.jit
+def _auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
     steps = _steps(scores, is_anomaly)
     share_below = 1 - 0.5 * (steps.false_before + steps.false_after)
     share_above = 0.5 * (steps.true_before + steps.true_after)
     value, variance_anomalies = _mean_and_variance(share_below, steps.is_anomaly)
     _, variance_background = _mean_and_variance(share_above, ~steps.is_anomaly)
     error = jnp.sqrt(variance_anomalies + variance_background)
-    return where_valid(valid, AUC(value, error))
+    return AUC(value, error)
 
 
 def auc_interval(
@@ -156,22 +171,28 @@ def true_positive_rate(
         [0.5, 0.75, 1.0]
     """
     rate = jnp.asarray(false_positive_rate)
-    valid = check(
-        (rate >= 0) & (rate <= 1), "false_positive_rate", rate, "give a rate in [0, 1]"
-    )
+    inside = (seen(rate) >= 0) & (seen(rate) <= 1)
+    valid = check(inside, "false_positive_rate", rate, "give a rate in [0, 1]")
+    return where_valid(valid, _rate_at(roc, rate))
+
+
+@jax.jit
+def _rate_at(roc: ROC, rate: Array) -> Array:
     left = jnp.searchsorted(roc.false_positive_rate, rate, side="right") - 1
     right = jnp.minimum(left + 1, roc.false_positive_rate.shape[0] - 1)
     x0, x1 = roc.false_positive_rate[left], roc.false_positive_rate[right]
     y0, y1 = roc.true_positive_rate[left], roc.true_positive_rate[right]
     slope = jnp.where(x1 > x0, (y1 - y0) / jnp.where(x1 > x0, x1 - x0, 1), 0)
-    return where_valid(valid, y0 + slope * (rate - x0))
+    return y0 + slope * (rate - x0)
 
 
 def _check(
     scores: Scores, is_anomaly: Mask, weights: Scores | None = None, *, least: int = 1
 ) -> Bool[ArrayLike, ""]:
-    scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
-    weights = jnp.ones(scores.shape) if weights is None else jnp.asarray(weights)
+    there = not is_traced(scores, is_anomaly, weights)
+    xp: Any = np if there else jnp  # NumPy's checks compile nothing
+    scores, is_anomaly = xp.asarray(scores), xp.asarray(is_anomaly)
+    weights = xp.ones(scores.shape) if weights is None else xp.asarray(weights)
     for name, one in (("is_anomaly", is_anomaly), ("weights", weights)):
         if one.shape != scores.shape:
             raise ValueError(
@@ -182,14 +203,19 @@ def _check(
         raise ValueError(
             f"is_anomaly has dtype {is_anomaly.dtype}: give a mask, as labels == 1"
         )
-    finite = check(~jnp.isnan(scores), "scores", scores, "remove what is not a number")
-    inside = (weights >= 0) & (weights < jnp.inf)
-    positive = check(inside, "weights", weights, "give finite numbers of 0 or more")
-    anomalies = jnp.sum((weights > 0) & is_anomaly)
-    both = (anomalies >= least) & (jnp.sum((weights > 0) & ~is_anomaly) >= least)
+    remedy = "remove what is not a number"
+    finite: Any = check(
+        scores == scores, "scores", scores, remedy
+    )  # NaN equals nothing
+    inside = (weights >= 0) & (weights < np.inf)
+    positive: Any = check(
+        inside, "weights", weights, "give finite numbers of 0 or more"
+    )
+    anomalies = ((weights > 0) & is_anomaly).sum()
+    both = (anomalies >= least) & (((weights > 0) & ~is_anomaly).sum() >= least)
     remedy = f"mark at least {least} anomalies and leave {least} as background"
     enough = check(both, "is_anomaly", is_anomaly, remedy)
-    return jnp.all(finite) & jnp.all(positive) & enough
+    return finite.all() & positive.all() & enough
 
 
 @jax.jit
