@@ -9,6 +9,8 @@ from vijax.vae import losses, models
 from vijax.vae.losses import Batch
 from vijax.vae.models import Posterior
 
+elbo_terms = jax.jit(losses.elbo_terms, static_argnums=0, static_argnames="num_samples")
+
 
 def shift(params: models.ModelParams, by: float) -> models.ModelParams:
     """Move q(z | x) away from the posterior: loc by `by`, log_scale by 0.3 `by`."""
@@ -27,9 +29,9 @@ def exact_kl(vae, by: float) -> np.ndarray:
 
 def test_elbo_is_log_evidence_at_the_exact_posterior(linear_vae, key):
     vae = linear_vae
-    terms = losses.elbo_terms(vae.model, vae.params, key, vae.x, num_samples=4000)
+    terms = elbo_terms(vae.model, vae.params, key, vae.x, num_samples=4000)
     # One draw's sd is about sqrt(latent dimensions); all 50 examples are averaged.
-    difference = terms.elbo - vae.log_evidence
+    difference = np.asarray(terms.elbo) - vae.log_evidence
     error = np.std(difference) / np.sqrt(50)
     assert error < 0.01
     assert abs(np.mean(difference)) < 4 * error
@@ -37,8 +39,8 @@ def test_elbo_is_log_evidence_at_the_exact_posterior(linear_vae, key):
 
 def test_elbo_falls_short_by_the_kl_to_the_posterior(linear_vae, key):
     vae, moved = linear_vae, shift(linear_vae.params, 0.4)
-    terms = losses.elbo_terms(vae.model, moved, key, vae.x, num_samples=4000)
-    difference = terms.elbo - (vae.log_evidence - exact_kl(vae, 0.4))
+    terms = elbo_terms(vae.model, moved, key, vae.x, num_samples=4000)
+    difference = np.asarray(terms.elbo) - (vae.log_evidence - exact_kl(vae, 0.4))
     error = np.std(difference) / np.sqrt(50)
     assert exact_kl(vae, 0.4) > 10 * error
     assert abs(np.mean(difference)) < 4 * error
@@ -70,12 +72,12 @@ def test_gradient_of_the_loss_is_the_exact_one(linear_vae, key):
 
 def test_beta_and_warm_up_weigh_the_kl(linear_vae, key):
     vae = linear_vae
-    terms = losses.negative_elbo(vae.model)(
-        vae.params, key, Batch(vae.x, jnp.ones(()))
-    )[1]
+    plain = jax.jit(losses.negative_elbo(vae.model))
+    terms = plain(vae.params, key, Batch(vae.x, jnp.ones(())))[1]
     for beta, weight in ((4.0, 1.0), (4.0, 0.25), (0.0, 1.0)):
         batch = Batch(vae.x, jnp.asarray(weight))
-        loss, same = losses.negative_elbo(vae.model, beta=beta)(vae.params, key, batch)
+        weighted = jax.jit(losses.negative_elbo(vae.model, beta=beta))
+        loss, same = weighted(vae.params, key, batch)
         expected = beta * weight * terms.kl - terms.log_likelihood
         np.testing.assert_allclose(loss, expected, rtol=1e-6)
         np.testing.assert_allclose(same.elbo, terms.elbo, rtol=1e-6)
@@ -220,7 +222,7 @@ def test_grey_images_are_binarised_anew_by_every_key():
     model = models.vae((4, 4), hidden=(8,))
     params = models.init(model, jax.random.key(0))
     batch = Batch(jnp.full((10, 4, 4), 0.5), jnp.ones(()))
-    loss_fn = losses.negative_elbo(model)
+    loss_fn = jax.jit(losses.negative_elbo(model))
     # The KL depends on x alone, not on the draws of z.
     kl = [float(loss_fn(params, jax.random.key(i), batch)[1].kl) for i in (0, 1, 2, 0)]
     assert len(set(kl[:3])) == 3

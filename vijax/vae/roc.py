@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from vijax.types import Scalar
-from vijax.validate import check, is_traced, seen, where_valid
+from vijax.validate import check, seen, where_valid
 
 Scores = Float[ArrayLike, " examples"]
 Mask = Bool[ArrayLike, " examples"]
@@ -189,10 +189,8 @@ def _rate_at(roc: ROC, rate: Array) -> Array:
 def _check(
     scores: Scores, is_anomaly: Mask, weights: Scores | None = None, *, least: int = 1
 ) -> Bool[ArrayLike, ""]:
-    there = not is_traced(scores, is_anomaly, weights)
-    xp: Any = np if there else jnp  # NumPy's checks compile nothing
-    scores, is_anomaly = xp.asarray(scores), xp.asarray(is_anomaly)
-    weights = xp.ones(scores.shape) if weights is None else xp.asarray(weights)
+    scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
+    weights = jnp.ones(scores.shape) if weights is None else jnp.asarray(weights)
     for name, one in (("is_anomaly", is_anomaly), ("weights", weights)):
         if one.shape != scores.shape:
             raise ValueError(
@@ -203,16 +201,13 @@ def _check(
         raise ValueError(
             f"is_anomaly has dtype {is_anomaly.dtype}: give a mask, as labels == 1"
         )
-    remedy = "remove what is not a number"
-    finite: Any = check(
-        scores == scores, "scores", scores, remedy
-    )  # NaN equals nothing
-    inside = (weights >= 0) & (weights < np.inf)
-    positive: Any = check(
-        inside, "weights", weights, "give finite numbers of 0 or more"
-    )
-    anomalies = ((weights > 0) & is_anomaly).sum()
-    both = (anomalies >= least) & (((weights > 0) & ~is_anomaly).sum() >= least)
+    x, mask, w = seen(scores), seen(is_anomaly), seen(weights)
+    number = x == x  # NaN equals nothing
+    finite: Any = check(number, "scores", scores, "remove what is not a number")
+    inside, remedy = (w >= 0) & (w < np.inf), "give finite numbers of 0 or more"
+    positive: Any = check(inside, "weights", weights, remedy)
+    anomalies, background = ((w > 0) & mask).sum(), ((w > 0) & ~mask).sum()
+    both = (anomalies >= least) & (background >= least)
     remedy = f"mark at least {least} anomalies and leave {least} as background"
     enough = check(both, "is_anomaly", is_anomaly, remedy)
     return finite.all() & positive.all() & enough

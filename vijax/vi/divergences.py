@@ -12,6 +12,7 @@ it, hides inside one mode of p), KL[p ‖ q] one that misses mass of p (q covers
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
@@ -20,7 +21,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
-from vijax.validate import check, where_valid
+from vijax.validate import check, seen, where_valid
 
 
 def kl_normal_standard(
@@ -162,10 +163,15 @@ def kl_quadrature(
         0.4431
     """
     grid = jnp.asarray(grid)
-    check(jnp.diff(grid) > 0, "grid", grid, "give increasing points")
+    points = seen(grid)
+    check(points[1:] > points[:-1], "grid", grid, "give increasing points")
+    return _kl_on_grid(q_log_density(grid), p_log_density(grid), grid)
+
+
+@jax.jit
+def _kl_on_grid(log_q: Array, log_p: Array, grid: Array) -> Scalar:
     step = jnp.diff(grid)
-    width = 0.5 * (jnp.append(step, 0.0) + jnp.insert(step, 0, 0.0))
-    log_q, log_p = q_log_density(grid), p_log_density(grid)
+    width = 0.5 * (jnp.pad(step, (0, 1)) + jnp.pad(step, (1, 0)))
     log_q -= logsumexp(log_q, b=width)
     log_p -= logsumexp(log_p, b=width)
     q = jnp.exp(log_q)
