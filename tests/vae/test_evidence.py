@@ -1,5 +1,7 @@
 """log p(x) by importance sampling and by quadrature, where it is known."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,14 +46,14 @@ def test_importance_sampling_finds_the_evidence_from_a_wrong_q(
     assert abs(deviation) < 4 * summary.draw_standard_error
 
 
-def test_effective_sample_size_is_the_weights_own(linear_vae, key):
+@pytest.mark.parametrize("chunk_size", [60, 6])  # of one sum, and of ten
+def test_effective_sample_size_is_the_weights_own(linear_vae, key, chunk_size):
     vae, moved = linear_vae, shift(linear_vae.params, 0.3)
-    found = evidence.importance(
-        vae.model, moved, key, vae.x, num_samples=60, chunk_size=60, batch_size=50
-    )
-    q = models.encode(vae.model, moved, vae.x)
-    z_key = jax.random.fold_in(jax.random.fold_in(key, 0), 0)
-    z = losses.draw(z_key, q, num_samples=60)
+    settings = {"num_samples": 60, "chunk_size": chunk_size, "batch_size": 50}
+    found = evidence.importance(vae.model, moved, key, vae.x, **settings)
+    q, first = models.encode(vae.model, moved, vae.x), jax.random.fold_in(key, 0)
+    keys = [jax.random.fold_in(first, i) for i in range(60 // chunk_size)]
+    z = jnp.concatenate([losses.draw(k, q, num_samples=chunk_size) for k in keys])
     log_w = sum(losses.log_weights(vae.model, moved, vae.x, q, z))
     w = np.exp(np.asarray(log_w, np.float64))
     expected = w.sum(axis=0) ** 2 / (w**2).sum(axis=0)
@@ -123,3 +125,18 @@ def test_bad_settings(linear_vae, key):
     model = models.vae((6,), latent=4)
     with pytest.raises(ValueError, match=r"latent = 4 .*use importance"):
         evidence.quadrature(model, models.init(model, key), vae.x)
+
+
+def test_quadrature_of_more_nodes_than_a_chunk_adds_nothing_to_the_grid():
+    # x = z + 1 + noise. At x = 11 the posterior is N(5, 1/2): near the grid's corner.
+    model = models.vae((1,), latent=1, hidden=(), likelihood=likelihoods.gaussian(1.0))
+    params = models.init(model, jax.random.key(0))
+    params = jax.tree.map(jnp.ones_like, params)
+    x = jnp.full((2, 1), 11.0)
+    settings = {"num_nodes": 2001, "width": 8.0}
+    found = evidence.quadrature(model, params, x, **settings)
+    exact = -25 - 0.5 * np.log(4 * np.pi)  # log N(11 | 1, 2)
+    np.testing.assert_allclose(found, exact, atol=1e-4)
+    found = evidence.quadrature(model, params, x, num_nodes=2001)
+    cut = exact + np.log(0.5 * (1 + math.erf(0.5)))  # what lies below z = 5.5
+    np.testing.assert_allclose(found, cut, atol=3e-3)
