@@ -55,6 +55,15 @@ def test_flow_begins_as_a_normal(x64, z):
     np.testing.assert_allclose(jax.jit(q.log_prob)(z), exact, rtol=1e-10)
 
 
+def test_moments_of_a_flow_are_about_those_of_its_draws(x64, key):
+    # They are of 128 draws in pairs, an sd's error is 1/16.
+    q = filled(Flow.init(jnp.ones(4), 2 * jnp.ones(4)), 3)
+    draws = q.transform(jax.random.normal(key, (50_000, 4)))
+    sd = np.std(draws, axis=0)
+    np.testing.assert_allclose(q.scale(), sd, rtol=0.25)
+    assert np.all(np.abs(q.mean() - np.mean(draws, axis=0)) < 0.35 * sd)
+
+
 def skewed(u):
     return 3 * u[0] - 2 * jnp.exp(u[0]) - 0.5 * (u[1] * jnp.exp(u[0])) ** 2
 

@@ -16,6 +16,7 @@ import pytest
 
 from vijax import checkpoint, vi
 from vijax.vi.fingerprint import fingerprint
+from vijax.vi.parts import describe
 
 SCRIPT = """
 import sys
@@ -85,6 +86,26 @@ def test_parts_are_the_whole_and_go_on(key, tmp_path, monkeypatch):
     # The default, made anew, is the same.
     same = vi.fit(make(), key, checkpoint=folder, optimizer=optax.adam(0.05), **options)
     np.testing.assert_array_equal(same.losses, whole.losses)
+
+
+def test_what_a_checkpoint_is_about(key):
+    def other(u, y):
+        return log_density(u, y) - 1.0
+
+    base = describe(make(), key, tolerance=0.1)
+    changed = {
+        "data": describe(make(1.0), key, tolerance=0.1),
+        "model": describe(
+            vi.from_log_density(other, jnp.zeros(3), jnp.array([1.0, 2.0, 3.0])),
+            key,
+            tolerance=0.1,
+        ),
+        "positive": describe(make().with_positive("softplus"), key, tolerance=0.1),
+        "key": describe(make(), jax.random.key(1), tolerance=0.1),
+        "tolerance": describe(make(), key, tolerance=0.2),
+    }
+    for name, about in changed.items():
+        assert {part for part in base if base[part] != about[part]} == {name}
 
 
 def late(step_size):

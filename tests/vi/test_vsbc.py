@@ -46,3 +46,14 @@ def test_truth_lies_anywhere_in_the_posterior_and_outside_of_a_mean_field(key, f
 def test_too_few_simulations_are_refused(key):
     with pytest.raises(ValueError, match="num_simulations = 2"):
         vsbc(key, simulate, make_target, num_simulations=2)
+
+
+def test_truth_above_every_draw_is_a_bias_and_a_spent_budget_is_seen(key):
+    def shifted(key):
+        truth, y = simulate(key)
+        return {"beta": truth["beta"] + 20}, y
+
+    found = vsbc(key, shifted, make_target, num_simulations=20, num_steps=1)
+    np.testing.assert_array_equal(found.probabilities["beta"], 1.0)
+    assert np.all(found.bias_p_value["beta"] < 1e-4)
+    assert found.converged == 0
