@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import vi
-from vijax.vi.pathfinder import Spiked
+from vijax.vi.pathfinder import Spiked, climb
 
 SCALES = np.array([1e-3, 1.0, 30.0, 0.2])
 COVARIANCE = np.outer(SCALES, SCALES) * (0.4 * np.eye(4) + 0.6)
@@ -44,6 +44,42 @@ def test_badly_scaled_normal_in_float32(key):
     np.testing.assert_allclose(fit.q.scale() / SCALES, 1.0, atol=0.3)
     exact = 2 * np.log(2 * np.pi) + 0.5 * np.linalg.slogdet(COVARIANCE)[1]
     assert abs(fit.log_evidence - exact) < 4 * fit.log_evidence_se + 1e-3
+
+
+def test_best_law_is_kept_where_the_path_goes_on_to_a_worse_one(key):
+    # Neal's funnel: its mode, at v = −40.5, holds nothing of its mass.
+    def funnel(u):
+        v, x = u[0], u[1:]
+        return -(v**2) / 18 - 4.5 * v - 0.5 * jnp.exp(-v) * jnp.sum(x**2)
+
+    eps = jax.random.normal(key, (16, 10))
+    start = jnp.ones(10).at[0].set(0.0)
+    climbed = jax.jit(lambda s: climb(funnel, s, eps, max_steps=100, tolerance=0.01))
+    path = climbed(start)
+
+    def elbo(q):
+        z = q.transform(eps)
+        return jnp.mean(jax.vmap(funnel)(z) - q.log_prob(z))
+
+    np.testing.assert_allclose(elbo(path.best), path.elbo, rtol=1e-5)
+    assert not path.elbo <= elbo(path.here) + 1
+
+
+def test_a_path_does_not_go_down(key):
+    # From 3 the first curvature of −log cosh asks for a step to −29.
+    eps = jax.random.normal(key, (16, 1))
+
+    def log_density(u):
+        return -jnp.sum(jnp.log(jnp.cosh(u)))
+
+    climbed = jax.jit(
+        lambda s: climb(log_density, s, eps, max_steps=50, tolerance=0.01)
+    )
+    path = climbed(jnp.array([3.0]))
+    assert path.arrived
+    losses = path.losses[: int(path.num_steps)]
+    assert np.all(np.diff(losses) <= 1e-5)
+    np.testing.assert_allclose(path.position, 0.0, atol=0.02)
 
 
 def test_start_of_a_stochastic_fit_with_many_unknowns(key):
