@@ -89,6 +89,13 @@ def test_sliced_wasserstein_of_a_shift_and_of_the_prior(key):
     np.testing.assert_allclose(distance, 3 / np.sqrt(2), rtol=4 * 0.016)
 
 
+def test_sliced_wasserstein_of_the_quantiles_themselves_is_zero(key):
+    # Of 7 points, each the median of its seventh of N(0, 1).
+    z = stats.norm.ppf((np.arange(7) + 0.5) / 7)[::-1, None].astype(np.float32)
+    assert latent.sliced_wasserstein(z, key) < 1e-5
+    assert latent.sliced_wasserstein(-z, key) < 1e-5
+
+
 def test_nearest_distance_is_the_brute_force_one(key):
     left = jax.random.normal(key, (23, 3, 2))
     right = jax.random.normal(jax.random.key(1), (17, 3, 2))
