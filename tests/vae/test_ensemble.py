@@ -67,6 +67,20 @@ def test_runs_repeat_by_key_and_differ_among_themselves(lines):
     assert len(traces) == first  # another seed and learning rate compile nothing
 
 
+def test_every_epoch_shuffles_anew():
+    # Batches of two leave one of three rows out, whose weights then stay as they are:
+    # of one epoch one, of twenty none (but once in 10^9).
+    model = models.autoencoder((3,), latent=1, hidden=(), output="identity")
+    images, rows = np.eye(3, dtype=np.float32), np.arange(3)[None]
+    one, twenty = (
+        ensemble.fit(
+            model, jax.random.key(0), images, rows, epochs=epochs, batch_size=2
+        ).encoder["output"]["kernel"]
+        for epochs in (1, 20)
+    )
+    assert np.all(one != twenty)
+
+
 def test_rows_without_leave_one_class_out():
     labels = data.load("digits").train_labels
     rows = ensemble.rows_without(labels, jax.random.key(0))
