@@ -8,6 +8,8 @@ import jaxtyping
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+COMPILATION = "/jax/core/compile/backend_compile_duration"  # JAX's name of the event
+MANY_PROGRAMS = 1500
 
 
 @pytest.fixture
@@ -29,18 +31,27 @@ def as_users_do() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.fixture
-def compilations() -> Iterator[list[str]]:
-    """Programs that XLA has compiled since the test began."""
+@pytest.fixture(scope="session")
+def compiled() -> Iterator[list[str]]:
+    """Programs that XLA has compiled, by name."""
     programs: list[str] = []
 
     def hear(event: str, seconds: float, **about: str) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            programs.append(about.get("fun_name", event))
+        if event == COMPILATION:
+            programs.append(about.get("fun_name", ""))
 
     jax.monitoring.register_event_duration_secs_listener(hear)
     yield programs
     jax.monitoring.unregister_event_duration_listener(hear)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs(compiled: list[str]) -> Iterator[None]:
+    """Forget them between two files: all that the tests compile would fill 5 GB."""
+    yield
+    if len(compiled) > MANY_PROGRAMS:
+        jax.clear_caches()
+        compiled.clear()
 
 
 @pytest.fixture(scope="session")

@@ -42,17 +42,17 @@ def test_mean_of_a_normal(key, method):
 
 
 @pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
-def test_second_fit_with_other_data_compiles_nothing(key, method, compilations):
+def test_second_fit_with_other_data_compiles_nothing(key, method, compiled):
     def fit_and_summarise(y, key):
         fit = vi.fit(vi.from_numpyro(mean_of_normal, y), key, method=method)
         return float(vi.summary(fit)["mu"]["mean"])
 
     _, other = jax.random.split(key)
     first = fit_and_summarise(Y, key)
-    assert compilations  # the listener hears them
-    compilations.clear()
+    assert compiled  # the listener hears them
+    compiled.clear()
     second = fit_and_summarise(Y + 1.0, other)
-    assert compilations == []
+    assert compiled == []
     assert second == pytest.approx(first + 10 / 11, abs=0.01)
 
 
