@@ -9,7 +9,6 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 COMPILATION = "/jax/core/compile/backend_compile_duration"  # JAX's name of the event
-MANY_PROGRAMS = 1500
 
 
 @pytest.fixture
@@ -31,9 +30,9 @@ def as_users_do() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def compiled() -> Iterator[list[str]]:
-    """Programs that XLA has compiled, by name."""
+    """Programs that XLA has compiled since the test began, by name."""
     programs: list[str] = []
 
     def hear(event: str, seconds: float, **about: str) -> None:
@@ -43,15 +42,6 @@ def compiled() -> Iterator[list[str]]:
     jax.monitoring.register_event_duration_secs_listener(hear)
     yield programs
     jax.monitoring.unregister_event_duration_listener(hear)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def forget_programs(compiled: list[str]) -> Iterator[None]:
-    """Forget them between two files: all that the tests compile would fill 5 GB."""
-    yield
-    if len(compiled) > MANY_PROGRAMS:
-        jax.clear_caches()
-        compiled.clear()
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,11 @@ from vijax.plot import style
 
 EXPERIMENT = '''
 """A small experiment."""
-import sys, time
+import signal, sys, time
 from dataclasses import dataclass
 from experiments import common
+# Where the tests run as a shell's background job, SIGINT is not heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @dataclass(frozen=True)
 class Config:

@@ -48,4 +48,4 @@ def test_published_areas_stand_in_every_panel():
     panels = {"a": {"score": ([0.5, 0.7], [0.1, 0.1])}}
     fig = anomalies.by_class(panels, names=["0", "1"], published=[0.9, 0.8])
     lines = {line.get_label(): line for line in fig.axes[0].lines}
-    np.testing.assert_allclose(lines["published, mean 0.85"].get_ydata(), [0.9, 0.8])
+    np.testing.assert_allclose(lines["published, mean 0.850"].get_ydata(), [0.9, 0.8])

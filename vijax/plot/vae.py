@@ -31,7 +31,7 @@ def training(
     )
     left.plot(epochs, log_likelihood - kl, color=style.BLUE, label="ELBO, training")
     left.plot(test_epochs, test_elbo, "o", ms=3.5, color=style.RED, label="ELBO, test")
-    _set_ylim(left, log_likelihood - kl, top=log_likelihood.max())
+    _set_ylim(left, log_likelihood - kl, top=float(log_likelihood.max()))
     left.set(xlabel="epoch", ylabel="nats per image")
     left.legend(loc="lower right")
     right.plot(epochs, kl, color=style.ORANGE)
@@ -149,7 +149,7 @@ def bounds(
     left, right = axes[0]
     values = np.asarray(train_bound)
     left.plot(1 + np.arange(len(values)), values, color=style.BLUE)
-    _set_ylim(left, values, top=values.max())
+    _set_ylim(left, values, top=float(values.max()))
     left.set(xlabel="epoch", ylabel="training bound / nats per image")
     right.errorbar(samples, bound, standard_error, fmt="o-", ms=4, color=style.RED)
     right.set(xscale="log", xlabel="draws k", ylabel="test bound / nats per image")
@@ -158,6 +158,6 @@ def bounds(
 
 def _set_ylim(ax: Axes, values: np.ndarray, *, top: float) -> None:
     """Leave out the first epochs: they are far below the rest and would hide it."""
-    bottom = np.quantile(values, 0.02)
+    bottom = float(np.quantile(values, 0.02))
     height = (top - bottom) or 1.0  # of a single epoch: none
     ax.set_ylim(bottom - 0.05 * height, top + 0.1 * height)
