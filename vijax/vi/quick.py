@@ -37,6 +37,8 @@ LITTLE: Options = {
 PLAIN_KERNELS: Options = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_enable_concurrency_optimized_scheduler": False,
+    # `columns` has done it, and better.
+    "xla_disable_hlo_passes": "while-loop-invariant-code-motion",
 }
 MAX_WORK = 2**27  # numbers that a run touches: data times draws times passes
 
