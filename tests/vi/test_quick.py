@@ -27,8 +27,8 @@ def test_eager_traced_and_inside_a_jit_are_the_same(is_quick):
 def test_this_xla_has_the_options():
     # Where it does not, fits compile as usual: right, but several times slower.
     is_cpu = jax.default_backend() == "cpu"
-    for options in (quick.LITTLE, quick.PLAIN_KERNELS):
-        assert quick._are_known(tuple(options.items())) == is_cpu
+    for options in (quick.LITTLE, quick.PLAIN_KERNELS, quick.PLAIN_LOOP):
+        assert quick._are_known(*options.items()) == is_cpu
 
 
 def test_unknown_options_compile_as_usual():

@@ -14,11 +14,16 @@ MAX_BATCH = 2**25  # numbers that a batch of draws may hold
 
 
 def over_draws(
-    target: Target, function: Callable[[Array], Any], positions: Array
+    target: Target,
+    function: Callable[[Array], Any],
+    positions: Array,
+    *,
+    one_by_one: bool = False,
 ) -> Any:
     """Apply a function of one position to many, in bounded memory.
 
-    All at once where draws times data are below 2^25 numbers, else in batches.
+    All at once where draws times data are below 2^25 numbers, else in batches; or one
+    by one, which compiles sooner and runs longer.
 
     Example:
         >>> from vijax.vi.target import from_log_density
@@ -28,6 +33,8 @@ def over_draws(
     """
     size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
     num_draws = positions.shape[0]
+    if one_by_one:
+        return jax.lax.map(function, positions)
     num_batches = -(-num_draws // max(1, MAX_BATCH // size))
     if num_batches <= 1:
         return jax.vmap(function)(positions)
@@ -40,7 +47,7 @@ def over_draws(
 
 
 def log_densities(
-    target: Target, positions: Float[Array, "draws dim"]
+    target: Target, positions: Float[Array, "draws dim"], *, one_by_one: bool = False
 ) -> tuple[Float[Array, " draws"], Scalar]:
     """Return log p at many positions, less a reference, and the reference.
 
@@ -59,7 +66,9 @@ def log_densities(
     """
     plates, zero = target.static.plates, jnp.zeros_like(positions[:, 0])
     if not plates:
-        return over_draws(target, target.log_density, positions), zero[0]
+        function = target.log_density
+        found = over_draws(target, function, positions, one_by_one=one_by_one)
+        return found, zero[0]
     order = {}
     for plate in plates:
         number = plate.size // plate.rows

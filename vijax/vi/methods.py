@@ -96,11 +96,11 @@ def _newton(
 
 
 def check_draws(
-    target: Target, q: Any, noise: Array
+    target: Target, q: Any, noise: Array, *, one_by_one: bool = False
 ) -> tuple[Float[Array, " checks"], Float[Array, "checks entries"], Scalar]:
     """Return what a Search holds of draws of q: log weights, values, reference."""
     z = q.transform(noise)
-    log_p, reference = log_densities(target, z)
+    log_p, reference = log_densities(target, z, one_by_one=one_by_one)
     names = [site.name for site in target.static.sites]
 
     def values(z: Array) -> Array:

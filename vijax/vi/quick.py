@@ -13,6 +13,7 @@ regression of 1000 and 20000 rows, microseconds for a step of so many draws:
                             compile      1000 × 1    × 8     20000 × 1    × 8
     XLA's default           0.7 – 1 s           10    56           144    680
     `PLAIN_KERNELS`         0.3 – 0.5 s         10    92           163   1340
+    `PLAIN_LOOP`            0.3 – 0.4 s          7
 
 Work that is larger, other devices, and whoever compiles or vmaps a fit himself get
 XLA's default.
@@ -23,7 +24,6 @@ from functools import cache, wraps
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -37,8 +37,10 @@ LITTLE: Options = {
 PLAIN_KERNELS: Options = {
     "xla_cpu_use_fusion_emitters": False,
     "xla_cpu_enable_concurrency_optimized_scheduler": False,
-    # `columns` has done it, and better.
-    "xla_disable_hlo_passes": "while-loop-invariant-code-motion",
+}
+# Of a density that went through `by_columns`: what XLA would do is done.
+PLAIN_LOOP: Options = PLAIN_KERNELS | {
+    "xla_disable_hlo_passes": "while-loop-invariant-code-motion"
 }
 MAX_WORK = 2**27  # numbers that a run touches: data times draws times passes
 
@@ -58,9 +60,9 @@ def quick_jit(
 
     @wraps(function)
     def call(*args: Any, quick: bool, **kwargs: Any) -> Any:
-        quick = quick and _are_known(tuple(options.items()))
+        quick = quick and _are_known(*options.items())
         # Inside a trace even a constant is traced, and XLA takes options outside only.
-        quick = quick and not is_traced(args, kwargs, jnp.zeros(()))
+        quick = quick and not is_traced(args, kwargs, jax.device_put(0.0))
         return (with_options if quick else usual)(*args, **kwargs)
 
     return call
@@ -73,10 +75,13 @@ def is_little(data: PyTree, num_draws: int) -> bool:
 
 
 @cache
-def _are_known(options: tuple[tuple[str, Any], ...]) -> bool:
+def _are_known(*options: tuple[str, Any]) -> bool:
     """Say whether this is a CPU whose XLA has the options: another version may not."""
     if jax.default_backend() != "cpu":
         return False
+    ours = (LITTLE | PLAIN_LOOP).items()
+    if set(options) < set(ours):
+        return _are_known(*ours)  # tried once, for it takes 20 milliseconds
     try:
         jax.jit(lambda x: x, compiler_options=dict(options))(0.0)
     except (RuntimeError, ValueError):

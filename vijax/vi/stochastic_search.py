@@ -22,7 +22,7 @@ from vijax.vi.flow import Flow
 from vijax.vi.low_rank import LowRank
 from vijax.vi.methods import CHECKS, STEPS, check_draws, find_fixed, find_pathfinder
 from vijax.vi.parts import describe, run_in_parts
-from vijax.vi.quick import PLAIN_KERNELS, quick_jit
+from vijax.vi.quick import PLAIN_KERNELS, PLAIN_LOOP, is_little, quick_jit
 from vijax.vi.result import Search
 from vijax.vi.target import Target
 
@@ -129,7 +129,13 @@ def find_stochastic(
         end = run_in_parts(climb, checkpoint, about)
     else:
         end = climb()
-    q, found = _check(target, end.q, start.q, checks)
+    # A run of little work shall not wait for a compiler that makes the most of batches.
+    quick = (
+        num_draws == 1
+        and is_little(target.data, num_checks)
+        and jax.default_backend() == "cpu"
+    )
+    q, found = _check(target, end.q, start.q, checks, one_by_one=quick, quick=quick)
     xp = jnp if is_traced(end) else np
     return Search(
         q,
@@ -176,7 +182,7 @@ def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
 
 @partial(
     quick_jit,
-    options=PLAIN_KERNELS,
+    options=PLAIN_LOOP,
     static_argnames=(
         "family",
         "tolerance",
@@ -244,11 +250,13 @@ def _climb(
 
 
 # A program of its own: it wants another compilation than the loop.
-@jax.jit
-def _check(target: Target, q: Any, start: Any, checks: Array) -> Any:
+@partial(quick_jit, options=PLAIN_KERNELS, static_argnames="one_by_one")
+def _check(
+    target: Target, q: Any, start: Any, checks: Array, *, one_by_one: bool
+) -> Any:
     """Return q in the target's coordinates, and what `check_draws` finds of it."""
     q = q.affine(*_coordinates(start))
-    return q, check_draws(target, q, checks)
+    return q, check_draws(target, q, checks, one_by_one=one_by_one)
 
 
 def _coordinates(q: Any) -> tuple[Array, Array]:
