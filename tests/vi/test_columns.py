@@ -17,6 +17,7 @@ HELD = [
     ((50,), "bool"),
     ((50,), "float64"),
     ((50,), "float64"),
+    ((50,), "float64"),
 ]
 
 
@@ -24,6 +25,7 @@ def density(data, w, key):
     x, y, square = data
     logits = x @ w + jnp.sum(x[:, 0]) + square @ w[:2] @ jnp.ones(2)
     values = y * logits - softplus_of_shifted(logits, y)
+    values = values + jnp.sin(softplus_of_shifted(2 * logits, y))
     return jnp.sum(jnp.where(y > -9, values, -jnp.inf)) + jnp.sum(x[:3] @ w)
 
 

@@ -59,35 +59,42 @@ def by_columns(
     closed = jax.make_jaxpr(function)(data, *arguments)
     inputs, rest = closed.jaxpr.invars[: len(data)], closed.jaxpr.invars[len(data) :]
     equations, out = _inlined(closed.jaxpr)
-    before, inside = _parted(equations, {*inputs, *closed.jaxpr.constvars})
-    known = {*inputs, *closed.jaxpr.constvars, *_outputs(before)}
-    known -= {*_outputs(inside)}
-    new_var = gensym()
-    transposes: dict[Var, Var] = {}
-    for place, equation in enumerate(inside):
-        matrix: Any = next(iter(equation.invars), None)
-        if isinstance(matrix, Var) and matrix in known and _is_product(equation):
-            aval = matrix.aval
-            if matrix not in transposes:
-                turned = aval.update(shape=aval.shape[::-1])
-                transposes[matrix] = new_var(turned)
-            inside[place] = equation.replace(
-                invars=[equation.invars[1], transposes[matrix]],
-                params=equation.params
-                | {"dimension_numbers": (((0,), (0,)), ((), ()))},
-            )
+    known = {*inputs, *closed.jaxpr.constvars}
+    before, inside = _parted(equations, known)
+    known = (known | _outputs(before)) - _outputs(inside)
+    inside, transposes = _by_rows(inside, known)
     used = [v for equation in inside for v in equation.invars] + [out]
     plain = [v for v in dict.fromkeys(filter(_is_var, used)) if v in known]
-    first = _function(
-        closed, before, closed.jaxpr.invars[: len(data)], [*plain, *transposes]
-    )
+    first = _function(closed, before, inputs, [*plain, *transposes])
+    last = _function(closed, inside, [*plain, *transposes.values(), *rest], [out])
     values = first(*data)
     # The barrier keeps the compiler from undoing the transposition.
     held = values[: len(plain)] + [
         jax.lax.optimization_barrier(value.T) for value in values[len(plain) :]
     ]
-    last = _function(closed, inside, [*plain, *transposes.values(), *rest], [out])
     return lambda *arguments: last(*jax.tree.leaves(arguments))[0], held
+
+
+def _by_rows(
+    equations: list[JaxprEqn], known: set[Var]
+) -> tuple[list[JaxprEqn], dict[Var, Var]]:
+    """Turn every X w of a known X into dot(w, Xᵀ); return the Xᵀ too, by the X."""
+    new_var = gensym()
+    transposes: dict[Var, Var] = {}
+    turned = []
+    for equation in equations:
+        matrix: Any = next(iter(equation.invars), None)
+        if _is_var(matrix) and matrix in known and _is_product(equation):
+            if matrix not in transposes:
+                shape = matrix.aval.shape[::-1]
+                transposes[matrix] = new_var(matrix.aval.update(shape=shape))
+            numbers = {"dimension_numbers": (((0,), (0,)), ((), ()))}
+            equation = equation.replace(
+                invars=[equation.invars[1], transposes[matrix]],
+                params=equation.params | numbers,
+            )
+        turned.append(equation)
+    return turned, transposes
 
 
 def _function(
@@ -137,8 +144,8 @@ def _parted(
     return before, inside
 
 
-def _outputs(equations: list[JaxprEqn]) -> list[Var]:
-    return [v for equation in equations for v in equation.outvars]
+def _outputs(equations: list[JaxprEqn]) -> set[Var]:
+    return {v for equation in equations for v in equation.outvars}
 
 
 def _is_var(atom: Any) -> bool:
@@ -149,7 +156,8 @@ def _is_product(equation: JaxprEqn) -> bool:
     """Say whether an equation is `matrix @ vector`, the matrix being tall."""
     if equation.primitive.name != "dot_general":
         return False
-    matrix, vector = (variable.aval for variable in equation.invars)
+    avals: Any = [variable.aval for variable in equation.invars]
+    matrix, vector = avals
     contracted, batch = equation.params["dimension_numbers"]
     rows, columns = (*matrix.shape, 0, 0)[:2]
     is_vector = vector.ndim == 1
@@ -158,7 +166,8 @@ def _is_product(equation: JaxprEqn) -> bool:
 
 def _inlined(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], Any]:
     """Return the equations with those of inner jits in their place, and the result."""
-    new_var, names = gensym(), {}
+    new_var = gensym()
+    names: dict[Var, Any] = {}
 
     def name(atom: Any) -> Any:
         return names.get(atom, atom) if isinstance(atom, Var) else atom
@@ -167,7 +176,7 @@ def _inlined(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], Any]:
         equations = []
         for equation in jaxpr.eqns:
             invars = [name(atom) for atom in equation.invars]
-            inner = equation.params.get("jaxpr")
+            inner: Any = equation.params.get("jaxpr")
             if equation.primitive.name == "jit" and not inner.consts:
                 names.update(zip(inner.jaxpr.invars, invars, strict=True))
                 equations += run(inner.jaxpr, True)
