@@ -62,5 +62,6 @@ def test_batches_of_one_size_lose_no_draw(monkeypatch):
     target = vi.from_log_density(lambda u, y: -jnp.sum((u - y) ** 2), 0.0, jnp.ones(8))
     monkeypatch.setattr("vijax.vi.draws.MAX_BATCH", 24)
     positions = jnp.arange(7.0)[:, None]
-    found = over_draws(target, target.log_density, positions)
-    np.testing.assert_allclose(found, -8 * (np.arange(7.0) - 1) ** 2)
+    for one_by_one in (False, True):
+        found = over_draws(target, target.log_density, positions, one_by_one=one_by_one)
+        np.testing.assert_allclose(found, -8 * (np.arange(7.0) - 1) ** 2)

@@ -136,6 +136,37 @@ def test_table_2_of_the_advi_paper(x64, key, positive):
         assert abs(fit.elbo + kl) < 4 * fit.elbo_se
 
 
+def counts(x, y):
+    w = numpyro.sample("w", dist.Normal(jnp.zeros(2), 1.0).to_event(1))
+    numpyro.sample("y", dist.Poisson(jnp.exp(x @ w)).to_event(1), obs=y)
+
+
+def test_single_draws_find_what_fixed_draws_do(key):
+    # Compiled as a loop of their own: y! before it, X transposed, checks one by one.
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    y = rng.poisson(np.exp(x @ [0.5, -1.0]))
+    target = vi.from_numpyro(counts, x, y)
+    fixed = vi.fit(target, key, family="full_rank")
+    single = vi.fit(
+        target,
+        key,
+        family="full_rank",
+        method="stochastic",
+        start="init",
+        num_draws=1,
+        num_steps=8000,
+        stop=False,
+    )
+    sd = fixed.q.scale()
+    assert np.all(np.abs(single.q.mean() - fixed.q.mean()) < 0.05 * sd)
+    np.testing.assert_allclose(single.q.scale(), sd, rtol=0.05)
+    error = np.hypot(single.elbo_se, fixed.elbo_se)
+    assert abs(single.elbo - fixed.elbo) < 4 * error + 0.01
+    error = np.hypot(single.log_evidence_se, fixed.log_evidence_se)
+    assert abs(single.log_evidence - fixed.log_evidence) < 4 * error
+
+
 def coin(successes, trials):
     p = numpyro.sample("p", dist.Beta(1.0, 1.0))
     numpyro.sample("y", dist.Binomial(trials, p), obs=successes)

@@ -31,10 +31,10 @@ def over_draws(
         >>> over_draws(target, jnp.sum, jnp.array([[0.0, 1.0], [2.0, 3.0]])).tolist()
         [1.0, 5.0]
     """
-    size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
-    num_draws = positions.shape[0]
     if one_by_one:
         return jax.lax.map(function, positions)
+    size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
+    num_draws = positions.shape[0]
     num_batches = -(-num_draws // max(1, MAX_BATCH // size))
     if num_batches <= 1:
         return jax.vmap(function)(positions)

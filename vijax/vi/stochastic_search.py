@@ -113,7 +113,6 @@ def find_stochastic(
         "num_steps": num_steps,
         **options,
     }
-
     num_draws = options["num_draws"]
 
     def climb(carry: Any = None, until: int | None = None) -> Any:
@@ -134,6 +133,7 @@ def find_stochastic(
         num_draws == 1
         and is_little(target.data, num_checks)
         and jax.default_backend() == "cpu"
+        and not is_traced(end)
     )
     q, found = _check(target, end.q, start.q, checks, one_by_one=quick, quick=quick)
     xp = jnp if is_traced(end) else np
