@@ -11,7 +11,8 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import sweep as module
-from vijax.bayes import beta_binomial, gamma_poisson, statistics
+from vijax.bayes import beta_binomial, gamma_poisson
+from vijax.bayes.conjugate import streaming
 from vijax.sweep import sweep
 
 ROOT = Path(__file__).parents[1]
@@ -129,13 +130,13 @@ def test_sufficient_statistics_of_shards_add_bitwise(key):
     successes = np.asarray(jax.random.randint(key, trials.shape, 0, 2001), np.float32)
     shards = jax.vmap(beta_binomial.sufficient_statistics)(successes, trials)
     at_once = beta_binomial.sufficient_statistics(successes.ravel(), trials.ravel())
-    for one, two in zip(statistics.total(shards), at_once, strict=True):
+    for one, two in zip(streaming.total(shards), at_once, strict=True):
         np.testing.assert_array_equal(one, two)
     backwards = jax.tree.map(lambda leaf: leaf[::-1], shards)
-    for one, two in zip(statistics.total(backwards), at_once, strict=True):
+    for one, two in zip(streaming.total(backwards), at_once, strict=True):
         np.testing.assert_array_equal(one, two)
     counts = successes.astype(np.float32)
     parts = jax.vmap(gamma_poisson.sufficient_statistics)(counts)
     whole = gamma_poisson.sufficient_statistics(counts.ravel())
-    for one, two in zip(statistics.total(parts), whole, strict=True):
+    for one, two in zip(streaming.total(parts), whole, strict=True):
         np.testing.assert_array_equal(one, two)

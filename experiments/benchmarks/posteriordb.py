@@ -27,10 +27,11 @@ import jax
 import numpy as np
 import tyro
 
-from experiments import common, posteriordb
+from experiments import common
 from experiments.benchmarks.posteriordb_systems import SYSTEMS, Moments
+from experiments.studies import posteriordb
 from vijax.plot.posteriors import short_name
-from vijax.vi import target as vijax_target
+from vijax.vi.targets import target as vijax_target
 
 STEPS = (10_000, 1000)
 MEAN_LIMIT = 0.1  # sds that a mean may be off

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import posteriordb
+from experiments.studies import posteriordb
 
 
 def advi(

@@ -15,8 +15,8 @@ from numpyro.infer import SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoMultivariateNormal, AutoNormal
 from numpyro.optim import Adam
 
-from experiments import posteriordb
 from experiments.benchmarks import posteriordb_pymc
+from experiments.studies import posteriordb
 from vijax import vi
 
 NUM_DRAWS = 10_000

@@ -29,9 +29,11 @@ import optax
 import tyro
 
 from vijax import optimize
-from vijax.vae import evidence, likelihoods, losses, models, schedule, train
-from vijax.vae.losses import Batch
-from vijax.vae.models import VAE
+from vijax.vae.evaluation import log_evidence
+from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.models.autoencoders import VAE
+from vijax.vae.models.losses import Batch
+from vijax.vae.training import optimizers, train
 
 NUM_IMAGES, BATCH_SIZE = 60_000, 128
 HIDDEN, LATENT = 400, 20
@@ -45,8 +47,8 @@ Step = Callable[[], Any]
 def vijax_epoch(images: np.ndarray, *, binary: bool) -> Step:
     """Return an epoch of `train.fit`: shuffling, checks and schedule included."""
     model = make_model(binary=binary)
-    state = schedule.start(
-        models.init(model, jax.random.key(0)),
+    state = optimizers.start(
+        autoencoders.init(model, jax.random.key(0)),
         num_steps=10 * NUM_BATCHES,
         learning_rate=1e-3,
         final_fraction=1.0,
@@ -60,7 +62,7 @@ def vijax_epoch(images: np.ndarray, *, binary: bool) -> Step:
             state,
             jax.random.key(1),
             data,
-            optimizer=schedule.adam_cosine(),
+            optimizer=optimizers.adam_cosine(),
             num_chunks=1,
             chunk_size=NUM_BATCHES,
             make_batches=train.shuffled_rows(BATCH_SIZE),
@@ -76,7 +78,7 @@ def plain_epoch(images: np.ndarray) -> Step:
     model, optimizer = make_model(binary=True), optax.adam(1e-3)
     batches = jnp.asarray(images[: NUM_BATCHES * BATCH_SIZE])
     batches = batches.reshape(NUM_BATCHES, BATCH_SIZE, 28, 28)
-    params = models.init(model, jax.random.key(0))
+    params = autoencoders.init(model, jax.random.key(0))
     carry = params, optimizer.init(params)
     loss_fn = losses.negative_elbo(model)
 
@@ -141,7 +143,7 @@ def torch_epoch(images: np.ndarray, *, fused: bool, compiled: bool) -> Step:
 def make_model(*, binary: bool) -> VAE:
     """Return the VAE that all train."""
     likelihood = likelihoods.bernoulli(binary=binary)
-    return models.vae(
+    return autoencoders.vae(
         (28, 28),
         latent=LATENT,
         hidden=(HIDDEN,),
@@ -153,9 +155,9 @@ def make_model(*, binary: bool) -> VAE:
 def evaluation(images: np.ndarray, num_examples: int, num_samples: int) -> Step:
     """Return the importance-sampled log p(x) of some images."""
     model = make_model(binary=True)
-    params = models.init(model, jax.random.key(0))
+    params = autoencoders.init(model, jax.random.key(0))
     x = jnp.asarray(images[:num_examples])
-    return lambda: evidence.importance(
+    return lambda: log_evidence.importance(
         model, params, jax.random.key(1), x, num_samples=num_samples
     )
 

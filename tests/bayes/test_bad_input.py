@@ -7,9 +7,11 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import bayes
-from vijax.bayes import evidence, frequentist, landscape, on_off, regions, theorem
+from vijax.bayes import evidence, frequentist, theorem
+from vijax.bayes.conjugate import on_off
 from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
 from vijax.bayes.conjugate.normal_inverse_wishart import NormalInverseWishart
+from vijax.bayes.grid import landscape, regions
 from vijax.bayes.intervals import credible_interval, quantile
 from vijax.sweep import sweep
 

@@ -7,7 +7,13 @@ import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
-from vijax.bayes import beta_binomial, densities, evidence, gamma_poisson, normal_normal
+from vijax.bayes import (
+    beta_binomial,
+    evidence,
+    gamma_poisson,
+    normal_normal,
+)
+from vijax.bayes.numerics import log_densities
 
 
 def test_log_bayes_factor_and_its_limits(x64):
@@ -91,13 +97,13 @@ def test_improper_priors_are_refused():
 
 def test_edges_of_densities():
     values = [
-        (densities.beta_log_density(1.0, 3.0, 0.0), np.log(3)),
-        (densities.beta_log_density(2.0, 3.0, 0.0), -np.inf),
-        (densities.beta_log_density(0.5, 3.0, 0.0), np.inf),
-        (densities.beta_log_density(2.0, 1.0, 1.0), np.log(2)),
-        (densities.beta_log_density(2.0, 1.0, 1.5), -np.inf),
-        (densities.gamma_log_density(1.0, 0.0), 0.0),
-        (densities.gamma_log_density(2.0, -1.0), -np.inf),
+        (log_densities.beta_log_density(1.0, 3.0, 0.0), np.log(3)),
+        (log_densities.beta_log_density(2.0, 3.0, 0.0), -np.inf),
+        (log_densities.beta_log_density(0.5, 3.0, 0.0), np.inf),
+        (log_densities.beta_log_density(2.0, 1.0, 1.0), np.log(2)),
+        (log_densities.beta_log_density(2.0, 1.0, 1.5), -np.inf),
+        (log_densities.gamma_log_density(1.0, 0.0), 0.0),
+        (log_densities.gamma_log_density(2.0, -1.0), -np.inf),
     ]
     for value, expected in values:
         np.testing.assert_allclose(value, expected, rtol=1e-6)

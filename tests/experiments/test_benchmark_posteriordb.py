@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import posteriordb as database
 from experiments.benchmarks import posteriordb as benchmark
 from experiments.benchmarks.posteriordb_systems import System
+from experiments.studies import posteriordb as database
 
 NAMES = ("a-one", "a-two", "a-three")
 

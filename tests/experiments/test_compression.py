@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.uses import lossless, lossy_tables
-from vijax.vae import compress, models
+from experiments.studies import lossless, lossy_tables
+from vijax.vae.compression import lossy
+from vijax.vae.models import autoencoders
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,8 @@ def images():
 
 @pytest.fixture(scope="module")
 def coder():
-    model = models.vae((5, 3), latent=2, hidden=(4,))
-    return model, models.init(model, jax.random.key(0))
+    model = autoencoders.vae((5, 3), latent=2, hidden=(4,))
+    return model, autoencoders.init(model, jax.random.key(0))
 
 
 def test_png_holds_every_pixel_of_every_image(images):
@@ -41,7 +42,7 @@ def test_rates_count_bytes_and_weights(coder, images):
     # An untrained model costs more than its own bound by the header and first image.
     assert found["bits_per_pixel"] > found["bound_bits_per_pixel"]
     packed = np.packbits(images.astype(np.uint8)).tobytes()
-    expected = compress.general_purpose_bits(packed)["gzip"] / 600
+    expected = lossy.general_purpose_bits(packed)["gzip"] / 600
     assert found["others"]["gzip"] == expected
     assert found["break_even_images"] is None or found["break_even_images"] > 0
 
@@ -57,7 +58,7 @@ def test_columns_alone_is_the_adaptive_code():
     before, symbols = rng.integers(0, 5, (50, 2)), rng.integers(0, 5, (30, 2))
     symbols[0] = 4
     counts = [np.bincount(column, minlength=5) for column in before.T]
-    expected = compress.code_length(symbols, 0.5 + np.array(counts, np.float32))
+    expected = lossy.code_length(symbols, 0.5 + np.array(counts, np.float32))
     np.testing.assert_allclose(
         lossy_tables.columns_alone(before, symbols), expected, rtol=1e-5
     )

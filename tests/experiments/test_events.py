@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from experiments.uses import events
+from experiments.studies import events
 from vijax.data import Dataset
 
 SMALL = events.Network(hidden=(16,), latent=1, steps=300, batch_size=64)

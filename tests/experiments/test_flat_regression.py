@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments import flat_regression, posteriordb
+from experiments.studies import flat_regression, posteriordb
 from vijax import vi
 
 

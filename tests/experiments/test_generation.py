@@ -2,19 +2,23 @@
 
 import numpy as np
 
-from experiments.uses import event_samples
-from experiments.uses.event_samples import Distances
-from experiments.uses.lossy_tables import LOGARITHM, Coder
-from vijax.vae import models, tables, transport
+from experiments.studies import event_samples
+from experiments.studies.event_samples import Distances
+from experiments.studies.lossy_tables import LOGARITHM, Coder
+from vijax.metrics import wasserstein
+from vijax.vae import event_tables
+from vijax.vae.models import autoencoders
 
 
 def test_counts_are_whole_again():
     rng = np.random.default_rng(0)
     table = np.exp(rng.normal(size=(20, 6)))
-    scale = tables.fit_scale(table, logarithm=LOGARITHM)
-    coder = Coder(models.vae((6,), hidden=(4,)), models.ModelParams({}, {}), scale)
-    found = tables.unscaled(
-        event_samples.real_like(tables.scaled(table, scale), coder), scale
+    scale = event_tables.fit_scale(table, logarithm=LOGARITHM)
+    coder = Coder(
+        autoencoders.vae((6,), hidden=(4,)), autoencoders.ModelParams({}, {}), scale
+    )
+    found = event_tables.unscaled(
+        event_samples.real_like(event_tables.scaled(table, scale), coder), scale
     )
     np.testing.assert_allclose(found[:, :4], table[:, :4])
     np.testing.assert_allclose(found[:, 4:], np.rint(table[:, 4:]), atol=1e-12)
@@ -24,9 +28,9 @@ def test_measure_takes_columns_and_their_pairs_in_order():
     rng = np.random.default_rng(1)
     real, generated = rng.normal(size=(2, 30, 3))
     columns, pairs = event_samples.measure(real, generated)
-    np.testing.assert_allclose(columns, transport.by_column(real, generated))
+    np.testing.assert_allclose(columns, wasserstein.by_column(real, generated))
     expected = [
-        transport.wasserstein(real[:, [i, j]], generated[:, [i, j]])
+        wasserstein.wasserstein(real[:, [i, j]], generated[:, [i, j]])
         for i, j in ((0, 1), (0, 2), (1, 2))
     ]
     np.testing.assert_allclose(pairs, expected)

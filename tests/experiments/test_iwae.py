@@ -4,9 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import common, iwae, report
+from experiments import common
+from experiments.beyond import iwae
+from experiments.report import page
 from vijax import data
-from vijax.vae import models
+from vijax.vae.models import autoencoders
 
 SMALL = {
     "dataset": "digits",
@@ -48,14 +50,14 @@ def test_a_history_for_each_stage(record):
 
 @pytest.mark.slow
 def test_page_shows_it(record):
-    body = report.render_section(record["folder"], record)
+    body = page.render_section(record["folder"], record)
     assert body.count("<figure>") == 1
 
 
 def test_decoder_starts_at_the_mean_image():
     images = data.load("digits").train
-    model = models.vae((8, 8), hidden=(16,))
-    params = models.init_at_mean(model, jax.random.key(0), images)
+    model = autoencoders.vae((8, 8), hidden=(16,))
+    params = autoencoders.init_at_mean(model, jax.random.key(0), images)
     bias = params.decoder["output"]["bias"].reshape(8, 8)
     mean = np.clip(images.mean(axis=0), 1e-3, 1 - 1e-3)
     np.testing.assert_allclose(jax.nn.sigmoid(bias), mean, rtol=1e-5)

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import vae_estimators
-from vijax.vae import models
+from experiments.lecture import vae_estimators
+from vijax.vae.models import autoencoders
 
 
 @pytest.mark.parametrize("kind", ["quadratic", "trained"])
@@ -13,8 +13,8 @@ def test_every_estimator_is_unbiased(key, kind):
     if kind == "quadratic":
         found = vae_estimators._quadratic_gradients(20_000, key)
     else:
-        model = models.vae((3, 3), hidden=())
-        params = models.init(model, key)
+        model = autoencoders.vae((3, 3), hidden=())
+        params = autoencoders.init(model, key)
         x = jnp.eye(3)
         found = vae_estimators._trained_gradients(model, 20_000, params, x, key)
     m = vae_estimators.compare(found)

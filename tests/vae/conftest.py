@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from vijax.vae import likelihoods, models
-from vijax.vae.models import VAE, ModelParams
+from vijax.vae.models import autoencoders, likelihoods
+from vijax.vae.models.autoencoders import VAE, ModelParams
 
 SCALE = 0.5
 
@@ -36,7 +36,7 @@ def linear_vae() -> LinearVAE:
     # Posterior precision WᵀW / s² + I, mean (x - b) W / s² / precision.
     precision = np.diag(weights.T @ weights) / SCALE**2 + 1
     to_loc = weights / SCALE**2 / precision
-    model = models.vae((6,), hidden=(), likelihood=likelihoods.gaussian(SCALE))
+    model = autoencoders.vae((6,), hidden=(), likelihood=likelihoods.gaussian(SCALE))
     encoder = {
         "kernel": np.concatenate([to_loc, np.zeros((6, 2))], axis=1),
         "bias": np.concatenate([-bias @ to_loc, -0.5 * np.log(precision)]),

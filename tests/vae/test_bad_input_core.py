@@ -10,32 +10,36 @@ import numpy as np
 import pytest
 
 from vijax import checkpoint, optimize
-from vijax.vae import (
-    annealing,
-    collapse,
-    ensemble,
-    evaluate,
-    evidence,
-    gap,
-    gradients,
-    latent,
+from vijax.vae.evaluation import (
+    annealed_sampling,
+    elbo,
+    latent_gaps,
+    latent_maps,
+    latent_usage,
+    log_evidence,
+)
+from vijax.vae.models import (
+    autoencoders,
+    gradient_estimators,
     likelihoods,
-    log,
     losses,
-    models,
+)
+from vijax.vae.training import (
+    ensemble,
+    log,
     stopping,
     train,
 )
 
 KEY = jax.random.key(0)
-MODEL = models.vae((4, 4), hidden=(8,))
-OTHER = models.vae((4, 4), hidden=(9,))
-AUTOENCODER = models.autoencoder((4, 4), hidden=(8,))
-PARAMS = models.init(MODEL, KEY)
+MODEL = autoencoders.vae((4, 4), hidden=(8,))
+OTHER = autoencoders.vae((4, 4), hidden=(9,))
+AUTOENCODER = autoencoders.autoencoder((4, 4), hidden=(8,))
+PARAMS = autoencoders.init(MODEL, KEY)
 IMAGES = np.ones((20, 4, 4), np.float32)
 ROWS = np.arange(20).reshape(2, 10)
-Q, Z = models.Posterior(jnp.zeros(2), jnp.zeros(2)), jnp.ones((5, 2))
-DECODED = gap.Decoded(jnp.zeros((1, 1)), jnp.ones(3))
+Q, Z = autoencoders.Posterior(jnp.zeros(2), jnp.zeros(2)), jnp.ones((5, 2))
+DECODED = latent_gaps.Decoded(jnp.zeros((1, 1)), jnp.ones(3))
 
 
 def fit(images: Any = IMAGES, **settings: Any) -> Any:
@@ -43,7 +47,7 @@ def fit(images: Any = IMAGES, **settings: Any) -> Any:
 
 
 def importance(**settings: Any) -> Any:
-    return evidence.importance(MODEL, PARAMS, KEY, IMAGES, **settings)
+    return log_evidence.importance(MODEL, PARAMS, KEY, IMAGES, **settings)
 
 
 def many(rows: Any = ROWS, **settings: Any) -> Any:
@@ -72,58 +76,61 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: fit(loss=losses.negative_elbo(OTHER)),
         "params are not this network's",
     ),
-    "no latents": (lambda: models.vae((4, 4), latent=0), "latent = 0 "),
-    "half a latent": (lambda: models.autoencoder((4,), latent=1.5), "latent = 1.5 "),
-    "a number for a shape": (lambda: models.vae(16), "shape = 16 is not a shape"),
-    "a number for widths": (lambda: models.vae((4,), hidden=8), "hidden = 8 "),
-    "unknown dtype": (lambda: models.vae((4,), dtype="bf17"), "dtype = 'bf17'"),
+    "no latents": (lambda: autoencoders.vae((4, 4), latent=0), "latent = 0 "),
+    "half a latent": (
+        lambda: autoencoders.autoencoder((4,), latent=1.5),
+        "latent = 1.5 ",
+    ),
+    "a number for a shape": (lambda: autoencoders.vae(16), "shape = 16 is not a shape"),
+    "a number for widths": (lambda: autoencoders.vae((4,), hidden=8), "hidden = 8 "),
+    "unknown dtype": (lambda: autoencoders.vae((4,), dtype="bf17"), "dtype = 'bf17'"),
     "grey data": (
-        lambda: evaluate.elbo(MODEL, PARAMS, KEY, 0.5 * IMAGES),
+        lambda: elbo.elbo(MODEL, PARAMS, KEY, 0.5 * IMAGES),
         "x = 0.5 (at index 0, 0, 0) is not valid: bernoulli data are 0 or 1",
     ),
     "one test image": (
-        lambda: evaluate.elbo(MODEL, PARAMS, KEY, IMAGES[:1]),
+        lambda: elbo.elbo(MODEL, PARAMS, KEY, IMAGES[:1]),
         "give (n, 4, 4) with n >= 2",
     ),
     "ELBO of an autoencoder": (
-        lambda: evaluate.elbo(AUTOENCODER, PARAMS, KEY, IMAGES),
+        lambda: elbo.elbo(AUTOENCODER, PARAMS, KEY, IMAGES),
         "model is not a VAE",
     ),
     "parameters of another model": (
-        lambda: evaluate.elbo(OTHER, PARAMS, KEY, IMAGES),
+        lambda: elbo.elbo(OTHER, PARAMS, KEY, IMAGES),
         "params are not this network's",
     ),
     "batches of none": (
-        lambda: collapse.aggregate(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
+        lambda: latent_usage.aggregate(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
         "batch_size = 0 ",
     ),
     "chunks of none": (lambda: importance(chunk_size=0), "chunk_size = 0 "),
     "one draw": (lambda: importance(num_samples=1), "num_samples = 1 "),
     "inverted grid": (
-        lambda: evidence.quadrature(MODEL, PARAMS, IMAGES, width=-1.0),
+        lambda: log_evidence.quadrature(MODEL, PARAMS, IMAGES, width=-1.0),
         "width = -1.0 ",
     ),
     "z of other images": (
-        lambda: annealing.reverse(MODEL, PARAMS, KEY, IMAGES, np.zeros((3, 2))),
+        lambda: annealed_sampling.reverse(MODEL, PARAMS, KEY, IMAGES, np.zeros((3, 2))),
         "z's shape = [3 2] is not valid: give (20, 2)",
     ),
     "z of another size": (
-        lambda: latent.decode(MODEL, PARAMS, np.zeros((3, 5))),
+        lambda: latent_maps.decode(MODEL, PARAMS, np.zeros((3, 5))),
         "z's last axis = 5 is not valid: the model has 2 latents",
     ),
-    "no z": (lambda: latent.decode(MODEL, PARAMS, np.zeros((0, 2))), "rows = 0 "),
-    "grid of nothing": (lambda: latent.quantile_grid(0), "side = 0 "),
-    "grid of a line": (lambda: latent.quantile_grid(3, 1), "latent = 1 "),
+    "no z": (lambda: latent_maps.decode(MODEL, PARAMS, np.zeros((0, 2))), "rows = 0 "),
+    "grid of nothing": (lambda: latent_maps.quantile_grid(0), "side = 0 "),
+    "grid of a line": (lambda: latent_maps.quantile_grid(3, 1), "latent = 1 "),
     "no such dimension": (
-        lambda: latent.traversal(jnp.zeros(2), 2, jnp.zeros(3)),
+        lambda: latent_maps.traversal(jnp.zeros(2), 2, jnp.zeros(3)),
         "dimension = 2 is not valid: give 0 to 1",
     ),
     "half a line": (
-        lambda: latent.interpolate(jnp.zeros(2), jnp.ones(2), 1),
+        lambda: latent_maps.interpolate(jnp.zeros(2), jnp.ones(2), 1),
         "steps = 1 ",
     ),
     "ends that differ": (
-        lambda: latent.interpolate(jnp.zeros(2), jnp.ones(3), 5),
+        lambda: latent_maps.interpolate(jnp.zeros(2), jnp.ones(3), 5),
         "end's length = 3 ",
     ),
     "rows of one run": (lambda: many(ROWS[0]), "rows' axes = 1 "),
@@ -157,29 +164,31 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "params.encoder['Dense_0']['bias'] = nan (at index 0)",
     ),
     "a word for a likelihood": (
-        lambda: models.vae((4,), likelihood="bernoulli"),
+        lambda: autoencoders.vae((4,), likelihood="bernoulli"),
         "likelihood = 'bernoulli' is none",
     ),
     "half a level": (lambda: likelihoods.beta_binomial(2.5), "num_levels = 2.5 "),
     "endless beta": (lambda: losses.negative_elbo(MODEL, beta=np.inf), "beta = inf "),
     "mean of an autoencoder": (
-        lambda: models.init_at_mean(AUTOENCODER, KEY, IMAGES),
+        lambda: autoencoders.init_at_mean(AUTOENCODER, KEY, IMAGES),
         "not a VAE of Bernoulli pixels",
     ),
     "mean of other images": (
-        lambda: models.init_at_mean(MODEL, KEY, IMAGES[:, :3]),
+        lambda: autoencoders.init_at_mean(MODEL, KEY, IMAGES[:, :3]),
         "images have shape (20, 3, 4): give (n, 4, 4)",
     ),
     "mean of a convolution": (
-        lambda: models.init_at_mean(models.vae((4, 4), channels=(2,)), KEY, IMAGES),
+        lambda: autoencoders.init_at_mean(
+            autoencoders.vae((4, 4), channels=(2,)), KEY, IMAGES
+        ),
         "no bias for each pixel",
     ),
     "half a draw": (
-        lambda: evaluate.elbo(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
+        lambda: elbo.elbo(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
         "num_samples = 2.5 ",
     ),
     "threshold of NaN": (
-        lambda: collapse.usage(MODEL, PARAMS, IMAGES, threshold=np.nan),
+        lambda: latent_usage.usage(MODEL, PARAMS, IMAGES, threshold=np.nan),
         "threshold = nan ",
     ),
     "rows of half images": (lambda: many(0.5 * ROWS), "rows' dtype = float64 "),
@@ -190,29 +199,35 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "mask of nothing": (lambda: ensemble.masks((2, 0)), "latents = 0 (at index 1)"),
     "no gradients": (
-        lambda: gradients.reparametrised(sum, Q, KEY, num_samples=0),
+        lambda: gradient_estimators.reparametrised(sum, Q, KEY, num_samples=0),
         "num_samples = 0 ",
     ),
-    "no nodes": (lambda: gradients.exact(sum, Q, num_nodes=0), "num_nodes = 0 "),
-    "uniform draws of none": (lambda: latent.uniform(KEY, Z, -1), "num_samples = -1 "),
+    "no nodes": (
+        lambda: gradient_estimators.exact(sum, Q, num_nodes=0),
+        "num_nodes = 0 ",
+    ),
+    "uniform draws of none": (
+        lambda: latent_maps.uniform(KEY, Z, -1),
+        "num_samples = -1 ",
+    ),
     "no projections": (
-        lambda: latent.sliced_wasserstein(Z, KEY, num_projections=0),
+        lambda: latent_maps.sliced_wasserstein(Z, KEY, num_projections=0),
         "num_projections = 0 ",
     ),
     "half a dimension": (
-        lambda: latent.traversal(jnp.zeros(2), 0.5, jnp.zeros(3)),
+        lambda: latent_maps.traversal(jnp.zeros(2), 0.5, jnp.zeros(3)),
         "dimension = 0.5 ",
     ),
     "distances of nothing": (
-        lambda: gap.off_data(jnp.ones(0), DECODED, KEY),
+        lambda: latent_gaps.off_data(jnp.ones(0), DECODED, KEY),
         "number of distances = 0 ",
     ),
     "one bootstrap": (
-        lambda: gap.off_data(jnp.ones(3), DECODED, KEY, num_bootstraps=1),
+        lambda: latent_gaps.off_data(jnp.ones(3), DECODED, KEY, num_bootstraps=1),
         "num_bootstraps = 1 ",
     ),
     "near to nothing": (
-        lambda: gap.nearest_distance(jnp.ones((2, 3)), jnp.ones((0, 3))),
+        lambda: latent_gaps.nearest_distance(jnp.ones((2, 3)), jnp.ones((0, 3))),
         "references (0, 3)",
     ),
     "half an epoch's patience": (
@@ -242,7 +257,7 @@ def test_bad_input_is_named_with_a_remedy(case: str) -> None:
 
 
 def test_lists_are_as_good_as_tuples():
-    assert models.vae([4, 4], hidden=[8]) is models.vae((4, 4), hidden=(8,))
+    assert autoencoders.vae([4, 4], hidden=[8]) is autoencoders.vae((4, 4), hidden=(8,))
 
 
 def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, monkeypatch):

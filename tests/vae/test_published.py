@@ -4,7 +4,9 @@ import jax
 import pytest
 
 from vijax import data
-from vijax.vae import evaluate, likelihoods, models, train
+from vijax.vae.evaluation import elbo
+from vijax.vae.models import autoencoders, likelihoods
+from vijax.vae.training import train
 
 # Test ELBO of flax's example after epochs 1, 10 and 20 (google/flax, pull request
 # 1361): static binarisation, 784-500-20, Adam 1e-3, batch 128, one draw.
@@ -14,7 +16,7 @@ FLAX = {1: -119.74, 10: -103.60, 20: -101.83}
 @pytest.mark.slow
 def test_static_binarised_mnist_after_twenty_epochs(shared):
     images = data.load("binarized_mnist", data_dir=shared / "data")
-    model = models.vae(
+    model = autoencoders.vae(
         images.train.shape[1:],
         latent=20,
         hidden=(500,),
@@ -26,7 +28,7 @@ def test_static_binarised_mnist_after_twenty_epochs(shared):
     def on_epoch(epoch, params, terms):
         if epoch in FLAX:
             key = jax.random.key(1)
-            estimate = evaluate.elbo(model, params, key, images.test, num_samples=4)
+            estimate = elbo.elbo(model, params, key, images.test, num_samples=4)
             found[epoch] = (float(estimate.elbo), float(estimate.elbo_standard_error))
 
     train.fit(

@@ -11,17 +11,7 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
     frequentist     estimates, tests and confidence intervals to set beside them
 """
 
-from vijax.bayes import (
-    evidence,
-    frequentist,
-    intervals,
-    landscape,
-    marginals,
-    on_off,
-    regions,
-    statistics,
-    theorem,
-)
+from vijax.bayes import evidence, frequentist, intervals, theorem
 from vijax.bayes.conjugate import (
     beta_bernoulli,
     beta_binomial,
@@ -33,13 +23,17 @@ from vijax.bayes.conjugate import (
     gamma_poisson,
     inverse_gamma_normal,
     linear_regression,
+    marginals,
     multivariate_normal,
     normal_inverse_gamma,
     normal_inverse_wishart,
     normal_normal,
+    on_off,
     pareto_uniform,
+    streaming,
     truncated_gamma_poisson,
 )
+from vijax.bayes.grid import landscape, regions
 
 __all__ = [
     "beta_bernoulli",
@@ -64,7 +58,7 @@ __all__ = [
     "on_off",
     "pareto_uniform",
     "regions",
-    "statistics",
+    "streaming",
     "theorem",
     "truncated_gamma_poisson",
 ]

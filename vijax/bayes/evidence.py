@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes import densities, inputs, shapes
+from vijax.bayes.numerics import log_densities, shape_checks, value_checks
 from vijax.validate import where_valid
 
 # log10 K above which each wording holds, weakest first.
@@ -32,7 +32,7 @@ _KASS_RAFTERY = (
 
 
 def log_bayes_factor(
-    log_evidence_1: inputs.Data, log_evidence_2: inputs.Data
+    log_evidence_1: value_checks.Data, log_evidence_2: value_checks.Data
 ) -> Float[Array, "..."]:
     """Return log K, K = p(data | model 1) / p(data | model 2), in nats.
 
@@ -54,13 +54,13 @@ def log_bayes_factor(
         >>> log_bayes_factor(-2.5, -3.0).item()
         0.5
     """
-    first, first_valid = inputs.finite("log_evidence_1", log_evidence_1)
-    second, second_valid = inputs.finite("log_evidence_2", log_evidence_2)
+    first, first_valid = value_checks.finite("log_evidence_1", log_evidence_1)
+    second, second_valid = value_checks.finite("log_evidence_2", log_evidence_2)
     return where_valid(first_valid & second_valid, first - second)
 
 
 def model_probabilities(
-    log_evidences: inputs.Data, prior: inputs.Data = 1.0
+    log_evidences: value_checks.Data, prior: value_checks.Data = 1.0
 ) -> Float[Array, "... models"]:
     """Return P(model | data) over the last axis.
 
@@ -84,22 +84,24 @@ def model_probabilities(
         >>> print(f"{first:.4f} {second:.4f}")
         0.2320 0.7680
     """
-    log_evidences, valid = inputs.finite("log_evidences", log_evidences)
-    prior, prior_valid = inputs.nonnegative("prior", prior)
-    log_evidences, prior = shapes.broadcast(
+    log_evidences, valid = value_checks.finite("log_evidences", log_evidences)
+    prior, prior_valid = value_checks.nonnegative("prior", prior)
+    log_evidences, prior = shape_checks.broadcast(
         log_evidences=jnp.atleast_1d(log_evidences), prior=prior
     )
     some = prior.sum(axis=-1) > 0
     valid = (
         valid
-        & inputs.checked(some, "prior", prior, "some model must be possible")[..., None]
+        & value_checks.checked(some, "prior", prior, "some model must be possible")[
+            ..., None
+        ]
     )
     log_joint = log_evidences + jnp.log(prior)
     valid = jnp.all(valid & prior_valid, axis=-1, keepdims=True)
     return where_valid(valid, jax.nn.softmax(log_joint, axis=-1))
 
 
-def jeffreys(log_bayes_factor: inputs.Data) -> str:
+def jeffreys(log_bayes_factor: value_checks.Data) -> str:
     """Return Jeffreys' words for a Bayes factor, and for which model they are.
 
     References:
@@ -122,7 +124,7 @@ def jeffreys(log_bayes_factor: inputs.Data) -> str:
     return _wording(_JEFFREYS, log_bayes_factor, 1 / math.log(10))
 
 
-def kass_raftery(log_bayes_factor: inputs.Data) -> str:
+def kass_raftery(log_bayes_factor: value_checks.Data) -> str:
     """Return Kass and Raftery's words for a Bayes factor, and for which model they are.
 
     References:
@@ -144,7 +146,7 @@ def kass_raftery(log_bayes_factor: inputs.Data) -> str:
 
 
 def savage_dickey(
-    prior: dist.Distribution, posterior: dist.Distribution, point: inputs.Data
+    prior: dist.Distribution, posterior: dist.Distribution, point: value_checks.Data
 ) -> Float[Array, "..."]:
     r"""Return log K of the model θ = point against the one where θ has the prior.
 
@@ -175,19 +177,21 @@ def savage_dickey(
             "prior is improper: its density has an arbitrary factor, and so would the "
             "Bayes factor; give a proper prior"
         )
-    log_prior, prior_valid = inputs.finite(
-        "log prior density at point", densities.log_density(prior, point)
+    log_prior, prior_valid = value_checks.finite(
+        "log prior density at point", log_densities.log_density(prior, point)
     )
-    log_posterior = densities.log_density(posterior, point)
+    log_posterior = log_densities.log_density(posterior, point)
     return where_valid(prior_valid, log_posterior - log_prior)
 
 
 def _wording(
-    scale: tuple[tuple[float, str], ...], log_bayes_factor: inputs.Data, unit: float
+    scale: tuple[tuple[float, str], ...],
+    log_bayes_factor: value_checks.Data,
+    unit: float,
 ) -> str:
-    number = inputs.numbers("log_bayes_factor", log_bayes_factor)
+    number = value_checks.numbers("log_bayes_factor", log_bayes_factor)
     is_one = (number.ndim == 0) & ~jnp.isnan(number)
-    inputs.checked(is_one, "log_bayes_factor", number, "give one number")
+    value_checks.checked(is_one, "log_bayes_factor", number, "give one number")
     value = unit * float(number)
     words = [word for bound, word in scale if abs(value) >= bound][-1]
     return f"{words}, for model {1 if value >= 0 else 2}"

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, shapes
+from vijax.bayes.numerics import shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def posterior(
-    prior: inputs.Data, likelihood: inputs.Data
+    prior: value_checks.Data, likelihood: value_checks.Data
 ) -> Float[Array, "... hypotheses"]:
     r"""Return P(A_i | B), normalised over the last axis.
 
@@ -39,13 +39,13 @@ def posterior(
     """
     prior, prior_valid = _weights("prior", prior)
     likelihood, likelihood_valid = _weights("likelihood", likelihood)
-    prior, likelihood = shapes.broadcast(prior=prior, likelihood=likelihood)
+    prior, likelihood = shape_checks.broadcast(prior=prior, likelihood=likelihood)
     # Each scaled by its largest entry: tiny likelihoods must not underflow.
     prior = prior / _largest(prior)
     likelihood = likelihood / _largest(likelihood)
     joint = prior * likelihood
     total = joint.sum(axis=-1, keepdims=True)
-    possible = inputs.checked(
+    possible = value_checks.checked(
         total > 0, "likelihood", total, "some hypothesis must explain the data"
     )
     valid = prior_valid & likelihood_valid & possible
@@ -53,7 +53,7 @@ def posterior(
 
 
 def log_posterior(
-    log_prior: inputs.Data, log_likelihood: inputs.Data
+    log_prior: value_checks.Data, log_likelihood: value_checks.Data
 ) -> Float[Array, "... hypotheses"]:
     """Return log P(A_i | B) from logarithms, where the likelihoods would underflow.
 
@@ -74,28 +74,28 @@ def log_posterior(
     """
     log_prior, prior_valid = _log_weights("log_prior", log_prior)
     log_likelihood, likelihood_valid = _log_weights("log_likelihood", log_likelihood)
-    log_prior, log_likelihood = shapes.broadcast(
+    log_prior, log_likelihood = shape_checks.broadcast(
         log_prior=log_prior, log_likelihood=log_likelihood
     )
     log_joint = log_prior + log_likelihood
     top = log_joint.max(axis=-1, keepdims=True)
     remedy = "some hypothesis must explain the data"
-    possible = inputs.checked(top > -jnp.inf, "log_likelihood", top, remedy)
+    possible = value_checks.checked(top > -jnp.inf, "log_likelihood", top, remedy)
     valid = prior_valid & likelihood_valid & possible
     return where_valid(valid, jax.nn.log_softmax(log_joint, axis=-1))
 
 
-def _weights(name: str, value: inputs.Data) -> tuple[Array, Array]:
-    array = jnp.atleast_1d(inputs.not_empty(name, value))
+def _weights(name: str, value: value_checks.Data) -> tuple[Array, Array]:
+    array = jnp.atleast_1d(value_checks.not_empty(name, value))
     valid = (array >= 0) & jnp.isfinite(array)
-    valid = inputs.checked(valid, name, array, "give finite numbers >= 0")
+    valid = value_checks.checked(valid, name, array, "give finite numbers >= 0")
     return array, jnp.all(valid, axis=-1, keepdims=True)
 
 
-def _log_weights(name: str, value: inputs.Data) -> tuple[Array, Array]:
-    array = jnp.atleast_1d(inputs.not_empty(name, value))
+def _log_weights(name: str, value: value_checks.Data) -> tuple[Array, Array]:
+    array = jnp.atleast_1d(value_checks.not_empty(name, value))
     valid = array < jnp.inf
-    valid = inputs.checked(valid, name, array, "give numbers below inf, or -inf")
+    valid = value_checks.checked(valid, name, array, "give numbers below inf, or -inf")
     return array, jnp.all(valid, axis=-1, keepdims=True)
 
 

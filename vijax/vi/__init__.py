@@ -9,16 +9,22 @@ modules bear the same names, and give what is not named here by
 `from vijax.vi.evidence import …`.
 """
 
-from vijax.vi.diagnostics import psis
-from vijax.vi.evidence import BayesFactor, Evidence, bayes_factor, bridge, evidence
-from vijax.vi.export import to_arviz
-from vijax.vi.fit import fit
-from vijax.vi.multipath import Paths, multipath
-from vijax.vi.numpyro_model import from_numpyro
+from vijax.vi.checks.arviz import to_arviz
+from vijax.vi.checks.calibration import vsbc
+from vijax.vi.checks.evidence import (
+    BayesFactor,
+    Evidence,
+    bayes_factor,
+    bridge,
+    evidence,
+)
+from vijax.vi.checks.summary import Summary, sample, summary
+from vijax.vi.fitting import fit
+from vijax.vi.importance_weights import psis
+from vijax.vi.methods.multipath import Paths, multipath
 from vijax.vi.result import Fit
-from vijax.vi.summary import Summary, sample, summary
-from vijax.vi.target import Target, from_log_density
-from vijax.vi.vsbc import vsbc
+from vijax.vi.targets.numpyro_model import from_numpyro
+from vijax.vi.targets.target import Target, from_log_density
 
 __all__ = [
     "BayesFactor",

@@ -9,13 +9,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vijax.types import Scalar
 from vijax.validate import is_traced
-from vijax.vi import diagnostics
-from vijax.vi.arguments import to_device
-from vijax.vi.families import MeanField
-from vijax.vi.flow import Flow
-from vijax.vi.pathfinder import Spiked
-from vijax.vi.quick import quick_jit
-from vijax.vi.target import Target
+from vijax.vi import importance_weights
+from vijax.vi.engine.fast_compile import quick_jit
+from vijax.vi.families.flow import Flow
+from vijax.vi.families.gaussian import MeanField
+from vijax.vi.methods.pathfinder import Spiked
+from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
 NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word
@@ -63,8 +63,8 @@ class Fit(NamedTuple):
         mean_shift, sd_shift, narrowness = _plain(
             self.mean_shift, self.sd_shift, self.narrowness
         )
-        good = (mean_shift < diagnostics.MEAN_LIMIT) & self.correctable
-        good &= sd_shift < diagnostics.SD_LIMIT
+        good = (mean_shift < importance_weights.MEAN_LIMIT) & self.correctable
+        good &= sd_shift < importance_weights.SD_LIMIT
         return good & (narrowness < NARROWNESS_LIMIT)
 
     @property
@@ -77,9 +77,9 @@ class Fit(NamedTuple):
         status, khat, narrowness, effective_samples = _plain(
             self.status, self.khat, self.narrowness, self.effective_samples
         )
-        good = (status == 0) & (khat < diagnostics.KHAT_LIMIT)
+        good = (status == 0) & (khat < importance_weights.KHAT_LIMIT)
         good &= narrowness < CORRECTABLE_LIMIT
-        return good & (effective_samples >= diagnostics.MIN_EFFECTIVE_SAMPLES)
+        return good & (effective_samples >= importance_weights.MIN_EFFECTIVE_SAMPLES)
 
     @property
     def narrowness(self) -> Any:
@@ -130,9 +130,9 @@ def _judge(target: Target, search: Search, xp: Any) -> Fit:
     # Weights of zero (−inf) are fine for k̂ and evidence, not for an ELBO.
     usable = xp.where(xp.isnan(log_weights), -xp.inf, log_weights)
     usable = xp.where(xp.any(usable > -xp.inf), usable, 0.0)
-    smoothed = diagnostics.psis(usable)
+    smoothed = importance_weights.psis(usable)
     shares = number * xp.exp(smoothed.log_weights)
-    mean_shift, sd_shift = diagnostics.shifts(values, smoothed.log_weights)
+    mean_shift, sd_shift = importance_weights.shifts(values, smoothed.log_weights)
     numbers = {
         "elbo": xp.where(finite, xp.mean(usable) + reference, xp.nan),
         "elbo_se": xp.where(finite, xp.std(usable, ddof=1) / number**0.5, xp.nan),
@@ -173,7 +173,7 @@ def advise(fit: Fit) -> str:
         if narrowness >= NARROWNESS_LIMIT
         else ""
     )
-    if float(fit.khat) >= diagnostics.KHAT_LIMIT:
+    if float(fit.khat) >= importance_weights.KHAT_LIMIT:
         return (
             f"Do not trust its means and sds: {khat} is above 0.7, so q "
             f"misses part of the posterior; {remedy(fit)}. {narrow}".strip()

@@ -5,9 +5,9 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
+from vijax.bayes.numerics import value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, outcomes: inputs.Data) -> dist.Beta:
+def posterior(prior: dist.Beta, outcomes: value_checks.Data) -> dist.Beta:
     r"""Return Beta(a + number of ones, b + number of zeros).
 
     Args:
@@ -43,7 +43,7 @@ def posterior(prior: dist.Beta, outcomes: inputs.Data) -> dist.Beta:
     return update(prior, sufficient_statistics(outcomes))
 
 
-def sufficient_statistics(outcomes: inputs.Data) -> Statistics:
+def sufficient_statistics(outcomes: value_checks.Data) -> Statistics:
     """Return the numbers of ones and of zeros.
 
     x_i as in `posterior`, which has errors and source; two single counts that add with
@@ -54,13 +54,13 @@ def sufficient_statistics(outcomes: inputs.Data) -> Statistics:
         >>> data.successes.item(), data.failures.item()
         (2.0, 1.0)
     """
-    outcomes, valid = inputs.counts("outcomes", outcomes)
-    valid &= inputs.checked(outcomes <= 1, "outcomes", outcomes, "give 0 or 1")
+    outcomes, valid = value_checks.counts("outcomes", outcomes)
+    valid &= value_checks.checked(outcomes <= 1, "outcomes", outcomes, "give 0 or 1")
     result = Statistics(outcomes.sum(), (1 - outcomes).sum())
-    return where_valid(inputs.all_of(valid), result)
+    return where_valid(value_checks.all_of(valid), result)
 
 
-def log_evidence(prior: dist.Beta, outcomes: inputs.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Beta, outcomes: value_checks.Data) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(a + ones, b + zeros) - log B(a, b), in nats.
 
     The evidence of the sequence: without a binomial coefficient.

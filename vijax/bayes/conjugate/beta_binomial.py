@@ -8,8 +8,9 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf, shapes, statistics
-from vijax.bayes.compound import BetaBinomial
+from vijax.bayes.conjugate import streaming
+from vijax.bayes.conjugate.predictives import BetaBinomial
+from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -21,11 +22,11 @@ class Statistics(NamedTuple):
 
     def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
         """Return the statistics of both data sets together."""
-        return statistics.add(self, other)
+        return streaming.add(self, other)
 
 
 def posterior(
-    prior: dist.Beta, successes: inputs.Data, trials: inputs.Data
+    prior: dist.Beta, successes: value_checks.Data, trials: value_checks.Data
 ) -> dist.Beta:
     r"""Return Beta(a + Σ k_i, b + Σ (n_i - k_i)).
 
@@ -49,7 +50,9 @@ def posterior(
     return update(prior, sufficient_statistics(successes, trials))
 
 
-def sufficient_statistics(successes: inputs.Data, trials: inputs.Data) -> Statistics:
+def sufficient_statistics(
+    successes: value_checks.Data, trials: value_checks.Data
+) -> Statistics:
     """Return Σ k_i and Σ (n_i - k_i).
 
     Data, errors and source as in `posterior`; two single counts that add with `+`,
@@ -75,12 +78,12 @@ def update(prior: dist.Beta, data: Statistics) -> dist.Beta:
         >>> update(dist.Beta(1.0, 1.0), data).concentration0.item()
         5.0
     """
-    shapes.of_type("prior", prior, dist.Beta)
+    shape_checks.of_type("prior", prior, dist.Beta)
     concentration1 = prior.concentration1 + data.successes
     concentration0 = prior.concentration0 + data.failures
-    valid = inputs.parameters(
+    valid = value_checks.parameters(
         concentration1=prior.concentration1, concentration0=prior.concentration0
-    ) & inputs.proper_posterior(
+    ) & value_checks.proper_posterior(
         concentration1=concentration1, concentration0=concentration0
     )
     return dist.Beta(*where_valid(valid, (concentration1, concentration0)))
@@ -100,14 +103,14 @@ def log_sequence_evidence(prior: dist.Beta, data: Statistics) -> Float[Array, ".
         >>> print(f"{value:.4f}")
         -1.7918
     """
-    shapes.of_type("prior", prior, dist.Beta)
+    shape_checks.of_type("prior", prior, dist.Beta)
     counts = jnp.stack([data.successes, data.failures])
-    log_ratio = pmf.log_dirichlet_ratio(counts, _concentration(prior))
+    log_ratio = count_pmfs.log_dirichlet_ratio(counts, _concentration(prior))
     return where_valid(_proper(prior), log_ratio)
 
 
 def log_evidence(
-    prior: dist.Beta, successes: inputs.Data, trials: inputs.Data
+    prior: dist.Beta, successes: value_checks.Data, trials: value_checks.Data
 ) -> Float[Array, "..."]:
     r"""Return log p(k | n) in nats, with the binomial coefficients.
 
@@ -125,13 +128,13 @@ def log_evidence(
         >>> print(f"{uniform:.3f}, {jnp.exp(peaked - uniform):.3f}")
         -2.708, 1.210
     """
-    shapes.of_type("prior", prior, dist.Beta)
+    shape_checks.of_type("prior", prior, dist.Beta)
     successes, trials, valid = _data(successes, trials)
     counts = jnp.stack([successes, trials - successes], axis=-1)
     totals = counts.reshape(-1, 2).sum(axis=0)
     # p(data) = p(Σk | Σn) p(data | Σk, Σn): the second factor knows no prior.
-    of_totals = pmf.dirichlet_multinomial_log_pmf(totals, _concentration(prior))
-    return where_valid(_proper(prior) & valid, of_totals + pmf.log_split(counts))
+    of_totals = count_pmfs.dirichlet_multinomial_log_pmf(totals, _concentration(prior))
+    return where_valid(_proper(prior) & valid, of_totals + count_pmfs.log_split(counts))
 
 
 def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> BetaBinomial:
@@ -176,20 +179,26 @@ def model(
 
 
 def _proper(prior: dist.Beta) -> Array:
-    return inputs.proper(
+    return value_checks.proper(
         concentration1=prior.concentration1, concentration0=prior.concentration0
     )
 
 
 def _concentration(prior: dist.Beta) -> Array:
     pair = prior.concentration1, prior.concentration0
-    return jnp.stack(jnp.broadcast_arrays(*map(inputs.as_float, pair)), axis=-1)
+    return jnp.stack(jnp.broadcast_arrays(*map(value_checks.as_float, pair)), axis=-1)
 
 
-def _data(successes: inputs.Data, trials: inputs.Data) -> tuple[Array, Array, Array]:
-    successes, successes_valid = inputs.counts("successes", successes)
-    trials, trials_valid = inputs.counts("trials", trials)
-    successes, trials = shapes.broadcast(successes=successes, trials=trials)
+def _data(
+    successes: value_checks.Data, trials: value_checks.Data
+) -> tuple[Array, Array, Array]:
+    successes, successes_valid = value_checks.counts("successes", successes)
+    trials, trials_valid = value_checks.counts("trials", trials)
+    successes, trials = shape_checks.broadcast(successes=successes, trials=trials)
     remedy = "give a count between 0 and trials"
-    possible = inputs.checked(successes <= trials, "successes", successes, remedy)
-    return successes, trials, inputs.all_of(successes_valid, trials_valid, possible)
+    possible = value_checks.checked(successes <= trials, "successes", successes, remedy)
+    return (
+        successes,
+        trials,
+        value_checks.all_of(successes_valid, trials_valid, possible),
+    )

@@ -12,10 +12,10 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, shapes
-from vijax.bayes.compound import BetaNegativeBinomial, GammaPoisson
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
+from vijax.bayes.conjugate.predictives import BetaNegativeBinomial, GammaPoisson
+from vijax.bayes.numerics import shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def posterior(
-    prior: dist.Beta, failures: inputs.Data, successes: inputs.Data
+    prior: dist.Beta, failures: value_checks.Data, successes: value_checks.Data
 ) -> dist.Beta:
     r"""Return Beta(a + Σ r_i, b + Σ k_i).
 
@@ -54,7 +54,9 @@ def posterior(
     return update(prior, sufficient_statistics(failures, successes))
 
 
-def sufficient_statistics(failures: inputs.Data, successes: inputs.Data) -> Statistics:
+def sufficient_statistics(
+    failures: value_checks.Data, successes: value_checks.Data
+) -> Statistics:
     """Return Σ r_i and Σ k_i.
 
     Data, errors and source as in `posterior`; two single counts that add with `+`.
@@ -69,7 +71,7 @@ def sufficient_statistics(failures: inputs.Data, successes: inputs.Data) -> Stat
 
 
 def log_evidence(
-    prior: dist.Beta, failures: inputs.Data, successes: inputs.Data
+    prior: dist.Beta, failures: value_checks.Data, successes: value_checks.Data
 ) -> Float[Array, "..."]:
     r"""Return log p(k) in nats, with the coefficients C(k_i + r_i - 1, k_i).
 
@@ -131,10 +133,16 @@ def model(
     numpyro.sample("failures", counts, obs=failures)
 
 
-def _data(failures: inputs.Data, successes: inputs.Data) -> tuple[Array, Array, Array]:
-    failures, failures_valid = inputs.counts("failures", failures)
-    successes, successes_valid = inputs.counts("successes", successes)
+def _data(
+    failures: value_checks.Data, successes: value_checks.Data
+) -> tuple[Array, Array, Array]:
+    failures, failures_valid = value_checks.counts("failures", failures)
+    successes, successes_valid = value_checks.counts("successes", successes)
     remedy = "give a whole number >= 1"
-    some = inputs.checked(successes >= 1, "successes", successes, remedy)
-    failures, successes = shapes.broadcast(failures=failures, successes=successes)
-    return failures, successes, inputs.all_of(failures_valid, successes_valid, some)
+    some = value_checks.checked(successes >= 1, "successes", successes, remedy)
+    failures, successes = shape_checks.broadcast(failures=failures, successes=successes)
+    return (
+        failures,
+        successes,
+        value_checks.all_of(failures_valid, successes_valid, some),
+    )

@@ -6,8 +6,8 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf, shapes
 from vijax.bayes.conjugate.dirichlet_multinomial import Statistics, update
+from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Dirichlet, labels: inputs.Data) -> dist.Dirichlet:
+def posterior(prior: dist.Dirichlet, labels: value_checks.Data) -> dist.Dirichlet:
     r"""Return Dirichlet(α + counts of the labels).
 
     Args:
@@ -39,12 +39,12 @@ def posterior(prior: dist.Dirichlet, labels: inputs.Data) -> dist.Dirichlet:
         >>> posterior(dist.Dirichlet(jnp.ones(3)), [0, 2, 2]).concentration.tolist()
         [2.0, 1.0, 3.0]
     """
-    shapes.of_type("prior", prior, dist.Dirichlet)
+    shape_checks.of_type("prior", prior, dist.Dirichlet)
     num_categories = jnp.shape(prior.concentration)[-1]
     return update(prior, sufficient_statistics(labels, num_categories))
 
 
-def sufficient_statistics(labels: inputs.Data, num_categories: int) -> Statistics:
+def sufficient_statistics(labels: value_checks.Data, num_categories: int) -> Statistics:
     """Return how often each category was seen.
 
     Args:
@@ -55,15 +55,17 @@ def sufficient_statistics(labels: inputs.Data, num_categories: int) -> Statistic
         >>> sufficient_statistics([0, 2, 2], 3).counts.tolist()
         [1.0, 0.0, 2.0]
     """
-    labels, valid = inputs.counts("labels", labels)
+    labels, valid = value_checks.counts("labels", labels)
     remedy = f"give a category between 0 and {num_categories - 1}"
-    valid &= inputs.checked(labels < num_categories, "labels", labels, remedy)
+    valid &= value_checks.checked(labels < num_categories, "labels", labels, remedy)
     index = jnp.where(valid, labels, 0).astype(jnp.int32).ravel()
     counts = jnp.bincount(index, length=num_categories).astype(labels.dtype)
-    return where_valid(inputs.all_of(valid), Statistics(counts))
+    return where_valid(value_checks.all_of(valid), Statistics(counts))
 
 
-def log_evidence(prior: dist.Dirichlet, labels: inputs.Data) -> Float[Array, "..."]:
+def log_evidence(
+    prior: dist.Dirichlet, labels: value_checks.Data
+) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(α + counts) - log B(α), in nats.
 
     The evidence of the sequence: without a multinomial coefficient.
@@ -76,11 +78,13 @@ def log_evidence(prior: dist.Dirichlet, labels: inputs.Data) -> Float[Array, "..
         >>> print(f"{value:.4f}")
         -3.4012
     """
-    shapes.of_type("prior", prior, dist.Dirichlet)
-    concentration = inputs.as_float(prior.concentration)
+    shape_checks.of_type("prior", prior, dist.Dirichlet)
+    concentration = value_checks.as_float(prior.concentration)
     data = sufficient_statistics(labels, concentration.shape[-1])
-    valid = inputs.proper(concentration=concentration).all(axis=-1)
-    return where_valid(valid, pmf.log_dirichlet_ratio(data.counts, concentration))
+    valid = value_checks.proper(concentration=concentration).all(axis=-1)
+    return where_valid(
+        valid, count_pmfs.log_dirichlet_ratio(data.counts, concentration)
+    )
 
 
 def predictive(posterior: dist.Dirichlet) -> dist.CategoricalProbs:

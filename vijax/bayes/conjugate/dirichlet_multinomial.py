@@ -8,8 +8,9 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf, shapes, statistics
-from vijax.bayes.compound import DirichletMultinomial
+from vijax.bayes.conjugate import streaming
+from vijax.bayes.conjugate.predictives import DirichletMultinomial
+from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -20,10 +21,10 @@ class Statistics(NamedTuple):
 
     def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
         """Return the statistics of both data sets together."""
-        return statistics.add(self, other)
+        return streaming.add(self, other)
 
 
-def posterior(prior: dist.Dirichlet, counts: inputs.Data) -> dist.Dirichlet:
+def posterior(prior: dist.Dirichlet, counts: value_checks.Data) -> dist.Dirichlet:
     r"""Return Dirichlet(α + Σ_i n_i).
 
     Args:
@@ -45,7 +46,7 @@ def posterior(prior: dist.Dirichlet, counts: inputs.Data) -> dist.Dirichlet:
     return update(prior, sufficient_statistics(counts))
 
 
-def sufficient_statistics(counts: inputs.Data) -> Statistics:
+def sufficient_statistics(counts: value_checks.Data) -> Statistics:
     """Return the counts summed over all rows.
 
     Data, errors and source as in `posterior`; shape (categories,), counts that add with
@@ -55,11 +56,11 @@ def sufficient_statistics(counts: inputs.Data) -> Statistics:
         >>> sufficient_statistics([[4, 0, 2], [1, 1, 0]]).counts.tolist()
         [5.0, 1.0, 2.0]
     """
-    counts, valid = inputs.counts("counts", counts)
+    counts, valid = value_checks.counts("counts", counts)
     if counts.ndim == 0:
         raise ValueError(f"counts = {counts} is one number: give a row of them")
     totals = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
-    return where_valid(inputs.all_of(valid), Statistics(totals))
+    return where_valid(value_checks.all_of(valid), Statistics(totals))
 
 
 def update(prior: dist.Dirichlet, data: Statistics) -> dist.Dirichlet:
@@ -72,16 +73,18 @@ def update(prior: dist.Dirichlet, data: Statistics) -> dist.Dirichlet:
         >>> update(dist.Dirichlet(jnp.ones(3)), data).concentration.tolist()
         [5.0, 1.0, 3.0]
     """
-    shapes.of_type("prior", prior, dist.Dirichlet)
-    shapes.last_axis("counts", data.counts, jnp.shape(prior.concentration)[-1])
+    shape_checks.of_type("prior", prior, dist.Dirichlet)
+    shape_checks.last_axis("counts", data.counts, jnp.shape(prior.concentration)[-1])
     concentration = prior.concentration + data.counts
-    valid = inputs.parameters(concentration=prior.concentration)
-    valid &= inputs.proper_posterior(concentration=concentration)
+    valid = value_checks.parameters(concentration=prior.concentration)
+    valid &= value_checks.proper_posterior(concentration=concentration)
     valid = valid.all(axis=-1, keepdims=True)
     return dist.Dirichlet(where_valid(valid, concentration))
 
 
-def log_evidence(prior: dist.Dirichlet, counts: inputs.Data) -> Float[Array, "..."]:
+def log_evidence(
+    prior: dist.Dirichlet, counts: value_checks.Data
+) -> Float[Array, "..."]:
     r"""Return log p(n) = Σ_i log(N_i! / Π_j n_ij!) + log B(α + Σ n_i) - log B(α).
 
     In nats, with the multinomial coefficients. Relative error below 1e-10 in x64 for
@@ -95,15 +98,15 @@ def log_evidence(prior: dist.Dirichlet, counts: inputs.Data) -> Float[Array, "..
         >>> print(f"{log_evidence(prior, [4, 0, 2]):.4f}")  # -ln 28
         -3.3322
     """
-    shapes.of_type("prior", prior, dist.Dirichlet)
-    counts, valid = inputs.counts("counts", counts)
-    shapes.last_axis("counts", counts, jnp.shape(prior.concentration)[-1])
+    shape_checks.of_type("prior", prior, dist.Dirichlet)
+    counts, valid = value_checks.counts("counts", counts)
+    shape_checks.last_axis("counts", counts, jnp.shape(prior.concentration)[-1])
     totals = counts.reshape(-1, counts.shape[-1]).sum(axis=0)
-    prior_valid = inputs.proper(concentration=prior.concentration)
+    prior_valid = value_checks.proper(concentration=prior.concentration)
     # p(data) = p(totals) p(data | totals): the second factor knows no prior.
-    of_totals = pmf.dirichlet_multinomial_log_pmf(totals, prior.concentration)
-    result = of_totals + pmf.log_split(counts)
-    return where_valid(prior_valid.all(axis=-1) & inputs.all_of(valid), result)
+    of_totals = count_pmfs.dirichlet_multinomial_log_pmf(totals, prior.concentration)
+    result = of_totals + count_pmfs.log_split(counts)
+    return where_valid(prior_valid.all(axis=-1) & value_checks.all_of(valid), result)
 
 
 def predictive(posterior: dist.Dirichlet, total_count: int = 1) -> DirichletMultinomial:

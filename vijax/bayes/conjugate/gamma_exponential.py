@@ -10,7 +10,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes import exact, inputs, shapes, statistics
+from vijax.bayes.conjugate import streaming
+from vijax.bayes.numerics import log_counts, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -23,10 +24,10 @@ class Statistics(NamedTuple):
 
     def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
         """Return the statistics of both data sets together."""
-        return statistics.add(self, other)
+        return streaming.add(self, other)
 
 
-def posterior(prior: dist.Gamma, times: inputs.Data) -> dist.Gamma:
+def posterior(prior: dist.Gamma, times: value_checks.Data) -> dist.Gamma:
     r"""Return Gamma(a + n, b + Σ t_i).
 
     Args:
@@ -48,7 +49,7 @@ def posterior(prior: dist.Gamma, times: inputs.Data) -> dist.Gamma:
     return update(prior, sufficient_statistics(times))
 
 
-def sufficient_statistics(times: inputs.Data) -> Statistics:
+def sufficient_statistics(times: value_checks.Data) -> Statistics:
     """Return n and Σ t_i.
 
     Data, errors and source as in `posterior`; a single count and a single time, which
@@ -59,9 +60,9 @@ def sufficient_statistics(times: inputs.Data) -> Statistics:
         >>> data.num_times.item(), data.total_time.item()
         (2.0, 2.0)
     """
-    times, valid = inputs.nonnegative("times", times)
+    times, valid = value_checks.nonnegative("times", times)
     result = Statistics(jnp.asarray(times.size, times.dtype), times.sum())
-    return where_valid(inputs.all_of(valid), result)
+    return where_valid(value_checks.all_of(valid), result)
 
 
 def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
@@ -74,15 +75,15 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
         >>> update(dist.Gamma(1.0, 2.0), data).rate.item()
         4.0
     """
-    shapes.of_type("prior", prior, dist.Gamma)
+    shape_checks.of_type("prior", prior, dist.Gamma)
     concentration = prior.concentration + data.num_times
     rate = prior.rate + data.total_time
-    valid = inputs.parameters(concentration=prior.concentration, rate=prior.rate)
-    valid &= inputs.proper_posterior(concentration=concentration, rate=rate)
+    valid = value_checks.parameters(concentration=prior.concentration, rate=prior.rate)
+    valid &= value_checks.proper_posterior(concentration=concentration, rate=rate)
     return dist.Gamma(*where_valid(valid, (concentration, rate)))
 
 
-def log_evidence(prior: dist.Gamma, times: inputs.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Gamma, times: value_checks.Data) -> Float[Array, "..."]:
     r"""Return log p(t) = log of Γ(a + n) / Γ(a) · b^a / (b + Σ t_i)^(a + n).
 
     In nats, of a density in the unit of time to the power -n.
@@ -95,10 +96,10 @@ def log_evidence(prior: dist.Gamma, times: inputs.Data) -> Float[Array, "..."]:
         >>> print(f"{value:.4f}")
         -1.3863
     """
-    shapes.of_type("prior", prior, dist.Gamma)
+    shape_checks.of_type("prior", prior, dist.Gamma)
     data = sufficient_statistics(times)
-    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
-    log_ratio = exact.log_gamma_ratio(prior.concentration, data.num_times)
+    valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
+    log_ratio = log_counts.log_gamma_ratio(prior.concentration, data.num_times)
     log_ratio -= prior.concentration * jnp.log1p(data.total_time / prior.rate)
     log_ratio -= data.num_times * jnp.log(prior.rate + data.total_time)
     return where_valid(valid, log_ratio)
@@ -153,29 +154,29 @@ class Lomax(dist.Distribution):
 
     def __init__(
         self,
-        concentration: inputs.Data,
-        rate: inputs.Data,
+        concentration: value_checks.Data,
+        rate: value_checks.Data,
         *,
         validate_args: bool | None = None,
     ) -> None:
-        self.concentration = inputs.as_float(concentration)
-        self.rate = inputs.as_float(rate)
+        self.concentration = value_checks.as_float(concentration)
+        self.rate = value_checks.as_float(rate)
         shape = jnp.broadcast_shapes(self.concentration.shape, self.rate.shape)
         super().__init__(batch_shape=shape, validate_args=validate_args)
 
     def log_prob(
-        self, value: inputs.Data, intermediates: None = None
+        self, value: value_checks.Data, intermediates: None = None
     ) -> Float[Array, "..."]:
         """Return the log density."""
         log_growth = jnp.log1p(value / self.rate)
         log_density = jnp.log(self.concentration / self.rate)
         return log_density - (self.concentration + 1) * log_growth
 
-    def cdf(self, value: inputs.Data) -> Float[Array, "..."]:
+    def cdf(self, value: value_checks.Data) -> Float[Array, "..."]:
         """Return the probability of a shorter time."""
         return -jnp.expm1(-self.concentration * jnp.log1p(value / self.rate))
 
-    def icdf(self, q: inputs.Data) -> Float[Array, "..."]:
+    def icdf(self, q: value_checks.Data) -> Float[Array, "..."]:
         """Return the q-quantile."""
         return self.rate * jnp.expm1(-jnp.log1p(-q) / self.concentration)
 

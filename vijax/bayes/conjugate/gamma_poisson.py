@@ -7,8 +7,9 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, pmf, shapes, statistics
-from vijax.bayes.compound import GammaPoisson
+from vijax.bayes.conjugate import streaming
+from vijax.bayes.conjugate.predictives import GammaPoisson
+from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -20,11 +21,11 @@ class Statistics(NamedTuple):
 
     def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
         """Return the statistics of both data sets together."""
-        return statistics.add(self, other)
+        return streaming.add(self, other)
 
 
 def posterior(
-    prior: dist.Gamma, counts: inputs.Data, exposure: inputs.Data = 1.0
+    prior: dist.Gamma, counts: value_checks.Data, exposure: value_checks.Data = 1.0
 ) -> dist.Gamma:
     r"""Return Gamma(a + Σ n_i, b + Σ t_i).
 
@@ -49,7 +50,7 @@ def posterior(
 
 
 def sufficient_statistics(
-    counts: inputs.Data, exposure: inputs.Data = 1.0
+    counts: value_checks.Data, exposure: value_checks.Data = 1.0
 ) -> Statistics:
     """Return Σ n_i and Σ t_i.
 
@@ -74,17 +75,17 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
         >>> update(dist.Gamma(1.0, 2.0), data).concentration.item()
         10.0
     """
-    shapes.of_type("prior", prior, dist.Gamma)
+    shape_checks.of_type("prior", prior, dist.Gamma)
     concentration = prior.concentration + data.counts
     rate = prior.rate + data.exposure
-    valid = inputs.parameters(
+    valid = value_checks.parameters(
         concentration=prior.concentration, rate=prior.rate
-    ) & inputs.proper_posterior(concentration=concentration, rate=rate)
+    ) & value_checks.proper_posterior(concentration=concentration, rate=rate)
     return dist.Gamma(*where_valid(valid, (concentration, rate)))
 
 
 def log_evidence(
-    prior: dist.Gamma, counts: inputs.Data, exposure: inputs.Data = 1.0
+    prior: dist.Gamma, counts: value_checks.Data, exposure: value_checks.Data = 1.0
 ) -> Float[Array, "..."]:
     r"""Return log p(n) in nats.
 
@@ -98,17 +99,19 @@ def log_evidence(
         >>> print(f"{log_evidence(dist.Gamma(1.0, 1.0), 3):.4f}")  # -4 ln 2
         -2.7726
     """
-    shapes.of_type("prior", prior, dist.Gamma)
+    shape_checks.of_type("prior", prior, dist.Gamma)
     data = sufficient_statistics(counts, exposure)
-    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
+    valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
     # p(data) = p(Σn) p(data | Σn): the second factor knows no prior.
-    of_total = pmf.gamma_poisson_log_pmf(
+    of_total = count_pmfs.gamma_poisson_log_pmf(
         data.counts, prior.concentration, prior.rate, data.exposure
     )
     return where_valid(valid, of_total + log_split(counts, exposure))
 
 
-def log_split(counts: inputs.Data, exposure: inputs.Data = 1.0) -> Float[Array, ""]:
+def log_split(
+    counts: value_checks.Data, exposure: value_checks.Data = 1.0
+) -> Float[Array, ""]:
     """Return log p(n | Σn): multinomial in the shares t_i / Σt, whatever the rate.
 
     log Π (t_i / Σt)^n_i (Σn)! / n_i! in nats, one number; arguments and errors as in
@@ -120,7 +123,7 @@ def log_split(counts: inputs.Data, exposure: inputs.Data = 1.0) -> Float[Array, 
     """
     counts, exposure, valid = _data(counts, exposure)
     shares = (exposure / exposure.sum()).ravel()
-    return where_valid(valid, pmf.multinomial_log_pmf(counts.ravel(), shares))
+    return where_valid(valid, count_pmfs.multinomial_log_pmf(counts.ravel(), shares))
 
 
 def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> GammaPoisson:
@@ -158,8 +161,10 @@ def model(
     numpyro.sample("counts", dist.Poisson(rate * exposure), obs=counts)
 
 
-def _data(counts: inputs.Data, exposure: inputs.Data) -> tuple[Array, Array, Array]:
-    counts, counts_valid = inputs.counts("counts", counts)
-    exposure, exposure_valid = inputs.positive("exposure", exposure)
-    counts, exposure = shapes.broadcast(counts=counts, exposure=exposure)
-    return counts, exposure, inputs.all_of(counts_valid, exposure_valid)
+def _data(
+    counts: value_checks.Data, exposure: value_checks.Data
+) -> tuple[Array, Array, Array]:
+    counts, counts_valid = value_checks.counts("counts", counts)
+    exposure, exposure_valid = value_checks.positive("exposure", exposure)
+    counts, exposure = shape_checks.broadcast(counts=counts, exposure=exposure)
+    return counts, exposure, value_checks.all_of(counts_valid, exposure_valid)

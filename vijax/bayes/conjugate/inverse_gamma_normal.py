@@ -8,7 +8,8 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, shapes, statistics
+from vijax.bayes.conjugate import streaming
+from vijax.bayes.numerics import log_counts, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -20,11 +21,13 @@ class Statistics(NamedTuple):
 
     def __add__(self, other: "Statistics") -> "Statistics":  # type: ignore[override]
         """Return the statistics of both data sets together."""
-        return statistics.add(self, other)
+        return streaming.add(self, other)
 
 
 def posterior(
-    prior: dist.InverseGamma, observations: inputs.Data, loc: inputs.Data = 0.0
+    prior: dist.InverseGamma,
+    observations: value_checks.Data,
+    loc: value_checks.Data = 0.0,
 ) -> dist.InverseGamma:
     r"""Return InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²).
 
@@ -49,7 +52,7 @@ def posterior(
 
 
 def sufficient_statistics(
-    observations: inputs.Data, loc: inputs.Data = 0.0
+    observations: value_checks.Data, loc: value_checks.Data = 0.0
 ) -> Statistics:
     """Return n and Σ (x_i - μ)².
 
@@ -61,13 +64,13 @@ def sufficient_statistics(
         >>> data.num_data.item(), data.sum_squares.item()
         (3.0, 2.0)
     """
-    observations, valid = inputs.finite("observations", observations)
-    loc, loc_valid = inputs.finite("loc", loc)
-    observations, loc = shapes.broadcast(observations=observations, loc=loc)
+    observations, valid = value_checks.finite("observations", observations)
+    loc, loc_valid = value_checks.finite("loc", loc)
+    observations, loc = shape_checks.broadcast(observations=observations, loc=loc)
     deviations = observations - loc
     count = jnp.asarray(deviations.size, deviations.dtype)
     result = Statistics(count, jnp.sum(deviations**2))
-    return where_valid(inputs.all_of(valid, loc_valid), result)
+    return where_valid(value_checks.all_of(valid, loc_valid), result)
 
 
 def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
@@ -81,16 +84,18 @@ def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
         >>> update(dist.InverseGamma(2.0, 1.0), data).rate.item()
         2.0
     """
-    shapes.of_type("prior", prior, dist.InverseGamma)
+    shape_checks.of_type("prior", prior, dist.InverseGamma)
     concentration = prior.concentration + 0.5 * data.num_data
     rate = prior.rate + 0.5 * data.sum_squares
-    valid = inputs.parameters(concentration=prior.concentration, rate=prior.rate)
-    valid &= inputs.proper_posterior(concentration=concentration, rate=rate)
+    valid = value_checks.parameters(concentration=prior.concentration, rate=prior.rate)
+    valid &= value_checks.proper_posterior(concentration=concentration, rate=rate)
     return dist.InverseGamma(*where_valid(valid, (concentration, rate)))
 
 
 def log_evidence(
-    prior: dist.InverseGamma, observations: inputs.Data, loc: inputs.Data = 0.0
+    prior: dist.InverseGamma,
+    observations: value_checks.Data,
+    loc: value_checks.Data = 0.0,
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log of Γ(a') b^a / (Γ(a) b'^a') - n/2 log 2π.
 
@@ -104,13 +109,13 @@ def log_evidence(
         >>> print(f"{value:.4f}")
         -1.1447
     """
-    shapes.of_type("prior", prior, dist.InverseGamma)
+    shape_checks.of_type("prior", prior, dist.InverseGamma)
     data = sufficient_statistics(observations, loc)
     half, gain = 0.5 * data.num_data, 0.5 * data.sum_squares
-    value = exact.log_gamma_ratio(prior.concentration, half)
+    value = log_counts.log_gamma_ratio(prior.concentration, half)
     value -= prior.concentration * jnp.log1p(gain / prior.rate)
     value -= half * jnp.log(2 * jnp.pi * (prior.rate + gain))
-    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
+    valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
     return where_valid(valid, value)
 
 

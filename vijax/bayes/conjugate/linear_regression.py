@@ -15,7 +15,6 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, shapes
 from vijax.bayes.conjugate.normal_inverse_gamma import (
     NormalInverseGamma,
     variance_marginal,
@@ -25,6 +24,7 @@ from vijax.bayes.conjugate.regression_priors import (
     improper_sites,
     is_improper,
 )
+from vijax.bayes.numerics import log_counts, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -53,7 +53,7 @@ class Statistics(NamedTuple):
 
 
 def posterior(
-    prior: NormalInverseGamma, features: inputs.Data, targets: inputs.Data
+    prior: NormalInverseGamma, features: value_checks.Data, targets: value_checks.Data
 ) -> NormalInverseGamma:
     r"""Return the parameters after n data.
 
@@ -83,7 +83,9 @@ def posterior(
     return update(prior, sufficient_statistics(features, targets))
 
 
-def sufficient_statistics(features: inputs.Data, targets: inputs.Data) -> Statistics:
+def sufficient_statistics(
+    features: value_checks.Data, targets: value_checks.Data
+) -> Statistics:
     """Return the triangular factor of [X y].
 
     [X y] = Q R with R upper triangular, (features + 1) in both axes: `+` takes the
@@ -112,7 +114,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
         >>> print(f"{update(prior, data).loc[0]:.4f}")
         1.5000
     """
-    shapes.of_type("prior", prior, NormalInverseGamma)
+    shape_checks.of_type("prior", prior, NormalInverseGamma)
     loc, factor, gain = _solve(prior, data)
     result = NormalInverseGamma(
         loc,
@@ -120,9 +122,9 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
         prior.concentration + 0.5 * data.num_data,
         prior.rate + gain,
     )
-    valid = inputs.locations(loc=prior.loc, precision=prior.precision)
-    valid = valid.all() & inputs.locations(concentration=prior.concentration)
-    valid &= inputs.parameters(rate=prior.rate) & inputs.proper_posterior(
+    valid = value_checks.locations(loc=prior.loc, precision=prior.precision)
+    valid = valid.all() & value_checks.locations(concentration=prior.concentration)
+    valid &= value_checks.parameters(rate=prior.rate) & value_checks.proper_posterior(
         precision=_smallest(factor),
         concentration=result.concentration,
         rate=result.rate,
@@ -131,7 +133,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, features: inputs.Data, targets: inputs.Data
+    prior: NormalInverseGamma, features: value_checks.Data, targets: value_checks.Data
 ) -> Float[Array, ""]:
     r"""Return log p(y | X) in nats.
 
@@ -150,16 +152,16 @@ def log_evidence(
         >>> print(f"{value:.4f}")
         -6.6337
     """
-    shapes.of_type("prior", prior, NormalInverseGamma)
+    shape_checks.of_type("prior", prior, NormalInverseGamma)
     data = sufficient_statistics(features, targets)
-    valid = inputs.proper(concentration=prior.concentration, rate=prior.rate)
+    valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
     sqrt_precision = _cholesky(_precision(prior))
     diagonal = jnp.diagonal(sqrt_precision)
-    valid &= inputs.proper(precision=jnp.min(diagonal))
+    valid &= value_checks.proper(precision=jnp.min(diagonal))
     _, factor, gain = _solve(prior, data)
     half = 0.5 * data.num_data
     value = (
-        exact.log_gamma_ratio(inputs.as_float(prior.concentration), half)
+        log_counts.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
         - prior.concentration * jnp.log1p(gain / prior.rate)
         - half * jnp.log(2 * jnp.pi * (prior.rate + gain))
         + jnp.log(diagonal).sum()
@@ -168,7 +170,9 @@ def log_evidence(
     return where_valid(valid, value)
 
 
-def predictive(posterior: NormalInverseGamma, features: inputs.Data) -> dist.StudentT:
+def predictive(
+    posterior: NormalInverseGamma, features: value_checks.Data
+) -> dist.StudentT:
     """Return the distribution of the target at each row of features: Student's t.
 
     At features x: 2a degrees of freedom, location x · loc, and the square of the scale
@@ -190,8 +194,8 @@ def predictive(posterior: NormalInverseGamma, features: inputs.Data) -> dist.Stu
         >>> print(f"{at_zero:.4f} {at_one:.4f}")
         0.7071 1.0000
     """
-    features = inputs.not_empty("features", features)
-    shapes.last_axis("features", features, jnp.shape(posterior.loc)[-1])
+    features = value_checks.not_empty("features", features)
+    shape_checks.last_axis("features", features, jnp.shape(posterior.loc)[-1])
     factor = jnp.linalg.cholesky(posterior.precision)
     whitened = solve_triangular(factor, features.T, lower=True)
     variance = posterior.rate / posterior.concentration
@@ -239,7 +243,7 @@ def model(
         >>> print(f"{log_density(model, (prior,), data, values)[0]:.4f}")
         -3.3379
     """
-    features = inputs.as_float(features)
+    features = value_checks.as_float(features)
     if is_improper(prior):
         variance, coefficients = improper_sites(prior)
     else:
@@ -258,7 +262,7 @@ def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, A
     Lᵀ loc.
     """
     rows, targets = data.factor[:-1, :-1], data.factor[:-1, -1]
-    shapes.last_axis("features", rows, jnp.shape(prior.loc)[-1])
+    shape_checks.last_axis("features", rows, jnp.shape(prior.loc)[-1])
     prior_rows = _cholesky(_precision(prior)).T
     rows = jnp.concatenate([prior_rows, rows])
     targets = jnp.concatenate([prior_rows @ prior.loc, targets])
@@ -272,7 +276,9 @@ def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, A
 
 
 def _precision(prior: NormalInverseGamma) -> Array:
-    return shapes.square("prior.precision", prior.precision, jnp.shape(prior.loc)[-1])
+    return shape_checks.square(
+        "prior.precision", prior.precision, jnp.shape(prior.loc)[-1]
+    )
 
 
 def _smallest(factor: Array) -> Array:
@@ -289,12 +295,14 @@ def _cholesky(precision: Array) -> Array:
     return jnp.where(flat[:, None], 0.0, jnp.linalg.cholesky(filled))
 
 
-def _data(features: inputs.Data, targets: inputs.Data) -> tuple[Array, Array, Array]:
-    features, features_valid = inputs.finite("features", features)
-    targets, targets_valid = inputs.finite("targets", targets)
+def _data(
+    features: value_checks.Data, targets: value_checks.Data
+) -> tuple[Array, Array, Array]:
+    features, features_valid = value_checks.finite("features", features)
+    targets, targets_valid = value_checks.finite("targets", targets)
     if features.ndim != 2 or targets.shape != features.shape[:1]:
         raise ValueError(
             f"features of shape {features.shape} and targets of shape {targets.shape} "
             "do not fit: give (data, features) and (data,)"
         )
-    return features, targets, inputs.all_of(features_valid, targets_valid)
+    return features, targets, value_checks.all_of(features_valid, targets_valid)

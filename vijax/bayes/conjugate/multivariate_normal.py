@@ -7,13 +7,15 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, shapes
-from vijax.bayes.statistics import Moments, moments
+from vijax.bayes.conjugate.streaming import Moments, moments
+from vijax.bayes.numerics import shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def posterior(
-    prior: dist.MultivariateNormal, observations: inputs.Data, covariance: inputs.Data
+    prior: dist.MultivariateNormal,
+    observations: value_checks.Data,
+    covariance: value_checks.Data,
 ) -> dist.MultivariateNormal:
     r"""Return N(m', S'): S'⁻¹ = S⁻¹ + n Σ⁻¹, S'⁻¹ m' = S⁻¹ m + n Σ⁻¹ x̄.
 
@@ -38,7 +40,7 @@ def posterior(
     return update(prior, sufficient_statistics(observations), covariance)
 
 
-def sufficient_statistics(observations: inputs.Data) -> Moments:
+def sufficient_statistics(observations: value_checks.Data) -> Moments:
     """Return number, mean and scatter matrix of the observations.
 
     Data, errors and source as in `posterior`: a single number, (dims,) and (dims,
@@ -48,14 +50,14 @@ def sufficient_statistics(observations: inputs.Data) -> Moments:
         >>> sufficient_statistics([[1.0, 0.0], [3.0, 0.0]]).scatter.tolist()
         [[2.0, 0.0], [0.0, 0.0]]
     """
-    observations, valid = inputs.finite("observations", observations)
+    observations, valid = value_checks.finite("observations", observations)
     observations = jnp.atleast_2d(observations)
     ones = jnp.ones(observations.shape[0], observations.dtype)
-    return where_valid(inputs.all_of(valid), moments(observations, ones))
+    return where_valid(value_checks.all_of(valid), moments(observations, ones))
 
 
 def update(
-    prior: dist.MultivariateNormal, data: Moments, covariance: inputs.Data
+    prior: dist.MultivariateNormal, data: Moments, covariance: value_checks.Data
 ) -> dist.MultivariateNormal:
     """Return the posterior from sufficient statistics.
 
@@ -67,12 +69,12 @@ def update(
         >>> print(f"{update(prior, data, jnp.eye(2)).loc[0]:.4f}")
         0.7500
     """
-    shapes.of_type("prior", prior, dist.MultivariateNormal)
-    shapes.last_axis("observations", data.mean, prior.event_shape[0])
-    noise, valid = shapes.cholesky("covariance", covariance, prior.event_shape[0])
+    shape_checks.of_type("prior", prior, dist.MultivariateNormal)
+    shape_checks.last_axis("observations", data.mean, prior.event_shape[0])
+    noise, valid = shape_checks.cholesky("covariance", covariance, prior.event_shape[0])
     # In units where the prior is N(0, I) the data have the design matrix √n L⁻¹ A,
     # and the posterior's precision is RᵀR of the two stacked.
-    prior_factor = inputs.as_float(prior.scale_tril)
+    prior_factor = value_checks.as_float(prior.scale_tril)
     design = jnp.sqrt(data.weight) * solve_triangular(noise, prior_factor, lower=True)
     shift = jnp.sqrt(data.weight) * solve_triangular(
         noise, data.mean - prior.loc, lower=True
@@ -90,7 +92,9 @@ def update(
 
 
 def log_evidence(
-    prior: dist.MultivariateNormal, observations: inputs.Data, covariance: inputs.Data
+    prior: dist.MultivariateNormal,
+    observations: value_checks.Data,
+    covariance: value_checks.Data,
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats: log N(x̄; m, S + Σ/n) + log p(x | x̄).
 
@@ -103,12 +107,14 @@ def log_evidence(
         >>> print(f"{value:.4f}")
         -2.5310
     """
-    shapes.of_type("prior", prior, dist.MultivariateNormal)
+    shape_checks.of_type("prior", prior, dist.MultivariateNormal)
     weight, mean, scatter = sufficient_statistics(observations)
-    shapes.last_axis("observations", mean, prior.event_shape[0])
-    noise, valid = shapes.cholesky("covariance", covariance, prior.event_shape[0])
+    shape_checks.last_axis("observations", mean, prior.event_shape[0])
+    noise, valid = shape_checks.cholesky("covariance", covariance, prior.event_shape[0])
     dims = noise.shape[0]
-    of_mean = predictive(prior, inputs.as_float(covariance) / weight).log_prob(mean)
+    of_mean = predictive(prior, value_checks.as_float(covariance) / weight).log_prob(
+        mean
+    )
     half = solve_triangular(noise, scatter, lower=True)
     misfit = jnp.trace(solve_triangular(noise, half.T, lower=True))
     log_volume = dims * jnp.log(2 * jnp.pi) + 2 * jnp.log(jnp.diagonal(noise)).sum()
@@ -117,7 +123,7 @@ def log_evidence(
 
 
 def predictive(
-    posterior: dist.MultivariateNormal, covariance: inputs.Data
+    posterior: dist.MultivariateNormal, covariance: value_checks.Data
 ) -> dist.MultivariateNormal:
     """Return the distribution of the next observation.
 
@@ -128,7 +134,7 @@ def predictive(
         >>> predictive(after, 3 * jnp.eye(2)).scale_tril.tolist()
         [[2.0, 0.0], [0.0, 2.0]]
     """
-    covariance = shapes.square("covariance", covariance, posterior.event_shape[0])
+    covariance = shape_checks.square("covariance", covariance, posterior.event_shape[0])
     total = posterior.covariance_matrix + covariance
     return dist.MultivariateNormal(posterior.loc, total)
 

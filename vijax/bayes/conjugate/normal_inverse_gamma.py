@@ -12,8 +12,8 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, shapes
-from vijax.bayes.statistics import Moments, moments
+from vijax.bayes.conjugate.streaming import Moments, moments
+from vijax.bayes.numerics import log_counts, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -23,14 +23,14 @@ class NormalInverseGamma(NamedTuple):
     μ | σ² ~ N(loc, σ² / precision),  σ² ~ InverseGamma(concentration, rate)
     """
 
-    loc: inputs.Data  # () here, (features,) in a regression
-    precision: inputs.Data  # in units of 1/σ²; a matrix in a regression
-    concentration: inputs.Data
-    rate: inputs.Data
+    loc: value_checks.Data  # () here, (features,) in a regression
+    precision: value_checks.Data  # in units of 1/σ²; a matrix in a regression
+    concentration: value_checks.Data
+    rate: value_checks.Data
 
 
 def posterior(
-    prior: NormalInverseGamma, observations: inputs.Data
+    prior: NormalInverseGamma, observations: value_checks.Data
 ) -> NormalInverseGamma:
     r"""Return the family's parameters after n observations with mean x̄.
 
@@ -57,7 +57,7 @@ def posterior(
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: inputs.Data) -> Moments:
+def sufficient_statistics(observations: value_checks.Data) -> Moments:
     """Return number, mean and scatter of the observations.
 
     Data, errors and source as in `posterior`: three single numbers, which add with `+`.
@@ -66,10 +66,10 @@ def sufficient_statistics(observations: inputs.Data) -> Moments:
         >>> sufficient_statistics([1.0, 3.0]).scatter.item()
         2.0
     """
-    observations, valid = inputs.finite("observations", observations)
+    observations, valid = value_checks.finite("observations", observations)
     observations = observations.ravel()
     result = moments(observations, jnp.ones_like(observations))
-    return where_valid(inputs.all_of(valid), result)
+    return where_valid(value_checks.all_of(valid), result)
 
 
 def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
@@ -82,23 +82,23 @@ def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
         >>> update(prior, sufficient_statistics([1.0, 2.0, 3.0])).loc.item()
         1.5
     """
-    shapes.of_type("prior", prior, NormalInverseGamma)
+    shape_checks.of_type("prior", prior, NormalInverseGamma)
     _scalars(prior)
     precision = prior.precision + data.weight
     shift = data.mean - prior.loc
     concentration = prior.concentration + 0.5 * data.weight
     rate = prior.rate + _rate_gain(prior, data)
     # Precision 0, concentration -1/2 and rate 0 is the flat prior in loc and log σ.
-    valid = inputs.locations(loc=prior.loc, concentration=prior.concentration)
-    valid &= inputs.parameters(precision=prior.precision, rate=prior.rate)
-    valid &= inputs.proper_posterior(concentration=concentration, rate=rate)
+    valid = value_checks.locations(loc=prior.loc, concentration=prior.concentration)
+    valid &= value_checks.parameters(precision=prior.precision, rate=prior.rate)
+    valid &= value_checks.proper_posterior(concentration=concentration, rate=rate)
     loc = prior.loc + shift * (data.weight / precision)
     result = NormalInverseGamma(loc, precision, concentration, rate)
     return where_valid(valid, result)
 
 
 def log_evidence(
-    prior: NormalInverseGamma, observations: inputs.Data
+    prior: NormalInverseGamma, observations: value_checks.Data
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log Γ(a') b^a / (Γ(a) b'^a') + ½ log(κ / κ') - n/2 log 2π.
 
@@ -112,18 +112,18 @@ def log_evidence(
         >>> print(f"{log_evidence(prior, [1.0, 2.0, 3.0]):.4f}")
         -6.6337
     """
-    shapes.of_type("prior", prior, NormalInverseGamma)
+    shape_checks.of_type("prior", prior, NormalInverseGamma)
     _scalars(prior)
     data = sufficient_statistics(observations)
     half = 0.5 * data.weight
     gain = _rate_gain(prior, data)
     value = (
-        exact.log_gamma_ratio(inputs.as_float(prior.concentration), half)
+        log_counts.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
         - prior.concentration * jnp.log1p(gain / prior.rate)
         - half * jnp.log(2 * jnp.pi * (prior.rate + gain))
         - 0.5 * jnp.log1p(data.weight / prior.precision)
     )
-    valid = inputs.locations(loc=prior.loc) & inputs.proper(
+    valid = value_checks.locations(loc=prior.loc) & value_checks.proper(
         precision=prior.precision, concentration=prior.concentration, rate=prior.rate
     )
     return where_valid(valid, value)

@@ -12,9 +12,9 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import exact, inputs, shapes
 from vijax.bayes.conjugate.multivariate_normal import sufficient_statistics
-from vijax.bayes.statistics import Moments
+from vijax.bayes.conjugate.streaming import Moments
+from vijax.bayes.numerics import log_counts, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -36,14 +36,18 @@ class NormalInverseWishart(NamedTuple):
     μ | Σ ~ N(loc, Σ / precision),  Σ ~ InverseWishart(df, scale)
     """
 
-    loc: inputs.Data  # (dims,)
-    precision: inputs.Data  # in units of Σ⁻¹: how many data the prior mean is worth
-    df: inputs.Data  # > dims - 1
-    scale: inputs.Data  # (dims, dims); the prior mean of Σ is scale / (df - dims - 1)
+    loc: value_checks.Data  # (dims,)
+    precision: (
+        value_checks.Data
+    )  # in units of Σ⁻¹: how many data the prior mean is worth
+    df: value_checks.Data  # > dims - 1
+    scale: (
+        value_checks.Data
+    )  # (dims, dims); the prior mean of Σ is scale / (df - dims - 1)
 
 
 def posterior(
-    prior: NormalInverseWishart, observations: inputs.Data
+    prior: NormalInverseWishart, observations: value_checks.Data
 ) -> NormalInverseWishart:
     r"""Return the family's parameters after n observations with mean x̄.
 
@@ -81,8 +85,8 @@ def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
         >>> update(prior, data).loc.item()
         1.5
     """
-    shapes.of_type("prior", prior, NormalInverseWishart)
-    shapes.last_axis("observations", data.mean, jnp.shape(prior.loc)[-1])
+    shape_checks.of_type("prior", prior, NormalInverseWishart)
+    shape_checks.last_axis("observations", data.mean, jnp.shape(prior.loc)[-1])
     valid = _proper(prior)
     precision = prior.precision + data.weight
     loc = prior.loc + (data.mean - prior.loc) * (data.weight / precision)
@@ -92,7 +96,7 @@ def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
 
 
 def log_evidence(
-    prior: NormalInverseWishart, observations: inputs.Data
+    prior: NormalInverseWishart, observations: value_checks.Data
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats.
 
@@ -108,11 +112,11 @@ def log_evidence(
         >>> print(f"{value:.4f}")
         -6.6337
     """
-    shapes.of_type("prior", prior, NormalInverseWishart)
+    shape_checks.of_type("prior", prior, NormalInverseWishart)
     data = sufficient_statistics(observations)
-    shapes.last_axis("observations", data.mean, jnp.shape(prior.loc)[-1])
+    shape_checks.last_axis("observations", data.mean, jnp.shape(prior.loc)[-1])
     valid = _proper(prior)
-    scale = inputs.as_float(prior.scale)
+    scale = value_checks.as_float(prior.scale)
     dims, half = scale.shape[-1], 0.5 * data.weight
     factor = jnp.linalg.cholesky(scale)
     white = solve_triangular(factor, _scale_gain(prior, data), lower=True)
@@ -120,7 +124,7 @@ def log_evidence(
     # log |scale'| - log |scale|, without the difference
     log_growth = jnp.log1p(jnp.linalg.eigvalsh(0.5 * (white + white.T))).sum()
     log_det = 2 * jnp.log(jnp.diagonal(factor)).sum() + log_growth
-    gammas = exact.log_gamma_ratio(0.5 * (prior.df - jnp.arange(dims)), half)
+    gammas = log_counts.log_gamma_ratio(0.5 * (prior.df - jnp.arange(dims)), half)
     value = (
         gammas.sum()
         - 0.5 * prior.df * log_growth
@@ -202,8 +206,8 @@ def model(prior: NormalInverseWishart, observations: ArrayLike | None = None) ->
 def _student(
     params: NormalInverseWishart, widening: ArrayLike
 ) -> dist.MultivariateStudentT:
-    scale = inputs.as_float(params.scale)
-    df = inputs.as_float(params.df) - scale.shape[-1] + 1
+    scale = value_checks.as_float(params.scale)
+    df = value_checks.as_float(params.df) - scale.shape[-1] + 1
     factor = jnp.linalg.cholesky(scale * (widening / df))
     return dist.MultivariateStudentT(df, params.loc, factor)
 
@@ -216,11 +220,13 @@ def _scale_gain(prior: NormalInverseWishart, data: Moments) -> Array:
 
 def _proper(prior: NormalInverseWishart) -> Array:
     dims = jnp.shape(prior.loc)[-1]
-    _, definite = shapes.cholesky("prior.scale", prior.scale, dims)
-    excess_df = inputs.as_float(prior.df) - (dims - 1)
-    valid = inputs.locations(loc=prior.loc).all()
-    valid &= inputs.proper(precision=prior.precision)
+    _, definite = shape_checks.cholesky("prior.scale", prior.scale, dims)
+    excess_df = value_checks.as_float(prior.df) - (dims - 1)
+    valid = value_checks.locations(loc=prior.loc).all()
+    valid &= value_checks.proper(precision=prior.precision)
     remedy = "the prior is improper; give df > dims - 1"
     return (
-        valid & definite & inputs.checked(excess_df > 0, "prior.df", prior.df, remedy)
+        valid
+        & definite
+        & value_checks.checked(excess_df > 0, "prior.df", prior.df, remedy)
     )

@@ -6,13 +6,13 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, shapes
-from vijax.bayes.statistics import Moments, moments
+from vijax.bayes.conjugate.streaming import Moments, moments
+from vijax.bayes.numerics import shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def posterior(
-    prior: dist.Normal, observations: inputs.Data, scale: inputs.Data
+    prior: dist.Normal, observations: value_checks.Data, scale: value_checks.Data
 ) -> dist.Normal:
     r"""Return N(m', s'²): 1/s'² = 1/s² + Σ 1/σ_i², m'/s'² = m/s² + Σ x_i/σ_i².
 
@@ -36,7 +36,9 @@ def posterior(
     return update(prior, sufficient_statistics(observations, scale))
 
 
-def sufficient_statistics(observations: inputs.Data, scale: inputs.Data) -> Moments:
+def sufficient_statistics(
+    observations: value_checks.Data, scale: value_checks.Data
+) -> Moments:
     """Return Σ w_i, the weighted mean and scatter, with w_i = 1 / σ_i².
 
     Data, errors and source as in `posterior`; three single numbers, which add with `+`.
@@ -60,18 +62,18 @@ def update(prior: dist.Normal, data: Moments) -> dist.Normal:
         >>> update(dist.Normal(0.0, 1.0), data).scale.item()
         0.5
     """
-    shapes.of_type("prior", prior, dist.Normal)
-    precision = inputs.as_float(prior.scale) ** -2 + data.weight
+    shape_checks.of_type("prior", prior, dist.Normal)
+    precision = value_checks.as_float(prior.scale) ** -2 + data.weight
     loc = prior.loc + (data.mean - prior.loc) * (data.weight / precision)
     # scale = inf is the flat prior
-    valid = inputs.locations(loc=prior.loc) & inputs.proper_posterior(
+    valid = value_checks.locations(loc=prior.loc) & value_checks.proper_posterior(
         precision=precision
     )
     return dist.Normal(*where_valid(valid, (loc, precision**-0.5)))
 
 
 def log_evidence(
-    prior: dist.Normal, observations: inputs.Data, scale: inputs.Data
+    prior: dist.Normal, observations: value_checks.Data, scale: value_checks.Data
 ) -> Float[Array, "..."]:
     r"""Return log N(x; m, diag(σ²) + s²), all entries of the second term s².
 
@@ -85,17 +87,19 @@ def log_evidence(
         >>> print(f"{value:.4f}")
         -1.2655
     """
-    shapes.of_type("prior", prior, dist.Normal)
+    shape_checks.of_type("prior", prior, dist.Normal)
     observations, scale, valid = _data(observations, scale)
     weight, mean, scatter = moments(observations, scale**-2)
     # p(data) = p(their mean) p(data | their mean)
-    variance = inputs.as_float(prior.scale) ** 2 + 1 / weight
+    variance = value_checks.as_float(prior.scale) ** 2 + 1 / weight
     of_mean = -0.5 * (
         jnp.log(2 * jnp.pi * variance) + (mean - prior.loc) ** 2 / variance
     )
     log_scales = jnp.log(2 * jnp.pi) * observations.size + 2 * jnp.log(scale).sum()
     split = -0.5 * (scatter + log_scales - jnp.log(2 * jnp.pi / weight))
-    valid &= inputs.locations(loc=prior.loc) & inputs.proper(scale=prior.scale)
+    valid &= value_checks.locations(loc=prior.loc) & value_checks.proper(
+        scale=prior.scale
+    )
     return where_valid(valid, of_mean + split)
 
 
@@ -133,8 +137,10 @@ def model(
     numpyro.sample("observations", dist.Normal(loc, scale), obs=observations)
 
 
-def _data(observations: inputs.Data, scale: inputs.Data) -> tuple[Array, Array, Array]:
-    observations, finite = inputs.finite("observations", observations)
-    scale, positive = inputs.positive("scale", scale)
-    observations, scale = shapes.broadcast(observations=observations, scale=scale)
-    return observations.ravel(), scale.ravel(), inputs.all_of(finite, positive)
+def _data(
+    observations: value_checks.Data, scale: value_checks.Data
+) -> tuple[Array, Array, Array]:
+    observations, finite = value_checks.finite("observations", observations)
+    scale, positive = value_checks.positive("scale", scale)
+    observations, scale = shape_checks.broadcast(observations=observations, scale=scale)
+    return observations.ravel(), scale.ravel(), value_checks.all_of(finite, positive)

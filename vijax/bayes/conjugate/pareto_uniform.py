@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes import inputs, shapes
+from vijax.bayes.numerics import shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
         )
 
 
-def posterior(prior: dist.Pareto, observations: inputs.Data) -> dist.Pareto:
+def posterior(prior: dist.Pareto, observations: value_checks.Data) -> dist.Pareto:
     r"""Return Pareto(max(m, x_1, …, x_n), α + n).
 
     Args:
@@ -50,7 +50,7 @@ def posterior(prior: dist.Pareto, observations: inputs.Data) -> dist.Pareto:
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: inputs.Data) -> Statistics:
+def sufficient_statistics(observations: value_checks.Data) -> Statistics:
     """Return n and the largest observation.
 
     Data, errors and source as in `posterior`: a single count and a single number in the
@@ -60,9 +60,11 @@ def sufficient_statistics(observations: inputs.Data) -> Statistics:
         >>> sufficient_statistics([3.0, 0.5]).maximum.item()
         3.0
     """
-    observations, valid = inputs.positive("observations", observations)
+    observations, valid = value_checks.positive("observations", observations)
     count = jnp.asarray(observations.size, observations.dtype)
-    return where_valid(inputs.all_of(valid), Statistics(count, observations.max()))
+    return where_valid(
+        value_checks.all_of(valid), Statistics(count, observations.max())
+    )
 
 
 def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
@@ -75,15 +77,17 @@ def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
         >>> update(dist.Pareto(1.0, 2.0), data).alpha.item()
         4.0
     """
-    shapes.of_type("prior", prior, dist.Pareto)
+    shape_checks.of_type("prior", prior, dist.Pareto)
     scale = jnp.maximum(prior.scale, data.maximum)
     alpha = prior.alpha + data.num_data
-    valid = inputs.parameters(scale=prior.scale, alpha=prior.alpha)
-    valid &= inputs.proper_posterior(scale=scale, alpha=alpha)
+    valid = value_checks.parameters(scale=prior.scale, alpha=prior.alpha)
+    valid &= value_checks.proper_posterior(scale=scale, alpha=alpha)
     return dist.Pareto(*where_valid(valid, (scale, alpha)))
 
 
-def log_evidence(prior: dist.Pareto, observations: inputs.Data) -> Float[Array, "..."]:
+def log_evidence(
+    prior: dist.Pareto, observations: value_checks.Data
+) -> Float[Array, "..."]:
     r"""Return log p(x) = log α m^α / ((α + n) M^(α + n)), M = max(m, x_1, …, x_n).
 
     In nats, of a density in the unit of x to the power -n.
@@ -96,9 +100,9 @@ def log_evidence(prior: dist.Pareto, observations: inputs.Data) -> Float[Array, 
         >>> print(f"{value:.4f}")
         -0.4055
     """
-    shapes.of_type("prior", prior, dist.Pareto)
+    shape_checks.of_type("prior", prior, dist.Pareto)
     data = sufficient_statistics(observations)
-    valid = inputs.proper(scale=prior.scale, alpha=prior.alpha)
+    valid = value_checks.proper(scale=prior.scale, alpha=prior.alpha)
     return where_valid(
         valid, _log_evidence(prior.scale, prior.alpha, data.maximum, data.num_data)
     )
@@ -160,12 +164,15 @@ class UniformPareto(dist.Distribution):
 
     def __init__(
         self,
-        scale: inputs.Data,
-        alpha: inputs.Data,
+        scale: value_checks.Data,
+        alpha: value_checks.Data,
         *,
         validate_args: bool | None = None,
     ) -> None:
-        self.scale, self.alpha = inputs.as_float(scale), inputs.as_float(alpha)
+        self.scale, self.alpha = (
+            value_checks.as_float(scale),
+            value_checks.as_float(alpha),
+        )
         shape = jnp.broadcast_shapes(self.scale.shape, self.alpha.shape)
         super().__init__(batch_shape=shape, validate_args=validate_args)
 
@@ -183,10 +190,10 @@ class UniformPareto(dist.Distribution):
         limit = pareto.sample(limit_key, sample_shape)
         return limit * jax.random.uniform(value_key, limit.shape, limit.dtype)
 
-    def icdf(self, q: inputs.Data) -> Float[Array, "..."]:
+    def icdf(self, q: value_checks.Data) -> Float[Array, "..."]:
         """Return the q-quantile: linear up to the scale, then a Pareto tail."""
         share = self.alpha / (self.alpha + 1)
-        tail = (1 - inputs.as_float(q)) * (self.alpha + 1)
+        tail = (1 - value_checks.as_float(q)) * (self.alpha + 1)
         linear = self.scale * q / share
         return jnp.where(q < share, linear, self.scale * tail ** (-1 / self.alpha))
 

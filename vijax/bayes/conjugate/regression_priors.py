@@ -6,8 +6,8 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 
-from vijax.bayes import inputs
 from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
+from vijax.bayes.numerics import value_checks
 from vijax.validate import is_traced
 
 
@@ -36,8 +36,8 @@ def flat_prior(num_features: int, *, flat_in: str = "log_scale") -> NormalInvers
     if flat_in not in ("log_scale", "scale"):
         raise ValueError(f"flat_in = {flat_in!r} is not valid: give log_scale or scale")
     remedy = "give a whole number >= 1"
-    inputs.counts("num_features", num_features)
-    inputs.checked(num_features >= 1, "num_features", num_features, remedy)
+    value_checks.counts("num_features", num_features)
+    value_checks.checked(num_features >= 1, "num_features", num_features, remedy)
     concentration = -0.5 * num_features - (0.5 if flat_in == "scale" else 0.0)
     return NormalInverseGamma(
         jnp.zeros(num_features),
@@ -58,7 +58,10 @@ def is_improper(prior: NormalInverseGamma) -> bool:
 
 def improper_sites(prior: NormalInverseGamma) -> tuple[Array, Array]:
     """Declare both sites by their joint density, which has no normalising constant."""
-    loc, precision = inputs.as_float(prior.loc), inputs.as_float(prior.precision)
+    loc, precision = (
+        value_checks.as_float(prior.loc),
+        value_checks.as_float(prior.precision),
+    )
     flat = dist.ImproperUniform(dist.constraints.positive, (), ())
     variance = numpyro.sample("variance", flat)
     flat = dist.ImproperUniform(dist.constraints.real_vector, (), loc.shape)

@@ -12,16 +12,16 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes import inputs, shapes
 from vijax.bayes.conjugate import gamma_poisson
-from vijax.bayes.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
+from vijax.bayes.conjugate.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
+from vijax.bayes.numerics import shape_checks, value_checks
 from vijax.validate import where_valid
 
 Prior: TypeAlias = dist.Uniform | TruncatedGamma
 
 
 def posterior(
-    prior: Prior, counts: inputs.Data, exposure: inputs.Data = 1.0
+    prior: Prior, counts: value_checks.Data, exposure: value_checks.Data = 1.0
 ) -> TruncatedGamma:
     r"""Return Gamma(1 + Σ n_i, Σ t_i) cut off at h.
 
@@ -66,7 +66,7 @@ def update(prior: Prior, data: gamma_poisson.Statistics) -> TruncatedGamma:
 
 
 def log_evidence(
-    prior: Prior, counts: inputs.Data, exposure: inputs.Data = 1.0
+    prior: Prior, counts: value_checks.Data, exposure: value_checks.Data = 1.0
 ) -> Float[Array, "..."]:
     r"""Return log p(n): for one count log P(n + 1, t h) - log(t h), P from `gammainc`.
 
@@ -126,10 +126,10 @@ def model(
 
 def _parameters(prior: Prior) -> tuple[Array, Array, Array, Array]:
     """Return concentration, rate and high; Uniform(0, h) is Gamma(1, 0) cut at h."""
-    shapes.of_type("prior", prior, dist.Uniform, TruncatedGamma)
+    shape_checks.of_type("prior", prior, dist.Uniform, TruncatedGamma)
     if isinstance(prior, dist.Uniform):
-        low, high = inputs.as_float(prior.low), inputs.as_float(prior.high)
-        valid = inputs.checked(
+        low, high = value_checks.as_float(prior.low), value_checks.as_float(prior.high)
+        valid = value_checks.checked(
             low == 0, "prior.low", low, "a rate's uniform prior begins at 0"
         )
         one = jnp.ones_like(high)
@@ -138,4 +138,4 @@ def _parameters(prior: Prior) -> tuple[Array, Array, Array, Array]:
     return prior.concentration, prior.rate, prior.high, valid
 
 
-_valid = inputs.proper
+_valid = value_checks.proper

@@ -1,0 +1,192 @@
+"""Generation in depth: how far images and events from a model are from real ones.
+
+Images: VAEs of many and of few latents, drawn from the prior and from the aggregate
+posterior, in the features of a classifier trained here. Events (CMS multijets): by
+Wasserstein distances of columns and of pairs of columns. Each distance stands beside
+that of real from real. Events are left out where the table is not at hand.
+
+Found on MNIST (--dataset mnist, seed 0), 2,000 images against 2,000 test images, by a
+classifier that is right for 97.0 % (errors of the finite sets):
+
+                                        Fréchet distance     told from real ones
+    real images                            2.2 ± 0.7            52.7 ± 1.1 %
+    16 latents, aggregate posterior        1.9 ± 0.8            50.6 ± 1.1 %
+    16 latents, prior                     24.6 ± 2.2            69.1 ± 1.0 %
+    1 latent, prior                      146.5 ± 4.7            97.6 ± 0.3 %
+    shuffled pixels                      275.0 ± 4.7            97.8 ± 0.3 %
+
+Random halves of real images are 1.9 apart, with a spread of 0.4. Events, W1 in
+standard deviations: over columns 0.125 ± 0.015 from the prior, 0.080 ± 0.007 real from
+real; over pairs 0.237 ± 0.020 and 0.167 ± 0.010; with columns shuffled 0.081 and 0.239.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments import common
+from experiments.lecture import use_cases
+from experiments.studies import event_samples, lossy_tables
+from experiments.studies import generation as image_samples
+from vijax import data
+from vijax.data import Dataset
+from vijax.plot import generation as plot
+from vijax.vae.evaluation import latent_maps as latent
+from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.models.autoencoders import VAE, ModelParams
+from vijax.vae.training import ensemble
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings; None takes what suits the size of the images."""
+
+    dataset: str = "digits"  # digits, mnist, fashion_mnist, or auto
+    good: int | None = None  # latents of the VAE that should do well
+    bad: int = 1  # latents of the one that cannot
+    hidden: tuple[int, ...] | None = None  # widths of their encoders' hidden layers
+    steps: int | None = None  # optimisation steps of both
+    max_images: int = 2000  # of each kind at most
+    table_epochs: int = 15  # passes over the events
+    events: int = 500  # in a set; the time of pairs grows as its cube
+    repetitions: int = 5  # of each distance between events, on other ones
+    seed: int = 0  # of every random number
+
+
+def run(config: Config) -> common.Result:
+    """Draw and compare images, then events."""
+    check(config)
+    dataset = use_cases.load(config.dataset)
+    key = jax.random.key(config.seed)
+    metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
+    metrics["events"] = None
+    if data.is_available("cms_multijet"):
+        metrics["events"], figures["events"] = events(
+            config, data.load("cms_multijet"), jax.random.fold_in(key, 1)
+        )
+    return common.Result(metrics, figures, dataset.name)
+
+
+def check(config: Config) -> None:
+    """Raise a ValueError for a setting that means nothing."""
+    for name, least in (
+        ("good", 1),
+        ("bad", 1),
+        ("steps", 1),
+        ("max_images", 10),
+        ("table_epochs", 1),
+        ("events", 2),
+        ("repetitions", 2),
+    ):
+        value = getattr(config, name)
+        if value is not None and value < least:
+            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+
+
+def images(
+    config: Config, dataset: Dataset, key: jax.Array
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Train two VAEs, draw from them, measure."""
+    small = prod(dataset.train.shape[1:]) < 400
+    keys = [jax.random.fold_in(key, i) for i in range(3)]
+    latents = (config.good or (8 if small else 16), config.bad)
+    n = len(dataset.train)
+    batch_size = min(64 if small else 1000, n)
+    model = ensemble.masked(
+        autoencoders.vae(
+            dataset.train.shape[1:],
+            latent=max(latents),
+            hidden=config.hidden or ((128,) if small else (200, 200)),
+            activation="silu",
+        )
+    )
+    params = ensemble.fit(
+        model,
+        keys[0],
+        dataset.train,
+        np.tile(np.arange(n), (len(latents), 1)),
+        masks=ensemble.masks(latents),
+        epochs=ensemble.epochs(n, config.steps or (1500 if small else 900), batch_size),
+        batch_size=batch_size,
+        optimizer="adam" if small else "muon",
+        learning_rate=8e-3 if small else 0.08,
+        description="VAEs of images",
+    )
+    size = image_samples.num_images(dataset, config.max_images)
+    samples = draw(model, params, latents, dataset, keys[1], size)
+    metrics, figures = image_samples.compare(samples, dataset, keys[2])
+    return metrics | {"latents": latents}, {"images": figures["generation"]}
+
+
+def draw(
+    model: VAE,
+    params: ModelParams,
+    latents: tuple[int, ...],
+    dataset: Dataset,
+    key: jax.Array,
+    size: int,
+) -> dict[str, np.ndarray]:
+    """Return grey images, E[x | z], of every generator."""
+    rng = np.random.default_rng(int(jax.random.bits(key)))
+    good, bad = (ensemble.run(params, i) for i in range(2))
+    some = jnp.asarray(dataset.train[rng.permutation(len(dataset.train))[:size]])
+    x = likelihoods.binarize(jax.random.fold_in(key, 0), some)
+    q = autoencoders.encode(model, good, x)
+    z = losses.draw(jax.random.fold_in(key, 1), q, num_samples=1)[0]
+    noise = rng.normal(size=(2, size, model.latent)).astype(np.float32)
+    first, second = (f"{latent} latent{'s'[: latent > 1]}" for latent in latents)
+    return {
+        f"{first}, aggregate": np.asarray(latent.decode(model, good, z)),
+        f"{first}, prior": np.asarray(latent.decode(model, good, noise[0])),
+        f"{second}, prior": np.asarray(latent.decode(model, bad, noise[1])),
+        "shuffled pixels": rng.permuted(np.asarray(some), axis=0),
+    }
+
+
+def events(
+    config: Config, table: Dataset, key: jax.Array
+) -> tuple[dict[str, Any], Figure]:
+    """Train on the training events, draw, and measure against the test events."""
+    train, test = np.asarray(table.train, float), np.asarray(table.test, float)
+    coder = lossy_tables.fit(
+        train,
+        jax.random.fold_in(key, 0),
+        finest=0.001,
+        latent=4,
+        hidden=(64, 64),
+        epochs=config.table_epochs,
+        batch_size=256,
+        learning_rate=2e-3,
+    )
+    size = min(config.events, len(test), len(train) // config.repetitions)
+    measured = event_samples.study(
+        coder,
+        train,
+        test,
+        jax.random.fold_in(key, 1),
+        size=size,
+        repetitions=config.repetitions,
+    )
+    summary = event_samples.summary(measured)
+    names = list(table.feature_names or map(str, range(train.shape[1])))
+    metrics = {
+        "columns": names,
+        "events_compared": size,
+        "repetitions": config.repetitions,
+        "generators": summary,
+    }
+    return metrics, plot.events(summary, names, floor=event_samples.REAL)
+
+
+def main() -> None:
+    """Run from the command line."""
+    common.main(__file__, Config, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The lecture, experiment by experiment."""

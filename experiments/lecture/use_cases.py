@@ -1,0 +1,122 @@
+"""Three uses of autoencoders, each with a figure of merit (L25).
+
+Anomaly detection: a VAE is trained without one class, in turn for each, and asked to
+find it. Compression: latents are quantised and coded, beside principal components;
+an ELBO is a file size, beside gzip's. Generation: how far samples are from real
+images, beside how far real images are from each other.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from matplotlib.figure import Figure
+
+from experiments import common
+from experiments.studies import anomalies, compression, generation
+from vijax import data
+from vijax.data import Dataset
+from vijax.vae.models import likelihoods
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings; None takes what suits the size of the images."""
+
+    dataset: str = "digits"  # digits, mnist, fashion_mnist, or auto
+    hidden: tuple[int, ...] | None = None  # widths of every encoder's hidden layers
+    steps: int | None = None  # optimisation steps of every model
+    batch_size: int | None = None  # images in a step
+    learning_rate: float | None = None  # at the first step; falls to zero
+    latent: int | None = None  # latents of every VAE
+    latents: tuple[int, ...] = (2, 4, 8, 16)  # of the autoencoders that compress
+    levels: tuple[int, ...] = (3, 4, 6, 8, 12, 16, 24, 32, 64)  # on a latent's axis
+    max_images: int = 2000  # real and generated images at most, for distances
+    seed: int = 0  # of every random number
+
+
+def run(config: Config) -> common.Result:
+    """Find anomalies, compress, generate."""
+    check(config)
+    dataset = load(config.dataset)
+    n, small = len(dataset.train), prod(dataset.train.shape[1:]) < 400
+    options: dict[str, Any] = {
+        "hidden": config.hidden or (128,),
+        "steps": config.steps or (1000 if small else 240),
+        "batch_size": min(config.batch_size or (64 if small else 1000), n // 2),
+        "optimizer": "adam" if small else "muon",
+        "learning_rate": config.learning_rate or (8e-3 if small else 0.08),
+    }
+    key = jax.random.key(config.seed)
+    keys = [jax.random.fold_in(key, i) for i in range(5)]
+    binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
+
+    finders = anomalies.fit(
+        dataset,
+        keys[1],
+        latent=config.latent or (8 if small else 16),
+        **options,
+    )
+    squeezers = compression.fit(dataset, keys[2], latents=config.latents, **options)
+    coder, params = finders.model, finders.all_params
+    *found, coded = anomalies.study(finders, dataset, binary, keys[3])
+    parts = (
+        tuple(found),
+        compression.study(
+            squeezers, params, coded, dataset, binary, levels=config.levels
+        ),
+        generation.study(
+            squeezers, coder, params, dataset, keys[4], max_images=config.max_images
+        ),
+    )
+    metrics = options | {"latent": coder.latent}
+    figures: dict[str, Figure] = {}
+    for more_metrics, more_figures in parts:
+        metrics |= more_metrics
+        figures |= more_figures
+    return common.Result(metrics, figures, dataset.name)
+
+
+def load(name: str) -> Dataset:
+    """Load labelled grey images."""
+    dataset = data.load(common.resolve_dataset(name))
+    if dataset.train.ndim != 3 or dataset.train_labels is None:
+        raise ValueError(
+            f"dataset = {name!r} has no labelled images (height, width): choose "
+            "digits, mnist or fashion_mnist"
+        )
+    return dataset
+
+
+def check(config: Config) -> None:
+    """Raise a ValueError for a setting that means nothing."""
+    for name, least in (
+        ("steps", 1),
+        ("batch_size", 1),
+        ("latent", 1),
+        ("max_images", 10),
+    ):
+        value = getattr(config, name)
+        if value is not None and value < least:
+            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+    if config.learning_rate is not None and not config.learning_rate > 0:
+        raise ValueError(
+            f"learning_rate = {config.learning_rate} is not valid: give more than 0"
+        )
+    for name, least in (("latents", 1), ("levels", 2)):
+        values = getattr(config, name)
+        if min(values, default=0) < least:
+            raise ValueError(
+                f"{name} = {values} is not valid: give numbers of {least} or more"
+            )
+
+
+def main() -> None:
+    """Run from the command line."""
+    common.main(__file__, Config, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""The studies that the experiments on uses of autoencoders share."""

@@ -1,0 +1,226 @@
+"""Files that decode to the input bit for bit, of the length that the bound says."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from vijax.vae import event_tables
+from vijax.vae.compression import file_format
+from vijax.vae.evaluation import elbo
+from vijax.vae.models import autoencoders, likelihoods, losses
+
+init = jax.jit(autoencoders.init, static_argnums=0)
+
+
+def make(likelihood, num_levels, num_images=200, shape=(5, 5)):
+    """Return a model as it is drawn, and images of random levels."""
+    model = autoencoders.vae(shape, latent=3, hidden=(16,), likelihood=likelihood)
+    params = init(model, jax.random.key(0))
+    rng = np.random.default_rng(1)
+    levels = rng.binomial(num_levels - 1, 0.3, size=(num_images, *shape))
+    return model, params, (levels / (num_levels - 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def binary():
+    return make(likelihoods.bernoulli(), 2)
+
+
+@partial(jax.jit, static_argnums=0)
+def log_weights_of_draws(model, params, x):
+    q = autoencoders.encode(model, params, x)
+    z = losses.draw(jax.random.key(2), q, num_samples=500)
+    normal = jax.scipy.stats.norm.logpdf
+    log_ratio = normal(z) - normal(z, q.loc, jnp.exp(q.log_scale))
+    return losses.log_likelihood(model, params, x, z) + log_ratio.sum(axis=-1)
+
+
+def bits_of_draws(model, params, x):
+    """Return −log2 p(x, z) / q(z | x) of 500 draws of z for each image."""
+    return -np.asarray(log_weights_of_draws(model, params, x)) / np.log(2)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "num_levels"),
+    [
+        (likelihoods.bernoulli(), 2),
+        (likelihoods.beta_binomial(17), 17),
+        (likelihoods.discretised_logistic(17), 17),
+    ],
+)
+def test_file_decodes_exactly_and_is_as_long_as_the_bound(likelihood, num_levels):
+    """The rate is the model's -ELBO, whether the model is good or, as here, is not."""
+    model, params, x = make(likelihood, num_levels)
+    data = file_format.encode_images(model, params, x, num_levels=num_levels)
+    decoded = file_format.decode_images(model, params, data)
+    assert decoded.dtype == np.float32
+    np.testing.assert_array_equal(decoded, x)
+    bits = bits_of_draws(model, params, x)
+    spread = np.sqrt(bits.var(axis=0).sum())  # of one draw for each image
+    # Header and first image add 40 bytes and some 30 bits.
+    assert abs(8 * (len(data) - 40) - 30 - bits.mean(axis=0).sum()) < 3 * spread + 30
+
+
+def test_bits_come_back(binary):
+    """Sixteen times finer latents cost 4 bits each, unless they come back."""
+    model, params, x = binary
+    coarse, fine = (
+        len(file_format.encode_images(model, params, x, latent_step=step))
+        for step in (2.0**-5, 2.0**-9)
+    )
+    lost = 4 * 3 * len(x)  # bits of 3 latents of all images
+    # Each file draws its own z.
+    spread = np.sqrt(2 * bits_of_draws(model, params, x).var(axis=0).sum())
+    assert 8 * abs(fine - coarse) < 3 * spread < 0.2 * lost
+
+
+@pytest.mark.parametrize("num_images", [1, 2, 33])
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_any_number_of_images(binary, num_images, batch_size):
+    model, params, x = binary
+    data = file_format.encode_images(
+        model, params, x[:num_images], batch_size=batch_size
+    )
+    np.testing.assert_array_equal(
+        file_format.decode_images(model, params, data), x[:num_images]
+    )
+
+
+def test_extreme_probabilities_decode(binary):
+    """Pixels that the model is certain of, and wrong about, still decode."""
+    model, params, x = binary
+    certain = jax.tree.map(lambda leaf: 100 * leaf, params)
+    data = file_format.encode_images(model, certain, x)
+    np.testing.assert_array_equal(file_format.decode_images(model, certain, data), x)
+
+
+def test_damage_is_found(binary):
+    model, params, x = binary
+    data = file_format.encode_images(model, params, x)
+    for position in (len(data) - 1, len(data) // 2, 60):
+        broken = bytearray(data)
+        broken[position] ^= 1
+        with pytest.raises(ValueError, match=r"does not decode|damaged"):
+            file_format.decode_images(model, params, bytes(broken))
+    with pytest.raises(ValueError, match=r"damaged|does not decode"):
+        file_format.decode_images(model, params, data[:-4])
+    with pytest.raises(ValueError, match="damaged"):
+        file_format.decode_images(model, params, data[:-1])
+
+
+def test_foreign_files_are_refused(binary):
+    model, params, x = binary
+    data = file_format.encode_images(model, params, x)
+    with pytest.raises(ValueError, match="no such file"):
+        file_format.decode_images(model, params, b"PK" + data)
+    with pytest.raises(ValueError, match="no such file"):
+        file_format.decode_images(model, params, data[:10])
+    other = init(model, jax.random.key(9))
+    with pytest.raises(ValueError, match="other parameters"):
+        file_format.decode_images(model, other, data)
+
+
+def test_bad_input_is_refused(binary):
+    model, params, x = binary
+    with pytest.raises(ValueError, match="bernoulli data are 0 or 1"):
+        file_format.encode_images(model, params, 0.5 * x)
+    with pytest.raises(ValueError, match="the data have shape"):
+        file_format.encode_images(model, params, x[:, :4])
+    with pytest.raises(ValueError, match=r"latent_step = 0\.0"):
+        file_format.encode_images(model, params, x, latent_step=0.0)
+
+
+@pytest.fixture(scope="module")
+def events():
+    """A table of whole numbers, of a correlated pair, and of positive numbers."""
+    rng = np.random.default_rng(3)
+    first = rng.normal(size=300)
+    return np.stack(
+        [
+            rng.poisson(3.0, size=300) + 0.0,
+            10 * first,
+            10 * first + rng.normal(size=300),
+            np.exp(first + rng.normal(size=300)),
+        ],
+        axis=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def table_model(events):
+    scale = event_tables.fit_scale(events, logarithm=[False, False, False, True])
+    model = autoencoders.vae(
+        (4,), latent=2, hidden=(16,), likelihood=likelihoods.gaussian(None)
+    )
+    # Near N(0, 1): the coder's 24 bits cap what an event far out in a tail costs.
+    params = jax.tree.map(lambda leaf: 0.3 * leaf, init(model, jax.random.key(0)))
+    return model, params, scale
+
+
+BOUND = np.array([0.4, 0.01, 0.3, 0.001])
+
+
+def test_table_comes_back_within_its_bound(events, table_model):
+    model, params, scale = table_model
+    data = file_format.encode_table(model, params, events, scale, BOUND)
+    decoded = file_format.decode_table(model, params, data)
+    error = np.abs(decoded - events)
+    error[:, 3] /= events[:, 3]  # relative where the scale is logarithmic
+    assert np.all(error <= BOUND)
+    assert np.all(error.max(axis=0) > 0.9 * BOUND * [0, 1, 1, 1])  # nothing wasted
+    np.testing.assert_array_equal(np.rint(decoded[:, 0]), events[:, 0])
+
+
+def test_table_costs_what_the_model_says(events, table_model):
+    """Rate of bins = -log2 of density × width, for bins much finer than it."""
+    model, params, scale = table_model
+    bound = np.full(4, 1e-3)
+    data = file_format.encode_table(model, params, events, scale, bound)
+    bins = event_tables.rounded(events, scale, bound)
+    x = jnp.asarray(bins.lower + bins.step * bins.symbols, jnp.float32)
+    estimate = elbo.elbo(model, params, jax.random.key(1), x, num_samples=200)
+    nats = -float(estimate.elbo) - np.log(bins.step).sum()
+    bits = len(events) * nats / np.log(2)
+    # Columns take 6 × 8 bytes each, the header 40; one draw of z for each event.
+    assert abs(8 * (len(data) - 40 - 192) - bits) < 0.02 * bits
+
+
+def test_damaged_tables_are_found(events, table_model):
+    model, params, scale = table_model
+    data = file_format.encode_table(model, params, events, scale, BOUND)
+    for position in (len(data) - 5, 60, 100, 230):
+        broken = bytearray(data)
+        broken[position] ^= 255
+        with pytest.raises(ValueError, match=r"does not decode|damaged"):
+            file_format.decode_table(model, params, bytes(broken))
+    with pytest.raises(ValueError, match="no such file"):
+        file_format.decode_images(model, params, data)
+
+
+def test_scale_is_undone(events):
+    scale = event_tables.fit_scale(events, logarithm=[False, False, False, True])
+    u = event_tables.scaled(events, scale)
+    np.testing.assert_allclose(u.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(u.std(axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(event_tables.unscaled(u, scale), events, rtol=1e-12)
+    np.testing.assert_allclose(
+        u[:, 3], scipy.stats.zscore(np.log(events[:, 3])), rtol=1e-9
+    )
+
+
+def test_bad_tables_are_refused(events, table_model):
+    model, params, scale = table_model
+    with pytest.raises(ValueError, match="take no logarithm"):
+        event_tables.fit_scale(events, logarithm=True)
+    with pytest.raises(ValueError, match="scaled by its logarithm"):
+        file_format.encode_table(model, params, -events, scale, BOUND)
+    with pytest.raises(ValueError, match=r"bound = 0\.0"):
+        file_format.encode_table(model, params, events, scale, 0.0)
+    with pytest.raises(ValueError, match=r"2\^20 bins"):
+        file_format.encode_table(model, params, events, scale, 1e-12)
+    with pytest.raises(ValueError, match="table = nan"):
+        file_format.encode_table(model, params, np.full((2, 4), np.nan), scale, BOUND)

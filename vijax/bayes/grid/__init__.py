@@ -1,0 +1,1 @@
+"""A posterior on a grid, for any likelihood, and its highest-density regions."""

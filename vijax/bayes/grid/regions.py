@@ -1,0 +1,159 @@
+"""Highest-density regions of a density on a grid: where it is above one level.
+
+With several modes the region falls apart; in one dimension it comes back as several
+intervals, else as a mask over the grid. The level is also what a contour is drawn at.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from vijax.bayes.grid.landscape import Landscape, probabilities
+from vijax.bayes.numerics import value_checks
+from vijax.validate import where_valid
+
+MAX_INTERVALS = 8
+_BISECTIONS = 80
+
+
+def log_density_level(
+    landscape: Landscape, mass: value_checks.Data
+) -> Float[Array, ""]:
+    """Return the log density above which the cells hold `mass`.
+
+    Args:
+        landscape: with any number of axes.
+        mass: probability inside the region, between 0 and 1.
+
+    Returns:
+        One number, in nats per unit of the parameters' volume.
+
+    Raises:
+        ValueError: a mass outside (0, 1). In a trace such a mass gives NaN.
+
+    References:
+        R. J. Hyndman (1996), Am. Statistician 50, 120.
+
+    Example:
+        >>> from vijax.bayes.grid import landscape
+        >>> axis = landscape.axis(-8.0, 8.0, 1601)
+        >>> normal = landscape.prior(lambda theta: -0.5 * theta[0] ** 2, (axis,))
+        >>> level = log_density_level(normal, 0.6827)  # log density at one sigma
+        >>> print(f"{level:.2f}")
+        -1.42
+    """
+    mass, valid = value_checks.fraction("mass", mass)
+    return where_valid(valid, _log_density_level(landscape, mass))
+
+
+@jax.jit
+def _log_density_level(landscape: Landscape, mass: Array) -> Array:
+    log_density = landscape.log_density.ravel()
+    order = jnp.argsort(-log_density)
+    held = jnp.cumsum(probabilities(landscape).ravel()[order])
+    last = jnp.minimum(jnp.searchsorted(held, mass), held.size - 1)
+    return log_density[order][last]
+
+
+def region(landscape: Landscape, mass: value_checks.Data = 0.95) -> Bool[Array, "..."]:
+    """Return which nodes belong to the highest-density region, a mask over the grid.
+
+    {θ: p(θ) >= level}; arguments, errors and source as in `log_density_level`.
+
+    Example:
+        >>> from vijax.bayes.grid import landscape
+        >>> axis = landscape.axis(0.0, 1.0, 101)
+        >>> ramp = landscape.prior(lambda theta: jnp.log(theta[0] + 1e-9), (axis,))
+        >>> region(ramp, 0.75).sum().item()  # x > 1/2 holds three quarters
+        51
+    """
+    return landscape.log_density >= log_density_level(landscape, mass)
+
+
+def intervals_of(
+    landscape: Landscape, mass: value_checks.Data = 0.95
+) -> tuple[Float[Array, " intervals"], Float[Array, " intervals"]]:
+    """Return the intervals where a density of one variable is above one level.
+
+    The density is taken as linear between the nodes, the mass inside exactly so.
+
+    Args:
+        landscape: with one axis.
+        mass: probability inside all intervals together.
+
+    Returns:
+        Lower and upper ends in ascending order, NaN after the last; 8 at most.
+
+    Raises:
+        ValueError: several axes, a mass outside (0, 1).
+
+    References:
+        R. J. Hyndman (1996), Am. Statistician 50, 120.
+
+    Example:
+        >>> from vijax.bayes.grid import landscape
+        >>> axis = landscape.axis(-8.0, 8.0, 1601)
+        >>> two = lambda theta: jnp.logaddexp(
+        ...     -2 * (theta[0] - 3) ** 2, -2 * (theta[0] + 3) ** 2
+        ... )
+        >>> lower, upper = intervals_of(landscape.prior(two, (axis,)), 0.9545)
+        >>> print(f"({lower[0]:.2f}, {upper[0]:.2f}) ({lower[1]:.2f}, {upper[1]:.2f})")
+        (-4.00, -2.00) (2.00, 4.00)
+    """
+    if len(landscape.axes) != 1:
+        raise ValueError(
+            f"landscape has {len(landscape.axes)} axes: give one of its marginals"
+        )
+    mass, valid = value_checks.fraction("mass", mass)
+    return where_valid(valid, _intervals_of(landscape, mass))
+
+
+@jax.jit
+def _intervals_of(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
+    points, log_density = landscape.axes[0].points, landscape.log_density
+    density = jnp.exp(log_density - log_density.max())
+    left, right = density[:-1], density[1:]
+    widths = jnp.diff(points)
+    total = jnp.sum(0.5 * widths * (left + right))
+
+    def above(level: Array) -> Array:
+        """Return the mass of the piecewise linear density where it is above."""
+        top, bottom = jnp.maximum(left, right), jnp.minimum(left, right)
+        crosses = (bottom < level) & (level < top)
+        share = (top - level) / jnp.where(crosses, top - bottom, 1.0)
+        part = jnp.where(crosses, share * 0.5 * (top + level), 0.5 * (top + bottom))
+        return jnp.sum(widths * jnp.where(top > level, part, 0.0)) / total
+
+    def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bounds
+        middle = 0.5 * (low + high)
+        enough = above(middle) >= mass
+        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+
+    zero, one = jnp.zeros_like(total), jnp.ones_like(total)
+    level = jax.lax.fori_loop(0, _BISECTIONS, halve, (zero, one))[0]
+
+    inside = density > level
+    edge = jnp.zeros(1, bool)
+    begins = inside & ~jnp.concatenate([edge, inside[:-1]])
+    ends = inside & ~jnp.concatenate([inside[1:], edge])
+    first = _indices(begins)
+    last = _indices(ends)
+    lower = _crossing(points, density, level, first - 1, first)
+    upper = _crossing(points, density, level, last, last + 1)
+    found = first >= 0
+    return jnp.where(found, lower, jnp.nan), jnp.where(found, upper, jnp.nan)
+
+
+def _indices(mask: Array) -> Array:
+    return jnp.nonzero(mask, size=MAX_INTERVALS, fill_value=-1)[0]
+
+
+def _crossing(points: Array, density: Array, level: Array, i: Array, j: Array) -> Array:
+    """Return where the density crosses the level between two neighbours."""
+    top = len(points) - 1
+    i_, j_ = jnp.clip(i, 0, top), jnp.clip(j, 0, top)
+    rise = density[j_] - density[i_]
+    share = (level - density[i_]) / jnp.where(rise == 0, 1.0, rise)
+    crossing = points[i_] + jnp.clip(share, 0.0, 1.0) * (points[j_] - points[i_])
+    return jnp.where((i < 0) | (j > top), points[jnp.where(i < 0, j_, i_)], crossing)

@@ -1,0 +1,1 @@
+"""Numerics that the exact families share: log probabilities, significances, checks."""

@@ -1,0 +1,238 @@
+r"""Lossless compression with a VAE: about -ELBO / ln 2 bits, and back exactly.
+
+A stack of bits (asymmetric numeral systems) lets one draw a symbol from a
+distribution by taking bits off, and code it by putting bits on; the two are exact
+inverses. For each batch of examples, from the last to the first,
+
+    take   z ~ q(z | x)       -log₂ q(z | x) bits come back
+    put    x under p(x | z)   -log₂ p(x | z) bits
+    put    z under p(z)       -log₂ p(z) bits
+
+and the decoder undoes it in reverse. z lives on a grid of steps below the scales of
+q(z | x): how fine it is does not matter, since what it costs comes back. The first
+example finds an empty stack: its z is the mean of q, and nothing comes back.
+
+Both sides compute q(z | x) and p(x | z), and must get the same bits of the same
+floats: decode with the parameters, the versions and the kind of machine that encoded.
+`vijax.vae.files` makes files of this that tell when something went wrong.
+
+References:
+    Townsend, Bird & Barber (2019), arXiv:1901.04866; Bamler (2022), arXiv:2201.01741
+    (the coder, `constriction`).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import constriction
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from vijax.vae.models import autoencoders
+from vijax.vae.models.autoencoders import VAE, ModelParams
+
+MAX_LATENT = 8.0  # standard deviations of the prior that the grid of z spans
+MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
+
+Symbols = Int[np.ndarray, "rows ..."]
+
+
+class Code(NamedTuple):
+    """How the symbols of an example are coded, given z."""
+
+    to_x: Callable[[Symbols], np.ndarray]  # symbols -> what the encoder network sees
+    given: Callable[[np.ndarray], tuple[Any, ...]]  # z -> the stack's model, numbers
+
+
+class Settings(NamedTuple):
+    """What both sides must agree on."""
+
+    batch_size: int  # examples that the networks see at once
+    latent_step: float  # of the grid of z
+
+
+def encode(
+    model: VAE, params: ModelParams, code: Code, settings: Settings, symbols: Symbols
+) -> np.ndarray:
+    """Return the stack as 32-bit words.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        code: of its likelihood, `levels` or `bins`.
+        settings: batch size and latent step.
+        symbols: (n, *shape), integers.
+    """
+    stack = constriction.stream.stack.AnsCoder()
+    grid = _Latents(model, params, settings)
+    batches = _batches(len(symbols), settings.batch_size)
+    for rows in reversed(batches):
+        q = grid.posterior(code.to_x(symbols[rows]))
+        z = grid.rounded(q) if rows is batches[-1] else stack.decode(grid.code, *q)
+        stack.encode_reverse(symbols[rows].ravel(), *code.given(grid.values(z)))
+        stack.encode_reverse(z, grid.code, *grid.prior(z.size))
+    return stack.get_compressed()
+
+
+def decode(
+    model: VAE,
+    params: ModelParams,
+    code: Code,
+    settings: Settings,
+    words: np.ndarray,
+    num_rows: int,
+) -> Symbols | None:
+    """Return the symbols, or None if the words are not a whole stack of this model."""
+    stack = constriction.stream.stack.AnsCoder(words.astype(np.uint32))
+    grid = _Latents(model, params, settings)
+    symbols = np.zeros((num_rows, *model.shape), np.int32)
+    batches = _batches(num_rows, settings.batch_size)
+    for rows in batches:
+        size = rows.stop - rows.start
+        z = stack.decode(grid.code, *grid.prior(size * model.latent))
+        flat = stack.decode(*code.given(grid.values(z)))
+        symbols[rows] = flat.reshape(size, *model.shape)
+        q = grid.posterior(code.to_x(symbols[rows]))
+        if rows is not batches[-1]:
+            stack.encode_reverse(z, grid.code, *q)
+        elif not np.array_equal(z, grid.rounded(q)):
+            return None
+    return symbols if stack.is_empty() else None
+
+
+def levels(
+    model: VAE, params: ModelParams, settings: Settings, *, num_levels: int
+) -> Code:
+    """Return the code of pixels 0, 1, …, num_levels - 1, which x has divided by top."""
+    top = np.float32(num_levels - 1)
+    stream = constriction.stream.model
+    bernoulli, categorical = (
+        stream.Bernoulli(perfect=False),
+        stream.Categorical(perfect=False),
+    )
+
+    def given(z: np.ndarray) -> tuple[Any, ...]:
+        filled = _fill(z, settings.batch_size)
+        p = np.exp(_log_levels(model, num_levels, params, filled)[: len(z)])
+        p = p.reshape(-1, num_levels)
+        if num_levels > 2:
+            return categorical, p
+        # Both levels stay possible in the coder's 24 bits.
+        share = (p[:, 1] / p.sum(axis=1)).astype(float)
+        return bernoulli, np.clip(share, 2e-7, 1 - 2e-7)
+
+    return Code(lambda symbols: symbols / top, given)
+
+
+def bins(
+    model: VAE,
+    params: ModelParams,
+    settings: Settings,
+    *,
+    lower: Float[np.ndarray, " features"],
+    step: Float[np.ndarray, " features"],
+    num_bins: Int[np.ndarray, " features"],
+) -> Code:
+    """Return the code of bins of a real table, under a Gaussian likelihood.
+
+    Bin k of a column is centred at lower + step · k; its probability is the Gaussian's
+    integral over it.
+    """
+    gaussian = constriction.stream.model.QuantizedGaussian(0, int(num_bins.max()) - 1)
+
+    def given(z: np.ndarray) -> tuple[Any, ...]:
+        filled = _fill(z, settings.batch_size)
+        outputs = _gaussian(model, params, filled)
+        loc, scale = (np.asarray(part, float)[: len(z)] for part in outputs)
+        # Within the bins there are; a scale far below one bin would make rounding
+        # errors of the mean expensive.
+        loc = np.clip((loc - lower) / step, 0, num_bins - 1)
+        return gaussian, loc.ravel(), np.maximum(scale / step, 0.05).ravel()
+
+    def to_x(symbols: Symbols) -> np.ndarray:
+        return (lower + step * symbols).astype(np.float32)
+
+    return Code(to_x, given)
+
+
+class _Latents:
+    """The grid of z and the distributions on it."""
+
+    def __init__(self, model: VAE, params: ModelParams, settings: Settings) -> None:
+        self.model, self.params, self.settings = model, params, settings
+        self.span = round(MAX_LATENT / settings.latent_step)
+        self.code = constriction.stream.model.QuantizedGaussian(-self.span, self.span)
+
+    def prior(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return N(0, 1) for each latent, in steps of the grid."""
+        return np.zeros(size), np.full(size, 1 / self.settings.latent_step)
+
+    def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return q(z | x) for each latent, in steps of the grid."""
+        filled = _fill(x, self.settings.batch_size)
+        parts = _posterior(self.model, self.params, filled)
+        loc, scale = (
+            np.asarray(part, float)[: len(x)].ravel() / self.settings.latent_step
+            for part in parts
+        )
+        return np.clip(loc, -self.span, self.span), np.maximum(scale, 0.05)
+
+    def rounded(self, q: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Return the grid's numbers nearest to the mean."""
+        return np.rint(q[0]).astype(np.int32)
+
+    def values(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
+        """Return the latents at the grid's numbers."""
+        values = z.reshape(-1, self.model.latent) * self.settings.latent_step
+        return values.astype(np.float32)
+
+
+def _batches(num_rows: int, batch_size: int) -> list[slice]:
+    """Return rows in the decoder's order; the encoder goes from the last one.
+
+    The encoder's first batches are small: what a batch takes off the stack must have
+    been put there before, or nothing comes back for it.
+    """
+    stop, done, slices = num_rows, 0, []
+    while stop > 0:
+        size = min(batch_size, max(1, done // 2), stop)
+        slices.append(slice(stop - size, stop))
+        stop, done = stop - size, done + size
+    return slices[::-1]
+
+
+def _fill(rows: np.ndarray, batch_size: int) -> np.ndarray:
+    """Fill up a batch, so that the networks are compiled for one shape only."""
+    filled = np.zeros((batch_size, *rows.shape[1:]), np.float32)
+    filled[: len(rows)] = rows
+    return filled
+
+
+@partial(jax.jit, static_argnums=0)
+def _posterior(model: VAE, params: ModelParams, x: Array) -> tuple[Array, Array]:
+    q = autoencoders.encode(model, params, x)
+    return q.loc, jnp.exp(q.log_scale)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _log_levels(model: VAE, num_levels: int, params: ModelParams, z: Array) -> Array:
+    outputs = autoencoders.decode(model, params, z)
+
+    def one(level: Array) -> Array:
+        x = jnp.full(outputs.shape[:-1], level)
+        return model.likelihood.log_prob(x, outputs)
+
+    grid = jnp.arange(num_levels) / (num_levels - 1)
+    return jnp.moveaxis(jax.lax.map(one, grid), 0, -1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _gaussian(model: VAE, params: ModelParams, z: Array) -> tuple[Array, Array]:
+    """Return loc and scale, the scale from the density at its peak."""
+    outputs = autoencoders.decode(model, params, z)
+    loc = model.likelihood.mean(outputs)
+    peak = model.likelihood.log_prob(loc, outputs)
+    return loc, jnp.exp(-peak) / jnp.sqrt(2 * jnp.pi)

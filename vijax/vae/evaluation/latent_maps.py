@@ -1,0 +1,211 @@
+"""The latent space: maps of data, grids and traversals to decode, distance to N(0, I).
+
+Latents are (n, latent). Everything that runs a network does so in batches, so memory
+is bounded whatever the number of images.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+from scipy.special import ndtri
+
+from vijax.batching import map_batches
+from vijax.types import Key, Scalar
+from vijax.vae.models import autoencoders
+from vijax.vae.models.autoencoders import (
+    VAE,
+    Autoencoder,
+    Images,
+    ModelParams,
+)
+from vijax.validate import check, is_whole
+from vijax.vi.divergences import kl_multivariate_normal
+
+Latents = Float[Array, "n latent"]
+
+
+def encode(
+    model: Autoencoder | VAE,
+    params: ModelParams,
+    x: ArrayLike,
+    *,
+    batch_size: int = 1000,
+) -> Latents:
+    """Map data to the latent space (the mean of q(z | x) for a VAE), in batches."""
+    x = np.asarray(x)
+    if x.shape[1:] != model.shape or not len(x):
+        expected = ", ".join(["n", *map(str, model.shape)])
+        raise ValueError(f"x has shape {x.shape}: give ({expected}), n >= 1")
+    check(np.isfinite(x), "x", x, "remove NaN and infinities")
+    apply = partial(_encode, model, params)
+    return map_batches(apply, x, batch_size=batch_size)
+
+
+def decode(
+    model: Autoencoder | VAE,
+    params: ModelParams,
+    z: ArrayLike,
+    *,
+    batch_size: int = 1000,
+) -> Images:
+    """Map latents (…, latent) to images (…, *shape), in batches."""
+    *batch, latent = np.shape(z)
+    remedy = f"the model has {model.latent} latents"
+    check(latent == model.latent, "z's last axis", latent, remedy)
+    apply = partial(_decode, model, params)
+    images = map_batches(apply, np.reshape(z, (-1, latent)), batch_size=batch_size)
+    return images.reshape(*batch, *model.shape)
+
+
+_encode = jax.jit(autoencoders.latent_mean, static_argnums=0)
+_decode = jax.jit(autoencoders.decoded_mean, static_argnums=0)
+
+
+def quantile_grid(side: int, latent: int = 2) -> Float[Array, "side side latent"]:
+    """Return a grid of equal mass under N(0, I) in the first two dimensions.
+
+    The other dimensions are at zero. Rows run from the top (large z₂) down, as an
+    image is drawn.
+
+    Example:
+        >>> quantile_grid(2)[0].round(4).tolist()
+        [[-0.674..., 0.674...], [0.674..., 0.674...]]
+    """
+    _check_grid(side, latent)
+    at = ndtri((np.arange(side) + 0.5) / side)
+    return _grid(at, at, np.zeros(latent))
+
+
+def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
+    """Return a uniform grid over the box that the latents fill, as `quantile_grid`.
+
+    The other dimensions are at the latents' mean.
+
+    Example:
+        >>> z = jnp.array([[0.0, 0.0], [2.0, 4.0]])
+        >>> range_grid(z, 2)[0].tolist()  # the top row
+        [[0.5, 3.0], [1.5, 3.0]]
+    """
+    _check_grid(side, np.shape(z)[-1])
+    left, right, bottom, top = box(z)
+    at = (np.arange(side) + 0.5) / side
+    x, y = left + at * (right - left), bottom + at * (top - bottom)
+    return _grid(x, y, np.asarray(z).mean(axis=0))
+
+
+def box(z: Latents) -> tuple[float, float, float, float]:
+    """Return (left, right, bottom, top) of the first two dimensions.
+
+    Example:
+        >>> box(jnp.array([[0.0, -1.0], [2.0, 4.0]]))
+        (0.0, 2.0, -1.0, 4.0)
+    """
+    low, high = np.min(z, axis=0), np.max(z, axis=0)
+    return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+
+
+def _check_grid(side: int, latent: int) -> None:
+    check(is_whole(side) and side >= 1, "side", side, "give 1 or more")
+    check(latent >= 2, "latent", latent, "a grid is for 2 dimensions or more")
+
+
+def _grid(
+    x: np.ndarray, y: np.ndarray, others: np.ndarray
+) -> Float[Array, "side side latent"]:
+    plane = np.stack(np.meshgrid(x, y[::-1]), axis=-1)
+    rest = np.broadcast_to(others[2:], (*plane.shape[:-1], len(others) - 2))
+    return jnp.asarray(np.concatenate([plane, rest], axis=-1), float)
+
+
+def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws latent"]:
+    """Draw uniformly from the box that the latents fill, in all dimensions.
+
+    Example:
+        >>> z = uniform(jax.random.key(0), jnp.array([[0.0, -1.0], [2.0, 4.0]]), 1000)
+        >>> (z[:, 1] >= -1).all().item(), abs(z[:, 1].mean() - 1.5).item() < 0.2
+        (True, True)
+    """
+    valid = is_whole(num_samples) and num_samples >= 1
+    check(valid, "num_samples", num_samples, "give 1 or more")
+    low, high = np.min(z, axis=0), np.max(z, axis=0)
+    # NumPy's generator compiles nothing.
+    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    return jnp.asarray(random.uniform(low, high, (num_samples, z.shape[-1])), z.dtype)
+
+
+def traversal(
+    z: Float[Array, " latent"], dimension: int, values: Float[Array, " steps"]
+) -> Float[Array, "steps latent"]:
+    """Return copies of z in which one dimension takes the values in turn.
+
+    Example:
+        >>> traversal(jnp.zeros(2), 1, jnp.array([-1.0, 1.0])).tolist()
+        [[0.0, -1.0], [0.0, 1.0]]
+    """
+    remedy = f"give 0 to {len(z) - 1}"
+    valid = is_whole(dimension) and 0 <= dimension < len(z)
+    check(valid, "dimension", dimension, remedy)
+    return jnp.tile(z, (len(values), 1)).at[:, dimension].set(values)
+
+
+def interpolate(
+    start: Float[Array, " latent"], end: Float[Array, " latent"], steps: int
+) -> Float[Array, "steps latent"]:
+    """Return the straight line between two latents, both ends included.
+
+    Example:
+        >>> interpolate(jnp.zeros(2), jnp.array([1.0, 2.0]), 3).tolist()
+        [[0.0, 0.0], [0.5, 1.0], [1.0, 2.0]]
+    """
+    check(is_whole(steps) and steps >= 2, "steps", steps, "give 2 or more")
+    remedy = f"give {len(start)} latents, as the start has"
+    check(len(end) == len(start), "end's length", len(end), remedy)
+    at = jnp.linspace(0.0, 1.0, steps)[:, None]
+    return (1 - at) * start + at * end
+
+
+@jax.jit
+def kl_of_moments(z: Latents) -> Scalar:
+    """KL[N(mean z, cov z) ‖ N(0, I)] in nats: zero for a centred, white map.
+
+    It sees mean and covariance only; `sliced_wasserstein` sees the shape as well. It
+    is NaN for fewer latents than span the space.
+
+    Example:
+        >>> z = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+        >>> abs(round(kl_of_moments(z).item(), 6))
+        0.0
+    """
+    eye = jnp.eye(z.shape[-1])
+    covariance = jnp.cov(z, rowvar=False, bias=True).reshape(eye.shape)
+    return kl_multivariate_normal(
+        jnp.mean(z, axis=0), jnp.linalg.cholesky(covariance), jnp.zeros_like(z[0]), eye
+    )
+
+
+@partial(jax.jit, static_argnames="num_projections")
+def sliced_wasserstein(z: Latents, key: Key, *, num_projections: int = 100) -> Scalar:
+    """Return the root mean square W₂ distance to N(0, 1) over random projections.
+
+    Along a direction u, W₂² = mean of (sorted u·z - normal quantiles)². In the units
+    of the latents; N(0, I) itself gives about sqrt(log log n / n).
+
+    References:
+        Bonneel, Rabin, Peyré & Pfister (2015), J. Math. Imaging Vis. 51.
+
+    Example:
+        >>> z = jax.random.normal(jax.random.key(0), (2000, 1))
+        >>> round(sliced_wasserstein(z + 3, jax.random.key(1)).item(), 1)
+        3.0
+    """
+    valid = is_whole(num_projections) and num_projections >= 1
+    check(valid, "num_projections", num_projections, "give 1 or more")
+    directions = jax.random.normal(key, (num_projections, z.shape[-1]), z.dtype)
+    directions /= jnp.linalg.norm(directions, axis=1, keepdims=True)
+    quantiles = jax.scipy.stats.norm.ppf((jnp.arange(len(z)) + 0.5) / len(z))
+    projected = jnp.sort(z @ directions.T, axis=0)
+    return jnp.sqrt(jnp.mean((projected - quantiles[:, None]) ** 2))

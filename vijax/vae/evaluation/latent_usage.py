@@ -1,0 +1,155 @@
+"""Which latents a VAE uses, and how the codes of all data together fill the prior.
+
+A latent whose q(z_j | x) is the prior for every x carries nothing: it has collapsed.
+Two measures tell, both from an encoder alone, in batches of bounded memory.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
+
+from vijax.batching import map_batches
+from vijax.types import Key, Scalar
+from vijax.vae.evaluation.elbo import check_data
+from vijax.vae.models import autoencoders, losses
+from vijax.vae.models.autoencoders import (
+    VAE,
+    Images,
+    ModelParams,
+    Posterior,
+)
+from vijax.validate import check
+
+
+class Usage(NamedTuple):
+    """How much each latent carries."""
+
+    kl: Float[Array, " latent"]  # mean over x of KL[q(z_j | x) ‖ N(0, 1)], nats
+    variance_of_means: Float[Array, " latent"]  # over x, of the mean of q(z_j | x)
+    active: Bool[Array, " latent"]  # where that variance is above the threshold
+
+
+class Aggregate(NamedTuple):
+    """The codes of all data together, q(z) = mean over x of q(z | x)."""
+
+    mean: Float[Array, " latent"]
+    standard_deviation: Float[Array, " latent"]
+    mutual_information: Scalar  # between x and z, an upper limit log n applies, nats
+    marginal_kl: Scalar  # KL[q(z) ‖ prior] = mean KL - mutual information, nats
+
+
+def usage(
+    model: VAE, params: ModelParams, x: ArrayLike, *, threshold: float = 0.01
+) -> Usage:
+    """Return what each latent carries.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        x: (n, *shape) in the likelihood's support, n >= 2.
+        threshold: variance of the posterior means above which a latent is active.
+
+    Raises:
+        ValueError: data of another shape or outside the support.
+
+    References:
+        Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.2.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> usage(model, params, jnp.array([[0.0], [1.0]])).active.tolist()
+        [False]
+    """
+    check(threshold >= 0, "threshold", threshold, "give a variance of 0 or more")
+    q = encode(model, params, check_data(model, x))
+    return _usage(q, threshold)
+
+
+@jax.jit
+def _usage(q: Posterior, threshold: ArrayLike) -> Usage:
+    variance = jnp.var(q.loc, axis=0)
+    kl = jnp.mean(losses.kl_per_latent(q), axis=0)
+    return Usage(kl, variance, variance > threshold)
+
+
+def aggregate(
+    model: VAE, params: ModelParams, key: Key, x: ArrayLike, *, batch_size: int = 500
+) -> Aggregate:
+    """Compare the aggregate posterior with the prior, by one draw of z for each x.
+
+    The mean KL of q(z | x) to the prior is the sum of two parts: the mutual information
+    of x and z, which a model needs, and KL[q(z) ‖ prior], by which draws from the prior
+    miss the codes of data. log q(z) is the log mean of all n densities q(z | x).
+
+    References:
+        Hoffman & Johnson (2016), ELBO surgery.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.array([[0.0], [1.0]])  # collapsed: q(z | x) is the prior
+        >>> found = aggregate(model, params, jax.random.key(0), x)
+        >>> found.standard_deviation.item(), abs(found.mutual_information).item() < 1e-5
+        (1.0, True)
+    """
+    x = check_data(model, x)
+    q = encode(model, params, x)
+    z = _draw(key, q)
+    log_own, log_all = map_batches(
+        partial(_log_densities, q), z, *q, batch_size=batch_size
+    )
+    return _aggregate(q, log_own, log_all)
+
+
+@jax.jit
+def _draw(key: Key, q: Posterior) -> Array:
+    return losses.draw(key, q, num_samples=1)[0]
+
+
+@jax.jit
+def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> Aggregate:
+    information = jnp.mean(log_own - log_all)
+    kl = jnp.mean(losses.kl_to_prior(q))
+    mean = jnp.mean(q.loc, axis=0)
+    variance = jnp.var(q.loc, axis=0) + jnp.mean(jnp.exp(2 * q.log_scale), axis=0)
+    return Aggregate(mean, jnp.sqrt(variance), information, kl - information)
+
+
+@jax.jit
+def _log_densities(
+    q: Posterior, z: Array, loc: Array, log_scale: Array
+) -> tuple[Array, Array]:
+    """Return log q(z | own x) and the log mean over all x of q(z | x), 2π left out."""
+    precision = jnp.exp(-2 * q.log_scale)
+    # Σ_j (z - loc)² / scale² for all pairs, as three matrix products.
+    square = (
+        z**2 @ precision.T
+        - 2 * z @ (q.loc * precision).T
+        + jnp.sum(q.loc**2 * precision, axis=1)
+    )
+    every = -0.5 * square - jnp.sum(q.log_scale, axis=1)
+    own = -0.5 * ((z - loc) * jnp.exp(-log_scale)) ** 2 - log_scale
+    log_mean = jax.nn.logsumexp(every, axis=1) - jnp.log(every.shape[1])
+    return jnp.sum(own, axis=1), log_mean
+
+
+def encode(
+    model: VAE, params: ModelParams, x: Images, *, batch_size: int = 1000
+) -> Posterior:
+    """Return q(z | x) of all examples, in batches.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
+        3.0
+    """
+    return map_batches(partial(_encode, model, params), x, batch_size=batch_size)
+
+
+_encode = jax.jit(autoencoders.encode, static_argnums=0)

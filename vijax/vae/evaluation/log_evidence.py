@@ -1,0 +1,254 @@
+r"""log p(x) of a trained VAE: by importance sampling, and by quadrature as the truth.
+
+    importance(model, params, key, x, num_samples=5000)    any latent size
+    quadrature(model, params, x)                           two or three latents
+
+Importance sampling estimates log (1/k) Σ w with w = p(x, z) / q(z | x), z ~ q. It is
+low on average, by about half its squared standard error, and both its error and its
+effective sample size (Σ w)² / Σ w² are returned for every example: where the latter is
+a few, the number is not to be trusted. Sums run over draws in chunks, so memory does
+not grow with k.
+
+Neither measure knows of a mode of the posterior that no draw has seen. For a VAE of
+MNIST with two latents, whose posteriors are often bimodal where q is not, 5,000 draws
+fell 2.1 nats short of the quadrature (300 test images) at a claimed error of 0.01 and
+a median effective sample size of 1,267. In more dimensions there is no such check: an
+estimate is a lower bound, its claimed error that of the modes it has seen.
+"""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.batching import map_batches
+from vijax.types import Key, Scalar
+from vijax.vae.evaluation.elbo import check_data, standard_error
+from vijax.vae.models import autoencoders, losses
+from vijax.vae.models.autoencoders import VAE, Images, ModelParams
+from vijax.validate import check, is_whole
+
+
+class Evidence(NamedTuple):
+    """An estimate of log p(x) for each example, in nats."""
+
+    log_evidence: Float[Array, " examples"]
+    standard_error: Float[Array, " examples"]  # from the draws, by the delta method
+    effective_sample_size: Float[Array, " examples"]  # of the num_samples draws
+
+
+class Summary(NamedTuple):
+    """The mean over examples, in nats per example."""
+
+    log_evidence: Scalar
+    standard_error: Scalar  # if the test set is a sample; the draws' error within
+    draw_standard_error: Scalar  # from the draws alone, for this very test set
+    effective_sample_size: Scalar  # median over the examples
+    least_effective_sample_size: Scalar
+
+
+class _Sums(NamedTuple):
+    """Running sums of weights over exp(top), the largest log weight so far."""
+
+    top: Array  # (batch,)
+    first: Array  # Σ exp(log w - top)
+    second: Array  # Σ exp(log w - top)²
+
+
+def importance(
+    model: VAE,
+    params: ModelParams,
+    key: Key,
+    x: ArrayLike,
+    *,
+    num_samples: int = 5000,
+    chunk_size: int = 100,
+    batch_size: int = 50,
+) -> Evidence:
+    """Estimate log p(x) of each example from draws of q(z | x).
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        key: for the draws.
+        x: (n, *shape) in the likelihood's support.
+        num_samples: k, a multiple of `chunk_size`.
+        chunk_size: draws at once. `chunk_size × batch_size` rows go through the
+            decoder at a time, which is all the memory that is needed.
+        batch_size: examples at once.
+
+    Raises:
+        ValueError: data of another shape or outside the support, fewer than two
+            examples, a number of draws that chunks do not divide.
+
+    References:
+        Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.ones((2, 1))  # a decoder that ignores z: q is exact
+        >>> found = importance(model, params, jax.random.key(0), x, num_samples=100)
+        >>> found.log_evidence[0].round(4).item(), found.effective_sample_size[0].item()
+        (-0.693..., 100.0)
+    """
+    for name, value, least in (
+        ("num_samples", num_samples, 2),
+        ("chunk_size", chunk_size, 1),
+    ):
+        check(is_whole(value) and value >= least, name, value, f"give {least} or more")
+    chunk_size = min(chunk_size, num_samples)
+    remedy = f"give a multiple of chunk_size = {chunk_size}"
+    check(num_samples % chunk_size == 0, "num_samples", num_samples, remedy)
+    x = check_data(model, x)
+    apply = partial(_importance, model, num_samples // chunk_size, chunk_size)
+    return map_batches(
+        partial(apply, params, key), np.arange(len(x)), x, batch_size=batch_size
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _importance(
+    model: VAE,
+    num_chunks: int,
+    chunk_size: int,
+    params: ModelParams,
+    key: Key,
+    index: Array,
+    x: Images,
+) -> Evidence:
+    q = autoencoders.encode(model, params, x)
+    # A key for each batch, from its first row: no example sees another's draws.
+    key = jax.random.fold_in(key, index[0])
+
+    def add(sums: _Sums, chunk: Array) -> tuple[_Sums, None]:
+        z = losses.draw(jax.random.fold_in(key, chunk), q, num_samples=chunk_size)
+        terms = losses.log_weights(model, params, x, q, z)
+        return _add(sums, terms.log_likelihood + terms.log_ratio), None
+
+    zero = jnp.zeros(len(x), x.dtype)
+    start = _Sums(zero - jnp.inf, zero, zero)
+    sums, _ = jax.lax.scan(add, start, jnp.arange(num_chunks))
+    return _evidence(sums, num_chunks * chunk_size)
+
+
+def _add(sums: _Sums, log_w: Float[Array, "draws batch"]) -> _Sums:
+    top = jnp.maximum(sums.top, jnp.max(log_w, axis=0))
+    # exp(-inf - top) = 0 for the empty sums of the first chunk.
+    old, weights = jnp.exp(sums.top - top), jnp.exp(log_w - top)
+    return _Sums(
+        top,
+        sums.first * old + jnp.sum(weights, axis=0),
+        sums.second * old**2 + jnp.sum(weights**2, axis=0),
+    )
+
+
+def _evidence(sums: _Sums, num_samples: int) -> Evidence:
+    size = sums.first**2 / sums.second
+    # sd(w) / mean(w) / sqrt(k), where var(w) / mean(w)² = k / size - 1, unbiased.
+    variance = (num_samples / size - 1) / (num_samples - 1)
+    return Evidence(
+        sums.top + jnp.log(sums.first / num_samples),
+        jnp.sqrt(jnp.maximum(variance, 0)),
+        size,
+    )
+
+
+def summarise(evidence: Evidence) -> Summary:
+    """Return the mean over examples with its errors.
+
+    Example:
+        >>> two, one = jnp.array([-80.0, -90.0]), jnp.array([0.3, 0.4])
+        >>> found = summarise(Evidence(two, one, jnp.array([50.0, 60.0])))
+        >>> found.log_evidence.item(), found.standard_error.item()
+        (-85.0, 5.0)
+        >>> found.draw_standard_error.item(), found.effective_sample_size.item()
+        (0.25, 55.0)
+    """
+    return Summary(
+        jnp.mean(evidence.log_evidence),
+        standard_error(evidence.log_evidence),
+        jnp.sqrt(jnp.mean(evidence.standard_error**2) / len(evidence.standard_error)),
+        jnp.median(evidence.effective_sample_size),
+        jnp.min(evidence.effective_sample_size),
+    )
+
+
+def quadrature(
+    model: VAE,
+    params: ModelParams,
+    x: ArrayLike,
+    *,
+    num_nodes: int = 400,
+    width: float = 5.5,
+    batch_size: int = 2500,
+) -> Float[Array, " examples"]:
+    """Return log p(x) of each example by the trapezoidal rule over the latent space.
+
+    All examples share one grid, so the decoder runs on its points alone; where the
+    likelihood is affine in x the rest is a matrix product. The step must be at most
+    the standard deviation of the narrowest posterior, then the error is that of
+    rounding: compare two `num_nodes` to see it.
+
+    Args:
+        model: the VAE, of one to three latents.
+        params: its parameters.
+        x: (n, *shape) in the likelihood's support.
+        num_nodes: in each latent dimension.
+        width: the grid reaches to ± width, in prior standard deviations.
+        batch_size: examples at once.
+
+    Raises:
+        ValueError: more than three latents, a setting out of its range, data of
+            another shape or outside the support.
+
+    Example:
+        >>> from vijax.vae.models.likelihoods import gaussian
+        >>> model = models.vae((1,), latent=1, hidden=(), likelihood=gaussian(1.0))
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.ones((2, 1))  # x = z + 1 + noise: log N(1 | 1, 2)
+        >>> quadrature(model, params, x)[0].round(4).item()
+        -1.265...
+    """
+    remedy = "quadrature is for 1 to 3 latents; use importance"
+    check(1 <= model.latent <= 3, "latent", model.latent, remedy)
+    remedy = "give 2 or more"
+    check(is_whole(num_nodes) and num_nodes >= 2, "num_nodes", num_nodes, remedy)
+    check(0 < width < math.inf, "width", width, "give a number above 0")
+    x = check_data(model, x)
+    apply = partial(_quadrature, model, num_nodes, params, width)
+    return map_batches(apply, x, batch_size=min(batch_size, len(x)))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _quadrature(
+    model: VAE, num_nodes: int, params: ModelParams, width: ArrayLike, x: Images
+) -> Float[Array, " batch"]:
+    step = 2 * width / (num_nodes - 1)
+    chunk_size = min(num_nodes, _CHUNK)
+    total = num_nodes**model.latent
+    starts = jnp.arange(0, total, chunk_size)
+
+    def add(sums: _Sums, start: Array) -> tuple[_Sums, None]:
+        # The grid's points by their number, so that it need not be stored.
+        number = start + jnp.arange(chunk_size)
+        digits = jnp.unravel_index(number, (num_nodes,) * model.latent)
+        z = jnp.stack(digits, axis=-1) * step - width
+        log_mass = jnp.sum(-0.5 * z**2 - _HALF_LOG_2PI + jnp.log(step), axis=-1)
+        log_mass = jnp.where(number < total, log_mass, -jnp.inf)
+        outputs = autoencoders.decode(model, params, z)
+        table = losses.log_likelihood_table(model, outputs, x)  # (points, batch)
+        return _add(sums, table + log_mass[:, None]), None
+
+    zero = jnp.zeros(len(x), x.dtype)
+    sums, _ = jax.lax.scan(add, _Sums(zero - jnp.inf, zero, zero), starts)
+    return sums.top + jnp.log(sums.first)
+
+
+_CHUNK = 2000  # grid points at once
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)

@@ -1,0 +1,136 @@
+r"""Rate against distortion of a trained VAE: what its code costs, at every quality.
+
+For p_β(z | x) ∝ p(z) p(x | z)^β the distortion is D = E[-log p(x | z)], and the rate,
+what a draw of it costs where the receiver knows the prior, is
+
+    R = KL[p_β(z | x) ‖ p(z)] = -β D - log ∫ p(z) p(x | z)^β dz.
+
+β from 0 to 1 traces the best that the decoder can do, whatever its encoder: at β = 1,
+R + D = -log p(x). A VAE's own point, (KL, -E_q log p(x | z)), lies on the far side of
+the curve by as much as its encoder loses. The walk of `annealing` passes all of it.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.batching import map_batches
+from vijax.types import Key
+from vijax.vae.evaluation import annealed_sampling
+from vijax.vae.evaluation.annealed_sampling import WALK, Walk
+from vijax.vae.evaluation.elbo import check_data, standard_error
+from vijax.vae.models.autoencoders import VAE, Images, ModelParams
+
+
+class PerExample(NamedTuple):
+    """Of each example, in nats, from β = 0 upwards."""
+
+    beta: Float[Array, " steps"]
+    rate: Float[Array, "examples steps"]
+    distortion: Float[Array, "examples steps"]
+
+
+class Curve(NamedTuple):
+    """Means over examples, in nats per example, from β = 0 upwards."""
+
+    beta: Float[Array, " steps"]
+    rate: Float[Array, " steps"]  # too high rather than too low, in expectation
+    rate_standard_error: Float[Array, " steps"]  # if the data are a sample
+    distortion: Float[Array, " steps"]
+    distortion_standard_error: Float[Array, " steps"]
+
+
+def curve(
+    model: VAE,
+    params: ModelParams,
+    key: Key,
+    x: ArrayLike,
+    *,
+    walk: Walk = WALK,
+    batch_size: int = 25,
+) -> Curve:
+    """Trace rate against distortion by annealed importance sampling.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        key: for the walks.
+        x: (n, *shape) in the likelihood's support, n >= 2.
+        walk: steps, chains and leapfrog steps; the curve has a point before each step.
+        batch_size: examples at once; memory only.
+
+    Raises:
+        ValueError: data of another shape or outside the support, fewer than two
+            examples.
+
+    References:
+        Huang, Makhzani, Cao & Grosse (2020), arXiv:2008.06653; Alemi et al. (2018),
+        arXiv:1711.00464.
+
+    Example:
+        >>> from vijax.vae.models import autoencoders as models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.ones((2, 1))  # a decoder that ignores z: log 2 nats at no rate
+        >>> found = curve(model, params, jax.random.key(0), x, walk=Walk(num_steps=2))
+        >>> found.distortion.round(4).tolist(), abs(found.rate.round(4)).tolist()
+        ([0.693..., 0.693...], [0.0, 0.0])
+    """
+    found = per_example(model, params, key, x, walk=walk, batch_size=batch_size)
+    error = jax.vmap(standard_error, in_axes=1)
+    return Curve(
+        found.beta,
+        jnp.mean(found.rate, axis=0),
+        error(found.rate),
+        jnp.mean(found.distortion, axis=0),
+        error(found.distortion),
+    )
+
+
+def per_example(
+    model: VAE,
+    params: ModelParams,
+    key: Key,
+    x: ArrayLike,
+    *,
+    walk: Walk = WALK,
+    batch_size: int = 25,
+) -> PerExample:
+    """Return every example's own curve; the arguments are `curve`'s.
+
+    Rates of one example at two β, or of one example under two models, share what is
+    particular to it: their difference has a smaller error than either.
+
+    Example:
+        >>> from vijax.vae.models import autoencoders as models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> walk = Walk(num_steps=2, num_chains=2, num_leapfrog=1)
+        >>> key, x = jax.random.key(0), jnp.ones((3, 1))
+        >>> per_example(model, params, key, x, walk=walk).rate.shape  # examples × β
+        (3, 2)
+    """
+    x = check_data(model, x)
+    apply = partial(_curve, model, walk, params, key)
+    rate, distortion = map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
+    return PerExample(
+        annealed_sampling.temperatures(walk.num_steps)[:-1], rate, distortion
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _curve(
+    model: VAE, walk: Walk, params: ModelParams, key: Key, index: Array, x: Images
+) -> tuple[Float[Array, "batch steps"], Float[Array, "batch steps"]]:
+    key = jax.random.fold_in(key, index[0])
+    _, path = annealed_sampling.from_prior(model, walk, params, key, x)
+    betas = annealed_sampling.temperatures(walk.num_steps)[:-1, None]
+    share = jax.nn.softmax(path.log_weight, axis=1)  # of each chain
+    distortion = -jnp.sum(share * path.log_likelihood, axis=1)
+    log_mass = jax.nn.logsumexp(path.log_weight, axis=1) - jnp.log(walk.num_chains)
+    return (-betas * distortion - log_mass).T, distortion.T

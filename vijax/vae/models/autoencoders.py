@@ -1,0 +1,310 @@
+"""The two models: an encoder and a decoder, with and without probabilities.
+
+Constructors are cached, as those of networks and likelihoods: equal arguments give
+the same object, hence no second compilation.
+"""
+
+from functools import partial
+from math import prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.types import Key, Params
+from vijax.vae.models import likelihoods, networks
+from vijax.vae.models.likelihoods import Likelihood
+from vijax.vae.models.memoize import cached
+from vijax.vae.models.networks import Network, Shape
+from vijax.validate import check, is_whole
+
+Images = Float[Array, "..."]  # (…, *shape)
+Latents = Float[Array, "... latent"]
+
+
+class Autoencoder(NamedTuple):
+    """Z = encoder(x), x' = decoder(z): no probabilities."""
+
+    encoder: Network  # (…, *shape) -> (…, latent)
+    decoder: Network  # (…, latent) -> (…, *shape)
+    latent: int
+    shape: Shape
+    output: str  # "sigmoid" keeps x' in [0, 1], "identity" does not
+
+
+class VAE(NamedTuple):
+    """p(x, z) = p(x | decoder(z)) N(z | 0, I) and q(z | x) = N(loc(x), scale(x)²).
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114.
+    """
+
+    encoder: Network  # (…, *shape) -> (…, 2, latent): loc and log_scale
+    decoder: Network  # (…, latent) -> (…, *shape, num_outputs)
+    latent: int
+    shape: Shape
+    likelihood: Likelihood
+
+
+class ModelParams(NamedTuple):
+    """Parameters of either model."""
+
+    encoder: Params
+    decoder: Params
+
+
+class Posterior(NamedTuple):
+    """q(z | x) = N(loc, diag(exp(log_scale)²)), a batch of them."""
+
+    loc: Latents
+    log_scale: Latents
+
+
+@cached
+def autoencoder(
+    shape: Shape,
+    *,
+    latent: int = 2,
+    hidden: tuple[int, ...] = (512, 256),
+    channels: tuple[int, ...] = (),
+    activation: str = "gelu",
+    output: str = "sigmoid",
+    dtype: str | None = None,
+) -> Autoencoder:
+    """Return an autoencoder; its decoder mirrors the encoder.
+
+    Args:
+        shape: of one image or of one row of a table.
+        latent: number of latent dimensions.
+        hidden: widths of the encoder's hidden layers.
+        channels: of convolutions before them, for images; each halves the image.
+        activation: a name in `networks.ACTIVATIONS`.
+        output: "sigmoid" for pixels in [0, 1], "identity" for any real numbers.
+        dtype: of the matrix products, "bfloat16" for speed on accelerators.
+
+    Raises:
+        ValueError: a size is not whole and positive, a name is not known, channels
+            for what is not an image.
+
+    References:
+        Hinton & Salakhutdinov (2006), Science 313.
+
+    Example:
+        >>> model = autoencoder((8, 8), latent=2, hidden=(16,))
+        >>> num_params(init(model, jax.random.key(0)))  # 64-16-2-16-64, with biases
+        2210
+    """
+    if output not in ("sigmoid", "identity"):
+        raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
+    networks.check_shapes(shape=shape)
+    encoder, decoder = _networks(
+        shape, (latent,), (latent,), shape, hidden, channels, activation, dtype
+    )
+    return Autoencoder(encoder, decoder, latent, shape, output)
+
+
+@cached
+def vae(
+    shape: Shape,
+    *,
+    latent: int = 2,
+    hidden: tuple[int, ...] = (512, 256),
+    channels: tuple[int, ...] = (),
+    activation: str = "gelu",
+    likelihood: Likelihood | None = None,
+    dtype: str | None = None,
+) -> VAE:
+    """Return a VAE; the arguments are `autoencoder`'s and the likelihood.
+
+    Args:
+        shape: of one image or of one row of a table.
+        latent: number of latent dimensions.
+        hidden: widths of the encoder's hidden layers.
+        channels: of convolutions before them, for images; each halves the image.
+        activation: a name in `networks.ACTIVATIONS`.
+        likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
+        dtype: of the matrix products, "bfloat16" for speed on accelerators.
+
+    Raises:
+        ValueError: as `autoencoder`.
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114.
+
+    Example:
+        >>> model = vae((8, 8), latent=2, hidden=(16,))
+        >>> num_params(init(model, jax.random.key(0)))  # two more outputs: log scales
+        2244
+    """
+    networks.check_shapes(shape=shape)
+    likelihood = likelihood or likelihoods.bernoulli()
+    if not isinstance(likelihood, Likelihood):
+        raise ValueError(
+            f"likelihood = {likelihood!r} is none: give likelihoods.bernoulli() or "
+            "another one"
+        )
+    outputs = (*shape, likelihood.num_outputs)
+    encoder, decoder = _networks(
+        shape, (2, latent), (latent,), outputs, hidden, channels, activation, dtype
+    )
+    return VAE(encoder, decoder, latent, shape, likelihood)
+
+
+def _networks(
+    shape: Shape,
+    code: Shape,
+    latent: Shape,
+    outputs: Shape,
+    hidden: tuple[int, ...],
+    channels: tuple[int, ...],
+    activation: str,
+    dtype: str | None,
+) -> tuple[Network, Network]:
+    """Return an encoder shape -> code and a decoder latent -> outputs, mirrored."""
+    remedy = "give 1 dimension or more"
+    check(is_whole(latent[0]) and latent[0] >= 1, "latent", latent[0], remedy)
+    common: dict[str, Any] = {"activation": activation, "dtype": dtype}
+    if not channels:
+        return (
+            networks.mlp(shape, code, hidden=hidden, **common),
+            networks.mlp(latent, outputs, hidden=hidden[::-1], **common),
+        )
+    networks.check_image(shape)
+    return (
+        networks.conv_encoder(shape, code, channels=channels, hidden=hidden, **common),
+        networks.conv_decoder(
+            latent, outputs, channels=channels[::-1], hidden=hidden[::-1], **common
+        ),
+    )
+
+
+def init(model: Autoencoder | VAE, key: Key) -> ModelParams:
+    """Draw the parameters of a model: lecun_normal weights, biases of zero.
+
+    Example:
+        >>> params = init(vae((3,), hidden=()), jax.random.key(0))
+        >>> params.decoder["output"]["kernel"].shape  # latent × pixels
+        (2, 3)
+    """
+    return _init(model, key)
+
+
+# One compilation instead of one for each of the initialisers' operations.
+@partial(jax.jit, static_argnums=0)
+def _init(model: Autoencoder | VAE, key: Key) -> ModelParams:
+    keys = jax.random.split(key)
+    return ModelParams(model.encoder.init(keys[0]), model.decoder.init(keys[1]))
+
+
+def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
+    """Draw parameters of a VAE of Bernoulli pixels whose decoder starts at the mean.
+
+    Args:
+        model: with a decoder that is a multilayer perceptron.
+        key: for the parameters.
+        images: (n, *shape), grey levels in [0, 1]; their mean gives the last biases.
+
+    Raises:
+        ValueError: other pixels, images of another shape, a convolutional decoder.
+
+    References:
+        Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519.
+
+    Example:
+        >>> model = vae((2,), latent=1, hidden=())
+        >>> params = init_at_mean(model, jax.random.key(0), jnp.array([[0.5, 0.9]]))
+        >>> decoded_mean(model, params, jnp.zeros((1, 1))).round(3).tolist()
+        [[0.5, 0.9...]]
+    """
+    if not isinstance(model, VAE) or model.likelihood.name != "bernoulli":
+        raise ValueError("model is not a VAE of Bernoulli pixels: draw with init")
+    images = jnp.asarray(images)
+    if images.shape[1:] != model.shape or not len(images):
+        expected = ", ".join(["n", *map(str, model.shape)])
+        raise ValueError(f"images have shape {images.shape}: give ({expected}), n >= 1")
+    likelihoods.check_images(model.likelihood, images)
+    params = init(model, key)
+    mean = jnp.clip(images.mean(axis=0), 1e-3, 1 - 1e-3).ravel()
+    bias = params.decoder.get("output", {}).get("bias")
+    if bias is None or bias.shape != mean.shape:
+        raise ValueError("the decoder has no bias for each pixel: draw with init")
+    output = params.decoder["output"] | {"bias": jnp.log(mean / (1 - mean))}
+    return params._replace(decoder=params.decoder | {"output": output})
+
+
+def num_params(params: Params) -> int:
+    """Count the numbers in a pytree of parameters.
+
+    Example:
+        >>> num_params({"kernel": jnp.zeros((3, 2)), "bias": jnp.zeros(2)})
+        8
+    """
+    return sum(prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
+    """Return q(z | x) for a batch of data (…, *shape): loc and log_scale (…, latent).
+
+    Example:
+        >>> model = vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
+        3.0
+    """
+    y = model.encoder.apply(params.encoder, jnp.asarray(x))
+    return Posterior(y[..., 0, :], y[..., 1, :])
+
+
+def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:
+    """Return the likelihood's parameters, (…, *shape, num_outputs).
+
+    Example:
+        >>> model = vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> decode(model, params, jnp.array([[2.0]])).tolist()  # weight z + bias
+        [[[3.0]]]
+    """
+    return model.decoder.apply(params.decoder, jnp.asarray(z))
+
+
+def latent_mean(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> Latents:
+    """Map data to the latent space: z of an autoencoder, the mean of q(z | x).
+
+    Example:
+        >>> model = autoencoder((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> latent_mean(model, params, jnp.array([[2.0]])).item()
+        3.0
+    """
+    if isinstance(model, VAE):
+        return encode(model, params, x).loc
+    return model.encoder.apply(params.encoder, jnp.asarray(x))
+
+
+def decoded_mean(model: Autoencoder | VAE, params: ModelParams, z: ArrayLike) -> Images:
+    """Map latents to images: x' of an autoencoder, E[x | z] of a VAE.
+
+    Example:
+        >>> model = vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, init(model, jax.random.key(0)))
+        >>> decoded_mean(model, params, jnp.array([[2.0]])).item()  # sigmoid(0)
+        0.5
+    """
+    y = model.decoder.apply(params.decoder, jnp.asarray(z))
+    if isinstance(model, VAE):
+        return model.likelihood.mean(y)
+    return jax.nn.sigmoid(y) if model.output == "sigmoid" else y
+
+
+def reconstruct(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> Images:
+    """Return decoded_mean(latent_mean(x)), (…, *shape) as x.
+
+    Example:
+        >>> model = autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.ones_like, init(model, jax.random.key(0)))
+        >>> reconstruct(model, params, jnp.array([[2.0]])).item()  # (2 + 1) + 1
+        4.0
+    """
+    return decoded_mean(model, params, latent_mean(model, params, x))

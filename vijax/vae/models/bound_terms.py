@@ -1,0 +1,182 @@
+"""The terms of the bounds, example by example and in nats.
+
+q(z | x) = N(loc, diag(scale²)) is a `Posterior`, z are draws of it; everything keeps
+its batch axes and sums over pixels and latents.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vijax.types import Key
+from vijax.vae.models import autoencoders
+from vijax.vae.models.autoencoders import (
+    VAE,
+    Images,
+    ModelParams,
+    Posterior,
+)
+from vijax.vi.divergences import kl_normal_standard
+
+PerExample = Float[Array, "..."]
+
+
+class ELBOTerms(NamedTuple):
+    """The two terms of the ELBO, in nats per example."""
+
+    log_likelihood: PerExample  # E_q[log p(x | z)], estimated with L draws
+    kl: PerExample  # KL[q(z | x) ‖ p(z)], closed form
+
+    @property
+    def elbo(self) -> PerExample:
+        """The bound on log p(x)."""
+        return self.log_likelihood - self.kl
+
+
+class ImportanceTerms(NamedTuple):
+    """The two terms of log w = log p(x, z) - log q(z | x), in nats."""
+
+    log_likelihood: PerExample  # log p(x | z)
+    log_ratio: PerExample  # log p(z) - log q(z | x)
+
+
+def sum_event(values: Array, shape: tuple[int, ...]) -> Array:
+    """Sum over the pixels of an example, keeping all batch axes.
+
+    Example:
+        >>> sum_event(jnp.ones((5, 2, 3)), (2, 3)).tolist()
+        [6.0, 6.0, 6.0, 6.0, 6.0]
+    """
+    return jnp.sum(values, axis=tuple(range(-len(shape), 0)))
+
+
+def draw(key: Key, q: Posterior, *, num_samples: int) -> Float[Array, "..."]:
+    """Draw z = loc + scale ε, ε ~ N(0, I): the reparametrisation trick.
+
+    Returns:
+        (num_samples, batch, latent)
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114, section 2.4.
+
+    Example:
+        >>> q = Posterior(jnp.zeros((5, 2)), jnp.zeros((5, 2)))
+        >>> draw(jax.random.key(0), q, num_samples=3).shape
+        (3, 5, 2)
+    """
+    noise = jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
+    return q.loc + jnp.exp(q.log_scale) * noise
+
+
+def log_likelihood(
+    model: VAE, params: ModelParams, x: Images, z: Float[Array, "... latent"]
+) -> PerExample:
+    """Return log p(x | z) in nats, summed over pixels; z may have more batch axes.
+
+    Example:
+        >>> model = models.vae((2, 2), hidden=())
+        >>> params = models.init(model, jax.random.key(0))
+        >>> x, z = jnp.ones((2, 2)), jnp.zeros((3, 2))  # logits of 0 at z = 0
+        >>> log_likelihood(model, params, x, z).round(4).tolist()  # -4 log 2
+        [-2.772..., -2.772..., -2.772...]
+    """
+    outputs = autoencoders.decode(model, params, z)
+    return sum_event(model.likelihood.log_prob(x, outputs), model.shape)
+
+
+def log_likelihood_table(
+    model: VAE, outputs: Float[Array, "points ..."], x: Images
+) -> Float[Array, "points batch"]:
+    """Return log p(x | outputs) of every example under every point's outputs."""
+    if model.likelihood.affine is not None:
+        slope, offset = model.likelihood.affine(outputs)
+        slope = slope.reshape(len(slope), -1)
+        return slope @ x.reshape(len(x), -1).T + sum_event(offset, model.shape)[:, None]
+    log_prob = model.likelihood.log_prob
+    return jax.lax.map(lambda o: sum_event(log_prob(x, o), model.shape), outputs)
+
+
+def kl_to_prior(q: Posterior) -> PerExample:
+    """KL[q(z | x) ‖ N(0, I)] in nats, (…,) for q of (…, latent).
+
+    KL = Σ_j (scale_j² + loc_j² - 1) / 2 - log scale_j
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114, appendix B.
+
+    Example:
+        >>> q = Posterior(jnp.array([[1.0, 2.0]]), jnp.zeros((1, 2)))
+        >>> kl_to_prior(q).tolist()
+        [2.5]
+    """
+    return jnp.vectorize(kl_normal_standard, signature="(n),(n)->()")(*q)
+
+
+def kl_per_latent(q: Posterior) -> Float[Array, "... latent"]:
+    """KL[q(z_j | x) ‖ N(0, 1)] in nats of each latent; their sum is `kl_to_prior`.
+
+    Example:
+        >>> kl_per_latent(Posterior(jnp.array([1.0, 2.0]), jnp.zeros(2))).tolist()
+        [0.5, 2.0]
+    """
+    return jnp.vectorize(kl_normal_standard)(*q)
+
+
+def elbo_terms(
+    model: VAE, params: ModelParams, key: Key, x: Images, *, num_samples: int = 1
+) -> ELBOTerms:
+    """Estimate the terms of ELBO = E_q[log p(x | z)] - KL[q ‖ p(z)], one per example.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        key: for z ~ q(z | x).
+        x: data in the likelihood's support (batch, *shape).
+        num_samples: L, the number of draws of z; they cost time, not bias.
+
+    References:
+        Kingma & Welling (2014), arXiv:1312.6114, equation 10.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> x = jnp.ones((1, 1))  # q is the prior, the pixel's logit 0
+        >>> elbo_terms(model, params, jax.random.key(0), x).elbo.round(4).item()
+        -0.693...
+    """
+    q = autoencoders.encode(model, params, x)
+    z = draw(key, q, num_samples=num_samples)
+    return ELBOTerms(
+        jnp.mean(log_likelihood(model, params, x, z), axis=0), kl_to_prior(q)
+    )
+
+
+def log_weights(
+    model: VAE, params: ModelParams, x: Images, q: Posterior, z: Float[Array, "..."]
+) -> ImportanceTerms:
+    """Return log p(x | z) and log p(z) - log q(z | x), (samples, batch) each, in nats.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        x: data in the likelihood's support (batch, *shape).
+        q: the distribution that z was drawn from.
+        z: (samples, batch, latent).
+
+    References:
+        Burda et al. (2016), arXiv:1509.00519, equation 3.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> q = Posterior(jnp.ones((1, 1)), jnp.zeros((1, 1)))
+        >>> z = jnp.zeros((1, 1, 1))  # log N(0 | 0, 1) - log N(0 | 1, 1) = 1 / 2
+        >>> log_weights(model, params, jnp.ones((1, 1)), q, z).log_ratio.item()
+        0.5
+    """
+    noise = (z - q.loc) * jnp.exp(-q.log_scale)
+    # The 2π of prior and posterior cancel.
+    ratio = jnp.sum(0.5 * (noise**2 - z**2) + q.log_scale, axis=-1)
+    return ImportanceTerms(log_likelihood(model, params, x, z), ratio)

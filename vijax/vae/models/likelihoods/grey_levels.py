@@ -1,0 +1,152 @@
+"""Grey levels as what they are: counts 0 … num_levels - 1, scaled to [0, 1]."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import betaln, gammaln
+from jaxtyping import Array, Bool
+
+from vijax.types import Key
+from vijax.vae.models.likelihoods.base import (
+    Likelihood,
+    Outputs,
+    Pixels,
+    as_they_are,
+)
+from vijax.validate import check, is_whole
+
+
+@lru_cache
+def discretised_logistic(
+    num_levels: int = 256, *, min_scale: float = 1e-3
+) -> Likelihood:
+    """A logistic distribution's mass in the bin of each grey level.
+
+    P(level) = σ((x + δ/2 - loc) / scale) - σ((x - δ/2 - loc) / scale), with
+    δ = 1 / (num_levels - 1) between levels; the first and the last bin reach to
+    infinity. The decoder gives loc and, through a softplus, the scale of each pixel.
+
+    Args:
+        num_levels: grey levels of the source, 256 for a byte.
+        min_scale: added to the scale, in units of the whole range [0, 1].
+
+    References:
+        Salimans, Karpathy, Chen & Kingma (2017), arXiv:1701.05517, equation 2.
+
+    Example:
+        >>> pixel = discretised_logistic(4)  # levels 0, ⅓, ⅔, 1
+        >>> levels, outputs = jnp.arange(4) / 3, jnp.zeros((4, 2))
+        >>> p = jnp.exp(pixel.log_prob(levels, outputs))
+        >>> round(p.sum().item(), 4)
+        1.0
+    """
+    check(min_scale > 0, "min_scale", min_scale, "give a number above 0")
+    top = _top(num_levels)
+    width = 1 / top
+
+    def edges(x: Pixels, outputs: Outputs) -> tuple[Pixels, Pixels, Pixels]:
+        scale = jax.nn.softplus(outputs[..., 1]) + min_scale
+        centre = x - outputs[..., 0]
+        return (centre - width / 2) / scale, (centre + width / 2) / scale, scale
+
+    def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
+        lower, upper, scale = edges(x, outputs)
+        # σ(b) - σ(a) = σ(b) σ(-a) (1 - exp(a - b)); an open bin lacks two factors.
+        first, last = x < width / 2, x > 1 - width / 2
+        below = jnp.where(last, 0.0, jax.nn.log_sigmoid(upper))
+        above = jnp.where(first, 0.0, jax.nn.log_sigmoid(-lower))
+        inside = jnp.log(-jnp.expm1(-width / scale))
+        return below + above + jnp.where(first | last, 0.0, inside)
+
+    def mean(outputs: Outputs) -> Pixels:
+        # E[level] = Σ_k P(level >= k), one level at a time to spare the memory.
+        def add(k: Array, total: Pixels) -> Pixels:
+            lower, _, _ = edges(k * width, outputs)
+            return total + jax.nn.sigmoid(-lower)
+
+        zero = jnp.zeros_like(outputs[..., 0])
+        return jax.lax.fori_loop(1, num_levels, add, zero) / top
+
+    def sample(key: Key, outputs: Outputs) -> Pixels:
+        loc, scale = outputs[..., 0], jax.nn.softplus(outputs[..., 1]) + min_scale
+        x = loc + scale * jax.random.logistic(key, loc.shape, loc.dtype)
+        return jnp.clip(jnp.round(x * top), 0, top) / top
+
+    return _levels("discretised_logistic", num_levels, log_prob, mean, sample)
+
+
+@lru_cache
+def beta_binomial(num_levels: int = 256) -> Likelihood:
+    """Beta-binomial levels: Binomial(num_levels - 1, p), p ~ Beta(a, b).
+
+    The decoder gives a and b of each pixel, through a softplus. For small a and b the
+    mass gathers at black and white, as the pixels of handwriting do.
+
+    Args:
+        num_levels: grey levels of the source, 256 for a byte.
+
+    Example:
+        >>> outputs = jnp.log(jnp.expm1(jnp.array([1.0, 1.0])))  # a = b = 1: uniform
+        >>> log_prob = beta_binomial(4).log_prob(jnp.array(1 / 3), outputs)
+        >>> round(jnp.exp(log_prob).item(), 3)
+        0.25
+    """
+    top = _top(num_levels)
+
+    def parameters(outputs: Outputs) -> tuple[Pixels, Pixels]:
+        positive = jax.nn.softplus(outputs) + 1e-3
+        return positive[..., 0], positive[..., 1]
+
+    def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
+        a, b = parameters(outputs)
+        k = jnp.round(x * top)
+        ways = gammaln(top + 1.0) - gammaln(k + 1) - gammaln(top - k + 1)
+        return ways + betaln(a + k, b + top - k) - betaln(a, b)
+
+    def mean(outputs: Outputs) -> Pixels:
+        a, b = parameters(outputs)
+        return a / (a + b)
+
+    def sample(key: Key, outputs: Outputs) -> Pixels:
+        keys = jax.random.split(key)
+        a, b = parameters(outputs)
+        p = jax.random.beta(keys[0], a, b, dtype=a.dtype)
+        return jax.random.binomial(keys[1], top, p, dtype=a.dtype) / top
+
+    return _levels("beta_binomial", num_levels, log_prob, mean, sample)
+
+
+def _levels(
+    name: str,
+    num_levels: int,
+    log_prob: Callable[[Pixels, Outputs], Pixels],
+    mean: Callable[[Outputs], Pixels],
+    sample: Callable[[Key, Outputs], Pixels],
+) -> Likelihood:
+    top = num_levels - 1
+
+    def on_a_level(x: Pixels) -> Bool[Array, "..."]:
+        level = jnp.round(x * top)
+        return (jnp.abs(x * top - level) < 1e-3) & (level >= 0) & (level <= top)
+
+    remedy = f"multiples of 1/{top} in [0, 1]: divide whole grey levels by {top}"
+    return Likelihood(
+        name=f"{name}({num_levels})",
+        num_outputs=2,
+        log_prob=log_prob,
+        mean=mean,
+        sample=sample,
+        support=on_a_level,
+        accepts=on_a_level,
+        prepare=as_they_are,
+        remedy=remedy,
+        remedy_images=remedy,
+    )
+
+
+def _top(num_levels: int) -> int:
+    valid = is_whole(num_levels) and num_levels >= 2
+    check(valid, "num_levels", num_levels, "give a whole number of 2 or more")
+    return num_levels - 1

@@ -1,0 +1,222 @@
+"""What training minimises, in nats per example (an autoencoder's: per pixel).
+
+Each constructor returns the loss function that `vijax.optimize` asks for,
+
+    loss_fn(params, key, batch) -> (loss, terms by name)
+
+where a batch is a `Batch` of images and the KL's weight. Images are grey levels: the
+likelihood's own `prepare` makes data of them inside each step, anew each time (for
+Bernoulli: binarises them). Constructors are cached, so equal arguments give the
+same function and compile once. The terms they are made of are in `vijax.vae.terms`.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from vijax.types import Key, LossFn, Scalar
+from vijax.vae.models import autoencoders
+from vijax.vae.models.autoencoders import (
+    VAE,
+    Autoencoder,
+    Images,
+    ModelParams,
+    Posterior,
+)
+from vijax.vae.models.bound_terms import (
+    ELBOTerms,
+    ImportanceTerms,
+    PerExample,
+    draw,
+    elbo_terms,
+    kl_per_latent,
+    kl_to_prior,
+    log_likelihood,
+    log_likelihood_table,
+    log_weights,
+    sum_event,
+)
+from vijax.validate import check, is_whole
+from vijax.vi import bounds
+
+__all__ = [
+    "Batch",
+    "ELBOTerms",
+    "IWAETerms",
+    "ImportanceTerms",
+    "draw",
+    "elbo_terms",
+    "kl_per_latent",
+    "kl_to_prior",
+    "log_likelihood",
+    "log_likelihood_table",
+    "log_weights",
+    "mean_squared_error",
+    "negative_elbo",
+    "negative_iwae",
+    "sum_event",
+]
+
+
+class Batch(NamedTuple):
+    """One step's data."""
+
+    images: Images  # (batch, *shape)
+    kl_weight: Scalar  # multiplies β: below 1 while the KL warms up
+
+
+class IWAETerms(NamedTuple):
+    """The importance-weighted bound, in nats per example."""
+
+    bound: PerExample
+
+
+@lru_cache
+def negative_elbo(
+    model: VAE, *, num_samples: int = 1, beta: float = 1.0, free_bits: float = 0.0
+) -> LossFn:
+    """Return the loss -(E_q[log p(x | z)] - β KL), mean over the batch.
+
+    Args:
+        model: the VAE.
+        num_samples: L.
+        beta: weight of the KL; the loss is a bound on log p(x) for β >= 1.
+        free_bits: nats that each latent may carry at no cost: the loss counts
+            max(free_bits, KL of the latent, mean over the batch). The terms returned
+            are the true ones.
+
+    Raises:
+        ValueError: a setting is out of its range, the model is not a VAE.
+
+    References:
+        Higgins et al. (2017), β-VAE; Kingma et al. (2016), arXiv:1606.04934,
+        equation 15, free bits.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> batch = Batch(jnp.ones((1, 1)), jnp.ones(()))
+        >>> loss, terms = negative_elbo(model)(params, jax.random.key(0), batch)
+        >>> loss.round(4).item(), terms.kl.item()
+        (0.693..., 0.0)
+    """
+    _check_vae(model)
+    _check_draws(num_samples)
+    for name, value in (("beta", beta), ("free_bits", free_bits)):
+        check(0 <= value < math.inf, name, value, "give a number of 0 or more")
+
+    def loss_fn(
+        params: ModelParams, key: Key, batch: Batch
+    ) -> tuple[Scalar, ELBOTerms]:
+        data_key, z_key = jax.random.split(key)
+        x = model.likelihood.prepare(data_key, batch.images)
+        terms = elbo_terms(model, params, z_key, x, num_samples=num_samples)
+        terms = jax.tree.map(jnp.mean, terms)
+        kl = terms.kl
+        if free_bits > 0:
+            each = kl_per_latent(autoencoders.encode(model, params, x))
+            kl = jnp.sum(jnp.maximum(jnp.mean(each, axis=0), free_bits))
+        return beta * batch.kl_weight * kl - terms.log_likelihood, terms
+
+    settings = f"num_samples={num_samples}, beta={beta}, free_bits={free_bits}"
+    return _named(loss_fn, f"negative_elbo({settings})")
+
+
+@lru_cache
+def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> LossFn:
+    """Return the loss -log (1/k) Σ_k w_k, the importance-weighted bound, mean of batch.
+
+    Args:
+        model: the VAE.
+        num_samples: k; the bound rises with it from the ELBO to log p(x).
+        gradient: "total" differentiates the bound as it is; "dreg" is the doubly
+            reparametrised estimator, whose signal does not drown for large k.
+
+    Raises:
+        ValueError: a setting is out of its range, the model is not a VAE.
+
+    References:
+        Burda et al. (2016), arXiv:1509.00519; Tucker et al. (2019), arXiv:1810.04152.
+
+    Example:
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> batch = Batch(jnp.ones((1, 1)), jnp.ones(()))
+        >>> loss_fn = negative_iwae(model, num_samples=5)
+        >>> loss_fn(params, jax.random.key(0), batch)[1].bound.round(4).item()
+        -0.693...
+    """
+    _check_vae(model)
+    _check_draws(num_samples)
+    if gradient not in ("total", "dreg"):
+        raise ValueError(f"gradient = {gradient!r} is not known: total or dreg")
+
+    def loss_fn(
+        params: ModelParams, key: Key, batch: Batch
+    ) -> tuple[Scalar, IWAETerms]:
+        data_key, z_key = jax.random.split(key)
+        x = model.likelihood.prepare(data_key, batch.images)
+        q = autoencoders.encode(model, params, x)
+        z = draw(z_key, q, num_samples=num_samples)
+
+        def log_w(q: Posterior, z: Array) -> Array:
+            terms = log_weights(model, params, x, q, z)
+            return terms.log_likelihood + batch.kl_weight * terms.log_ratio
+
+        if gradient == "dreg":
+            fixed = jax.lax.stop_gradient(q)
+            bound = bounds.dreg(lambda z: log_w(fixed, z), z)
+        else:
+            bound = bounds.iwae(log_w(q, z))
+        mean = jnp.mean(bound)
+        return -mean, IWAETerms(mean)
+
+    return _named(
+        loss_fn, f"negative_iwae(num_samples={num_samples}, gradient={gradient!r})"
+    )
+
+
+@lru_cache
+def mean_squared_error(model: Autoencoder) -> LossFn:
+    """Return the autoencoder's loss, mean of (x' - x)² over pixels and the batch.
+
+    Raises:
+        ValueError: the model is not an autoencoder.
+
+    Example:
+        >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> batch = Batch(jnp.array([[3.0]]), jnp.ones(()))
+        >>> mean_squared_error(model)(params, jax.random.key(0), batch)[0].item()
+        9.0
+    """
+    if not isinstance(model, Autoencoder):
+        raise ValueError("model is not an autoencoder: a VAE's loss is negative_elbo")
+
+    def loss_fn(
+        params: ModelParams, key: Key, batch: Batch
+    ) -> tuple[Scalar, dict[str, Scalar]]:
+        error = autoencoders.reconstruct(model, params, batch.images) - batch.images
+        loss = jnp.mean(error**2)
+        return loss, {"mse": loss}
+
+    return _named(loss_fn, "mean_squared_error()")
+
+
+def _check_vae(model: VAE) -> None:
+    if not isinstance(model, VAE):
+        raise ValueError("model is not a VAE: use mean_squared_error")
+
+
+def _check_draws(number: int) -> None:
+    check(is_whole(number) and number >= 1, "num_samples", number, "give 1 or more")
+
+
+def _named(loss_fn: LossFn, name: str) -> LossFn:
+    """Give a loss function the name that a checkpoint knows it by."""
+    loss_fn.__qualname__ = name
+    return loss_fn

@@ -1,0 +1,198 @@
+"""What a fit says about the unknowns: constrained draws, moments and their errors."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from vijax.types import Key
+from vijax.validate import check, is_traced
+from vijax.vi import importance_weights
+from vijax.vi.checks.importance import Weighed, weigh
+from vijax.vi.checks.weighted_moments import moments
+from vijax.vi.engine.batched_density import over_draws
+from vijax.vi.result import Fit, remedy
+from vijax.vi.targets.target import Target
+
+COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
+RESPONSE = "response_sd"
+VARIANCE_LIMIT = 0.5  # weights of a smaller k̂ have a variance
+
+
+class Summary(dict[str, dict[str, Any]]):
+    """Moments by name; prints as a table, one row an entry, and the verdict below.
+
+    `correctable` says whether the corrected moments and `log_evidence` (in nats) may be
+    used: the search converged, and the weights that correct, of all draws together,
+    have k̂ < 0.7 (0.5, a finite variance, where those of q alone are not good) and at
+    least 400 effective samples. The errors do not know the bias of smoothing, which
+    grows with k̂: for ten unknowns of Student's t_4, k̂ = 0.6, an sd is off by 7 %
+    where 1 % is said.
+    """
+
+    verdict: str = ""
+    advice: str = ""  # the verdict's last sentences: trust it, or what to try next
+    correctable: bool = False
+    khat: float = np.nan
+    khat_se: float = np.nan
+    effective_samples: float = np.nan
+    log_evidence: float = np.nan
+    log_evidence_se: float = np.nan
+
+    def __str__(self) -> str:
+        known = all(RESPONSE in columns for columns in self.values())
+        shown = (*COLUMNS, RESPONSE) if known else COLUMNS
+        rows: list[tuple[Any, ...]] = [
+            (label, *(float(np.asarray(columns[c])[index]) for c in shown))
+            for name, columns in self.items()
+            for label, index in _labels(name, np.shape(columns["mean"]))
+        ]
+        width = max([8, *(len(label) for label, *_ in rows)])
+        head = " ".join([" " * width, *(f"{c:>14}" for c in shown)])
+        lines = [
+            " ".join([f"{label:<{width}}", *(f"{x:14.5g}" for x in numbers)])
+            for label, *numbers in rows
+        ]
+        return "\n".join([head, *lines, self.verdict])
+
+    __repr__ = __str__
+
+
+def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
+    """Draw from q and return the constrained unknowns by name, draws first.
+
+    Example:
+        >>> from vijax import vi
+        >>> target = vi.from_log_density(lambda p: -0.5 * p["x"] ** 2, {"x": 0.0})
+        >>> fit = vi.fit(target, jax.random.key(0))
+        >>> sample(fit, jax.random.key(1), 5)["x"].shape
+        (5,)
+    """
+    check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    return _sample(fit.q, fit.target, key, num_samples)
+
+
+def summary(
+    fit: Fit, *, key: Key | None = None, num_samples: int | None = None
+) -> Summary:
+    r"""Return mean and sd of every unknown, with standard errors, by name.
+
+    Each name holds arrays of the unknown's shape:
+
+        mean, sd                      of q, in the model's own (constrained) units
+        mean_se, sd_se                what the draws, here and in the fit, leave open
+        corrected_mean, corrected_sd  of the posterior, by importance weights of draws
+                                      of q and, where known, of the normal law that
+                                      linear response finds, half each
+        corrected_mean_se, corrected_sd_se   good where the table's `correctable`
+        response_sd                   of the posterior, by linear response; by the
+                                      method "fixed_draws" only
+
+    The draws' noise has mean 0 and covariance I exactly, so that unknowns which live
+    on the whole line have q's moments without error. Where `num_samples` of each law
+    leave a corrected moment less accurate than 0.5 % of an sd, up to 8 times as many
+    more are taken, with longer tails (see corrected.py).
+
+    Example:
+        >>> from vijax import vi
+        >>> target = vi.from_log_density(lambda p: -0.5 * p["x"] ** 2, {"x": 0.0})
+        >>> table = summary(vi.fit(target, jax.random.key(0)))
+        >>> abs(table["x"]["sd"].item() - 1.0) < 1e-3
+        True
+    """
+    if num_samples is None:  # each is a pass over all rows where the model subsamples
+        num_samples = 500 if fit.target.subsampled else 10_000
+    check(num_samples >= 25, "num_samples", num_samples, "give at least 25")
+    key = jax.random.key(0) if key is None else key
+    if np.ndim(fit.status):
+        raise ValueError("fit is a stack of fits: give one of them, or vmap summary")
+    with np.errstate(all="ignore"):
+        first, weighed = weigh(fit, key, num_samples)
+        if is_traced(first):
+            return Summary(_columns(fit, first, weighed, jnp))
+        table = Summary(_columns(fit, first, weighed, np))
+        _judge(table, fit, weighed)
+    return table
+
+
+def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
+    """Say what the table is worth: of the fit, and of the weights found here."""
+    smoothed = weighed.smoothed
+    table.khat = float(smoothed.tail_shape)
+    table.khat_se = float(smoothed.tail_shape_se)
+    table.effective_samples = float(smoothed.effective_samples)
+    limit = importance_weights.KHAT_LIMIT if fit.correctable else VARIANCE_LIMIT
+    table.correctable = (
+        fit.verdict == "converged"
+        and table.khat < limit
+        and table.effective_samples >= importance_weights.MIN_EFFECTIVE_SAMPLES
+    )
+    table.log_evidence = float(smoothed.log_evidence) + weighed.reference
+    shares = np.mean(np.reshape(weighed.shares(), (-1, len(weighed.eps))), axis=0)
+    table.log_evidence_se = float(np.std(shares, ddof=1) / len(shares) ** 0.5)
+    quality = (
+        f"k̂ = {table.khat:.2f} ± {table.khat_se:.2f}, "
+        f"{table.effective_samples:.0f} effective samples"
+    )
+    evidence = "log evidence not known but for this lower bound"
+    advice = fit.advice
+    if table.correctable:
+        evidence = (
+            f"log evidence {table.log_evidence:.3f} ± {table.log_evidence_se:.3f} nats "
+            "by importance weights"
+        )
+        if not fit.trusted:
+            known = f"known to {100 * weighed.worst_error():.1g} % of an sd ({quality})"
+            advice = (
+                f"{advice} The corrected moments are {known}."
+                if fit.correctable
+                else f"Use the corrected moments, {known}. Of q alone: {advice}"
+            )
+    elif fit.correctable and not fit.trusted:
+        advice = (
+            f"Do not trust its corrected moments either ({quality}); {remedy(fit)}."
+        )
+    table.advice = advice
+    table.verdict = (
+        f"{fit.verdict} after {int(fit.num_steps)} steps; "
+        f"ELBO {float(fit.elbo):.3f} ± {float(fit.elbo_se):.3f} nats, {evidence}. "
+        f"{advice}"
+    )
+
+
+@partial(jax.jit, static_argnums=3)
+def _sample(q: Any, target: Target, key: Key, num_samples: int) -> dict[str, Array]:
+    return over_draws(target, target.constrain, q.sample(key, num_samples))
+
+
+def _columns(
+    fit: Fit, first: Weighed, weighed: Weighed, xp: Any
+) -> dict[str, dict[str, Any]]:
+    # The fit's own error, the largest over coordinates: constraints may mix them.
+    loc_error, scale_error = (
+        xp.max(xp.asarray(error)) for error in (fit.loc_error, fit.scale_error)
+    )
+    corrected, table = weighed.moments(xp), {}
+    for name, x in first.draws.items():
+        mean, sd, mean_se, sd_se = moments(x[:1], first.eps, xp.ones(x.shape[1]), xp)
+        names = ("mean", "sd", "mean_se", "sd_se")
+        table[name] = {
+            "mean": mean,
+            "sd": sd,
+            "mean_se": xp.hypot(mean_se, loc_error * sd),
+            "sd_se": xp.hypot(sd_se, scale_error * sd),
+        }
+        pairs = zip(names, corrected[name], strict=True)
+        table[name] |= {f"corrected_{column}": value for column, value in pairs}
+        if len(x) > 1:
+            table[name]["response_sd"] = xp.std(x[1], axis=0)
+    return table
+
+
+def _labels(name: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+    if not shape:
+        return [(name, ())]
+    return [(f"{name}[{', '.join(map(str, i))}]", i) for i in np.ndindex(*shape)]

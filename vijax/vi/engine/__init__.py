@@ -1,0 +1,1 @@
+"""How fits are made fast."""

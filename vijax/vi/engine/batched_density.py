@@ -1,0 +1,85 @@
+"""A target at many positions: all at once where memory allows, else in batches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vijax.types import Scalar
+from vijax.vi.targets.target import Target
+
+MAX_BATCH = 2**25  # numbers that a batch of draws may hold
+
+
+def over_draws(
+    target: Target,
+    function: Callable[[Array], Any],
+    positions: Array,
+    *,
+    one_by_one: bool = False,
+) -> Any:
+    """Apply a function of one position to many, in bounded memory.
+
+    All at once where draws times data are below 2^25 numbers, else in batches; or one
+    by one, which compiles sooner and runs longer.
+
+    Example:
+        >>> from vijax.vi.targets.target import from_log_density
+        >>> target = from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(2))
+        >>> over_draws(target, jnp.sum, jnp.array([[0.0, 1.0], [2.0, 3.0]])).tolist()
+        [1.0, 5.0]
+    """
+    if one_by_one:
+        return jax.lax.map(function, positions)
+    size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
+    num_draws = positions.shape[0]
+    num_batches = -(-num_draws // max(1, MAX_BATCH // size))
+    if num_batches <= 1:
+        return jax.vmap(function)(positions)
+    # Batches of one size: a remainder would compile the function a second time.
+    batch_size = -(-num_draws // num_batches)
+    surplus = num_batches * batch_size - num_draws
+    padded = jnp.concatenate([positions, positions[:1].repeat(surplus, axis=0)])
+    results = jax.lax.map(function, padded, batch_size=batch_size)
+    return jax.tree.map(lambda x: x[:num_draws], results)
+
+
+def log_densities(
+    target: Target, positions: Float[Array, "draws dim"], *, one_by_one: bool = False
+) -> tuple[Float[Array, " draws"], Scalar]:
+    """Return log p at many positions, less a reference, and the reference.
+
+    Of a model that subsamples it is that of all rows. They pass in the model's own
+    batches, in random order; those of a last, incomplete batch are left out, with the
+    scale that makes up for them. The reference is then log p at the first position, so
+    that a million rows leave the differences their digits; else it is 0.
+
+    Example:
+        >>> from vijax.vi.targets.target import from_log_density
+        >>> target = from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(2))
+        >>> positions = jnp.array([[0.0, 1.0], [2.0, 0.0]])
+        >>> values, reference = log_densities(target, positions)
+        >>> values.tolist(), reference.item()
+        ([-0.5, -2.0], 0.0)
+    """
+    plates, zero = target.static.plates, jnp.zeros_like(positions[:, 0])
+    if not plates:
+        function = target.log_density
+        found = over_draws(target, function, positions, one_by_one=one_by_one)
+        return found, zero[0]
+    order = {}
+    for plate in plates:
+        number = plate.size // plate.rows
+        rows = jax.random.permutation(jax.random.key(0), plate.size)
+        order[plate.name] = rows[: number * plate.rows].reshape(number, plate.rows)
+    num_batches = max(len(rows) for rows in order.values())
+
+    def add(index: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
+        batch = {name: rows[index % len(rows)] for name, rows in order.items()}
+        values = jax.vmap(lambda z: target.log_density(z, batch))(positions)
+        parts = values - values[0], values[0]
+        return jax.tree.map(lambda sum_, part: sum_ + part / num_batches, total, parts)
+
+    return jax.lax.fori_loop(0, num_batches, add, (zero, zero[0]))

@@ -1,0 +1,1 @@
+"""How q is found."""

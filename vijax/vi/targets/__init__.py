@@ -1,0 +1,1 @@
+"""What is fitted: NumPyro models and log densities."""

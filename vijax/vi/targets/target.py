@@ -1,0 +1,281 @@
+r"""A target: an unconstrained log density, its data, and the map back.
+
+    target = from_log_density(log_density, init)  log p(θ) for any pytree of reals
+    target = from_numpyro(model, x, y)            in numpyro_model.py
+
+    target.log_density(position)   log p(θ(u)) + log |dθ/du|, u a vector of ℝ^dim
+    target.constrain(position)     θ(u), a dict of arrays by name
+
+A Target is a pytree. Its leaves are the data and the start; the model is static.
+So a function that is compiled for one target is compiled for all targets of the
+same model with data of the same shapes.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from vijax.types import Key, LogDensity, Scalar
+from vijax.vi.targets.data_arguments import join, split
+
+POSITIVE = ("exp", "softplus")
+Rows = dict[str, Array]  # of subsampled plates, by name
+
+
+class Site(NamedTuple):
+    """One unknown in unconstrained space."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of its entries."""
+        return int(np.prod(self.shape, dtype=int))
+
+
+class Plate(NamedTuple):
+    """A subsampled plate of a NumPyro model: `rows` of `size` at a time."""
+
+    name: str
+    size: int
+    rows: int
+
+
+class Static(NamedTuple):
+    """What a compiled function depends on besides shapes; compared by value."""
+
+    log_density: Callable[..., Array]  # (static, data, params, key)
+    constrain: Callable[..., dict[str, Array]]  # (static, data, params, key)
+    unconstrain: Callable[..., dict[str, Array]]  # (static, data, values)
+    function: Callable[..., Any]  # the user's
+    structure: Hashable  # how the user's arguments are rebuilt from the data
+    sites: tuple[Site, ...] = ()
+    positive: str = "exp"
+    plates: tuple[Plate, ...] = ()  # that take a subsample of their rows
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["data", "init"],
+    meta_fields=["static"],
+)
+@dataclass(frozen=True)
+class Target:
+    """An unconstrained log density with its data; see the module's docstring."""
+
+    data: PyTree
+    init: Float[Array, "..."]  # where a search starts, (dim,)
+    static: Static
+
+    @property
+    def dim(self) -> int:
+        """Number of unconstrained coordinates."""
+        return sum(site.size for site in self.static.sites)
+
+    @property
+    def subsampled(self) -> bool:
+        """Whether the model sees a subsample of its rows at a time."""
+        return bool(self.static.plates)
+
+    def log_density(
+        self, position: Float[Array, " dim"], key: Key | Rows | None = None
+    ) -> Scalar:
+        """Return the log density in nats.
+
+        Of a model that subsamples it is an unbiased estimate: `key` draws the rows, or
+        gives them by the plates' names. `draws.log_densities` runs through all of them.
+        """
+        static = self.static
+        return static.log_density(static, self.data, self.unravel(position), key)
+
+    def constrain(
+        self, position: Float[Array, " dim"], key: Key | None = None
+    ) -> dict[str, Array]:
+        """Return the constrained unknowns (and deterministic sites) by name."""
+        static = self.static
+        return static.constrain(static, self.data, self.unravel(position), key)
+
+    def unconstrain(self, values: dict[str, Array]) -> Float[Array, " dim"]:
+        """Return the position of constrained unknowns: the inverse of `constrain`."""
+        static = self.static
+        params = static.unconstrain(static, self.data, values)
+        parts = [jnp.ravel(params[site.name]) for site in static.sites]
+        return jnp.concatenate(parts).astype(self.init.dtype)
+
+    def unravel(self, position: Float[Array, " dim"]) -> dict[str, Array]:
+        """Cut the vector into unconstrained arrays by name."""
+        params, start = {}, 0
+        for site in self.static.sites:
+            params[site.name] = position[start : start + site.size].reshape(site.shape)
+            start += site.size
+        return params
+
+    def with_positive(self, positive: str) -> "Target":
+        """Map positive unknowns by `exp` (the default) or by `softplus`."""
+        if positive not in POSITIVE:
+            raise ValueError(f"positive = {positive!r} is not one of {POSITIVE}")
+        return replace(self, static=self.static._replace(positive=positive))
+
+
+def from_log_density(
+    log_density: LogDensity, init: PyTree, *args: Any, **kwargs: Any
+) -> Target:
+    r"""Make a target of log_density(params, *args, **kwargs), params like `init`.
+
+    The density may be unnormalised; its parameters are all of ℝ. Arguments given
+    here are data: other data of the same shapes compiles nothing new, which data
+    that the function closes over cannot do.
+
+    Args:
+        log_density: params -> log p(params) in nats, a scalar.
+        init: any pytree of floating-point arrays: the parameters' structure and
+            where the search for them starts. A dict gives them names.
+        *args: data, passed on to `log_density`.
+        **kwargs: data, passed on by name.
+
+    Example:
+        >>> target = from_log_density(lambda p: -0.5 * p["x"] ** 2, {"x": 1.0})
+        >>> target.dim, target.log_density(jnp.array([2.0])).item()
+        (1, -2.0)
+    """
+    paths, treedef = jax.tree_util.tree_flatten_with_path(init)
+    if not paths:
+        raise TargetError(f"init = {init!r} is not valid: it holds no parameters")
+    for path, leaf in paths:
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise TargetError(
+                f"init{jax.tree_util.keystr(path)} is not valid: give a floating-point "
+                f"array, not {jnp.result_type(leaf)}; sum discrete unknowns out"
+            )
+    sites = tuple(Site(_name(path), jnp.shape(leaf)) for path, leaf in paths)
+    start = jnp.concatenate([jnp.ravel(jnp.asarray(leaf)) for _, leaf in paths])
+
+    def make(static_types: tuple[type, ...]) -> Target:
+        data, structure = split((args, kwargs), static_types)
+        static = Static(
+            _density_of_function,
+            _constrain_function,
+            _unconstrain_function,
+            log_density,
+            (treedef, structure),
+            sites,
+        )
+        return Target(data, jnp.asarray(start, float_type()), static)
+
+    return first_that_traces(make, "log_density")
+
+
+class TargetError(ValueError):
+    """A target that cannot be, told in full; other errors are the user's function's."""
+
+
+def first_that_traces(make: Callable[[tuple[type, ...]], Target], name: str) -> Target:
+    """Make the target with integers as data, or static where that cannot be traced."""
+    try:
+        return _checked(make(()), name)
+    except TraceFailed:
+        try:
+            return _checked(make((int,)), name)
+        except TraceFailed as error:
+            raise TargetError(f"{name} cannot be traced: {error}") from error
+
+
+def _checked(target: Target, name: str) -> Target:
+    shape, dtype = traced(_output, target.static, shapes(target.data), float_type())
+    if shape != () or not jnp.issubdtype(dtype, jnp.floating):
+        raise TargetError(
+            f"{name} is not valid: its log density has shape {shape} and type {dtype}; "
+            "return one real number, summed over the data"
+        )
+    return target
+
+
+def _output(static: "Static", data: tuple[Any, ...], dtype: Any) -> tuple[Any, Any]:
+    """Return shape and type of the log density."""
+
+    def log_density(data: list[Array]) -> Array:
+        init = jnp.zeros(sum(site.size for site in static.sites), dtype)
+        params = Target(data, init, static).unravel(init)
+        return static.log_density(static, data, params, jax.random.key(0))
+
+    value = jax.eval_shape(log_density, list(data))
+    return jnp.shape(value), value.dtype
+
+
+class TraceFailed(Exception):
+    """The user's function raised while it was traced; says what."""
+
+
+def traced(function: Callable[..., Any], *arguments: Hashable) -> Any:
+    """Call a function that traces the user's, once for each set of arguments."""
+    result, failure = _remembered(function, *arguments)
+    if failure is not None:
+        raise TraceFailed(failure)
+    return result
+
+
+# Tracing a model takes some hundredths of a second: once for each set of shapes.
+@lru_cache(maxsize=512)
+def _remembered(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Any]:
+    try:
+        return function(*arguments), None
+    except TargetError:
+        raise
+    except Exception as error:
+        reason = str(error).split("\n", 1)[0]
+        return None, f"{type(error).__name__}: {reason}"
+
+
+def shapes(data: list[Array]) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Return the shapes and types of the data, which stand for it in a trace."""
+    return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in data)
+
+
+def float_type() -> Any:
+    """Return the default floating-point type, float64 under x64."""
+    return jnp.result_type(float)
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "params"
+
+
+# ---- a plain function ----
+
+
+def _density_of_function(
+    static: Static,
+    data: list[Array],
+    params: dict[str, Array],
+    key: Key | Rows | None,
+) -> Array:
+    treedef, structure = _pair(static.structure)
+    args, kwargs = join(data, structure)
+    tree = jax.tree.unflatten(treedef, params.values())
+    return jnp.asarray(static.function(tree, *args, **kwargs))
+
+
+def _constrain_function(
+    static: Static,
+    data: list[Array],
+    params: dict[str, Array],
+    key: Key | Rows | None,
+) -> dict[str, Array]:
+    return params
+
+
+def _unconstrain_function(
+    static: Static, data: list[Array], values: dict[str, Array]
+) -> dict[str, Array]:
+    return values
+
+
+def _pair(structure: Any) -> tuple[Any, Any]:
+    return structure
