@@ -8,8 +8,12 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-IMAGE_EXPERIMENTS := autoencoder vae use-cases anomaly-detection compression generation iwae
-EXPERIMENTS := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc advi-benchmark posterior-gallery $(IMAGE_EXPERIMENTS)
+LECTURE_IMAGES := autoencoder vae use-cases
+LECTURE := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc $(LECTURE_IMAGES)
+BEYOND_IMAGES := anomaly-detection compression generation iwae
+BEYOND := advi-benchmark posterior-gallery $(BEYOND_IMAGES)
+WITH_IMAGES := $(LECTURE_IMAGES) $(BEYOND_IMAGES)
+EXPERIMENTS := $(LECTURE) $(BEYOND)
 BENCHMARKS := special intervals sweep logistic_regression posteriordb vae
 PEERS := .venv-peers
 
@@ -21,7 +25,8 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  \1\t/' | expand -t 20
 	@echo "one experiment:"
 	@for name in $(EXPERIMENTS); do \
-	  line=$$(sed -n '1s/^"""//p' experiments/$$(echo $$name | tr - _).py | sed 's/"""$$//'); \
+	  file=$$(echo $$name | tr - _).py; \
+	  line=$$(sed -n '1s/^"""//p' experiments/lecture/$$file experiments/beyond/$$file 2>/dev/null | sed 's/"""$$//'); \
 	  printf '  %-17s %s\n' "$$name" "$$line"; done
 
 $(READY): pyproject.toml constraints.txt
@@ -36,11 +41,11 @@ setup: $(READY)  ## make .venv with everything in it
 lecture: $(READY)  ## run the whole lecture and write results/report.html
 	@$(BIN)/python -m experiments.lecture --dataset '$(DATASET)' --seed $(SEED) $(ARGS)
 
-$(filter-out $(IMAGE_EXPERIMENTS),$(EXPERIMENTS)): $(READY)
-	@$(BIN)/python -m experiments.$(subst -,_,$@) --seed $(SEED) $(ARGS)
-
-$(IMAGE_EXPERIMENTS): $(READY)
-	@$(BIN)/python -m experiments.$(subst -,_,$@) --dataset '$(DATASET)' --seed $(SEED) $(ARGS)
+$(LECTURE): FOLDER = lecture
+$(BEYOND): FOLDER = beyond
+$(EXPERIMENTS): $(READY)
+	@$(BIN)/python -m experiments.$(FOLDER).$(subst -,_,$@) \
+	  $(if $(filter $@,$(WITH_IMAGES)),--dataset '$(DATASET)') --seed $(SEED) $(ARGS)
 
 report: $(READY)  ## write results/report.html again from the results that are there
 	@$(BIN)/python -m experiments.report $(ARGS)

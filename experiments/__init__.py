@@ -1,1 +1,1 @@
-"""The lecture, experiment by experiment: `python -m experiments.coin_flip --help`."""
+"""The lecture, experiment by experiment: `python -m experiments.lecture.coin_flip --help`."""

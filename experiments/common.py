@@ -59,7 +59,7 @@ def main(file: str, config_class: type, run: Callable[[Any], Result]) -> None:
     arguments: Any = tyro.cli(
         arguments_class,
         config=(tyro.conf.OmitArgPrefixes,),
-        prog=f"python -m experiments.{name}",
+        prog=f"python -m experiments.{Path(file).parent.name}.{name}",
         description=sys.modules[run.__module__].__doc__,
     )
     with errors_in_one_line(name):

@@ -25,7 +25,7 @@ from experiments.studies.flat_regression import exact_moments
 
 Data = dict[str, Any]
 VARIABLE = "VIJAX_POSTERIORDB"  # of the environment: the folder
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "posteriordb"
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "posteriordb"
 LAYOUTS = {  # here, in a clone
     "data": ("data", "posterior_database/data/data"),
     "draws": ("draws", "posterior_database/reference_posteriors/draws/draws"),

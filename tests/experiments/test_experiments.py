@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import common
+from experiments.lecture import whole
 from experiments.report import checks, page
 from experiments.report.lecture_numbers import ROWS
 from experiments.studies import posteriordb
@@ -91,7 +92,8 @@ TRAINED = {"autoencoder", "vae", "use_cases", "anomaly_detection"}
 
 
 def module(name: str) -> Any:
-    return importlib.import_module(f"experiments.{name}")
+    room = "lecture" if name in (*whole.TIMED, *whole.OTHERS) else "beyond"
+    return importlib.import_module(f"experiments.{room}.{name}")
 
 
 def missing(value: Any, path: str = "metrics") -> list[str]:
