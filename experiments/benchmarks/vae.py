@@ -157,7 +157,7 @@ def evaluation(images: np.ndarray, num_examples: int, num_samples: int) -> Step:
     model = make_model(binary=True)
     params = autoencoders.init(model, jax.random.key(0))
     x = jnp.asarray(images[:num_examples])
-    return lambda: log_evidence.importance(
+    return lambda: log_evidence.importance_log_evidence(
         model, params, jax.random.key(1), x, num_samples=num_samples
     )
 

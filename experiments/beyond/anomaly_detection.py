@@ -46,7 +46,7 @@ from experiments import common
 from experiments.lecture import use_cases
 from experiments.studies import classes_out, events
 from vijax import data
-from vijax.plot import anomalies as plot
+from vijax.plot import anomaly_detection as plot
 from vijax.types import Key
 
 
@@ -121,7 +121,7 @@ def showers(
     }
     metrics: dict[str, Any] = {"false_positives": events.FALSE_POSITIVES}
     metrics |= {title: _plain(scores) for title, scores in result.items()}
-    return metrics, plot.directions(panels)
+    return metrics, plot.roc_by_background(panels)
 
 
 def collisions(
@@ -160,7 +160,7 @@ def collisions(
         "missing_energy": _plain({events.MET: missing})[events.MET],
         "largest_gain": {name: y.max() for name, (_, y) in curves.items()},
     }
-    figure = plot.injection(
+    figure = plot.signal_injection(
         np.asarray(config.fractions), areas, curves, yardstick=(events.MET, missing.auc)
     )
     return metrics, figure

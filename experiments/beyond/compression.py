@@ -34,7 +34,7 @@ from experiments.lecture import use_cases
 from experiments.studies import lossless, lossy_tables, rate_distortion
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import compression as plot
+from vijax.plot import compression_rates as plot
 from vijax.vae.evaluation.annealed_sampling import Walk
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.training import train
@@ -157,7 +157,7 @@ def images(
     rates = dict(metrics["others"]) | {"VAE, file": metrics["bits_per_pixel"]}
     if metrics["bits_back_rerun"]:
         rates["BB-ANS, rerun"] = BITS_BACK_RERUN
-    figure = plot.lossless(
+    figure = plot.lossless_rates(
         rates,
         metrics["growth"],
         bound=(
@@ -197,7 +197,7 @@ def events(
         rows.append(row)
     shown = decoded[config.shown_bound]
     true, found = lossy_tables.physics(held_out), lossy_tables.physics(shown)
-    figure = plot.events(
+    figure = plot.bounded_errors(
         config.bounds,
         {
             "VAE, file": [row["bits_per_number"] for row in rows],

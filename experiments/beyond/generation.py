@@ -35,7 +35,7 @@ from experiments.studies import event_samples, lossy_tables
 from experiments.studies import generation as image_samples
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import generation as plot
+from vijax.plot import generated_events as plot
 from vijax.vae.evaluation import latent_maps as latent
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
@@ -141,9 +141,9 @@ def draw(
     noise = rng.normal(size=(2, size, model.latent)).astype(np.float32)
     first, second = (f"{latent} latent{'s'[: latent > 1]}" for latent in latents)
     return {
-        f"{first}, aggregate": np.asarray(latent.decode(model, good, z)),
-        f"{first}, prior": np.asarray(latent.decode(model, good, noise[0])),
-        f"{second}, prior": np.asarray(latent.decode(model, bad, noise[1])),
+        f"{first}, aggregate": np.asarray(latent.decoded_means(model, good, z)),
+        f"{first}, prior": np.asarray(latent.decoded_means(model, good, noise[0])),
+        f"{second}, prior": np.asarray(latent.decoded_means(model, bad, noise[1])),
         "shuffled pixels": rng.permuted(np.asarray(some), axis=0),
     }
 
@@ -180,7 +180,7 @@ def events(
         "repetitions": config.repetitions,
         "generators": summary,
     }
-    return metrics, plot.events(summary, names, floor=event_samples.REAL)
+    return metrics, plot.event_distances(summary, names, floor=event_samples.REAL)
 
 
 def main() -> None:

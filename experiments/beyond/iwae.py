@@ -19,7 +19,7 @@ import numpy as np
 
 from experiments import common
 from experiments.lecture import autoencoder as ae
-from vijax.plot import vae as plot
+from vijax.plot import vae_training as plot
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import latent_usage
 from vijax.vae.evaluation import log_evidence as evidence
@@ -115,7 +115,7 @@ def run(config: Config) -> common.Result:
         "rejected_steps": trained.num_rejected,
     }
     figures = {
-        "bounds": plot.bounds(
+        "bounds": plot.bound_by_samples(
             -trained.loss,
             measured["bound_samples"],
             measured["bound"],
@@ -178,14 +178,16 @@ def measure(
     """Return log p(x), the ELBO, active units and the bound for growing k."""
     keys = jax.random.split(key)
     number = config.evaluation_samples
-    found = evidence.importance(model, params, keys[0], x, num_samples=number)
-    summary = evidence.summarise(found)
-    elbo = evaluate.elbo(model, params, keys[1], x, num_samples=4)
+    found = evidence.importance_log_evidence(
+        model, params, keys[0], x, num_samples=number
+    )
+    summary = evidence.mean_log_evidence(found)
+    elbo = evaluate.held_out_elbo(model, params, keys[1], x, num_samples=4)
     some = x[:1000]
     samples = [k for k in (1, 5, 50, 500, 5000) if 2 <= k <= number]
     bounds = [
-        evidence.summarise(
-            evidence.importance(
+        evidence.mean_log_evidence(
+            evidence.importance_log_evidence(
                 model, params, keys[1], some, num_samples=k, chunk_size=min(k, 100)
             )
         )
@@ -199,7 +201,7 @@ def measure(
         "least_effective_sample_size": float(summary.least_effective_sample_size),
         "test_elbo": float(elbo.elbo),
         "test_elbo_standard_error": float(elbo.elbo_standard_error),
-        "active_units": int(latent_usage.usage(model, params, x).active.sum()),
+        "active_units": int(latent_usage.active_units(model, params, x).active.sum()),
         "bound_samples": samples,
         "bound": [float(bound.log_evidence) for bound in bounds],
         "bound_standard_error": [float(b.draw_standard_error) for b in bounds],

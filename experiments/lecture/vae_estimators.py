@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from vijax.plot import vae as plot
+from vijax.plot import vae_training as plot
 from vijax.vae.models import autoencoders, gradient_estimators, losses
 from vijax.vae.models.autoencoders import (
     VAE,
@@ -58,7 +58,7 @@ def study(
     )
     figures = {
         "gradients": draw_gradients(trained),
-        "draws": plot.draws_of_z(estimates, float(exact)),
+        "draws": plot.elbo_draws(estimates, float(exact)),
     }
     return metrics, figures
 
@@ -147,7 +147,7 @@ def draw_gradients(found: Gradients) -> Figure:
         running[name] = mean, [part.std(ddof=1) / np.sqrt(len(part)) for part in parts]
     spreads = {name: draws.std(axis=0, ddof=1) for name, draws in values.items()}
     first = float(found.exact[0])
-    return plot.gradient_estimators(running, counts, first, spreads, COMPONENTS)
+    return plot.gradient_noise(running, counts, first, spreads, COMPONENTS)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

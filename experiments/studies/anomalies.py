@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from experiments.studies import classes_out
 from vijax.data import Dataset
 from vijax.metrics import roc
-from vijax.metrics.bootstrap import with_error
+from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.plot import use_cases as plot
 from vijax.types import Key
 from vijax.vae.anomaly import scores as anomaly
@@ -111,7 +111,7 @@ def study(
     others = bound - stroke_codes.complexity(binary), share**0.5 * distance
     scores = np.concatenate([every[:, :-1], others])  # (scores, classes, images)
     # One weight for each test image, in all areas at once: they share the images.
-    found, spread = with_error(
+    found, spread = with_bootstrap_error(
         bootstrap_key, _measure, len(binary), scores, masks, num_resamples=100
     )
     areas, at = found["auc"], np.searchsorted(RATES, FALSE_POSITIVES)
@@ -141,7 +141,7 @@ def study(
         "negative_elbo_kept": _means(bound, ~is_anomaly),
         "ink": [ink[mask].mean() for mask in is_anomaly],  # share of black pixels
     }
-    figure = plot.anomaly(
+    figure = plot.classes_left_out(
         np.tile(RATES, (len(classes), 1)),
         found["rates"],
         dict(zip(SCORES, areas, strict=True)),
@@ -155,7 +155,7 @@ def study(
 @partial(jax.jit, static_argnums=0)
 def _scores(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
     def one(params: ModelParams) -> Array:
-        found = anomaly.scores(model, params, key, x, num_samples=NUM_SAMPLES)
+        found = anomaly.anomaly_scores(model, params, key, x, num_samples=NUM_SAMPLES)
         return jnp.stack([found.reconstruction, found.kl, found.negative_elbo])
 
     return jnp.moveaxis(jax.lax.map(one, params), 0, 1)  # (scores, runs, images)
@@ -163,7 +163,7 @@ def _scores(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
 
 def _measure(weights: Array, scores: Array, masks: Array) -> dict[str, Array]:
     def one(scores: Array, mask: Array) -> tuple[Array, Array]:
-        curve = roc.curve(scores, mask, weights)
+        curve = roc.roc_curve(scores, mask, weights)
         rates = roc.true_positive_rate(curve, jnp.asarray(RATES))
         return roc.auc(scores, mask, weights), rates
 

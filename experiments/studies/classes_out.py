@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from vijax.data import Dataset
 from vijax.metrics import roc
-from vijax.metrics.bootstrap import with_error
-from vijax.plot import anomalies as plot
+from vijax.metrics.bootstrap import with_bootstrap_error
+from vijax.plot import anomaly_detection as plot
 from vijax.types import Key
 from vijax.vae.anomaly import scores as anomaly
 from vijax.vae.anomaly import stroke_codes
@@ -92,7 +92,7 @@ def study(
         for title, panel in panels.items()
     }
     names = [str(label) for label in classes]
-    return metrics, plot.by_class(shown, names=names, published=published)
+    return metrics, plot.auc_by_class(shown, names=names, published=published)
 
 
 def fit(
@@ -128,7 +128,9 @@ def bounds(model: VAE, params: ModelParams, x: Array, key: Key) -> np.ndarray:
     @jax.jit
     def over_classes(params: ModelParams, x: Array) -> Array:
         def one(params: ModelParams) -> Array:
-            return anomaly.scores(model, params, key, x, num_samples=8).negative_elbo
+            return anomaly.anomaly_scores(
+                model, params, key, x, num_samples=8
+            ).negative_elbo
 
         return jax.lax.map(one, params)
 
@@ -149,7 +151,7 @@ def distances(
     ) -> tuple[Array, Array]:
         def one(run: tuple[ModelParams, Array]) -> tuple[Array, Array]:
             params, rows = run
-            share = anomaly.unexplained(model, params, x)
+            share = anomaly.unexplained_share(model, params, x)
             return share, anomaly.latent_distance(model, params, x, train[rows])
 
         return jax.lax.map(one, (params, rows))
@@ -186,7 +188,7 @@ def areas(
     """
     scores = {name: one for panel in panels.values() for name, one in panel.items()}
     # One weight for each test image, in all areas at once: they share the images.
-    value, error = with_error(
+    value, error = with_bootstrap_error(
         key,
         _areas,
         masks.shape[1],

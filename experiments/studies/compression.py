@@ -109,7 +109,7 @@ def study(
         for method in curves
     }
     metrics["matched"] = _matched(table, squeezers)
-    figure = plot.compression(
+    figure = plot.lossy_and_lossless(
         points,
         lossless,
         bound="VAE (bound)",
@@ -265,6 +265,6 @@ def _lossless(
         "vae_elbo": -nats,
         "vae_elbo_standard_error": error,
         # Bits back needs the encoder at both ends too.
-        "vae_weights_bits_per_pixel": lossy.num_bits(params) / binary.size,
+        "vae_weights_bits_per_pixel": lossy.parameter_bits(params) / binary.size,
     }
     return {"raw bits": 1.0} | per_pixel | {"VAE (bound)": nats * one_nat}, metrics

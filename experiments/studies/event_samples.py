@@ -43,9 +43,9 @@ def draw(coder: Coder, key: Key, size: int) -> dict[str, Table]:
 
 def real_like(scaled: Table, coder: Coder) -> Table:
     """Return scaled events whose counts are whole numbers, as the real ones are."""
-    table = event_tables.unscaled(scaled, coder.scale)
+    table = event_tables.from_scaled(scaled, coder.scale)
     whole = np.where(lossy_tables.LOGARITHM, table, np.rint(table))
-    return event_tables.scaled(whole, coder.scale)
+    return event_tables.to_scaled(whole, coder.scale)
 
 
 def study(
@@ -68,8 +68,8 @@ def study(
         repetitions: of every measurement, on other events.
     """
     rng = np.random.default_rng(int(jax.random.bits(key)))
-    real = event_tables.scaled(test, coder.scale)
-    before = event_tables.scaled(train, coder.scale)
+    real = event_tables.to_scaled(test, coder.scale)
+    before = event_tables.to_scaled(train, coder.scale)
     generated = draw(coder, key, size * repetitions)
     low, high = before.min(axis=0), before.max(axis=0)
     generated = {
@@ -89,10 +89,10 @@ def study(
 def measure(real: Table, generated: Table) -> tuple[np.ndarray, np.ndarray]:
     """Return the distances of every column and of every pair of columns."""
     pairs = [
-        wasserstein.wasserstein(real[:, list(pair)], generated[:, list(pair)])
+        wasserstein.wasserstein_distance(real[:, list(pair)], generated[:, list(pair)])
         for pair in combinations(range(real.shape[1]), 2)
     ]
-    return wasserstein.by_column(real, generated), np.array(pairs)
+    return wasserstein.wasserstein_by_column(real, generated), np.array(pairs)
 
 
 def summary(measured: dict[str, Distances]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jaxtyping import Array
 from experiments.studies.lossy_tables import LOGARITHM
 from vijax.data import Dataset
 from vijax.metrics import roc
-from vijax.metrics.bootstrap import with_error
+from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.types import Key
 from vijax.vae import event_tables
 from vijax.vae.anomaly import scores
@@ -88,7 +88,7 @@ def found_by_vae(
 @partial(jax.jit, static_argnums=0)
 def _scores(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
     def one(params: ModelParams) -> Array:
-        s = scores.scores(model, params, key, x)
+        s = scores.anomaly_scores(model, params, key, x)
         return jnp.stack([s.negative_elbo, s.reconstruction, s.kl])
 
     return jnp.moveaxis(jax.lax.map(one, params), 0, 1)  # (scores, trainings, events)
@@ -101,7 +101,7 @@ def found(values: Any, mask: np.ndarray) -> Found:
     areas, rates = jax.tree.map(np.asarray, _measure(values, jnp.asarray(mask)))
     # The same weights of the events for every score, so that they compare.
     key = jax.random.key(0)
-    (each, found_at), (_, error_at) = with_error(
+    (each, found_at), (_, error_at) = with_bootstrap_error(
         key, _found_at, mask.size, values, mask, num_resamples=100
     )
     spread, spread_at = (
@@ -123,7 +123,7 @@ def _found_at(weights: Array, values: Array, mask: Array) -> tuple[Array, Array]
     """Return the rates of (trainings, events) at `FALSE_POSITIVES`, and their mean."""
 
     def one(values: Array) -> Array:
-        curve = roc.curve(values, mask, weights)
+        curve = roc.roc_curve(values, mask, weights)
         return roc.true_positive_rate(curve, jnp.asarray(FALSE_POSITIVES))
 
     each = jax.vmap(one)(values)
@@ -133,7 +133,7 @@ def _found_at(weights: Array, values: Array, mask: Array) -> tuple[Array, Array]
 @jax.jit
 def _measure(values: Array, mask: Array) -> tuple[roc.AUC, Array]:
     def one(values: Array) -> tuple[roc.AUC, Array]:
-        rates = roc.true_positive_rate(roc.curve(values, mask), jnp.asarray(RATES))
+        rates = roc.true_positive_rate(roc.roc_curve(values, mask), jnp.asarray(RATES))
         return roc.auc_with_error(values, mask), rates
 
     return jax.vmap(one)(values)
@@ -175,7 +175,7 @@ def both_directions(
         fit_key, score_key = jax.random.split(direction_key)
         train = dataset.train[labels == background]
         scale = event_tables.fit_scale(train)
-        train, test = (event_tables.scaled(x, scale) for x in (train, dataset.test))
+        train, test = (event_tables.to_scaled(x, scale) for x in (train, dataset.test))
         rows = np.tile(np.arange(len(train)), (trainings, 1))
         model, params = fit(train, rows, fit_key, network)
         mask = np.asarray(dataset.test_labels) != background
@@ -236,7 +236,7 @@ def injected(
         add_invisible(part, rng, mean_energy=mean_energy) for part in (spare, other)
     )
     scale = event_tables.fit_scale(background, logarithm=LOGARITHM)
-    pool = event_tables.scaled(np.concatenate([background, signal]), scale)
+    pool = event_tables.to_scaled(np.concatenate([background, signal]), scale)
     size = len(background)
     runs = []
     for fraction in fractions:
@@ -248,7 +248,7 @@ def injected(
     model, params = fit(pool, np.stack(runs), fit_key, network)
     events = np.concatenate([test, test_signal])
     mask = np.arange(len(events)) >= len(test)
-    scaled = event_tables.scaled(events, scale)
+    scaled = event_tables.to_scaled(events, scale)
     results = []
     for i in range(len(fractions)):
         own = slice(i * trainings, (i + 1) * trainings)

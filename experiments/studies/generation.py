@@ -71,12 +71,12 @@ def compare(
     size = len(next(iter(images.values())))
     order = rng.permutation(len(dataset.train))
     kept, rest = order[:size], order[size:][:20_000]
-    classifier = feature_classifier.train(
+    classifier = feature_classifier.train_classifier(
         keys[0], dataset.train[rest], np.asarray(dataset.train_labels)[rest]
     )
     images = {REAL: dataset.train[kept]} | images
     order = rng.permutation(len(dataset.test))
-    y = feature_classifier.features(
+    y = feature_classifier.classifier_features(
         classifier, np.concatenate([dataset.test[order[:size]], *images.values()])
     )
     real, *generated = np.split(np.asarray(y), 1 + len(images))
@@ -89,7 +89,9 @@ def compare(
     )
     metrics = {
         "classifier_accuracy": float(
-            feature_classifier.accuracy(classifier, dataset.test, dataset.test_labels)
+            feature_classifier.classifier_accuracy(
+                classifier, dataset.test, dataset.test_labels
+            )
         ),
         "images_compared": size,
         "frechet_distance": {name: m["frechet"] for name, m in measured.items()},
@@ -103,7 +105,7 @@ def compare(
             name: m["accuracy_error"] for name, m in measured.items()
         },
     }
-    figure = plot.generation(
+    figure = plot.samples_and_distances(
         {name: x[:SHOWN] for name, x in images.items()},
         metrics["frechet_distance"],
         metrics["frechet_distance_standard_error"],
@@ -125,14 +127,14 @@ def draw(
     """Return images of every generator, best first by expectation."""
     rng = np.random.default_rng(int(jax.random.bits(key)))
     noise = rng.normal(size=(size, coder.latent)).astype(np.float32)
-    images = {"VAE, prior": latent_maps.decode(coder, coder_params, noise)}
+    images = {"VAE, prior": latent_maps.decoded_means(coder, coder_params, noise)}
     ends = sorted({0, len(squeezers.latents) - 1})
     for run in ends:
         params = ensemble.run(squeezers.params, run)
-        z = latent_maps.encode(squeezers.model, params, dataset.train)
-        box = latent_maps.uniform(jax.random.fold_in(key, run), z, size)
+        z = latent_maps.latent_means(squeezers.model, params, dataset.train)
+        box = latent_maps.uniform_in_box(jax.random.fold_in(key, run), z, size)
         name = f"autoencoder {squeezers.latents[run]}, box"
-        images[name] = latent_maps.decode(squeezers.model, params, box)
+        images[name] = latent_maps.decoded_means(squeezers.model, params, box)
     # Every pixel from its own distribution, independent of the others.
     shuffled = {"shuffled pixels": rng.permuted(dataset.train, axis=0)[:size]}
     return {name: np.asarray(x) for name, x in images.items()} | shuffled

@@ -48,9 +48,9 @@ def code(
     if not np.array_equal(file_format.decode_images(model, params, data), x):
         raise RuntimeError("the file does not decode to what went in")
     decoded = time.perf_counter()
-    bound = elbo.elbo(model, params, key, x)
+    bound = elbo.held_out_elbo(model, params, key, x)
     pixels = prod(model.shape)
-    weights = lossy.num_bits(params)
+    weights = lossy.parameter_bits(params)
     rate = 8 * size / x.size
     others = general_purpose(x)
     name, best = min(others.items(), key=lambda item: item[1])

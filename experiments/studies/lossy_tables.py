@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance
 from vijax.types import Key
 from vijax.vae import event_tables
 from vijax.vae.compression import file_format, lossy
-from vijax.vae.event_tables import Scale, Table
+from vijax.vae.event_tables import ColumnScale, Table
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.training import train
@@ -30,7 +30,7 @@ class Coder(NamedTuple):
 
     model: VAE
     params: ModelParams
-    scale: Scale
+    scale: ColumnScale
 
 
 def bounds(relative: float) -> np.ndarray:
@@ -71,7 +71,7 @@ def fit(
     trained = train.fit(
         model,
         key,
-        event_tables.scaled(table, scale).astype(np.float32),
+        event_tables.to_scaled(table, scale).astype(np.float32),
         epochs=epochs,
         batch_size=min(batch_size, len(table)),
         learning_rate=learning_rate,
@@ -105,9 +105,9 @@ def code(
     error = np.abs(decoded - table) / np.where(LOGARITHM, table, 1.0)
     if not np.all(error <= bound):
         raise RuntimeError(f"errors of {error.max(axis=0)} are above {bound}")
-    bins = event_tables.rounded(table, coder.scale, bound)
+    bins = event_tables.to_bins(table, coder.scale, bound)
     before = np.rint(
-        (event_tables.scaled(train_table, coder.scale) - bins.lower) / bins.step
+        (event_tables.to_scaled(train_table, coder.scale) - bins.lower) / bins.step
     )
     smallest = np.uint16 if bins.symbols.max() < 2**16 else np.uint32
     columns = np.ascontiguousarray(bins.symbols.T.astype(smallest)).tobytes()
@@ -126,7 +126,7 @@ def code(
 
 def weights_bytes(coder: Coder) -> int:
     """Return what the receiver needs before the first event."""
-    return lossy.num_bits(coder.params) // 8
+    return lossy.parameter_bits(coder.params) // 8
 
 
 def columns_alone(before: np.ndarray, symbols: np.ndarray) -> float:

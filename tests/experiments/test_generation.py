@@ -17,8 +17,8 @@ def test_counts_are_whole_again():
     coder = Coder(
         autoencoders.vae((6,), hidden=(4,)), autoencoders.ModelParams({}, {}), scale
     )
-    found = event_tables.unscaled(
-        event_samples.real_like(event_tables.scaled(table, scale), coder), scale
+    found = event_tables.from_scaled(
+        event_samples.real_like(event_tables.to_scaled(table, scale), coder), scale
     )
     np.testing.assert_allclose(found[:, :4], table[:, :4])
     np.testing.assert_allclose(found[:, 4:], np.rint(table[:, 4:]), atol=1e-12)
@@ -28,9 +28,11 @@ def test_measure_takes_columns_and_their_pairs_in_order():
     rng = np.random.default_rng(1)
     real, generated = rng.normal(size=(2, 30, 3))
     columns, pairs = event_samples.measure(real, generated)
-    np.testing.assert_allclose(columns, wasserstein.by_column(real, generated))
+    np.testing.assert_allclose(
+        columns, wasserstein.wasserstein_by_column(real, generated)
+    )
     expected = [
-        wasserstein.wasserstein(real[:, [i, j]], generated[:, [i, j]])
+        wasserstein.wasserstein_distance(real[:, [i, j]], generated[:, [i, j]])
         for i, j in ((0, 1), (0, 2), (1, 2))
     ]
     np.testing.assert_allclose(pairs, expected)

@@ -38,19 +38,21 @@ CLASSIFIER = feature_classifier.Classifier(
 
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "scores of NaN": (
-        lambda: scores.scores(MODEL, PARAMS, KEY, NAN * IMAGES),
+        lambda: scores.anomaly_scores(MODEL, PARAMS, KEY, NAN * IMAGES),
         "x = nan (at index 0, 0, 0)",
     ),
     "no draws": (
-        lambda: scores.scores(MODEL, PARAMS, KEY, IMAGES, num_samples=0),
+        lambda: scores.anomaly_scores(MODEL, PARAMS, KEY, IMAGES, num_samples=0),
         "num_samples = 0",
     ),
     "half a draw": (
-        lambda: scores.scores(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
+        lambda: scores.anomaly_scores(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
         "num_samples = 2.5",
     ),
     "scores of an autoencoder": (
-        lambda: scores.scores(autoencoders.autoencoder((4, 4)), PARAMS, KEY, IMAGES),
+        lambda: scores.anomaly_scores(
+            autoencoders.autoencoder((4, 4)), PARAMS, KEY, IMAGES
+        ),
         "an autoencoder's score is reconstruction_error",
     ),
     "half a batch": (
@@ -58,7 +60,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "batch_size = 1.5",
     ),
     "half a resample": (
-        lambda: bootstrap.bootstrap(KEY, np.sum, 3, num_resamples=2.5),
+        lambda: bootstrap.bayesian_bootstrap(KEY, np.sum, 3, num_resamples=2.5),
         "num_resamples = 2.5",
     ),
     "half a component": (
@@ -87,7 +89,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "give bytes",
     ),
     "no batch": (
-        lambda: scores.scores(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
+        lambda: scores.anomaly_scores(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
         "batch_size = 0",
     ),
     "error of NaN": (
@@ -95,7 +97,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "x = nan",
     ),
     "share of NaN": (
-        lambda: scores.unexplained(MODEL, PARAMS, NAN * IMAGES),
+        lambda: scores.unexplained_share(MODEL, PARAMS, NAN * IMAGES),
         "= nan (at index 0)",
     ),
     "complexity of nothing": (
@@ -120,13 +122,13 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "weights of another length": (lambda: roc.auc(FEW, MASK, FEW[:3]), "weights (3,)"),
     "negative weights": (lambda: roc.auc(FEW, MASK, -1 - FEW), "weights = -1.0"),
     "weightless anomalies": (lambda: roc.auc(FEW, MASK, 1.0 * ~MASK), "mark at least"),
-    "no scores": (lambda: roc.curve(FEW[:0], MASK[:0]), "mark at least 1"),
+    "no scores": (lambda: roc.roc_curve(FEW[:0], MASK[:0]), "mark at least 1"),
     "rate above one": (
-        lambda: roc.true_positive_rate(roc.curve(FEW, MASK), 1.5),
+        lambda: roc.true_positive_rate(roc.roc_curve(FEW, MASK), 1.5),
         "false_positive_rate = 1.5",
     ),
     "no resamples at once": (
-        lambda: bootstrap.bootstrap(KEY, np.sum, 3, batch_size=0),
+        lambda: bootstrap.bayesian_bootstrap(KEY, np.sum, 3, batch_size=0),
         "batch_size = 0",
     ),
     "components of NaN": (
@@ -150,7 +152,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "give (examples, 3)",
     ),
     "fewer levels than there are": (
-        lambda: lossy.concentration(
+        lambda: lossy.symbol_concentration(
             GRID, latent_grids.quantize(GRID, TABLE), max_levels=4
         ),
         "max_levels = 4",
@@ -197,15 +199,15 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "logarithm has shape (2,)",
     ),
     "scale of other columns": (
-        lambda: event_tables.scaled(TABLE[:, :2], SCALE),
+        lambda: event_tables.to_scaled(TABLE[:, :2], SCALE),
         "the scale has shape (3,)",
     ),
     "unscaled other columns": (
-        lambda: event_tables.unscaled(TABLE[:, :2], SCALE),
+        lambda: event_tables.from_scaled(TABLE[:, :2], SCALE),
         "for each of 2 columns",
     ),
     "weights of other vectors": (
-        lambda: sample_distances.moments(TABLE, FEW),
+        lambda: sample_distances.mean_and_covariance(TABLE, FEW),
         "each of 20 vectors",
     ),
     "other features": (
@@ -219,33 +221,33 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "num_splits = 1",
     ),
     "images of another shape": (
-        lambda: feature_classifier.features(CLASSIFIER, IMAGES[:, :3]),
+        lambda: feature_classifier.classifier_features(CLASSIFIER, IMAGES[:, :3]),
         "give (n, 4, 4)",
     ),
     "features of nothing": (
-        lambda: feature_classifier.features(CLASSIFIER, IMAGES[:0]),
+        lambda: feature_classifier.classifier_features(CLASSIFIER, IMAGES[:0]),
         "images have shape (0, 4, 4)",
     ),
     "features of NaN": (
-        lambda: feature_classifier.features(CLASSIFIER, NAN * IMAGES),
+        lambda: feature_classifier.classifier_features(CLASSIFIER, NAN * IMAGES),
         "images = nan",
     ),
     "half a class": (
-        lambda: feature_classifier.train(KEY, IMAGES, np.arange(5) / 2),
+        lambda: feature_classifier.train_classifier(KEY, IMAGES, np.arange(5) / 2),
         "labels = 0.5",
     ),
     "one class": (
-        lambda: feature_classifier.train(KEY, IMAGES, np.zeros(5)),
+        lambda: feature_classifier.train_classifier(KEY, IMAGES, np.zeros(5)),
         "two classes",
     ),
     "no learning rate": (
-        lambda: feature_classifier.train(
+        lambda: feature_classifier.train_classifier(
             KEY, IMAGES, np.arange(5), learning_rate=np.nan
         ),
         "learning_rate = nan",
     ),
     "distance of a list": (
-        lambda: wasserstein.wasserstein(TABLE[:, 0], TABLE[:, 0]),
+        lambda: wasserstein.wasserstein_distance(TABLE[:, 0], TABLE[:, 0]),
         "(n, features)",
     ),
 }

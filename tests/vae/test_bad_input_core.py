@@ -39,7 +39,7 @@ PARAMS = autoencoders.init(MODEL, KEY)
 IMAGES = np.ones((20, 4, 4), np.float32)
 ROWS = np.arange(20).reshape(2, 10)
 Q, Z = autoencoders.Posterior(jnp.zeros(2), jnp.zeros(2)), jnp.ones((5, 2))
-DECODED = latent_gaps.Decoded(jnp.zeros((1, 1)), jnp.ones(3))
+DECODED = latent_gaps.DecodedData(jnp.zeros((1, 1)), jnp.ones(3))
 
 
 def fit(images: Any = IMAGES, **settings: Any) -> Any:
@@ -47,7 +47,7 @@ def fit(images: Any = IMAGES, **settings: Any) -> Any:
 
 
 def importance(**settings: Any) -> Any:
-    return log_evidence.importance(MODEL, PARAMS, KEY, IMAGES, **settings)
+    return log_evidence.importance_log_evidence(MODEL, PARAMS, KEY, IMAGES, **settings)
 
 
 def many(rows: Any = ROWS, **settings: Any) -> Any:
@@ -85,52 +85,59 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "a number for widths": (lambda: autoencoders.vae((4,), hidden=8), "hidden = 8 "),
     "unknown dtype": (lambda: autoencoders.vae((4,), dtype="bf17"), "dtype = 'bf17'"),
     "grey data": (
-        lambda: elbo.elbo(MODEL, PARAMS, KEY, 0.5 * IMAGES),
+        lambda: elbo.held_out_elbo(MODEL, PARAMS, KEY, 0.5 * IMAGES),
         "x = 0.5 (at index 0, 0, 0) is not valid: bernoulli data are 0 or 1",
     ),
     "one test image": (
-        lambda: elbo.elbo(MODEL, PARAMS, KEY, IMAGES[:1]),
+        lambda: elbo.held_out_elbo(MODEL, PARAMS, KEY, IMAGES[:1]),
         "give (n, 4, 4) with n >= 2",
     ),
     "ELBO of an autoencoder": (
-        lambda: elbo.elbo(AUTOENCODER, PARAMS, KEY, IMAGES),
+        lambda: elbo.held_out_elbo(AUTOENCODER, PARAMS, KEY, IMAGES),
         "model is not a VAE",
     ),
     "parameters of another model": (
-        lambda: elbo.elbo(OTHER, PARAMS, KEY, IMAGES),
+        lambda: elbo.held_out_elbo(OTHER, PARAMS, KEY, IMAGES),
         "params are not this network's",
     ),
     "batches of none": (
-        lambda: latent_usage.aggregate(MODEL, PARAMS, KEY, IMAGES, batch_size=0),
+        lambda: latent_usage.aggregate_posterior(
+            MODEL, PARAMS, KEY, IMAGES, batch_size=0
+        ),
         "batch_size = 0 ",
     ),
     "chunks of none": (lambda: importance(chunk_size=0), "chunk_size = 0 "),
     "one draw": (lambda: importance(num_samples=1), "num_samples = 1 "),
     "inverted grid": (
-        lambda: log_evidence.quadrature(MODEL, PARAMS, IMAGES, width=-1.0),
+        lambda: log_evidence.quadrature_log_evidence(MODEL, PARAMS, IMAGES, width=-1.0),
         "width = -1.0 ",
     ),
     "z of other images": (
-        lambda: annealed_sampling.reverse(MODEL, PARAMS, KEY, IMAGES, np.zeros((3, 2))),
+        lambda: annealed_sampling.annealed_upper_bound(
+            MODEL, PARAMS, KEY, IMAGES, np.zeros((3, 2))
+        ),
         "z's shape = [3 2] is not valid: give (20, 2)",
     ),
     "z of another size": (
-        lambda: latent_maps.decode(MODEL, PARAMS, np.zeros((3, 5))),
+        lambda: latent_maps.decoded_means(MODEL, PARAMS, np.zeros((3, 5))),
         "z's last axis = 5 is not valid: the model has 2 latents",
     ),
-    "no z": (lambda: latent_maps.decode(MODEL, PARAMS, np.zeros((0, 2))), "rows = 0 "),
+    "no z": (
+        lambda: latent_maps.decoded_means(MODEL, PARAMS, np.zeros((0, 2))),
+        "rows = 0 ",
+    ),
     "grid of nothing": (lambda: latent_maps.quantile_grid(0), "side = 0 "),
     "grid of a line": (lambda: latent_maps.quantile_grid(3, 1), "latent = 1 "),
     "no such dimension": (
-        lambda: latent_maps.traversal(jnp.zeros(2), 2, jnp.zeros(3)),
+        lambda: latent_maps.latent_traversal(jnp.zeros(2), 2, jnp.zeros(3)),
         "dimension = 2 is not valid: give 0 to 1",
     ),
     "half a line": (
-        lambda: latent_maps.interpolate(jnp.zeros(2), jnp.ones(2), 1),
+        lambda: latent_maps.latent_line(jnp.zeros(2), jnp.ones(2), 1),
         "steps = 1 ",
     ),
     "ends that differ": (
-        lambda: latent_maps.interpolate(jnp.zeros(2), jnp.ones(3), 5),
+        lambda: latent_maps.latent_line(jnp.zeros(2), jnp.ones(3), 5),
         "end's length = 3 ",
     ),
     "rows of one run": (lambda: many(ROWS[0]), "rows' axes = 1 "),
@@ -184,11 +191,11 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "no bias for each pixel",
     ),
     "half a draw": (
-        lambda: elbo.elbo(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
+        lambda: elbo.held_out_elbo(MODEL, PARAMS, KEY, IMAGES, num_samples=2.5),
         "num_samples = 2.5 ",
     ),
     "threshold of NaN": (
-        lambda: latent_usage.usage(MODEL, PARAMS, IMAGES, threshold=np.nan),
+        lambda: latent_usage.active_units(MODEL, PARAMS, IMAGES, threshold=np.nan),
         "threshold = nan ",
     ),
     "rows of half images": (lambda: many(0.5 * ROWS), "rows' dtype = float64 "),
@@ -207,7 +214,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "num_nodes = 0 ",
     ),
     "uniform draws of none": (
-        lambda: latent_maps.uniform(KEY, Z, -1),
+        lambda: latent_maps.uniform_in_box(KEY, Z, -1),
         "num_samples = -1 ",
     ),
     "no projections": (
@@ -215,15 +222,15 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "num_projections = 0 ",
     ),
     "half a dimension": (
-        lambda: latent_maps.traversal(jnp.zeros(2), 0.5, jnp.zeros(3)),
+        lambda: latent_maps.latent_traversal(jnp.zeros(2), 0.5, jnp.zeros(3)),
         "dimension = 0.5 ",
     ),
     "distances of nothing": (
-        lambda: latent_gaps.off_data(jnp.ones(0), DECODED, KEY),
+        lambda: latent_gaps.share_off_data(jnp.ones(0), DECODED, KEY),
         "number of distances = 0 ",
     ),
     "one bootstrap": (
-        lambda: latent_gaps.off_data(jnp.ones(3), DECODED, KEY, num_bootstraps=1),
+        lambda: latent_gaps.share_off_data(jnp.ones(3), DECODED, KEY, num_bootstraps=1),
         "num_bootstraps = 1 ",
     ),
     "near to nothing": (

@@ -28,7 +28,9 @@ def test_static_binarised_mnist_after_twenty_epochs(shared):
     def on_epoch(epoch, params, terms):
         if epoch in FLAX:
             key = jax.random.key(1)
-            estimate = elbo.elbo(model, params, key, images.test, num_samples=4)
+            estimate = elbo.held_out_elbo(
+                model, params, key, images.test, num_samples=4
+            )
             found[epoch] = (float(estimate.elbo), float(estimate.elbo_standard_error))
 
     train.fit(

@@ -7,7 +7,7 @@
 a folder of the original files, or a download |
 | `binarized_mnist` | 70,000 images of bits, static | a folder |
 | `magic`, `cms_multijet`, `zmumu` | tables of physics events | a folder |
-| a path | your own `.npy`, `.npz` or `.csv` | that file; see `vijax.data.arrays` |
+| a path | your own `.npy`, `.npz` or `.csv` | that file; see `vijax.data.own_files` |
 
 The folder is `data_dir`, else VIJAX_DATA_DIR: the one that holds the files, or the one
 above it. Nothing here imports JAX; scikit-learn, Pillow and tensorflow-datasets load
@@ -18,7 +18,7 @@ import difflib
 import os
 from pathlib import Path
 
-from vijax.data import arrays, binarized, digits, mnist, physics
+from vijax.data import binarized, digits, mnist, own_files, physics_tables
 from vijax.data.dataset import Dataset
 
 __all__ = ["Dataset", "is_available", "load", "names"]
@@ -31,7 +31,7 @@ def names() -> tuple[str, ...]:
         >>> names()[:3]
         ('digits', 'mnist', 'fashion_mnist')
     """
-    return ("digits", *mnist.NAMES, "binarized_mnist", *physics.SOURCES)
+    return ("digits", *mnist.NAMES, "binarized_mnist", *physics_tables.SOURCES)
 
 
 def load(
@@ -55,7 +55,7 @@ def load(
         ((1437, 8, 8), (360, 8, 8), 17)
     """
     if (path := _own_file(name)) is not None:
-        return arrays.load(path)
+        return own_files.load(path)
     name = _known(name)
     if name == "digits":
         return digits.load()
@@ -73,12 +73,12 @@ def load(
                 "or in binarized_mnist/, found none"
             )
         return binarized.load(source)
-    if (source := physics.find(name, folder)) is None:
-        table = physics.SOURCES[name]
+    if (source := physics_tables.find(name, folder)) is None:
+        table = physics_tables.SOURCES[name]
         raise FileNotFoundError(
             f"{folder}: expected {table.file}, here or in {table.folder}/, found none"
         )
-    return physics.load(name, source)
+    return physics_tables.load(name, source)
 
 
 def is_available(
@@ -102,12 +102,12 @@ def is_available(
         return False
     if name == "binarized_mnist":
         return binarized.find(folder) is not None
-    return physics.find(name, folder) is not None
+    return physics_tables.find(name, folder) is not None
 
 
 def _own_file(name: str | os.PathLike[str]) -> Path | None:
     path = Path(name).expanduser()
-    return path if path.suffix.lower() in arrays.SUFFIXES else None
+    return path if path.suffix.lower() in own_files.SUFFIXES else None
 
 
 def _known(name: str | os.PathLike[str]) -> str:
@@ -117,7 +117,7 @@ def _known(name: str | os.PathLike[str]) -> str:
         hint = f"did you mean {close[0]!r}? or " if close else ""
         raise ValueError(
             f"unknown data set {name!r}: {hint}give one of "
-            f"{', '.join(names())}, or the path of a {', '.join(arrays.SUFFIXES)} file"
+            f"{', '.join(names())}, or the path of a {', '.join(own_files.SUFFIXES)} file"
         )
     return name
 

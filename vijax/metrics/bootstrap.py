@@ -3,8 +3,8 @@
 def mean(weights, x):
     return jnp.sum(weights * x) / jnp.sum(weights)
 
-value, error = with_error(key, mean, len(x), x)
-draws = bootstrap(key, mean, len(x), x)
+value, error = with_bootstrap_error(key, mean, len(x), x)
+draws = bayesian_bootstrap(key, mean, len(x), x)
 jnp.quantile(draws, jnp.array([0.025, 0.975]))     a 95 % credible interval
 """
 
@@ -21,7 +21,7 @@ from vijax.types import Key
 from vijax.validate import check, is_whole
 
 
-def bootstrap(
+def bayesian_bootstrap(
     key: Key,
     statistic: Callable[..., Any],
     num_examples: int,
@@ -56,7 +56,7 @@ def bootstrap(
         >>> import jax.numpy as jnp
         >>> x = jnp.arange(100.0)
         >>> mean = lambda weights, x: jnp.sum(weights * x) / jnp.sum(weights)
-        >>> draws = bootstrap(jax.random.key(0), mean, 100, x, num_resamples=4000)
+        >>> draws = bayesian_bootstrap(jax.random.key(0), mean, 100, x, num_resamples=4000)
         >>> round(draws.std().item(), 1), round(x.std().item() / 100**0.5, 1)
         (2.9, 2.9)
     """
@@ -64,7 +64,7 @@ def bootstrap(
     return jax.tree.map(lambda leaf: leaf[1:], _draws(statistic, settings, key, data))
 
 
-def with_error(
+def with_bootstrap_error(
     key: Key,
     statistic: Callable[..., Any],
     num_examples: int,
@@ -72,11 +72,11 @@ def with_error(
     num_resamples: int = 200,
     batch_size: int = 20,
 ) -> tuple[Any, Any]:
-    """Return a statistic at equal weights, and its standard error by `bootstrap`.
+    """Return a statistic at equal weights, and its standard error by `bayesian_bootstrap`.
 
     Args:
         key: random key.
-        statistic: see `bootstrap`; value and error come of one compiled program.
+        statistic: see `bayesian_bootstrap`; value and error come of one compiled program.
         num_examples: the number of examples.
         *data: arrays that the statistic needs.
         num_resamples: draws that the error is of.
@@ -88,7 +88,7 @@ def with_error(
     Example:
         >>> import jax.numpy as jnp
         >>> mean = lambda weights, x: jnp.sum(weights * x) / jnp.sum(weights)
-        >>> value, error = with_error(jax.random.key(0), mean, 4, jnp.arange(4.0))
+        >>> value, error = with_bootstrap_error(jax.random.key(0), mean, 4, jnp.arange(4.0))
         >>> value.item()
         1.5
     """

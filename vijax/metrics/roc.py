@@ -20,8 +20,8 @@ from jaxtyping import Array, Bool, Float
 from vijax.types import Scalar
 from vijax.validate import check, seen, where_valid
 
-Scores = Float[ArrayLike, " examples"]
-Mask = Bool[ArrayLike, " examples"]
+_Scores = Float[ArrayLike, " examples"]
+_Mask = Bool[ArrayLike, " examples"]
 
 
 class ROC(NamedTuple):
@@ -50,11 +50,13 @@ class _Steps(NamedTuple):
     true_after: Float[Array, " examples"]
 
 
-def curve(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> ROC:
+def roc_curve(
+    scores: _Scores, is_anomaly: _Mask, weights: _Scores | None = None
+) -> ROC:
     """Return the ROC curve, one point an example and (0, 0) before them.
 
     Example:
-        >>> roc = curve(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool))
+        >>> roc = roc_curve(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool))
         >>> roc.false_positive_rate.tolist()
         [0.0, 0.0, 0.5, 0.5, 1.0]
         >>> roc.true_positive_rate.tolist()
@@ -65,7 +67,7 @@ def curve(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> RO
 
 
 @jax.jit
-def _curve(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> ROC:
+def _curve(scores: _Scores, is_anomaly: _Mask, weights: _Scores | None) -> ROC:
     steps = _steps(scores, is_anomaly, weights)
     zero = jnp.zeros(1, steps.scores.dtype)
     return ROC(
@@ -75,7 +77,7 @@ def _curve(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> ROC:
     )
 
 
-def auc(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> Scalar:
+def auc(scores: _Scores, is_anomaly: _Mask, weights: _Scores | None = None) -> Scalar:
     """Return the area under the ROC curve, the Mann-Whitney U over its maximum.
 
     Example:
@@ -87,7 +89,7 @@ def auc(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> Scal
 
 
 @jax.jit
-def _auc(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> Scalar:
+def _auc(scores: _Scores, is_anomaly: _Mask, weights: _Scores | None) -> Scalar:
     steps = _steps(scores, is_anomaly, weights)
     width = steps.false_after - steps.false_before
     height = 0.5 * (steps.true_before + steps.true_after)
@@ -96,7 +98,7 @@ def _auc(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> Scalar:
     return jnp.sum(jnp.where(is_first, width * height, 0))
 
 
-def auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
+def auc_with_error(scores: _Scores, is_anomaly: _Mask) -> AUC:
     r"""Return the area and its standard error, for test sets drawn from both classes.
 
     With V_i the share of background below anomaly i, and V_j the share of anomalies
@@ -121,7 +123,7 @@ def auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
 
 
 @jax.jit
-def _auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
+def _auc_with_error(scores: _Scores, is_anomaly: _Mask) -> AUC:
     steps = _steps(scores, is_anomaly)
     share_below = 1 - 0.5 * (steps.false_before + steps.false_after)
     share_above = 0.5 * (steps.true_before + steps.true_after)
@@ -132,7 +134,7 @@ def _auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
 
 
 def auc_interval(
-    scores: Scores, is_anomaly: Mask, *, mass: float = 0.95
+    scores: _Scores, is_anomaly: _Mask, *, mass: float = 0.95
 ) -> tuple[Scalar, Scalar]:
     """Return the confidence interval of the area, Gaussian in its logit.
 
@@ -166,7 +168,7 @@ def true_positive_rate(
     is interpolated, which a cut that draws lots inside a tie attains.
 
     Example:
-        >>> roc = curve(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool))
+        >>> roc = roc_curve(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool))
         >>> true_positive_rate(roc, jnp.array([0.0, 0.25, 0.5])).tolist()
         [0.5, 0.75, 1.0]
     """
@@ -187,7 +189,11 @@ def _rate_at(roc: ROC, rate: Array) -> Array:
 
 
 def _check(
-    scores: Scores, is_anomaly: Mask, weights: Scores | None = None, *, least: int = 1
+    scores: _Scores,
+    is_anomaly: _Mask,
+    weights: _Scores | None = None,
+    *,
+    least: int = 1,
 ) -> Bool[ArrayLike, ""]:
     scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
     weights = jnp.ones(scores.shape) if weights is None else jnp.asarray(weights)
@@ -214,7 +220,9 @@ def _check(
 
 
 @jax.jit
-def _steps(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> _Steps:
+def _steps(
+    scores: _Scores, is_anomaly: _Mask, weights: _Scores | None = None
+) -> _Steps:
     scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
     weights = jnp.ones_like(scores) if weights is None else jnp.asarray(weights)
     order = jnp.argsort(-scores)

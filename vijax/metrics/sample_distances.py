@@ -33,18 +33,20 @@ class Estimate(NamedTuple):
     standard_error: Scalar
 
 
-class Moments(NamedTuple):
+class GaussianMoments(NamedTuple):
     """Mean and covariance."""
 
     mean: Float[Array, " features"]
     covariance: Float[Array, "features features"]
 
 
-def moments(y: Features, weights: Float[ArrayLike, " _"] | None = None) -> Moments:
+def mean_and_covariance(
+    y: Features, weights: Float[ArrayLike, " _"] | None = None
+) -> GaussianMoments:
     """Return the weighted mean and the unbiased covariance of feature vectors.
 
     Example:
-        >>> moments(jnp.array([[0.0], [2.0]])).covariance.item()
+        >>> mean_and_covariance(jnp.array([[0.0], [2.0]])).covariance.item()
         2.0
     """
     y = jnp.asarray(y)
@@ -56,10 +58,10 @@ def moments(y: Features, weights: Float[ArrayLike, " _"] | None = None) -> Momen
     weights = weights / jnp.sum(weights)
     mean = weights @ y
     covariance = (weights[:, None] * (y - mean)).T @ (y - mean)
-    return Moments(mean, covariance / (1 - jnp.sum(weights**2)))
+    return GaussianMoments(mean, covariance / (1 - jnp.sum(weights**2)))
 
 
-def squared_wasserstein(a: Moments, b: Moments) -> Scalar:
+def squared_wasserstein(a: GaussianMoments, b: GaussianMoments) -> Scalar:
     r"""Return W₂² between two Gaussians, the Fréchet distance of Heusel et al.
 
     The trace of (C₁ C₂)^½ is the sum of the roots of the eigenvalues of the symmetric
@@ -70,8 +72,8 @@ def squared_wasserstein(a: Moments, b: Moments) -> Scalar:
         arXiv:1706.08500.
 
     Example:
-        >>> a = Moments(jnp.zeros(2), jnp.eye(2))
-        >>> b = Moments(jnp.ones(2), 4 * jnp.eye(2))
+        >>> a = GaussianMoments(jnp.zeros(2), jnp.eye(2))
+        >>> b = GaussianMoments(jnp.ones(2), 4 * jnp.eye(2))
         >>> round(squared_wasserstein(a, b).item(), 4)  # 1 + 1 + (2 - 1)² + (2 - 1)²
         4.0
     """
@@ -95,7 +97,9 @@ def frechet_distance(real: Features, generated: Features) -> Scalar:
         9.0
     """
     _check(real, generated)
-    return squared_wasserstein(moments(real), moments(generated))
+    return squared_wasserstein(
+        mean_and_covariance(real), mean_and_covariance(generated)
+    )
 
 
 def frechet_distance_with_error(
@@ -177,7 +181,8 @@ def _between(
 def _distances(union: Array, weights: Array) -> Float[Array, " draws"]:
     def one(weights: Array) -> Scalar:
         return squared_wasserstein(
-            moments(union, weights[0]), moments(union, weights[1])
+            mean_and_covariance(union, weights[0]),
+            mean_and_covariance(union, weights[1]),
         )
 
     return jax.lax.map(one, weights, batch_size=10)

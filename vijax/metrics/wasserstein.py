@@ -21,11 +21,13 @@ Examples = Float[np.ndarray, "_ features"]
 LARGEST = 5000
 
 
-def by_column(real: Examples, generated: Examples) -> Float[np.ndarray, " features"]:
+def wasserstein_by_column(
+    real: Examples, generated: Examples
+) -> Float[np.ndarray, " features"]:
     """Return W₁ of each column alone.
 
     Example:
-        >>> by_column(np.array([[0.0], [1.0]]), np.array([[3.0], [1.0]])).tolist()
+        >>> wasserstein_by_column(np.array([[0.0], [1.0]]), np.array([[3.0], [1.0]])).tolist()
         [1.5]
     """
     real, generated = _checked(real, generated)
@@ -33,7 +35,7 @@ def by_column(real: Examples, generated: Examples) -> Float[np.ndarray, " featur
     return np.mean(np.abs(gaps), axis=0)
 
 
-def wasserstein(real: Examples, generated: Examples) -> float:
+def wasserstein_distance(real: Examples, generated: Examples) -> float:
     """Return W₁ in all columns together, by the Euclidean distance, exactly.
 
     Args:
@@ -41,7 +43,7 @@ def wasserstein(real: Examples, generated: Examples) -> float:
         generated: as many.
 
     Example:
-        >>> wasserstein(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]))
+        >>> wasserstein_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]))
         5.0
     """
     real, generated = _checked(real, generated)

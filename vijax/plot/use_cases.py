@@ -14,7 +14,7 @@ SCORE_MARKERS = "osD^vP"
 
 
 @style.styled
-def anomaly(
+def classes_left_out(
     false_positive_rates: ArrayLike,
     true_positive_rates: ArrayLike,
     values: Mapping[str, ArrayLike],
@@ -95,7 +95,7 @@ def anomaly(
 
 
 @style.styled
-def compression(
+def lossy_and_lossless(
     points: Mapping[str, tuple[ArrayLike, ArrayLike]],
     lossless: Mapping[str, float],
     *,
@@ -146,7 +146,7 @@ def compression(
 
 
 @style.styled
-def generation(
+def samples_and_distances(
     images: Mapping[str, ArrayLike],
     distances: Mapping[str, float],
     distance_errors: Mapping[str, float],

@@ -16,7 +16,7 @@ Table = Float[np.ndarray, "events features"]
 Column = Float[np.ndarray, " features"]
 
 
-class Scale(NamedTuple):
+class ColumnScale(NamedTuple):
     """Of each column."""
 
     loc: Column
@@ -24,7 +24,7 @@ class Scale(NamedTuple):
     logarithm: Bool[np.ndarray, " features"]  # whether f is the logarithm
 
 
-class Bins(NamedTuple):
+class BinnedTable(NamedTuple):
     """A table in whole numbers: u = lower + step · symbols, to within the bound."""
 
     symbols: Int[np.ndarray, "events features"]
@@ -32,7 +32,7 @@ class Bins(NamedTuple):
     step: Column
 
 
-def fit_scale(table: Table, *, logarithm: Any = False) -> Scale:
+def fit_scale(table: Table, *, logarithm: Any = False) -> ColumnScale:
     """Return the scale that gives training columns mean 0 and deviation 1.
 
     Args:
@@ -49,15 +49,15 @@ def fit_scale(table: Table, *, logarithm: Any = False) -> Scale:
     check(positive > 0, "table", positive, "take no logarithm of this column")
     u = np.where(logarithm, np.log(positive), table)
     spread = u.std(axis=0)
-    return Scale(u.mean(axis=0), np.where(spread > 0, spread, 1.0), logarithm)
+    return ColumnScale(u.mean(axis=0), np.where(spread > 0, spread, 1.0), logarithm)
 
 
-def scaled(table: Table, scale: Scale) -> Table:
+def to_scaled(table: Table, scale: ColumnScale) -> Table:
     """Return what a model of the table sees.
 
     Example:
         >>> scale = fit_scale(np.array([[1.0], [3.0]]))  # mean 2, deviation 1
-        >>> scaled(np.array([[5.0]]), scale).tolist()
+        >>> to_scaled(np.array([[5.0]]), scale).tolist()
         [[3.0]]
     """
     _by_column("the scale", scale.loc, np.shape(table)[-1])
@@ -68,12 +68,12 @@ def scaled(table: Table, scale: Scale) -> Table:
     ) / scale.scale
 
 
-def unscaled(u: Table, scale: Scale) -> Table:
-    """Undo `scaled`.
+def from_scaled(u: Table, scale: ColumnScale) -> Table:
+    """Undo `to_scaled`.
 
     Example:
         >>> scale = fit_scale(np.array([[1.0], [4.0]]), logarithm=True)
-        >>> unscaled(scaled(np.array([[3.0]]), scale), scale).round(6).tolist()
+        >>> from_scaled(to_scaled(np.array([[3.0]]), scale), scale).round(6).tolist()
         [[3.0]]
     """
     _by_column("the scale", scale.loc, np.shape(u)[-1])
@@ -81,7 +81,7 @@ def unscaled(u: Table, scale: Scale) -> Table:
     return np.where(scale.logarithm, np.exp(np.where(scale.logarithm, x, 0.0)), x)
 
 
-def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
+def to_bins(table: Table, scale: ColumnScale, bound: Any) -> BinnedTable:
     """Return each number's bin; its centre is within the bound of the number.
 
     Args:
@@ -92,7 +92,7 @@ def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
 
     Example:
         >>> table = np.array([[0.0], [0.9], [2.2]])
-        >>> rounded(table, fit_scale(table), 0.5).symbols.ravel().tolist()
+        >>> to_bins(table, fit_scale(table), 0.5).symbols.ravel().tolist()
         [0, 1, 2]
     """
     table = _checked(table)
@@ -101,12 +101,12 @@ def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
     # A hair less than the bound, for the rounding of floats on the way back.
     width = np.where(scale.logarithm, np.log1p(bound), bound) * (1 - 1e-6)
     step = 2 * width / scale.scale
-    u = scaled(table, scale)
+    u = to_scaled(table, scale)
     lower = u.min(axis=0)
     symbols = np.rint((u - lower) / step)
     remedy = "widen the bound: its column has more than 2^20 bins"
     check(symbols.max(axis=0) < 2**20, "bound", bound, remedy)
-    return Bins(symbols.astype(np.int32), lower, step)
+    return BinnedTable(symbols.astype(np.int32), lower, step)
 
 
 def _checked(table: Table) -> Table:

@@ -53,7 +53,7 @@ def test_impossible_symbol_costs_infinitely_many_bits():
 
 def test_concentration_counts_training_symbols():
     grid = latent_grids.Grid(jnp.zeros(2), jnp.ones(2), jnp.array([3, 2]))
-    alpha = lossy.concentration(grid, np.array([[0, 1], [2, 1]]), max_levels=4)
+    alpha = lossy.symbol_concentration(grid, np.array([[0, 1], [2, 1]]), max_levels=4)
     np.testing.assert_array_equal(alpha, [[1.5, 0.5, 1.5, 0], [0.5, 2.5, 0, 0]])
 
 
@@ -97,7 +97,7 @@ def test_an_axis_without_width_costs_nothing():
     latents = np.ones((10, 1), np.float32)
     grid = latent_grids.uniform_grid(latents, num_levels=8)
     symbols = latent_grids.quantize(grid, latents)
-    alpha = lossy.concentration(grid, symbols, max_levels=8)
+    alpha = lossy.symbol_concentration(grid, symbols, max_levels=8)
     assert lossy.code_length(symbols, alpha) == 0
     np.testing.assert_array_equal(latent_grids.dequantize(grid, symbols), latents)
 

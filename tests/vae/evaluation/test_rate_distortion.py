@@ -21,7 +21,7 @@ def test_the_curve_of_the_solvable_model(linear_vae, key, steps, chains):
     )
     walk = Walk(num_steps=steps, num_chains=chains, num_leapfrog=3)
     found = [
-        rate_distortion.curve(
+        rate_distortion.rate_distortion_curve(
             vae.model, vae.params, one, vae.x, walk=walk, batch_size=50
         )
         for one in jax.random.split(key, 8)

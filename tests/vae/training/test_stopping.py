@@ -44,7 +44,7 @@ def test_a_network_that_overfits_is_stopped(key):
     model = autoencoders.vae((8, 8), hidden=(32,), likelihood=bernoulli)
 
     def held_out(params):
-        return elbo.elbo(model, params, key, x, num_samples=4).elbo
+        return elbo.held_out_elbo(model, params, key, x, num_samples=4).elbo
 
     on_epoch, best = stopping.early_stopping(held_out, patience=40, every=20)
     settings = {"batch_size": 40, "learning_rate": 1e-2, "final_fraction": 1.0}

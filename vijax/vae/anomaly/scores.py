@@ -1,4 +1,4 @@
-r"""Scores of how unlike its training data an example is: the higher, the odder.
+r"""AnomalyScores of how unlike its training data an example is: the higher, the odder.
 
 A model trained on background reconstructs background. A VAE has five readings of how
 well it does, and their order differs from data set to data set:
@@ -15,7 +15,7 @@ one, has a high likelihood under a model that never saw it. Two ways out:
 
     a likelihood ratio     -ELBO less what the image costs in a code that knows strokes
                            and no digits, from `strokes`
-    two relative distances `unexplained`, the share of x that cannot be drawn, times
+    two relative distances `unexplained_share`, the share of x that cannot be drawn, times
                            `latent_distance`, how far it is put from all training data:
                            their product is small only where neither is large
 
@@ -39,7 +39,7 @@ from vijax.validate import check, is_whole, where_valid
 from vijax.vi import bounds
 
 
-class Scores(NamedTuple):
+class AnomalyScores(NamedTuple):
     """Of a VAE, one number an example; nats but for the norm."""
 
     reconstruction: Float[Array, " examples"]
@@ -49,7 +49,7 @@ class Scores(NamedTuple):
     latent_norm: Float[Array, " examples"]
 
 
-def scores(
+def anomaly_scores(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -57,7 +57,7 @@ def scores(
     *,
     num_samples: int = 16,
     batch_size: int = 500,
-) -> Scores:
+) -> AnomalyScores:
     """Return every score of every example.
 
     Args:
@@ -73,7 +73,7 @@ def scores(
         >>> model = models.vae((4,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.array([[1.0, 1.0, 0.0, 0.0]])  # four fair coins: 4 log 2
-        >>> round(scores(model, params, jax.random.key(1), x).negative_elbo.item(), 4)
+        >>> round(anomaly_scores(model, params, jax.random.key(1), x).negative_elbo.item(), 4)
         2.7726
     """
     if not isinstance(model, VAE):
@@ -88,7 +88,7 @@ def scores(
     )
     _check_batch(batch_size)
 
-    def one(pair: tuple[Array, Array]) -> Scores:
+    def one(pair: tuple[Array, Array]) -> AnomalyScores:
         index, x = pair
         q = autoencoders.encode(model, params, x)
         # A key for each example: the result does not depend on the batches.
@@ -96,7 +96,7 @@ def scores(
         terms = losses.log_weights(model, params, x, q, z)
         reconstruction = -jnp.mean(terms.log_likelihood)
         kl = losses.kl_to_prior(q)
-        return Scores(
+        return AnomalyScores(
             reconstruction,
             kl,
             reconstruction + kl,
@@ -135,7 +135,7 @@ def reconstruction_error(
     return jax.lax.map(one, x, batch_size=batch_size)
 
 
-def unexplained(
+def unexplained_share(
     model: Autoencoder | VAE, params: ModelParams, x: Any, *, batch_size: int = 500
 ) -> Float[Array, " examples"]:
     r"""Return the share of an example's energy that its reconstruction x' misses.
@@ -159,7 +159,7 @@ def unexplained(
         >>> model = models.autoencoder((4,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.array([[1.0, 1.0, 0.0, 0.0]])  # zeros decode to sigmoid(0) = ½
-        >>> unexplained(model, params, x).tolist()  # 4 · ½² / (1 + 1)
+        >>> unexplained_share(model, params, x).tolist()  # 4 · ½² / (1 + 1)
         [0.5]
     """
     x = _of_shape(model, x)

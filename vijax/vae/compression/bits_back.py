@@ -40,29 +40,33 @@ MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
 Symbols = Int[np.ndarray, "rows ..."]
 
 
-class Code(NamedTuple):
+class SymbolCode(NamedTuple):
     """How the symbols of an example are coded, given z."""
 
     to_x: Callable[[Symbols], np.ndarray]  # symbols -> what the encoder network sees
     given: Callable[[np.ndarray], tuple[Any, ...]]  # z -> the stack's model, numbers
 
 
-class Settings(NamedTuple):
+class BitsBackSettings(NamedTuple):
     """What both sides must agree on."""
 
     batch_size: int  # examples that the networks see at once
     latent_step: float  # of the grid of z
 
 
-def encode(
-    model: VAE, params: ModelParams, code: Code, settings: Settings, symbols: Symbols
+def encode_symbols(
+    model: VAE,
+    params: ModelParams,
+    code: SymbolCode,
+    settings: BitsBackSettings,
+    symbols: Symbols,
 ) -> np.ndarray:
     """Return the stack as 32-bit words.
 
     Args:
         model: the VAE.
         params: its parameters.
-        code: of its likelihood, `levels` or `bins`.
+        code: of its likelihood, `level_code` or `bin_code`.
         settings: batch size and latent step.
         symbols: (n, *shape), integers.
     """
@@ -77,11 +81,11 @@ def encode(
     return stack.get_compressed()
 
 
-def decode(
+def decode_symbols(
     model: VAE,
     params: ModelParams,
-    code: Code,
-    settings: Settings,
+    code: SymbolCode,
+    settings: BitsBackSettings,
     words: np.ndarray,
     num_rows: int,
 ) -> Symbols | None:
@@ -103,9 +107,9 @@ def decode(
     return symbols if stack.is_empty() else None
 
 
-def levels(
-    model: VAE, params: ModelParams, settings: Settings, *, num_levels: int
-) -> Code:
+def level_code(
+    model: VAE, params: ModelParams, settings: BitsBackSettings, *, num_levels: int
+) -> SymbolCode:
     """Return the code of pixels 0, 1, …, num_levels - 1, which x has divided by top."""
     top = np.float32(num_levels - 1)
     stream = constriction.stream.model
@@ -124,18 +128,18 @@ def levels(
         share = (p[:, 1] / p.sum(axis=1)).astype(float)
         return bernoulli, np.clip(share, 2e-7, 1 - 2e-7)
 
-    return Code(lambda symbols: symbols / top, given)
+    return SymbolCode(lambda symbols: symbols / top, given)
 
 
-def bins(
+def bin_code(
     model: VAE,
     params: ModelParams,
-    settings: Settings,
+    settings: BitsBackSettings,
     *,
     lower: Float[np.ndarray, " features"],
     step: Float[np.ndarray, " features"],
     num_bins: Int[np.ndarray, " features"],
-) -> Code:
+) -> SymbolCode:
     """Return the code of bins of a real table, under a Gaussian likelihood.
 
     Bin k of a column is centred at lower + step · k; its probability is the Gaussian's
@@ -155,13 +159,15 @@ def bins(
     def to_x(symbols: Symbols) -> np.ndarray:
         return (lower + step * symbols).astype(np.float32)
 
-    return Code(to_x, given)
+    return SymbolCode(to_x, given)
 
 
 class _Latents:
     """The grid of z and the distributions on it."""
 
-    def __init__(self, model: VAE, params: ModelParams, settings: Settings) -> None:
+    def __init__(
+        self, model: VAE, params: ModelParams, settings: BitsBackSettings
+    ) -> None:
         self.model, self.params, self.settings = model, params, settings
         self.span = round(MAX_LATENT / settings.latent_step)
         self.code = constriction.stream.model.QuantizedGaussian(-self.span, self.span)

@@ -20,8 +20,8 @@ import numpy as np
 
 from vijax.vae import event_tables
 from vijax.vae.compression import bits_back
-from vijax.vae.compression.bits_back import Settings
-from vijax.vae.event_tables import Scale, Table
+from vijax.vae.compression.bits_back import BitsBackSettings
+from vijax.vae.event_tables import ColumnScale, Table
 from vijax.vae.models import likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.validate import check
@@ -89,8 +89,8 @@ def encode_images(
     symbols = np.rint(x * top).astype(np.int32)
     remedy = f"give multiples of 1/{top} in [0, 1]"
     check(np.abs(symbols / top - x) < 1e-6, "x", x, remedy)
-    code = bits_back.levels(model, params, settings, num_levels=num_levels)
-    words = bits_back.encode(model, params, code, settings, symbols)
+    code = bits_back.level_code(model, params, settings, num_levels=num_levels)
+    words = bits_back.encode_symbols(model, params, code, settings, symbols)
     header = _Header(len(x), _crc(params), _crc((symbols,)), num_levels, *settings)
     return _pack(IMAGES, header, model.shape, b"", words)
 
@@ -110,8 +110,8 @@ def decode_images(model: VAE, params: ModelParams, data: bytes) -> np.ndarray:
     header, body = _unpack(IMAGES, model, params, data)
     if header.num_levels < 2:
         raise ValueError("the file is damaged: its pixels have no levels")
-    settings = Settings(header.batch_size, header.latent_step)
-    code = bits_back.levels(model, params, settings, num_levels=header.num_levels)
+    settings = BitsBackSettings(header.batch_size, header.latent_step)
+    code = bits_back.level_code(model, params, settings, num_levels=header.num_levels)
     symbols = _decode(model, params, code, settings, header, body, ())
     return (symbols / (header.num_levels - 1)).astype(np.float32)
 
@@ -120,7 +120,7 @@ def encode_table(
     model: VAE,
     params: ModelParams,
     table: Table,
-    scale: Scale,
+    scale: ColumnScale,
     bound: Any,
     *,
     batch_size: int = BATCH_SIZE,
@@ -156,12 +156,12 @@ def encode_table(
         )
     table = np.asarray(table, float)
     settings = _settings(model, table, batch_size, latent_step)
-    symbols, lower, step = event_tables.rounded(table, scale, bound)
+    symbols, lower, step = event_tables.to_bins(table, scale, bound)
     num_bins = symbols.max(axis=0) + 1
-    code = bits_back.bins(
+    code = bits_back.bin_code(
         model, params, settings, lower=lower, step=step, num_bins=num_bins
     )
-    words = bits_back.encode(model, params, code, settings, symbols)
+    words = bits_back.encode_symbols(model, params, code, settings, symbols)
     columns = np.stack([*scale, lower, step, num_bins]).astype("<f8")
     header = _Header(len(table), _crc(params), _crc((columns, symbols)), 0, *settings)
     return _pack(TABLE, header, model.shape, columns.tobytes(), words)
@@ -187,8 +187,8 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     loc, spread, logarithm, lower, step, num_bins = columns
     if not (np.isfinite(columns).all() and (step > 0).all() and (num_bins >= 1).all()):
         raise ValueError("the file is damaged: its columns make no sense")
-    settings = Settings(header.batch_size, header.latent_step)
-    code = bits_back.bins(
+    settings = BitsBackSettings(header.batch_size, header.latent_step)
+    code = bits_back.bin_code(
         model,
         params,
         settings,
@@ -198,21 +198,21 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     )
     rest = body[48 * features :]
     symbols = _decode(model, params, code, settings, header, rest, (columns,))
-    return event_tables.unscaled(
-        lower + step * symbols, Scale(loc, spread, logarithm.astype(bool))
+    return event_tables.from_scaled(
+        lower + step * symbols, ColumnScale(loc, spread, logarithm.astype(bool))
     )
 
 
 def _settings(
     model: VAE, x: np.ndarray, batch_size: int, latent_step: float
-) -> Settings:
+) -> BitsBackSettings:
     if x.shape[1:] != model.shape or not len(x):
         shape = ", ".join(["n", *map(str, model.shape)])
         raise ValueError(f"the data have shape {x.shape}: give ({shape}) with n >= 1")
     check(1 <= batch_size < 2**16, "batch_size", batch_size, "give 1 to 65535")
     low = bits_back.MIN_STEP
     check(low <= latent_step <= 1, "latent_step", latent_step, f"give {low} to 1")
-    return Settings(batch_size, latent_step)
+    return BitsBackSettings(batch_size, latent_step)
 
 
 def _pack(
@@ -250,14 +250,16 @@ def _unpack(
 def _decode(
     model: VAE,
     params: ModelParams,
-    code: bits_back.Code,
-    settings: Settings,
+    code: bits_back.SymbolCode,
+    settings: BitsBackSettings,
     header: _Header,
     body: bytes,
     columns: tuple[np.ndarray, ...],
 ) -> np.ndarray:
     words = np.frombuffer(body, "<u4")
-    symbols = bits_back.decode(model, params, code, settings, words, header.num_rows)
+    symbols = bits_back.decode_symbols(
+        model, params, code, settings, words, header.num_rows
+    )
     if symbols is None or _crc((*columns, symbols)) != header.content_crc:
         raise ValueError(
             "the file does not decode to what went in: it is damaged, or this machine "

@@ -34,7 +34,7 @@ from vijax.vae.compression.latent_grids import Grid, Symbols
 from vijax.validate import check, is_whole, seen, where_valid
 
 
-class Principal(NamedTuple):
+class PrincipalComponents(NamedTuple):
     """A linear autoencoder: x ≈ mean + (x - mean) · componentsᵀ · components."""
 
     mean: Float[Array, " pixels"]
@@ -51,7 +51,7 @@ class RateDistortion(NamedTuple):
 
 def principal_components(
     rows: Float[ArrayLike, "examples pixels"], *, latent: int
-) -> Principal:
+) -> PrincipalComponents:
     """Return the linear map that loses least: principal component analysis.
 
     Example:
@@ -72,14 +72,14 @@ def principal_components(
 
 
 @partial(jax.jit, static_argnums=1)
-def _principal(rows: Array, latent: int) -> Principal:
+def _principal(rows: Array, latent: int) -> PrincipalComponents:
     mean = jnp.mean(rows, axis=0)
     covariance = (rows - mean).T @ (rows - mean) / rows.shape[0]
     _, vectors = jnp.linalg.eigh(covariance)
-    return Principal(mean, vectors[:, ::-1][:, :latent].T)
+    return PrincipalComponents(mean, vectors[:, ::-1][:, :latent].T)
 
 
-def concentration(
+def symbol_concentration(
     grid: Grid, symbols: Symbols, *, max_levels: int
 ) -> Float[Array, "latent levels"]:
     """Return what a code knows beforehand: ½ and the training symbols' counts.
@@ -94,7 +94,7 @@ def concentration(
 
     Example:
         >>> grid = grids.uniform_grid(jnp.array([[0.0], [1.0]]), num_levels=2)
-        >>> concentration(grid, jnp.array([[1], [1]]), max_levels=3).tolist()
+        >>> symbol_concentration(grid, jnp.array([[1], [1]]), max_levels=3).tolist()
         [[0.5, 2.5, 0.0]]
     """
     remedy = f"give the most levels of an axis or more, {grid.num_levels}"
@@ -202,7 +202,7 @@ def rate_distortion(
     grid = latent_grids.uniform_grid(
         train, num_levels=num_levels, shared_step=shared_step
     )
-    alpha = concentration(
+    alpha = symbol_concentration(
         grid, latent_grids.quantize(grid, train), max_levels=max_levels
     )
     symbols = latent_grids.quantize(grid, test)
@@ -243,11 +243,11 @@ def peak_signal_to_noise(mse: ArrayLike) -> Float[Array, "..."]:
     return where_valid(valid, -10 * jnp.log10(mse))
 
 
-def num_bits(params: Params) -> int:
+def parameter_bits(params: Params) -> int:
     """Return what a decoder costs when its parameters are sent as they are stored.
 
     Example:
-        >>> num_bits({"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)})
+        >>> parameter_bits({"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)})
         288
     """
     return 8 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))

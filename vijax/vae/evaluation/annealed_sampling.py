@@ -51,7 +51,7 @@ class Walk:
 WALK = Walk()
 
 
-class Annealed(NamedTuple):
+class AnnealedEstimate(NamedTuple):
     """Estimates of log p(x), in nats, one for each example."""
 
     log_evidence: Float[Array, " examples"]  # log of the mean weight of the chains
@@ -67,7 +67,7 @@ class Chains(NamedTuple):
     log_step: Float[Array, "chains batch"]  # log of the leapfrog's step size
 
 
-class Path(NamedTuple):
+class WalkRecord(NamedTuple):
     """What a walk saw on its way, before each of its steps."""
 
     log_weight: Float[Array, "steps chains batch"]
@@ -75,7 +75,7 @@ class Path(NamedTuple):
     accepted: Bool[Array, "steps chains batch"]  # the step's proposal
 
 
-def annealed(
+def annealed_lower_bound(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -83,7 +83,7 @@ def annealed(
     *,
     walk: Walk = WALK,
     batch_size: int = 25,
-) -> Annealed:
+) -> AnnealedEstimate:
     """Estimate log p(x) of each example by walks from the prior to the posterior.
 
     Each chain adapts its step size to accept about 65 % of the proposals, as is usual;
@@ -111,7 +111,7 @@ def annealed(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # a decoder that ignores z: every weight is ½
-        >>> found = annealed(model, params, jax.random.key(0), x, walk=Walk(10, 2, 1))
+        >>> found = annealed_lower_bound(model, params, jax.random.key(0), x, walk=Walk(10, 2, 1))
         >>> found.log_evidence.round(4).tolist(), found.standard_error.max() < 1e-6
         ([-0.693..., -0.693...], Array(True, dtype=bool))
     """
@@ -120,7 +120,7 @@ def annealed(
     return map_batches(run, np.arange(len(x)), x, batch_size=batch_size)
 
 
-def reverse(
+def annealed_upper_bound(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -129,7 +129,7 @@ def reverse(
     *,
     walk: Walk = WALK,
     batch_size: int = 25,
-) -> Annealed:
+) -> AnnealedEstimate:
     """Estimate log p(x) from above, for x drawn from the model with known z.
 
     The walk goes from z, an exact draw of the posterior, to the prior; -log of the
@@ -141,11 +141,11 @@ def reverse(
         key: for the walks.
         x: (n, *shape), x ~ p(x | z).
         z: (n, latent), z ~ N(0, I).
-        walk: as `annealed`'s; all chains of an example start from its z.
+        walk: as `annealed_lower_bound`'s; all chains of an example start from its z.
         batch_size: examples at once; memory only.
 
     Raises:
-        ValueError: as `annealed`; z of another shape.
+        ValueError: as `annealed_lower_bound`; z of another shape.
 
     References:
         Grosse, Ghahramani & Adams (2015), arXiv:1511.02543.
@@ -155,7 +155,7 @@ def reverse(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x, z = jnp.ones((2, 1)), jnp.zeros((2, 1))
-        >>> found = reverse(model, params, jax.random.key(0), x, z, walk=Walk(10, 2, 1))
+        >>> found = annealed_upper_bound(model, params, jax.random.key(0), x, z, walk=Walk(10, 2, 1))
         >>> found.log_evidence.round(4).tolist()  # no z matters: no gap to enclose
         [-0.693..., -0.693...]
     """
@@ -170,10 +170,10 @@ def reverse(
 @partial(jax.jit, static_argnums=(0, 1))
 def _forward(
     model: VAE, walk: Walk, params: ModelParams, key: Key, index: Array, x: Images
-) -> Annealed:
+) -> AnnealedEstimate:
     key = jax.random.fold_in(key, index[0])
     chains, path = from_prior(model, walk, params, key, x)
-    return Annealed(
+    return AnnealedEstimate(
         bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
         jnp.mean(path.accepted, axis=(0, 1)),
@@ -189,13 +189,13 @@ def _backward(
     index: Array,
     x: Images,
     z: Array,
-) -> Annealed:
+) -> AnnealedEstimate:
     key = jax.random.fold_in(key, index[0])
     z = jnp.broadcast_to(z, (walk.num_chains, *z.shape))
     betas = temperatures(walk.num_steps)[::-1]
     # The walk's weight is that of 1 / w: its temperatures fall.
     chains, path = anneal(model, params, key, x, z, betas, walk.num_leapfrog)
-    return Annealed(
+    return AnnealedEstimate(
         -bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
         jnp.mean(path.accepted, axis=(0, 1)),
@@ -215,7 +215,7 @@ def temperatures(num_steps: int) -> Float[Array, " steps"]:
 
 def from_prior(
     model: VAE, walk: Walk, params: ModelParams, key: Key, x: Images
-) -> tuple[Chains, Path]:
+) -> tuple[Chains, WalkRecord]:
     """Walk from draws of the prior to the posterior of each example."""
     keys = jax.random.split(key)
     z = jax.random.normal(keys[0], (walk.num_chains, len(x), model.latent), x.dtype)
@@ -231,7 +231,7 @@ def anneal(
     z: Float[Array, "chains batch latent"],
     betas: Float[Array, " temperatures"],
     num_leapfrog: int,
-) -> tuple[Chains, Path]:
+) -> tuple[Chains, WalkRecord]:
     """Weigh the draw at each new temperature, then move it under that temperature.
 
     Forward and backward are each other's reverse: the draw that is weighed between two
@@ -241,7 +241,9 @@ def anneal(
     def log_likelihood(z: Array) -> Array:
         return losses.log_likelihood(model, params, x, z)
 
-    def step(chains: Chains, inputs: tuple[Array, Array, Array]) -> tuple[Chains, Path]:
+    def step(
+        chains: Chains, inputs: tuple[Array, Array, Array]
+    ) -> tuple[Chains, WalkRecord]:
         key, before, beta = inputs
         values = log_likelihood(chains.z)
         log_weight = chains.log_weight + (beta - before) * values
@@ -249,7 +251,7 @@ def anneal(
             key, chains.z, log_likelihood, beta, jnp.exp(chains.log_step), num_leapfrog
         )
         rate = accepted.astype(z.dtype) - TARGET_ACCEPTANCE
-        seen = Path(chains.log_weight, values, accepted)
+        seen = WalkRecord(chains.log_weight, values, accepted)
         return Chains(z, log_weight, chains.log_step + 0.05 * rate), seen
 
     zero = jnp.zeros(z.shape[:-1], z.dtype)

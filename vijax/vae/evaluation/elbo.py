@@ -34,7 +34,7 @@ class ELBOEstimate(NamedTuple):
     kl_standard_error: Scalar
 
 
-class PerExample(NamedTuple):
+class ELBOPerExample(NamedTuple):
     """The ELBO's terms example by example, in nats."""
 
     log_likelihood: Float[Array, " examples"]  # mean over the draws of z
@@ -42,7 +42,7 @@ class PerExample(NamedTuple):
     kl: Float[Array, " examples"]
 
 
-def elbo(
+def held_out_elbo(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -74,23 +74,23 @@ def elbo(
     Example:
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
-        >>> found = elbo(model, params, jax.random.key(0), jnp.ones((2, 1)))
+        >>> found = held_out_elbo(model, params, jax.random.key(0), jnp.ones((2, 1)))
         >>> found.elbo.round(4).item(), found.draw_standard_error.item()
         (-0.693..., 0.0)
     """
-    terms = per_example(
+    terms = elbo_per_example(
         model, params, key, x, num_samples=num_samples, batch_size=batch_size
     )
-    return summarise(terms)
+    return mean_elbo(terms)
 
 
 @jax.jit
-def summarise(terms: PerExample) -> ELBOEstimate:
+def mean_elbo(terms: ELBOPerExample) -> ELBOEstimate:
     """Return means and standard errors of the terms of many examples.
 
     Example:
         >>> values, kl = jnp.array([-80.0, -90.0]), jnp.array([20.0, 24.0])
-        >>> found = summarise(PerExample(values, jnp.zeros(2), kl))
+        >>> found = mean_elbo(ELBOPerExample(values, jnp.zeros(2), kl))
         >>> found.elbo.item(), found.elbo_standard_error.item()  # of -100 and -114
         (-107.0, 7.0)
     """
@@ -107,7 +107,7 @@ def summarise(terms: PerExample) -> ELBOEstimate:
     )
 
 
-def per_example(
+def elbo_per_example(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -115,13 +115,13 @@ def per_example(
     *,
     num_samples: int = 10,
     batch_size: int = 500,
-) -> PerExample:
-    """Return the ELBO's terms example by example; the arguments are `elbo`'s.
+) -> ELBOPerExample:
+    """Return the ELBO's terms example by example; the arguments are `held_out_elbo`'s.
 
     Example:
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
-        >>> found = per_example(model, params, jax.random.key(0), jnp.ones((2, 1)))
+        >>> found = elbo_per_example(model, params, jax.random.key(0), jnp.ones((2, 1)))
         >>> found.log_likelihood.round(4).tolist(), found.kl.tolist()
         ([-0.693..., -0.693...], [0.0, 0.0])
     """
@@ -142,14 +142,14 @@ def _per_example(
     key: Key,
     index: Int[Array, " batch"],
     x: Images,
-) -> PerExample:
+) -> ELBOPerExample:
     q = autoencoders.encode(model, params, x)
     # A key for each example: the result does not depend on the batches.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
     draw = partial(losses.draw, num_samples=num_samples)
     z = jax.vmap(draw, out_axes=1)(keys, q)
     values = losses.log_likelihood(model, params, x, z)
-    return PerExample(
+    return ELBOPerExample(
         jnp.mean(values, axis=0),
         jnp.var(values, axis=0, ddof=1) / num_samples,
         losses.kl_to_prior(q),

@@ -37,7 +37,7 @@ from vijax.vae.models.autoencoders import (
 from vijax.validate import check, is_whole
 
 
-class Decoded(NamedTuple):
+class DecodedData(NamedTuple):
     """What data decode to: the reference that latents are held against."""
 
     images: Images  # decode(encode(x)) of the training images
@@ -53,7 +53,7 @@ class OffData(NamedTuple):
 
 def decoded_data(
     model: Autoencoder | VAE, params: ModelParams, train: ArrayLike, held_out: ArrayLike
-) -> Decoded:
+) -> DecodedData:
     """Decode the data's latents and measure how far held-out data are from them.
 
     Args:
@@ -72,14 +72,16 @@ def decoded_data(
         ([2.0, 7.0], [1.5])
     """
     images, others = (
-        latent_maps.decode(model, params, latent_maps.encode(model, params, x))
+        latent_maps.decoded_means(
+            model, params, latent_maps.latent_means(model, params, x)
+        )
         for x in (train, held_out)
     )
-    return Decoded(images, nearest_distance(others, images))
+    return DecodedData(images, nearest_distance(others, images))
 
 
-def distances(
-    model: Autoencoder | VAE, params: ModelParams, decoded: Decoded, z: Latents
+def distances_to_data(
+    model: Autoencoder | VAE, params: ModelParams, decoded: DecodedData, z: Latents
 ) -> Float[Array, " n"]:
     """Return the distance from each decoded latent to what data decode to.
 
@@ -87,16 +89,16 @@ def distances(
         >>> from vijax.vae.models import autoencoders as models
         >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
-        >>> decoded = Decoded(jnp.array([[2.0]]), jnp.zeros(1))
-        >>> distances(model, params, decoded, jnp.array([[4.0]])).tolist()  # 4 + 1 - 2
+        >>> decoded = DecodedData(jnp.array([[2.0]]), jnp.zeros(1))
+        >>> distances_to_data(model, params, decoded, jnp.array([[4.0]])).tolist()  # 4 + 1 - 2
         [3.0]
     """
-    return nearest_distance(latent_maps.decode(model, params, z), decoded.images)
+    return nearest_distance(latent_maps.decoded_means(model, params, z), decoded.images)
 
 
-def off_data(
+def share_off_data(
     distances: Float[Array, " n"],
-    decoded: Decoded,
+    decoded: DecodedData,
     key: Key,
     *,
     quantile: float = 0.99,
@@ -107,8 +109,8 @@ def off_data(
     The standard error is the bootstrap's, over latents and held-out data together.
 
     Example:
-        >>> decoded = Decoded(jnp.zeros((1, 1)), jnp.arange(100.0))
-        >>> off_data(jnp.array([0.0, 50.0, 200.0, 300.0]), decoded,
+        >>> decoded = DecodedData(jnp.zeros((1, 1)), jnp.arange(100.0))
+        >>> share_off_data(jnp.array([0.0, 50.0, 200.0, 300.0]), decoded,
         ...          jax.random.key(0)).share.item()
         0.5
     """

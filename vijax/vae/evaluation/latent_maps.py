@@ -28,7 +28,7 @@ from vijax.vi.divergences import kl_multivariate_normal
 Latents = Float[Array, "n latent"]
 
 
-def encode(
+def latent_means(
     model: Autoencoder | VAE,
     params: ModelParams,
     x: ArrayLike,
@@ -45,7 +45,7 @@ def encode(
     return map_batches(apply, x, batch_size=batch_size)
 
 
-def decode(
+def decoded_means(
     model: Autoencoder | VAE,
     params: ModelParams,
     z: ArrayLike,
@@ -91,17 +91,17 @@ def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
         [[0.5, 3.0], [1.5, 3.0]]
     """
     _check_grid(side, np.shape(z)[-1])
-    left, right, bottom, top = box(z)
+    left, right, bottom, top = latent_box(z)
     at = (np.arange(side) + 0.5) / side
     x, y = left + at * (right - left), bottom + at * (top - bottom)
     return _grid(x, y, np.asarray(z).mean(axis=0))
 
 
-def box(z: Latents) -> tuple[float, float, float, float]:
+def latent_box(z: Latents) -> tuple[float, float, float, float]:
     """Return (left, right, bottom, top) of the first two dimensions.
 
     Example:
-        >>> box(jnp.array([[0.0, -1.0], [2.0, 4.0]]))
+        >>> latent_box(jnp.array([[0.0, -1.0], [2.0, 4.0]]))
         (0.0, 2.0, -1.0, 4.0)
     """
     low, high = np.min(z, axis=0), np.max(z, axis=0)
@@ -121,11 +121,13 @@ def _grid(
     return jnp.asarray(np.concatenate([plane, rest], axis=-1), float)
 
 
-def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws latent"]:
+def uniform_in_box(
+    key: Key, z: Latents, num_samples: int
+) -> Float[Array, "draws latent"]:
     """Draw uniformly from the box that the latents fill, in all dimensions.
 
     Example:
-        >>> z = uniform(jax.random.key(0), jnp.array([[0.0, -1.0], [2.0, 4.0]]), 1000)
+        >>> z = uniform_in_box(jax.random.key(0), jnp.array([[0.0, -1.0], [2.0, 4.0]]), 1000)
         >>> (z[:, 1] >= -1).all().item(), abs(z[:, 1].mean() - 1.5).item() < 0.2
         (True, True)
     """
@@ -137,13 +139,13 @@ def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws laten
     return jnp.asarray(random.uniform(low, high, (num_samples, z.shape[-1])), z.dtype)
 
 
-def traversal(
+def latent_traversal(
     z: Float[Array, " latent"], dimension: int, values: Float[Array, " steps"]
 ) -> Float[Array, "steps latent"]:
     """Return copies of z in which one dimension takes the values in turn.
 
     Example:
-        >>> traversal(jnp.zeros(2), 1, jnp.array([-1.0, 1.0])).tolist()
+        >>> latent_traversal(jnp.zeros(2), 1, jnp.array([-1.0, 1.0])).tolist()
         [[0.0, -1.0], [0.0, 1.0]]
     """
     remedy = f"give 0 to {len(z) - 1}"
@@ -152,13 +154,13 @@ def traversal(
     return jnp.tile(z, (len(values), 1)).at[:, dimension].set(values)
 
 
-def interpolate(
+def latent_line(
     start: Float[Array, " latent"], end: Float[Array, " latent"], steps: int
 ) -> Float[Array, "steps latent"]:
     """Return the straight line between two latents, both ends included.
 
     Example:
-        >>> interpolate(jnp.zeros(2), jnp.array([1.0, 2.0]), 3).tolist()
+        >>> latent_line(jnp.zeros(2), jnp.array([1.0, 2.0]), 3).tolist()
         [[0.0, 0.0], [0.5, 1.0], [1.0, 2.0]]
     """
     check(is_whole(steps) and steps >= 2, "steps", steps, "give 2 or more")

@@ -25,7 +25,7 @@ from vijax.vae.models.autoencoders import (
 from vijax.validate import check
 
 
-class Usage(NamedTuple):
+class LatentUsage(NamedTuple):
     """How much each latent carries."""
 
     kl: Float[Array, " latent"]  # mean over x of KL[q(z_j | x) ‖ N(0, 1)], nats
@@ -33,7 +33,7 @@ class Usage(NamedTuple):
     active: Bool[Array, " latent"]  # where that variance is above the threshold
 
 
-class Aggregate(NamedTuple):
+class AggregatePosterior(NamedTuple):
     """The codes of all data together, q(z) = mean over x of q(z | x)."""
 
     mean: Float[Array, " latent"]
@@ -42,9 +42,9 @@ class Aggregate(NamedTuple):
     marginal_kl: Scalar  # KL[q(z) ‖ prior] = mean KL - mutual information, nats
 
 
-def usage(
+def active_units(
     model: VAE, params: ModelParams, x: ArrayLike, *, threshold: float = 0.01
-) -> Usage:
+) -> LatentUsage:
     """Return what each latent carries.
 
     Args:
@@ -62,24 +62,24 @@ def usage(
     Example:
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
-        >>> usage(model, params, jnp.array([[0.0], [1.0]])).active.tolist()
+        >>> active_units(model, params, jnp.array([[0.0], [1.0]])).active.tolist()
         [False]
     """
     check(threshold >= 0, "threshold", threshold, "give a variance of 0 or more")
-    q = encode(model, params, check_data(model, x))
+    q = posteriors(model, params, check_data(model, x))
     return _usage(q, threshold)
 
 
 @jax.jit
-def _usage(q: Posterior, threshold: ArrayLike) -> Usage:
+def _usage(q: Posterior, threshold: ArrayLike) -> LatentUsage:
     variance = jnp.var(q.loc, axis=0)
     kl = jnp.mean(losses.kl_per_latent(q), axis=0)
-    return Usage(kl, variance, variance > threshold)
+    return LatentUsage(kl, variance, variance > threshold)
 
 
-def aggregate(
+def aggregate_posterior(
     model: VAE, params: ModelParams, key: Key, x: ArrayLike, *, batch_size: int = 500
-) -> Aggregate:
+) -> AggregatePosterior:
     """Compare the aggregate posterior with the prior, by one draw of z for each x.
 
     The mean KL of q(z | x) to the prior is the sum of two parts: the mutual information
@@ -93,12 +93,12 @@ def aggregate(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.array([[0.0], [1.0]])  # collapsed: q(z | x) is the prior
-        >>> found = aggregate(model, params, jax.random.key(0), x)
+        >>> found = aggregate_posterior(model, params, jax.random.key(0), x)
         >>> found.standard_deviation.item(), abs(found.mutual_information).item() < 1e-5
         (1.0, True)
     """
     x = check_data(model, x)
-    q = encode(model, params, x)
+    q = posteriors(model, params, x)
     z = _draw(key, q)
     log_own, log_all = map_batches(
         partial(_log_densities, q), z, *q, batch_size=batch_size
@@ -112,12 +112,12 @@ def _draw(key: Key, q: Posterior) -> Array:
 
 
 @jax.jit
-def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> Aggregate:
+def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> AggregatePosterior:
     information = jnp.mean(log_own - log_all)
     kl = jnp.mean(losses.kl_to_prior(q))
     mean = jnp.mean(q.loc, axis=0)
     variance = jnp.var(q.loc, axis=0) + jnp.mean(jnp.exp(2 * q.log_scale), axis=0)
-    return Aggregate(mean, jnp.sqrt(variance), information, kl - information)
+    return AggregatePosterior(mean, jnp.sqrt(variance), information, kl - information)
 
 
 @jax.jit
@@ -138,7 +138,7 @@ def _log_densities(
     return jnp.sum(own, axis=1), log_mean
 
 
-def encode(
+def posteriors(
     model: VAE, params: ModelParams, x: Images, *, batch_size: int = 1000
 ) -> Posterior:
     """Return q(z | x) of all examples, in batches.
@@ -146,7 +146,7 @@ def encode(
     Example:
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
-        >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
+        >>> posteriors(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
         3.0
     """
     return map_batches(partial(_encode, model, params), x, batch_size=batch_size)

@@ -1,7 +1,7 @@
 r"""log p(x) of a trained VAE: by importance sampling, and by quadrature as the truth.
 
-    importance(model, params, key, x, num_samples=5000)    any latent size
-    quadrature(model, params, x)                           two or three latents
+    importance_log_evidence(model, params, key, x, num_samples=5000)    any latent size
+    quadrature_log_evidence(model, params, x)                           two or three latents
 
 Importance sampling estimates log (1/k) Σ w with w = p(x, z) / q(z | x), z ~ q. It is
 low on average, by about half its squared standard error, and both its error and its
@@ -34,7 +34,7 @@ from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 from vijax.validate import check, is_whole
 
 
-class Evidence(NamedTuple):
+class LogEvidence(NamedTuple):
     """An estimate of log p(x) for each example, in nats."""
 
     log_evidence: Float[Array, " examples"]
@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
     effective_sample_size: Float[Array, " examples"]  # of the num_samples draws
 
 
-class Summary(NamedTuple):
+class MeanLogEvidence(NamedTuple):
     """The mean over examples, in nats per example."""
 
     log_evidence: Scalar
@@ -60,7 +60,7 @@ class _Sums(NamedTuple):
     second: Array  # Σ exp(log w - top)²
 
 
-def importance(
+def importance_log_evidence(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -69,7 +69,7 @@ def importance(
     num_samples: int = 5000,
     chunk_size: int = 100,
     batch_size: int = 50,
-) -> Evidence:
+) -> LogEvidence:
     """Estimate log p(x) of each example from draws of q(z | x).
 
     Args:
@@ -93,7 +93,7 @@ def importance(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # a decoder that ignores z: q is exact
-        >>> found = importance(model, params, jax.random.key(0), x, num_samples=100)
+        >>> found = importance_log_evidence(model, params, jax.random.key(0), x, num_samples=100)
         >>> found.log_evidence[0].round(4).item(), found.effective_sample_size[0].item()
         (-0.693..., 100.0)
     """
@@ -121,7 +121,7 @@ def _importance(
     key: Key,
     index: Array,
     x: Images,
-) -> Evidence:
+) -> LogEvidence:
     q = autoencoders.encode(model, params, x)
     # A key for each batch, from its first row: no example sees another's draws.
     key = jax.random.fold_in(key, index[0])
@@ -148,29 +148,29 @@ def _add(sums: _Sums, log_w: Float[Array, "draws batch"]) -> _Sums:
     )
 
 
-def _evidence(sums: _Sums, num_samples: int) -> Evidence:
+def _evidence(sums: _Sums, num_samples: int) -> LogEvidence:
     size = sums.first**2 / sums.second
     # sd(w) / mean(w) / sqrt(k), where var(w) / mean(w)² = k / size - 1, unbiased.
     variance = (num_samples / size - 1) / (num_samples - 1)
-    return Evidence(
+    return LogEvidence(
         sums.top + jnp.log(sums.first / num_samples),
         jnp.sqrt(jnp.maximum(variance, 0)),
         size,
     )
 
 
-def summarise(evidence: Evidence) -> Summary:
+def mean_log_evidence(evidence: LogEvidence) -> MeanLogEvidence:
     """Return the mean over examples with its errors.
 
     Example:
         >>> two, one = jnp.array([-80.0, -90.0]), jnp.array([0.3, 0.4])
-        >>> found = summarise(Evidence(two, one, jnp.array([50.0, 60.0])))
+        >>> found = mean_log_evidence(LogEvidence(two, one, jnp.array([50.0, 60.0])))
         >>> found.log_evidence.item(), found.standard_error.item()
         (-85.0, 5.0)
         >>> found.draw_standard_error.item(), found.effective_sample_size.item()
         (0.25, 55.0)
     """
-    return Summary(
+    return MeanLogEvidence(
         jnp.mean(evidence.log_evidence),
         standard_error(evidence.log_evidence),
         jnp.sqrt(jnp.mean(evidence.standard_error**2) / len(evidence.standard_error)),
@@ -179,7 +179,7 @@ def summarise(evidence: Evidence) -> Summary:
     )
 
 
-def quadrature(
+def quadrature_log_evidence(
     model: VAE,
     params: ModelParams,
     x: ArrayLike,
@@ -212,7 +212,7 @@ def quadrature(
         >>> model = models.vae((1,), latent=1, hidden=(), likelihood=gaussian(1.0))
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # x = z + 1 + noise: log N(1 | 1, 2)
-        >>> quadrature(model, params, x)[0].round(4).item()
+        >>> quadrature_log_evidence(model, params, x)[0].round(4).item()
         -1.265...
     """
     remedy = "quadrature is for 1 to 3 latents; use importance"

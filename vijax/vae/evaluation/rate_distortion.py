@@ -27,7 +27,7 @@ from vijax.vae.evaluation.elbo import check_data, standard_error
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 
 
-class PerExample(NamedTuple):
+class RateDistortionPerExample(NamedTuple):
     """Of each example, in nats, from β = 0 upwards."""
 
     beta: Float[Array, " steps"]
@@ -35,7 +35,7 @@ class PerExample(NamedTuple):
     distortion: Float[Array, "examples steps"]
 
 
-class Curve(NamedTuple):
+class RateDistortionCurve(NamedTuple):
     """Means over examples, in nats per example, from β = 0 upwards."""
 
     beta: Float[Array, " steps"]
@@ -45,7 +45,7 @@ class Curve(NamedTuple):
     distortion_standard_error: Float[Array, " steps"]
 
 
-def curve(
+def rate_distortion_curve(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -53,7 +53,7 @@ def curve(
     *,
     walk: Walk = WALK,
     batch_size: int = 25,
-) -> Curve:
+) -> RateDistortionCurve:
     """Trace rate against distortion by annealed importance sampling.
 
     Args:
@@ -77,13 +77,15 @@ def curve(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # a decoder that ignores z: log 2 nats at no rate
-        >>> found = curve(model, params, jax.random.key(0), x, walk=Walk(num_steps=2))
+        >>> found = rate_distortion_curve(model, params, jax.random.key(0), x, walk=Walk(num_steps=2))
         >>> found.distortion.round(4).tolist(), abs(found.rate.round(4)).tolist()
         ([0.693..., 0.693...], [0.0, 0.0])
     """
-    found = per_example(model, params, key, x, walk=walk, batch_size=batch_size)
+    found = rate_distortion_per_example(
+        model, params, key, x, walk=walk, batch_size=batch_size
+    )
     error = jax.vmap(standard_error, in_axes=1)
-    return Curve(
+    return RateDistortionCurve(
         found.beta,
         jnp.mean(found.rate, axis=0),
         error(found.rate),
@@ -92,7 +94,7 @@ def curve(
     )
 
 
-def per_example(
+def rate_distortion_per_example(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -100,8 +102,8 @@ def per_example(
     *,
     walk: Walk = WALK,
     batch_size: int = 25,
-) -> PerExample:
-    """Return every example's own curve; the arguments are `curve`'s.
+) -> RateDistortionPerExample:
+    """Return every example's own curve; the arguments are `rate_distortion_curve`'s.
 
     Rates of one example at two β, or of one example under two models, share what is
     particular to it: their difference has a smaller error than either.
@@ -112,13 +114,13 @@ def per_example(
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> walk = Walk(num_steps=2, num_chains=2, num_leapfrog=1)
         >>> key, x = jax.random.key(0), jnp.ones((3, 1))
-        >>> per_example(model, params, key, x, walk=walk).rate.shape  # examples × β
+        >>> rate_distortion_per_example(model, params, key, x, walk=walk).rate.shape  # examples × β
         (3, 2)
     """
     x = check_data(model, x)
     apply = partial(_curve, model, walk, params, key)
     rate, distortion = map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
-    return PerExample(
+    return RateDistortionPerExample(
         annealed_sampling.temperatures(walk.num_steps)[:-1], rate, distortion
     )
 

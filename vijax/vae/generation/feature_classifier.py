@@ -1,7 +1,7 @@
 """A small classifier trained here, whose hidden layer is a space to compare images in.
 
     classifier = trained(key, images, labels)
-    y = features(classifier, other_images)                 (n, num_features)
+    y = classifier_features(classifier, other_images)                 (n, num_features)
 
 Distances between pixels say little of digits: a shifted one is as far from itself as
 from a seven. Features that tell the classes apart forget such differences.
@@ -42,7 +42,7 @@ class Classifier(NamedTuple):
     params: Any  # {"body": …, "head": …}
 
 
-def train(
+def train_classifier(
     key: Key,
     images: Any,
     labels: Any,
@@ -68,10 +68,10 @@ def train(
     Example:
         >>> images = np.repeat([[[0.0, 1.0]], [[1.0, 0.0]]], 50, axis=0)
         >>> labels = np.repeat([0, 1], 50)
-        >>> classifier = train(jax.random.key(0), images, labels, batch_size=10)
-        >>> accuracy(classifier, images, labels).item()
+        >>> classifier = train_classifier(jax.random.key(0), images, labels, batch_size=10)
+        >>> classifier_accuracy(classifier, images, labels).item()
         1.0
-        >>> features(classifier, images).shape
+        >>> classifier_features(classifier, images).shape
         (100, 32)
     """
     images, labels = np.asarray(images, np.float32), np.asarray(labels)
@@ -106,13 +106,13 @@ def train(
     return Classifier(shape, num_features, num_classes, hidden, state.params)
 
 
-def features(
+def classifier_features(
     classifier: Classifier, images: Any, *, batch_size: int = 1000
 ) -> Float[Array, "n features"]:
-    """Return the activations that the classifier's logits are linear in; see `train`.
+    """Return the activations that the classifier's logits are linear in; see `train_classifier`.
 
     Args:
-        classifier: from `train`.
+        classifier: from `train_classifier`.
         images: (n, *shape), grey levels.
         batch_size: images at once; memory only.
     """
@@ -125,9 +125,9 @@ def features(
     return _features(classifier[:-1], batch_size, classifier.params, images)
 
 
-def accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
-    """Return the share of images whose largest logit is their label's; see `train`."""
-    y = features(classifier, images)
+def classifier_accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
+    """Return the share of images whose largest logit is their label's; see `train_classifier`."""
+    y = classifier_features(classifier, images)
     if np.shape(labels) != (len(y),):
         raise ValueError(
             f"labels have shape {np.shape(labels)}: give one for each of {len(y)}"

@@ -12,7 +12,7 @@ from vijax.plot import style
 
 
 @style.styled
-def training(
+def training_curves(
     train: Mapping[str, ArrayLike], test_epochs: ArrayLike, test_elbo: ArrayLike
 ) -> Figure:
     """Draw the ELBO and its two terms over the epochs.
@@ -40,7 +40,7 @@ def training(
 
 
 @style.styled
-def gradient_estimators(
+def gradient_noise(
     running: Mapping[str, tuple[ArrayLike, ArrayLike]],
     draws: ArrayLike,
     exact: float,
@@ -85,7 +85,7 @@ def gradient_estimators(
 
 
 @style.styled
-def draws_of_z(
+def elbo_draws(
     estimates: Mapping[int, ArrayLike], exact: float, *, unit: str = "nats"
 ) -> Figure:
     """Draw the ELBO's estimates from L draws of z, and their spread against L.
@@ -131,7 +131,7 @@ def draws_of_z(
 
 
 @style.styled
-def bounds(
+def bound_by_samples(
     train_bound: ArrayLike,
     samples: ArrayLike,
     bound: ArrayLike,

@@ -13,7 +13,7 @@ MARKERS = "osD^vP"
 
 
 @style.styled
-def lossless(
+def lossless_rates(
     rates: Mapping[str, float],
     growth: Mapping[str, ArrayLike],
     *,
@@ -79,7 +79,7 @@ def lossless(
 
 
 @style.styled
-def events(
+def bounded_errors(
     bounds: Sequence[float],
     rates: Mapping[str, ArrayLike],
     errors: Mapping[str, ArrayLike],

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vijax.data import table
+from vijax.data import text_table
 from vijax.data.dataset import Dataset, hold_out
 
 
@@ -101,14 +101,14 @@ def load(name: str, path: Path) -> Dataset:
         ValueError: if the file is not the published table.
     """
     columns = SOURCES[name].columns
-    cells = table.read(path, tuple(columns))
+    cells = text_table.read(path, tuple(columns))
     if len(cells.rows) != SOURCES[name].num_events:
         raise ValueError(
             f"{path}: expected {SOURCES[name].num_events} events, "
             f"found {len(cells.rows)}"
         )
     left_out = tuple(column for column, unit in columns.items() if unit is None)
-    values = table.numbers(cells, without=left_out)
+    values = text_table.numbers(cells, without=left_out)
     train, test = hold_out(len(values))
     labels = _gamma_or_hadron(cells) if name == "magic" else None
     return Dataset(
@@ -123,8 +123,8 @@ def load(name: str, path: Path) -> Dataset:
     )
 
 
-def _gamma_or_hadron(cells: table.Table) -> np.ndarray:
-    letters = np.array(table.column(cells, "10"))
+def _gamma_or_hadron(cells: text_table.TextTable) -> np.ndarray:
+    letters = np.array(text_table.column(cells, "10"))
     if unknown := set(letters.tolist()) - {"g", "h"}:
         raise ValueError(f"{cells.path}: expected classes g and h, found {unknown}")
     return (letters == "g").astype(np.int64)

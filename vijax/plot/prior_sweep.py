@@ -20,7 +20,7 @@ PLAIN = StrMethodFormatter("{x:g}")
 REGION_COLOURS = ("#B3D9F2", "#F7DDA6", "#EBC9DC", "#B2DFD3")
 
 
-class Plane(NamedTuple):
+class PriorPlane(NamedTuple):
     """The plane of priors: how strong they are, where they are centred."""
 
     strength: ArrayLike  # (strengths,), ascending, drawn on a logarithmic axis
@@ -31,7 +31,7 @@ class Plane(NamedTuple):
     log_centre: bool = False
 
 
-class Map(NamedTuple):
+class PriorMap(NamedTuple):
     """One quantity over the plane."""
 
     title: str
@@ -40,7 +40,7 @@ class Map(NamedTuple):
     limit: float | None = None  # if signed: |values| beyond it share the last colour
 
 
-class Regions(NamedTuple):
+class ConclusionRegions(NamedTuple):
     """Which conclusion holds where, with the boundaries of another quantity."""
 
     title: str
@@ -51,7 +51,9 @@ class Regions(NamedTuple):
 
 
 @style.styled
-def prior_maps(plane: Plane, maps: Sequence[Map], regions: Regions) -> Figure:
+def prior_maps(
+    plane: PriorPlane, maps: Sequence[PriorMap], regions: ConclusionRegions
+) -> Figure:
     """Draw quantities over the plane of priors, then the regions of conclusions.
 
     Args:
@@ -87,7 +89,7 @@ def prior_maps(plane: Plane, maps: Sequence[Map], regions: Regions) -> Figure:
     return fig
 
 
-def _norm(quantity: Map) -> Normalize:
+def _norm(quantity: PriorMap) -> Normalize:
     values = np.asarray(quantity.values)
     if quantity.scale == "signed":
         limit = quantity.limit or float(np.nanmax(np.abs(values)))
@@ -96,7 +98,7 @@ def _norm(quantity: Map) -> Normalize:
     return normalize(np.nanmin(values), np.nanmax(values))
 
 
-def _draw_regions(axis: Axes, plane: Plane, regions: Regions) -> None:
+def _draw_regions(axis: Axes, plane: PriorPlane, regions: ConclusionRegions) -> None:
     """Fill each region, name it where it is widest, draw the boundaries' lines."""
     codes = np.asarray(regions.codes)
     count = len(regions.names)
@@ -149,7 +151,7 @@ def _draw_regions(axis: Axes, plane: Plane, regions: Regions) -> None:
     axis.set_title(regions.title)
 
 
-def _taken(plane: Plane) -> np.ndarray:
+def _taken(plane: PriorPlane) -> np.ndarray:
     """Say where a region's name would cover a mark's name or the legend."""
     strength, centre = (
         np.linspace(0, 1, np.size(axis)) for axis in (plane.strength, plane.centre)
@@ -189,7 +191,7 @@ def _middle(inside: np.ndarray) -> tuple[int, int] | None:
     return int(row), int(column)
 
 
-def _mark(axis: Axes, plane: Plane) -> None:
+def _mark(axis: Axes, plane: PriorPlane) -> None:
     """Mark the priors that have a name, and set the plane's axes."""
     for name, (strength, centre) in plane.marks.items():
         axis.plot(strength, centre, "o", color=BLACK, mfc="white", markersize=6)

@@ -109,7 +109,7 @@ def elbo_identity(bars: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 @style.styled
-def advi(fits: Mapping[str, Mapping[str, Any]]) -> Figure:
+def advi_fits(fits: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draw each fit's path, and its q beside prior and exact posterior.
 
     Args:
@@ -150,7 +150,7 @@ def _path(ax: Axes, case: Mapping[str, Any]) -> None:
 
 
 @style.styled
-def gamma_table(curves: Sequence[Mapping[str, Any]]) -> Figure:
+def gamma_fits(curves: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the best normal q of positive densities, through log and through softplus.
 
     Args:
@@ -218,7 +218,7 @@ def evidence_bounds(curves: Mapping[str, Any], factor: Mapping[str, float]) -> F
 
 
 @style.styled
-def scaling(
+def nuts_and_vi_scaling(
     growing_data: Sequence[Mapping[str, Any]], growing_dim: Sequence[Mapping[str, Any]]
 ) -> Figure:
     """Draw time and error of NUTS and of a variational fit as a problem grows.

@@ -26,7 +26,7 @@ class GapMap(NamedTuple):
 
 
 @style.styled
-def latent_maps(
+def latent_scatter(
     maps: Mapping[str, ArrayLike],
     labels: ArrayLike | None,
     *,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vijax.plot import landscape
+from vijax.plot import posterior_landscapes
 
 X = np.linspace(0, 5, 81)
 Y = np.linspace(0, 4, 61)
@@ -15,7 +15,9 @@ def gaussian(scale):
     x, y = stats.norm(3.2, scale).pdf(X), stats.norm(1.1, scale).pdf(Y)
     # exp(-r²/2) of the top holds the share 1 - exp(-r²/2) of a Gaussian.
     levels = tuple((1 - mass) / (2 * np.pi * scale**2) for mass in (0.5, 0.95))
-    return landscape.Landscape("N = 5", np.outer(x, y), levels, (3.2, 1.1))
+    return posterior_landscapes.LandscapePanel(
+        "N = 5", np.outer(x, y), levels, (3.2, 1.1)
+    )
 
 
 def draw(function, *landscapes):
@@ -24,7 +26,7 @@ def draw(function, *landscapes):
 
 
 def test_contour_map_marks_truth_and_mean_and_is_not_transposed():
-    fig = draw(landscape.contours, gaussian(0.5))
+    fig = draw(posterior_landscapes.landscape_contours, gaussian(0.5))
     for axis in fig.axes:
         mean, truth = (
             next(line for line in axis.lines if line.get_label() == label)
@@ -43,7 +45,7 @@ def test_contour_map_marks_truth_and_mean_and_is_not_transposed():
 
 
 def test_contour_line_is_where_the_density_has_the_level():
-    fig = draw(landscape.contours, gaussian(0.5))
+    fig = draw(posterior_landscapes.landscape_contours, gaussian(0.5))
     (lines,) = fig.axes[0].collections
     radii = [
         np.hypot(*(path.vertices - [3.2, 1.1]).T) / 0.5 for path in lines.get_paths()
@@ -54,22 +56,26 @@ def test_contour_line_is_where_the_density_has_the_level():
 
 
 def test_narrow_posterior_gets_an_inset_around_itself():
-    fig = draw(landscape.contours, gaussian(0.1))
+    fig = draw(posterior_landscapes.landscape_contours, gaussian(0.1))
     axis = fig.axes[0]
     (inset,) = axis.child_axes
     assert inset.get_xlim()[0] < 3.0 < 3.2 < inset.get_xlim()[1]
     assert np.ptp(inset.get_xlim()) < 1
-    assert not draw(landscape.contours, gaussian(0.5)).axes[0].child_axes
+    assert (
+        not draw(posterior_landscapes.landscape_contours, gaussian(0.5))
+        .axes[0]
+        .child_axes
+    )
 
 
 def test_flat_prior_has_no_contour_lines():
-    flat = landscape.Landscape("N = 0", np.full((81, 61), 1 / 25))
-    axis = draw(landscape.contours, flat).axes[0]
+    flat = posterior_landscapes.LandscapePanel("N = 0", np.full((81, 61), 1 / 25))
+    axis = draw(posterior_landscapes.landscape_contours, flat).axes[0]
     assert not axis.collections
 
 
 def test_surface_stands_over_the_right_point():
-    fig = draw(landscape.surfaces, gaussian(0.5))
+    fig = draw(posterior_landscapes.landscape_surfaces, gaussian(0.5))
     axis = fig.axes[0]
     line = axis.lines[0].get_data_3d()
     np.testing.assert_allclose(line[0], 3)
@@ -82,8 +88,12 @@ def test_surface_stands_over_the_right_point():
 
 def test_tracks_are_drawn_with_their_intervals():
     sizes = np.array([0, 1, 5])
-    track = landscape.Track("Exponential", [3.0, 2.5, 2.9], [0.1, 0.5, 1.5], [9, 6, 4])
-    fig = landscape.updating(sizes, {"λ₁": [track, track]}, truth=[3.0])
+    track = posterior_landscapes.PosteriorTrack(
+        "Exponential", [3.0, 2.5, 2.9], [0.1, 0.5, 1.5], [9, 6, 4]
+    )
+    fig = posterior_landscapes.posterior_updates(
+        sizes, {"λ₁": [track, track]}, truth=[3.0]
+    )
     axis = fig.axes[0]
     np.testing.assert_allclose(axis.lines[0].get_data(), [sizes, track.mean])
     band = axis.collections[0].get_paths()[0].vertices

@@ -10,7 +10,7 @@ from vijax.plot.style import BLACK, BLUE, GREY, RED
 
 
 @style.styled
-def relative_frequency(
+def relative_frequencies(
     frequencies: ArrayLike,
     sizes: ArrayLike,
     rms_errors: ArrayLike,

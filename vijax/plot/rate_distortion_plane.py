@@ -10,7 +10,7 @@ from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREY, RED
 
 
-class Points(NamedTuple):
+class CodePoints(NamedTuple):
     """Where codes stand, in nats per example; with their standard errors."""
 
     rate: ArrayLike
@@ -22,7 +22,9 @@ class Points(NamedTuple):
 
 
 @style.styled
-def curve(best: Points, beta: ArrayLike, vae: Points) -> Figure:
+def rate_against_distortion(
+    best: CodePoints, beta: ArrayLike, vae: CodePoints
+) -> Figure:
     """Draw the best that a decoder can do at every rate, and what its VAE does.
 
     Args:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vijax.plot import sweep
+from vijax.plot import prior_sweep
 
 STRENGTH = np.geomspace(0.1, 1000, 41)
 CENTRE = np.linspace(0.01, 0.99, 31)
@@ -13,20 +13,22 @@ GRID = np.log10(STRENGTH)[:, None] + 0 * CENTRE
 @pytest.fixture
 def plane():
     marks = {"uniform": (2.0, 0.5), "peaked": (20.0, 0.5)}
-    return sweep.Plane(STRENGTH, CENTRE, "strength", "centre", marks)
+    return prior_sweep.PriorPlane(STRENGTH, CENTRE, "strength", "centre", marks)
 
 
 @pytest.fixture
 def fig(plane):
     maps = [
-        sweep.Map("mean", 0 * GRID + CENTRE),
-        sweep.Map("width", STRENGTH[:, None] + 0 * CENTRE, "log"),
-        sweep.Map("ln K", GRID, "signed", 2.0),
+        prior_sweep.PriorMap("mean", 0 * GRID + CENTRE),
+        prior_sweep.PriorMap("width", STRENGTH[:, None] + 0 * CENTRE, "log"),
+        prior_sweep.PriorMap("ln K", GRID, "signed", 2.0),
     ]
     codes = (CENTRE > 0.5).astype(int) + 0 * GRID.astype(int)
     names = ["below", "above", "nowhere"]
-    regions = sweep.Regions("regions", codes, names, GRID, {0.0: "K = 1", 9.0: "never"})
-    return sweep.prior_maps(plane, maps, regions)
+    regions = prior_sweep.ConclusionRegions(
+        "regions", codes, names, GRID, {0.0: "K = 1", 9.0: "never"}
+    )
+    return prior_sweep.prior_maps(plane, maps, regions)
 
 
 def test_values_have_strength_along_x_and_centre_along_y(fig):
@@ -67,7 +69,7 @@ def test_middle_is_the_point_with_most_room():
     inside = np.zeros((40, 30), bool)
     inside[:4, :] = True
     inside[10:39, 8:21] = True
-    row, column = sweep._middle(inside)
+    row, column = prior_sweep._middle(inside)
     assert 18 <= row <= 30
     assert 11 <= column <= 17
-    assert sweep._middle(np.zeros((3, 3), bool)) is None
+    assert prior_sweep._middle(np.zeros((3, 3), bool)) is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import idx, prepared
+from vijax.data import idx, tfds_folder
 
 
 def assert_same(found: data.Dataset, expected: data.Dataset) -> None:
@@ -44,14 +44,14 @@ def test_real_mnist_through_a_prepared_folder(shared, downloaded_mnist, monkeypa
 def test_digests_are_those_of_the_original_files(shared):
     arrays = idx.load("mnist", shared / "data/mnist")
     parts = {"train": arrays[:2], "test": arrays[2:]}
-    for split, expected in prepared.DIGESTS["mnist"].items():
-        assert prepared.digest(*parts[split]) == expected.in_order
-        assert prepared.digest(*parts[split], ordered=False) == expected.sorted
+    for split, expected in tfds_folder.DIGESTS["mnist"].items():
+        assert tfds_folder.digest(*parts[split]) == expected.in_order
+        assert tfds_folder.digest(*parts[split], ordered=False) == expected.sorted
 
 
 def test_prepared_folder_is_what_tfds_makes(small):
-    arrays, root = small[1], prepared.root()
-    folder = prepared.write("mnist", arrays, root)
+    arrays, root = small[1], tfds_folder.root()
+    folder = tfds_folder.write("mnist", arrays, root)
     assert folder == root / "mnist/3.0.1"
     assert files_below(root) == [
         f"mnist/3.0.1/{name}"
@@ -69,7 +69,7 @@ def test_prepared_folder_is_what_tfds_makes(small):
     # TFDS shuffles as it prepares.
     info = json.loads((folder / "dataset_info.json").read_text())
     assert not info.get("disableShuffling", False)
-    order = np.argsort(prepared._original_order("test", 20))
+    order = np.argsort(tfds_folder._original_order("test", 20))
     for record, index in zip(source, order, strict=True):
         pixels = arrays.test_images[index]
         np.testing.assert_array_equal(record["image"][..., 0], pixels)
@@ -78,7 +78,7 @@ def test_prepared_folder_is_what_tfds_makes(small):
 
 def test_prepared_comes_before_the_folder(small):
     folder, arrays = small
-    prepared.write("mnist", arrays, prepared.root())
+    tfds_folder.write("mnist", arrays, tfds_folder.root())
     for file in folder.iterdir():
         file.write_bytes(b"")
     dataset = data.load("mnist", data_dir=folder)
@@ -86,7 +86,7 @@ def test_prepared_comes_before_the_folder(small):
 
 
 def test_prepared_folder_as_data_dir(small, tmp_path):
-    prepared.write("mnist", small[1], tmp_path / "elsewhere")
+    tfds_folder.write("mnist", small[1], tmp_path / "elsewhere")
     assert not data.is_available("mnist")
     assert data.is_available("mnist", data_dir=tmp_path / "elsewhere")
     dataset = data.load("mnist", data_dir=tmp_path / "elsewhere")
@@ -96,7 +96,7 @@ def test_prepared_folder_as_data_dir(small, tmp_path):
 def test_default_folder(small, tmp_path, monkeypatch):
     monkeypatch.delenv("TFDS_DATA_DIR")
     monkeypatch.setenv("HOME", str(tmp_path))
-    prepared.write("mnist", small[1], tmp_path / "tensorflow_datasets")
+    tfds_folder.write("mnist", small[1], tmp_path / "tensorflow_datasets")
     assert data.load("mnist").train.shape == (30, 28, 28)
 
 
@@ -118,14 +118,14 @@ def as_tfrecord(folder: Path) -> None:
 
 
 def test_tfrecord(small):
-    as_tfrecord(prepared.write("mnist", small[1], prepared.root()))
+    as_tfrecord(tfds_folder.write("mnist", small[1], tfds_folder.root()))
     dataset = data.load("mnist")
     np.testing.assert_array_equal(dataset.train * 255, small[1].train_images)
     np.testing.assert_array_equal(dataset.train_labels, small[1].train_labels)
 
 
 def test_any_order_of_the_published_records_will_do(small, monkeypatch):
-    prepared.write("mnist", small[1], prepared.root())
+    tfds_folder.write("mnist", small[1], tfds_folder.root())
     monkeypatch.setattr(prepared, "_original_order", lambda _, n: np.arange(n)[::-1])
     dataset = data.load("mnist")
     assert not np.array_equal(dataset.train * 255, small[1].train_images)
@@ -142,17 +142,17 @@ def as_set(images, labels):
 
 @pytest.mark.parametrize("name", ["incomplete.9XXB32_3.0.1", "3.0.1.part"])
 def test_what_is_still_being_written_is_not_prepared(small, name):
-    folder = prepared.write("mnist", small[1], prepared.root())
+    folder = tfds_folder.write("mnist", small[1], tfds_folder.root())
     folder.rename(folder.with_name(name))
     assert not data.is_available("mnist")
 
 
 def test_a_folder_without_its_last_file_is_not_prepared(small):
-    folder = prepared.write("mnist", small[1], prepared.root())
+    folder = tfds_folder.write("mnist", small[1], tfds_folder.root())
     (folder / "dataset_info.json").unlink()
     assert not data.is_available("mnist")
     with pytest.raises(FileExistsError, match=r"mnist/3\.0\.1: expected.*remove"):
-        prepared.write("mnist", small[1], prepared.root())
+        tfds_folder.write("mnist", small[1], tfds_folder.root())
 
 
 def truncate(path):
@@ -171,7 +171,7 @@ def truncate(path):
     ],
 )
 def test_damaged(small, file, damage):
-    folder = prepared.write("mnist", small[1], prepared.root())
+    folder = tfds_folder.write("mnist", small[1], tfds_folder.root())
     damage(folder / file)
     match = r"mnist/3\.0\.1: expected the train part of mnist, found .*remove"
     with pytest.raises(ValueError, match=match):
@@ -180,7 +180,7 @@ def test_damaged(small, file, damage):
 
 def test_other_images(small):
     arrays = small[1]._replace(test_images=small[1].test_images ^ 1)
-    prepared.write("mnist", arrays, prepared.root())
+    tfds_folder.write("mnist", arrays, tfds_folder.root())
     with pytest.raises(ValueError, match=r"found others in its test part: remove"):
         data.load("mnist")
 
@@ -190,20 +190,20 @@ import sys, time
 from pathlib import Path
 import numpy as np
 import tensorflow_datasets
-from vijax.data import idx, prepared
+from vijax.data import idx, tfds_folder
 
 arrays, root = np.load(sys.argv[1]), Path(sys.argv[2])
 arrays = idx.Arrays(*(arrays[name] for name in idx.Arrays._fields))
 print("ready", flush=True)
 sys.stdin.read()  # until the other one is ready, too
-prepared.write("mnist", arrays, root)
+tfds_folder.write("mnist", arrays, root)
 """
 
 
 def test_two_processes_at_once(small, tmp_path):
     np.savez(tmp_path / "arrays.npz", **small[1]._asdict())
     command = [sys.executable, "-W", "error", "-c", WRITE]
-    command += [str(tmp_path / "arrays.npz"), str(prepared.root())]
+    command += [str(tmp_path / "arrays.npz"), str(tfds_folder.root())]
     pipe = subprocess.PIPE
     processes = [
         subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
@@ -219,21 +219,21 @@ def test_two_processes_at_once(small, tmp_path):
         process.stderr.close()
     dataset = data.load("mnist")
     np.testing.assert_array_equal(dataset.train * 255, small[1].train_images)
-    assert [path.name for path in prepared.root().iterdir()] == ["mnist"]
-    assert [path.name for path in (prepared.root() / "mnist").iterdir()] == ["3.0.1"]
+    assert [path.name for path in tfds_folder.root().iterdir()] == ["mnist"]
+    assert [path.name for path in (tfds_folder.root() / "mnist").iterdir()] == ["3.0.1"]
 
 
 def test_killed_while_writing(small, tmp_path):
     """A process that is killed half-way leaves nothing that is taken for good."""
-    die = "import os; prepared.png.encode = lambda _: os.kill(os.getpid(), 9)"
+    die = "import os; tfds_folder.png.encode = lambda _: os.kill(os.getpid(), 9)"
     script = WRITE.replace("sys.stdin.read()", die)
     np.savez(tmp_path / "arrays.npz", **small[1]._asdict())
     command = [sys.executable, "-c", script]
-    command += [str(tmp_path / "arrays.npz"), str(prepared.root())]
+    command += [str(tmp_path / "arrays.npz"), str(tfds_folder.root())]
     assert subprocess.run(command, capture_output=True).returncode == -9
-    assert list(prepared.root().iterdir())  # it had begun
+    assert list(tfds_folder.root().iterdir())  # it had begun
     assert not data.is_available("mnist")
-    prepared.write("mnist", small[1], prepared.root())
+    tfds_folder.write("mnist", small[1], tfds_folder.root())
     assert data.load("mnist").train.shape == (30, 28, 28)
 
 
@@ -241,15 +241,15 @@ def test_failing_half_way_leaves_nothing(small, monkeypatch):
     def fail(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prepared.png, "encode", fail)
+    monkeypatch.setattr(tfds_folder.png, "encode", fail)
     with pytest.raises(OSError, match="No space left"):
-        prepared.write("mnist", small[1], prepared.root())
-    assert files_below(prepared.root()) == []
-    shutil.rmtree(prepared.root())
+        tfds_folder.write("mnist", small[1], tfds_folder.root())
+    assert files_below(tfds_folder.root()) == []
+    shutil.rmtree(tfds_folder.root())
 
 
 def test_unwritable_folder(tmp_path, small):
     (tmp_path / "file").write_text("in the way")
     match = r"cannot write to .*file/data.*TFDS_DATA_DIR"
     with pytest.raises(OSError, match=match):
-        prepared.write("mnist", small[1], tmp_path / "file/data")
+        tfds_folder.write("mnist", small[1], tmp_path / "file/data")

@@ -20,7 +20,7 @@ KINDS = (
 
 
 @styled
-def errors(
+def posterior_errors(
     rows: Sequence[Mapping[str, Any]], mean_limit: float, sd_limit: float
 ) -> Figure:
     """Draw the largest error of a mean and of an sd, one line a posterior.
@@ -83,7 +83,7 @@ def errors(
 
 
 @styled
-def gallery(panels: Sequence[Mapping[str, Any]]) -> Figure:
+def posterior_marginals(panels: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw marginals of q over the truth, one panel an unknown.
 
     Args:

@@ -14,7 +14,7 @@ MARKERS = "osD^vP"
 
 
 @style.styled
-def events(
+def event_distances(
     generators: Mapping[str, Mapping[str, Any]], columns: Sequence[str], *, floor: str
 ) -> Figure:
     """Draw every generator's distances from real events, real from real as a line.

@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 
 @style.styled
-def two_approaches(
+def frequentist_and_bayesian(
     k: ArrayLike,
     null_probabilities: ArrayLike,
     p: ArrayLike,
@@ -157,7 +157,7 @@ def prior_to_posterior(
 
 
 @style.styled
-def evidence(
+def bayes_factors(
     k: ArrayLike,
     predictions: Mapping[str, ArrayLike],
     bayes_factors: ArrayLike,

@@ -15,7 +15,7 @@ from vijax.plot.style import BLACK, BLUE, ORANGE, RED
 MAX_FACETS = 80  # of a surface, each way
 
 
-class Landscape(NamedTuple):
+class LandscapePanel(NamedTuple):
     """A density over two parameters after some data."""
 
     title: str  # for example "N = 5"
@@ -24,7 +24,7 @@ class Landscape(NamedTuple):
     mean: tuple[float, float] | None = None
 
 
-class Track(NamedTuple):
+class PosteriorTrack(NamedTuple):
     """How one parameter's posterior moves and narrows with the data."""
 
     name: str  # the prior's name
@@ -34,10 +34,10 @@ class Track(NamedTuple):
 
 
 @style.styled
-def surfaces(
+def landscape_surfaces(
     x: ArrayLike,
     y: ArrayLike,
-    rows: Mapping[str, Sequence[Landscape]],
+    rows: Mapping[str, Sequence[LandscapePanel]],
     *,
     labels: tuple[str, str],
     truth: tuple[float, float],
@@ -102,10 +102,10 @@ def surfaces(
 
 
 @style.styled
-def contours(
+def landscape_contours(
     x: ArrayLike,
     y: ArrayLike,
-    rows: Mapping[str, Sequence[Landscape]],
+    rows: Mapping[str, Sequence[LandscapePanel]],
     *,
     labels: tuple[str, str],
     truth: tuple[float, float],
@@ -140,7 +140,7 @@ def contours(
 
 
 def _from_above(
-    axis: Axes, x: ArrayLike, y: ArrayLike, landscape: Landscape, truth: Any
+    axis: Axes, x: ArrayLike, y: ArrayLike, landscape: LandscapePanel, truth: Any
 ) -> None:
     """Draw a density as colours, its contour lines, its mean and the true point."""
     density = np.asarray(landscape.density).T
@@ -179,7 +179,7 @@ def _from_above(
 
 
 def _zoom(
-    axis: Axes, x: ArrayLike, y: ArrayLike, landscape: Landscape, truth: Any
+    axis: Axes, x: ArrayLike, y: ArrayLike, landscape: LandscapePanel, truth: Any
 ) -> None:
     """Add an enlarged inset where the outermost contour is small in the panel."""
     x, y, density = (np.asarray(part) for part in (x, y, landscape.density))
@@ -208,9 +208,9 @@ def _zoom(
 
 
 @style.styled
-def updating(
+def posterior_updates(
     sizes: ArrayLike,
-    tracks: Mapping[str, Sequence[Track]],
+    tracks: Mapping[str, Sequence[PosteriorTrack]],
     *,
     truth: Sequence[float],
 ) -> Figure:
@@ -245,7 +245,7 @@ def updating(
 
 
 def _grid(
-    rows: Mapping[str, Sequence[Landscape]], *, height: float, **subplots: Any
+    rows: Mapping[str, Sequence[LandscapePanel]], *, height: float, **subplots: Any
 ) -> tuple[Figure, Any]:
     """Return axes for every landscape, a little narrower than the default column."""
     columns = max(len(landscapes) for landscapes in rows.values())

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import physics
+from vijax.data import physics_tables
 
 
 def both_parts(dataset):
@@ -91,8 +91,8 @@ def test_wrong_table(shared, tmp_path, change, found):
 
 
 def test_unknown_class_of_shower(tmp_path, monkeypatch):
-    source = physics.SOURCES["magic"]._replace(num_events=2)
-    monkeypatch.setitem(physics.SOURCES, "magic", source)
+    source = physics_tables.SOURCES["magic"]._replace(num_events=2)
+    monkeypatch.setitem(physics_tables.SOURCES, "magic", source)
     numbers = ",".join(["1.5"] * 10)
     (tmp_path / "magic04.data").write_text(f"{numbers},g\n{numbers},k\n")
     with pytest.raises(ValueError, match=r"expected classes g and h, found \{'k'\}"):

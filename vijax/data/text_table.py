@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Table(NamedTuple):
+class TextTable(NamedTuple):
     """The cells of a text file, still as text."""
 
     path: Path
@@ -17,7 +17,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
 
 
-def read(path: Path, columns: tuple[str, ...] | None = None) -> Table:
+def read(path: Path, columns: tuple[str, ...] | None = None) -> TextTable:
     """Read the rows; the first is a header if no cell of it is a number.
 
     Args:
@@ -58,10 +58,10 @@ def read(path: Path, columns: tuple[str, ...] | None = None) -> Table:
                 f"{path}, line {line}: expected {width} cells as in other lines, "
                 f"found {len(row)}"
             )
-    return Table(path, names, lines, rows)
+    return TextTable(path, names, lines, rows)
 
 
-def column(table: Table, name: str) -> list[str] | None:
+def column(table: TextTable, name: str) -> list[str] | None:
     """Return a column's cells by the header's name for it, or None."""
     if table.names is None or name not in table.names:
         return None
@@ -69,7 +69,7 @@ def column(table: Table, name: str) -> list[str] | None:
     return [row[index].strip() for row in table.rows]
 
 
-def numbers(table: Table, *, without: tuple[str, ...] = ()) -> np.ndarray:
+def numbers(table: TextTable, *, without: tuple[str, ...] = ()) -> np.ndarray:
     """Return the cells as float64 of shape (rows, columns), without some columns.
 
     Raises:

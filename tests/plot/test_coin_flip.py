@@ -5,7 +5,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from scipy import stats
 
-from vijax.plot import bayes, theorem
+from vijax.plot import bayes_theorem, coin_flip
 
 P = np.linspace(0, 1, 401)
 K = np.arange(15)
@@ -13,7 +13,7 @@ K = np.arange(15)
 
 def belief(a, b, **more):
     posterior = stats.beta(a + 10, b + 4)
-    return bayes.Belief(
+    return coin_flip.Belief(
         f"Beta({a}, {b})",
         stats.beta(a, b).pdf(P),
         posterior.pdf(P),
@@ -32,7 +32,7 @@ def line(axis, label):
 
 
 def test_posterior_line_is_density_and_shade_ends_at_interval(beliefs):
-    fig = bayes.prior_to_posterior(P, stats.beta(11, 5).pdf(P), beliefs)
+    fig = coin_flip.prior_to_posterior(P, stats.beta(11, 5).pdf(P), beliefs)
     for axis, (a, b) in zip(fig.axes, [(11, 5), (20, 14)], strict=True):
         drawn = line(axis, "posterior")
         np.testing.assert_allclose(drawn.get_xdata(), P)
@@ -45,7 +45,7 @@ def test_posterior_line_is_density_and_shade_ends_at_interval(beliefs):
 
 
 def test_prior_and_likelihood_are_drawn(beliefs):
-    fig = bayes.prior_to_posterior(P, stats.beta(11, 5).pdf(P), beliefs)
+    fig = coin_flip.prior_to_posterior(P, stats.beta(11, 5).pdf(P), beliefs)
     prior, likelihood = (
         line(fig.axes[1], name) for name in ("prior", "likelihood (unit area)")
     )
@@ -55,7 +55,7 @@ def test_prior_and_likelihood_are_drawn(beliefs):
 
 def test_histogram_of_draws_has_unit_area():
     draws = stats.beta(11, 5).rvs(1000, random_state=0)
-    fig = bayes.prior_to_posterior(P, P, [belief(1, 1, draws=draws)])
+    fig = coin_flip.prior_to_posterior(P, P, [belief(1, 1, draws=draws)])
     corners = fig.axes[0].patches[0].get_xy()
     steps, heights = np.diff(corners[:, 0]), corners[1:, 1]
     assert np.sum(np.maximum(steps, 0) * heights) == pytest.approx(1, abs=1e-9)
@@ -64,10 +64,10 @@ def test_histogram_of_draws_has_unit_area():
 @pytest.fixture
 def approaches(beliefs):
     answers = [
-        bayes.Answer("frequentist", 10 / 14, (0.478, 0.951)),
-        bayes.Answer("uniform prior", 11 / 16, (0.449, 0.882)),
+        coin_flip.Answer("frequentist", 10 / 14, (0.478, 0.951)),
+        coin_flip.Answer("uniform prior", 11 / 16, (0.449, 0.882)),
     ]
-    return bayes.two_approaches(
+    return coin_flip.frequentist_and_bayesian(
         K,
         stats.binom(14, 0.5).pmf(K),
         P,
@@ -107,13 +107,13 @@ def test_answers_are_drawn_from_top_to_bottom(approaches):
     ],
 )
 def test_digits_follow_the_width(interval, digits):
-    assert bayes._digits(*interval) == digits
+    assert coin_flip._digits(*interval) == digits
 
 
 def evidence(trials, successes):
     k = np.arange(trials + 1)
     first, second = (stats.betabinom(trials, a, a).pmf(k) for a in (10, 1))
-    return bayes.evidence(
+    return coin_flip.bayes_factors(
         k, {"first": first, "second": second}, first / second, successes=successes
     )
 
@@ -137,7 +137,7 @@ def test_many_counts_are_one_curve_not_thousands_of_bars():
 
 def test_relative_frequencies_within_their_band():
     frequencies = np.array([[1.0, 0.5, 2 / 3, 0.5]])
-    fig = theorem.relative_frequency(
+    fig = bayes_theorem.relative_frequencies(
         frequencies,
         [1, 4],
         [0.5, 0.25],
@@ -160,7 +160,7 @@ def test_coloured_area_is_probability_of_tail():
     prior = np.full(10, 0.1)
     likelihood = np.array([0.5] * 9 + [1.0])
     posterior = prior * likelihood / 0.55
-    fig = theorem.ten_coins(
+    fig = bayes_theorem.ten_coins(
         prior,
         likelihood,
         posterior,

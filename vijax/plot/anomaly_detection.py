@@ -13,7 +13,7 @@ MARKERS = "osD^vP"
 
 
 @style.styled
-def by_class(
+def auc_by_class(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     *,
     names: Sequence[str],
@@ -52,7 +52,7 @@ def by_class(
 
 
 @style.styled
-def directions(
+def roc_by_background(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike, float]]],
 ) -> Figure:
     """Draw ROC curves, one panel for each choice of what is background.
@@ -80,7 +80,7 @@ def directions(
 
 
 @style.styled
-def injection(
+def signal_injection(
     fractions: ArrayLike,
     areas: Mapping[str, tuple[ArrayLike, ArrayLike]],
     curves: Mapping[str, tuple[ArrayLike, ArrayLike]],

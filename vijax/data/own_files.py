@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vijax.data import table
+from vijax.data import text_table
 from vijax.data.dataset import Dataset, hold_out, images
 
 SUFFIXES = (".npy", ".npz", ".csv")
@@ -37,11 +37,11 @@ def load(path: Path) -> Dataset:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file, found none")
     if path.suffix.lower() == ".csv":
-        cells = table.read(path)
-        arrays = {"train": table.numbers(cells, without=("label",))}
+        cells = text_table.read(path)
+        arrays = {"train": text_table.numbers(cells, without=("label",))}
         label_names = None
-        if (labels := table.column(cells, "label")) is not None:
-            arrays["train_labels"], label_names = table.classes(labels, path)
+        if (labels := text_table.column(cells, "label")) is not None:
+            arrays["train_labels"], label_names = text_table.classes(labels, path)
         names = cells.names and tuple(name for name in cells.names if name != "label")
     else:
         arrays, names, label_names = _read_numpy(path), None, None
