@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from experiments.studies.lossy_tables import LOGARITHM
 from vijax.data import Dataset
-from vijax.metrics import roc
+from vijax.metrics import Estimate, roc
 from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.types import Key
 from vijax.vae import event_tables
@@ -131,8 +131,8 @@ def _found_at(weights: Array, values: Array, mask: Array) -> tuple[Array, Array]
 
 
 @jax.jit
-def _measure(values: Array, mask: Array) -> tuple[roc.AUC, Array]:
-    def one(values: Array) -> tuple[roc.AUC, Array]:
+def _measure(values: Array, mask: Array) -> tuple[Estimate, Array]:
+    def one(values: Array) -> tuple[Estimate, Array]:
         rates = roc.true_positive_rate(roc.roc_curve(values, mask), jnp.asarray(RATES))
         return roc.auc_with_error(values, mask), rates
 

@@ -1,4 +1,4 @@
-"""The Bayesian bayesian_bootstrap against errors that are known otherwise."""
+"""The Bayesian bootstrap against errors that are known otherwise."""
 
 import jax
 import jax.numpy as jnp

@@ -147,8 +147,8 @@ def test_bad_input_is_refused_eagerly_and_nan_when_traced():
         roc.auc(scores, np.zeros(300, bool))
     with pytest.raises(ValueError, match="mark at least 2 anomalies"):
         roc.auc_with_error(scores, np.arange(300) == 0)
-    with pytest.raises(ValueError, match=r"mass = 95\.0"):
-        roc.auc_interval(scores, is_anomaly, mass=95.0)
+    with pytest.raises(ValueError, match=r"level = 95\.0"):
+        roc.auc_interval(scores, is_anomaly, level=95.0)
     assert jnp.isnan(jax.jit(roc.auc)(scores, np.zeros(300, bool)))
 
 
