@@ -143,7 +143,7 @@ def measure_gap(
         model, params, dataset.train, dataset.test[:2000]
     )
     z = latent.latent_means(model, params, dataset.train)
-    uniform = latent.uniform_in_box(draw_key, z, num_samples)
+    uniform = latent.uniform_in_box(draw_key, z, num_samples=num_samples)
     off = latent_gaps.share_off_data(
         latent_gaps.distances_to_data(model, params, decoded, uniform),
         decoded,

@@ -32,6 +32,7 @@ from vijax.vae.evaluation.latent_maps import Latents
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.training import train
+from vijax.vi import bounds
 
 DRAWS = 4  # of z for each test image, where the ELBO is evaluated
 NODES = 300  # of the quadrature in each of two latents
@@ -168,9 +169,9 @@ def elbo_metrics(
         looseness = exact - terms.log_likelihood + terms.kl
         metrics |= {
             "test_log_evidence": exact.mean(),
-            "test_log_evidence_standard_error": elbo.standard_error(exact),
+            "test_log_evidence_standard_error": bounds.standard_error(exact),
             "looseness": looseness.mean(),
-            "looseness_standard_error": elbo.standard_error(looseness),
+            "looseness_standard_error": bounds.standard_error(looseness),
         }
     return {name: float(value) for name, value in metrics.items()}
 
@@ -206,7 +207,9 @@ def compare_gaps(
         z = latent.latent_means(*pair, dataset.train)
         z_test = latent.latent_means(*pair, dataset.test)
         normal = jax.random.normal(keys[0], (config.gap_samples, z.shape[1]))
-        draws = {"uniform": latent.uniform_in_box(keys[1], z, config.gap_samples)}
+        draws = {
+            "uniform": latent.uniform_in_box(keys[1], z, num_samples=config.gap_samples)
+        }
         if name == "vae":
             draws["prior"] = normal
         else:

@@ -132,7 +132,9 @@ def draw(
     for run in ends:
         params = ensemble.run(squeezers.params, run)
         z = latent_maps.latent_means(squeezers.model, params, dataset.train)
-        box = latent_maps.uniform_in_box(jax.random.fold_in(key, run), z, size)
+        box = latent_maps.uniform_in_box(
+            jax.random.fold_in(key, run), z, num_samples=size
+        )
         name = f"autoencoder {squeezers.latents[run]}, box"
         images[name] = latent_maps.decoded_means(squeezers.model, params, box)
     # Every pixel from its own distribution, independent of the others.

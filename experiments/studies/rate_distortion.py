@@ -12,6 +12,7 @@ from vijax.types import Key
 from vijax.vae.evaluation import elbo, log_evidence, rate_distortion
 from vijax.vae.evaluation.annealed_sampling import Walk
 from vijax.vae.models.autoencoders import VAE, ModelParams
+from vijax.vi import bounds
 
 BETAS = (0.01, 0.1, 0.3)  # of the rows of the table, beside β = 1 and the VAE
 
@@ -50,7 +51,7 @@ def study(
         "temperatures": walk.num_steps,
         "chains": walk.num_chains,
         "above_importance": apart.mean(),
-        "above_importance_standard_error": elbo.standard_error(apart),
+        "above_importance_standard_error": bounds.standard_error(apart),
         "rows": [*table, {"code": "the VAE"} | row(vae, 0)],
     }
     return metrics, plot.rate_against_distortion(best, beta, CodePoints(**row(vae, 0)))

@@ -90,7 +90,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "one test image": (
         lambda: elbo.held_out_elbo(MODEL, PARAMS, KEY, IMAGES[:1]),
-        "give (n, 4, 4) with n >= 2",
+        "give (n, 4, 4), n >= 2",
     ),
     "ELBO of an autoencoder": (
         lambda: elbo.held_out_elbo(AUTOENCODER, PARAMS, KEY, IMAGES),
@@ -214,7 +214,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "num_nodes = 0 ",
     ),
     "uniform draws of none": (
-        lambda: latent_maps.uniform_in_box(KEY, Z, -1),
+        lambda: latent_maps.uniform_in_box(KEY, Z, num_samples=-1),
         "num_samples = -1 ",
     ),
     "no projections": (

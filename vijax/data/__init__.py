@@ -116,8 +116,8 @@ def _known(name: str | os.PathLike[str]) -> str:
         close = difflib.get_close_matches(name.lower(), names(), n=1)
         hint = f"did you mean {close[0]!r}? or " if close else ""
         raise ValueError(
-            f"unknown data set {name!r}: {hint}give one of "
-            f"{', '.join(names())}, or the path of a {', '.join(own_files.SUFFIXES)} file"
+            f"unknown data set {name!r}: {hint}give one of {', '.join(names())}, or "
+            f"the path of a {', '.join(own_files.SUFFIXES)} file"
         )
     return name
 

@@ -1,8 +1,10 @@
-r"""Tables of events: columns put on one scale, and numbers rounded within a bound.
+r"""Tables of events: columns put on one scale, numbers rounded to bins within a bound.
 
-    u = (f(x) - loc) / scale,     f the natural logarithm or nothing, column by column
+A model of a table is trained on its scaled columns,
 
-is what a model of the table is trained on and sees. Float64 throughout, NumPy.
+    u = (f(x) - loc) / scale,     f the natural logarithm or the identity,
+
+and `from_scaled` undoes them. Everything runs on the host, in float64 NumPy.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +19,7 @@ Column = Float[np.ndarray, " features"]
 
 
 class ColumnScale(NamedTuple):
-    """Of each column."""
+    """How each column is scaled."""
 
     loc: Column
     scale: Column
@@ -25,7 +27,7 @@ class ColumnScale(NamedTuple):
 
 
 class BinnedTable(NamedTuple):
-    """A table in whole numbers: u = lower + step · symbols, to within the bound."""
+    """A table in whole numbers: u = lower + step · symbols, within the bound."""
 
     symbols: Int[np.ndarray, "events features"]
     lower: Column  # scaled centre of each column's bin 0
@@ -36,8 +38,12 @@ def fit_scale(table: Table, *, logarithm: Any = False) -> ColumnScale:
     """Return the scale that gives training columns mean 0 and deviation 1.
 
     Args:
-        table: of the training events.
-        logarithm: for each column, whether it is positive and its logarithm is taken.
+        table: (events, features), the training events.
+        logarithm: for each column or for all, whether its logarithm is taken.
+
+    Raises:
+        ValueError: no event, NaN or infinities, a logarithm of what is not positive,
+            logarithms for another number of columns.
 
     Example:
         >>> fit_scale(np.array([[1.0, 5.0], [3.0, 5.0]])).loc.tolist()
@@ -53,7 +59,10 @@ def fit_scale(table: Table, *, logarithm: Any = False) -> ColumnScale:
 
 
 def to_scaled(table: Table, scale: ColumnScale) -> Table:
-    """Return what a model of the table sees.
+    """Return what a model of the table is trained on and sees.
+
+    Raises:
+        ValueError: another number of columns, a logarithm of what is not positive.
 
     Example:
         >>> scale = fit_scale(np.array([[1.0], [3.0]]))  # mean 2, deviation 1
@@ -70,6 +79,9 @@ def to_scaled(table: Table, scale: ColumnScale) -> Table:
 
 def from_scaled(u: Table, scale: ColumnScale) -> Table:
     """Undo `to_scaled`.
+
+    Raises:
+        ValueError: another number of columns.
 
     Example:
         >>> scale = fit_scale(np.array([[1.0], [4.0]]), logarithm=True)
@@ -89,6 +101,10 @@ def to_bins(table: Table, scale: ColumnScale, bound: Any) -> BinnedTable:
         scale: of its columns.
         bound: greatest error of each column, or of all: absolute, in the column's
             units; relative where the column is scaled by its logarithm.
+
+    Raises:
+        ValueError: no event, NaN or infinities, a bound that is not positive or needs
+            more than 2^20 bins, bounds for another number of columns.
 
     Example:
         >>> table = np.array([[0.0], [0.9], [2.2]])

@@ -56,7 +56,7 @@ def test_range_grid_spans_the_box():
 
 def test_uniform_fills_the_box(key):
     z = jnp.array([[-1.0, 2.0], [3.0, 10.0]])
-    draws = np.asarray(latent_maps.uniform_in_box(key, z, 20_000))
+    draws = np.asarray(latent_maps.uniform_in_box(key, z, num_samples=20_000))
     unit = (draws - [-1, 2]) / [4, 8]
     for column in unit.T:
         assert stats.kstest(column, "uniform").pvalue > 1e-3

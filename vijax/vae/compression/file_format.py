@@ -1,13 +1,13 @@
-r"""Files of images, without loss, and of tables, with a bound on every error.
+r"""Compressed files: of images without loss, of tables with a bound on every error.
 
-    data = encode_images(model, params, x)               decode_images(…, data) == x
-    data = encode_table(model, params, table, bound)     |decoded - table| <= bound
+    data = encode_images(model, params, x)                 decode_images(…, data) == x
+    data = encode_table(model, params, table, scale, bound)   |decoded - table| <= bound
 
 A table's numbers are rounded to bins twice as wide as their bound, and the bins are
-coded without loss: rounding is all that is lost. Its model is a VAE with a Gaussian
-likelihood, trained on `tables.scaled(table, scale)`.
+coded without loss. So rounding is all that is lost. The model of a table is a VAE with
+a Gaussian likelihood, trained on `event_tables.to_scaled(table, scale)`.
 
-The model is not in the file. Its checksum is, and that of what was coded: a damaged
+The file does not hold the model, but its checksum and that of what was coded. A damaged
 or foreign file, or a machine that computes other floats, ends in a ValueError.
 """
 
@@ -32,7 +32,7 @@ BATCH_SIZE, LATENT_STEP = 32, 2.0**-6
 
 
 class _Header(NamedTuple):
-    """What stands before the words, besides the shape of one example."""
+    """What precedes the words in a file, besides the shape of one example."""
 
     num_rows: int
     params_crc: int  # of the parameters
@@ -57,13 +57,17 @@ def encode_images(
     """Return a file of images that decodes to them exactly.
 
     Args:
-        model: a VAE whose likelihood is of levels: Bernoulli, discretised logistic,
-            beta-binomial.
+        model: a VAE whose likelihood is one of levels: Bernoulli, discretised
+            logistic, beta-binomial.
         params: its parameters.
         x: (n, *shape), multiples of 1 / (num_levels - 1) in [0, 1].
-        num_levels: of a pixel.
+        num_levels: grey levels of a pixel.
         batch_size: images that the networks see at once; for speed.
-        latent_step: grid of z; below the scales of q(z | x).
+        latent_step: step of the grid of z; keep it below the scales of q(z | x).
+
+    Raises:
+        ValueError: a likelihood of real numbers, another shape, no image, pixels that
+            are not such levels, a setting out of its range.
 
     References:
         Townsend, Bird & Barber (2019), arXiv:1901.04866.
@@ -104,7 +108,7 @@ def decode_images(model: VAE, params: ModelParams, data: bytes) -> np.ndarray:
         data: the file.
 
     Raises:
-        ValueError: if this is no such file, was made with another model, or does not
+        ValueError: not such a file, one that another model made, one that does not
             decode to what went in.
     """
     header, body = _unpack(IMAGES, model, params, data)
@@ -126,17 +130,22 @@ def encode_table(
     batch_size: int = BATCH_SIZE,
     latent_step: float = LATENT_STEP,
 ) -> bytes:
-    """Return a file of a table whose every number comes back within its bound.
+    """Return a file of a table; each number comes back within its column's bound.
 
     Args:
         model: a VAE with a Gaussian likelihood.
         params: its parameters, trained on scaled events.
         table: (events, features).
-        scale: of the columns, from `tables.fit_scale`.
-        bound: greatest error of each column: absolute, or relative where the column
-            is a logarithm. Below ½ it keeps whole numbers exact.
+        scale: of the columns, from `event_tables.fit_scale`.
+        bound: greatest error of each column, or one for all: absolute, or relative
+            where the column is scaled by its logarithm. Below ½ it keeps whole numbers.
         batch_size: events that the networks see at once; for speed.
-        latent_step: grid of z; below the scales of q(z | x).
+        latent_step: step of the grid of z; keep it below the scales of q(z | x).
+
+    Raises:
+        ValueError: another likelihood, another shape, no event, NaN or infinities, a
+            bound that is not positive or needs more than 2^20 bins, a setting out of
+            its range.
 
     Example:
         >>> from vijax.vae.models import autoencoders as models
@@ -144,7 +153,7 @@ def encode_table(
         >>> model = models.vae((1,), latent=1, hidden=(), likelihood=gaussian)
         >>> params = models.init(model, jax.random.key(0))
         >>> table = np.array([[1.0], [2.5], [3.7]])
-        >>> scale = tables.fit_scale(table)
+        >>> scale = event_tables.fit_scale(table)
         >>> data = encode_table(model, params, table, scale, 0.1)
         >>> bool(np.all(np.abs(decode_table(model, params, data) - table) <= 0.1))
         True
@@ -168,7 +177,7 @@ def encode_table(
 
 
 def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
-    """Return the table, float64; the errors are within the bounds it was made with.
+    """Return the table, float64, with errors within the bounds it was made with.
 
     Args:
         model: the VAE that encoded.
@@ -176,7 +185,7 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
         data: the file, from `encode_table`.
 
     Raises:
-        ValueError: if this is no such file, was made with another model, or does not
+        ValueError: not such a file, one that another model made, one that does not
             decode to what went in.
     """
     header, body = _unpack(TABLE, model, params, data)
@@ -208,7 +217,7 @@ def _settings(
 ) -> BitsBackSettings:
     if x.shape[1:] != model.shape or not len(x):
         shape = ", ".join(["n", *map(str, model.shape)])
-        raise ValueError(f"the data have shape {x.shape}: give ({shape}) with n >= 1")
+        raise ValueError(f"the data have shape {x.shape}: give ({shape}), n >= 1")
     check(1 <= batch_size < 2**16, "batch_size", batch_size, "give 1 to 65535")
     low = bits_back.MIN_STEP
     check(low <= latent_step <= 1, "latent_step", latent_step, f"give {low} to 1")

@@ -1,7 +1,8 @@
 """Which latents a VAE uses, and how the codes of all data together fill the prior.
 
 A latent whose q(z_j | x) is the prior for every x carries nothing: it has collapsed.
-Two measures tell, both from an encoder alone, in batches of bounded memory.
+`active_units` finds it. `aggregate_posterior` compares the codes of all data with the
+prior. Both need only the encoder and run in batches of bounded memory.
 """
 
 from functools import partial
@@ -9,12 +10,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from vijax.batching import map_batches
 from vijax.types import Key, Scalar
-from vijax.vae.evaluation.elbo import check_data
+from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, losses
 from vijax.vae.models.autoencoders import (
     VAE,
@@ -22,7 +24,7 @@ from vijax.vae.models.autoencoders import (
     ModelParams,
     Posterior,
 )
-from vijax.validate import check
+from vijax.validate import check, is_traced
 
 
 class LatentUsage(NamedTuple):
@@ -32,20 +34,37 @@ class LatentUsage(NamedTuple):
     variance_of_means: Float[Array, " latent"]  # over x, of the mean of q(z_j | x)
     active: Bool[Array, " latent"]  # where that variance is above the threshold
 
+    def __str__(self) -> str:
+        """Return how many latents are active, and what each carries."""
+        if is_traced(self) or np.ndim(self.kl) != 1:
+            return f"latent usage of shape {np.shape(self.kl)}"
+        kl = ", ".join(f"{value:.2f}" for value in np.sort(self.kl)[::-1])
+        number = int(np.sum(self.active))
+        return f"{number} of {len(self.kl)} latents active; KL in nats: {kl}"
+
 
 class AggregatePosterior(NamedTuple):
     """The codes of all data together, q(z) = mean over x of q(z | x)."""
 
     mean: Float[Array, " latent"]
     standard_deviation: Float[Array, " latent"]
-    mutual_information: Scalar  # between x and z, an upper limit log n applies, nats
+    mutual_information: Scalar  # of x and z in nats; the estimate is log n at most
     marginal_kl: Scalar  # KL[q(z) ‖ prior] = mean KL - mutual information, nats
+
+    def __str__(self) -> str:
+        """Return the two parts of the mean KL."""
+        if is_traced(self) or np.ndim(self.marginal_kl):
+            return f"aggregate posteriors of shape {np.shape(self.marginal_kl)}"
+        return (
+            f"mutual information {self.mutual_information:.3f} nats, "
+            f"KL[q(z) ‖ prior] {self.marginal_kl:.3f} nats"
+        )
 
 
 def active_units(
     model: VAE, params: ModelParams, x: ArrayLike, *, threshold: float = 0.01
 ) -> LatentUsage:
-    """Return what each latent carries.
+    """Return what each latent carries, and whether it is active.
 
     Args:
         model: the VAE.
@@ -54,19 +73,21 @@ def active_units(
         threshold: variance of the posterior means above which a latent is active.
 
     Raises:
-        ValueError: data of another shape or outside the support.
+        ValueError: data of another shape or outside the support, fewer than two
+            examples, a negative threshold.
 
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.2.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
-        >>> active_units(model, params, jnp.array([[0.0], [1.0]])).active.tolist()
-        [False]
+        >>> print(active_units(model, params, jnp.array([[0.0], [1.0]])))
+        0 of 1 latents active; KL in nats: 0.00
     """
     check(threshold >= 0, "threshold", threshold, "give a variance of 0 or more")
-    q = posteriors(model, params, check_data(model, x))
+    q = posteriors(model, params, check_in_support(model, x))
     return _usage(q, threshold)
 
 
@@ -82,14 +103,27 @@ def aggregate_posterior(
 ) -> AggregatePosterior:
     """Compare the aggregate posterior with the prior, by one draw of z for each x.
 
-    The mean KL of q(z | x) to the prior is the sum of two parts: the mutual information
-    of x and z, which a model needs, and KL[q(z) ‖ prior], by which draws from the prior
-    miss the codes of data. log q(z) is the log mean of all n densities q(z | x).
+    The mean KL of q(z | x) to the prior has two parts. A model needs the first, the
+    mutual information of x and z. The second, KL[q(z) ‖ prior], says how far draws from
+    the prior miss the codes of data. log q(z) is the log mean of all n densities
+    q(z | x).
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        key: for one z ~ q(z | x) of each example.
+        x: (n, *shape) in the likelihood's support, n >= 2.
+        batch_size: examples at once; memory only, batch_size × n numbers.
+
+    Raises:
+        ValueError: data of another shape or outside the support, fewer than two
+            examples.
 
     References:
         Hoffman & Johnson (2016), ELBO surgery.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.array([[0.0], [1.0]])  # collapsed: q(z | x) is the prior
@@ -97,7 +131,7 @@ def aggregate_posterior(
         >>> found.standard_deviation.item(), abs(found.mutual_information).item() < 1e-5
         (1.0, True)
     """
-    x = check_data(model, x)
+    x = check_in_support(model, x)
     q = posteriors(model, params, x)
     z = _draw(key, q)
     log_own, log_all = map_batches(
@@ -144,6 +178,7 @@ def posteriors(
     """Return q(z | x) of all examples, in batches.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
         >>> posteriors(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
