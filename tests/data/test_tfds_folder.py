@@ -126,7 +126,7 @@ def test_tfrecord(small):
 
 def test_any_order_of_the_published_records_will_do(small, monkeypatch):
     tfds_folder.write("mnist", small[1], tfds_folder.root())
-    monkeypatch.setattr(prepared, "_original_order", lambda _, n: np.arange(n)[::-1])
+    monkeypatch.setattr(tfds_folder, "_original_order", lambda _, n: np.arange(n)[::-1])
     dataset = data.load("mnist")
     assert not np.array_equal(dataset.train * 255, small[1].train_images)
     pixels = small[1].train_images / np.float32(255)

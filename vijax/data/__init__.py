@@ -1,4 +1,7 @@
-"""Names -> data sets as NumPy arrays.
+"""Data sets by name, as NumPy arrays.
+
+    dataset = load("digits")         Dataset(train, test, train_labels, …)
+    print(dataset)                   what is in it
 
 | name | what | from where |
 |---|---|---|
@@ -9,9 +12,9 @@ a folder of the original files, or a download |
 | `magic`, `cms_multijet`, `zmumu` | tables of physics events | a folder |
 | a path | your own `.npy`, `.npz` or `.csv` | that file; see `vijax.data.own_files` |
 
-The folder is `data_dir`, else VIJAX_DATA_DIR: the one that holds the files, or the one
-above it. Nothing here imports JAX; scikit-learn, Pillow and tensorflow-datasets load
-when they are needed.
+The folder is `data_dir` if given, else the environment's VIJAX_DATA_DIR: the one that
+holds the files, or the one above it. Nothing here imports JAX. scikit-learn, Pillow and
+tensorflow-datasets load when they are needed.
 """
 
 import difflib
@@ -22,6 +25,10 @@ from vijax.data import binarized, digits, mnist, own_files, physics_tables
 from vijax.data.dataset import Dataset
 
 __all__ = ["Dataset", "is_available", "load", "names"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def names() -> tuple[str, ...]:
@@ -41,18 +48,21 @@ def load(
 
     Args:
         name: one of `names()`, or a path that ends in .npy, .npz or .csv.
-        data_dir: the folder of the files. MNIST and Fashion-MNIST need none where
-            tensorflow-datasets has prepared them; without it they are downloaded.
+        data_dir: the folder of the files. MNIST and Fashion-MNIST need none: they are
+            read where tensorflow-datasets has prepared them, else downloaded.
 
     Raises:
-        ValueError: if the name is unknown, or a file is not what it should be.
-        FileNotFoundError: if the folder or a file is missing.
-        ConnectionError: if a download is needed and fails; after 8 s in silence.
+        ValueError: an unknown name, a file that is not what it should be.
+        FileNotFoundError: a missing folder or file.
+        ConnectionError: a download that fails, or a network silent for 8 s.
 
     Example:
         >>> dataset = load("digits")
         >>> dataset.train.shape, dataset.test.shape, dataset.num_levels
         ((1437, 8, 8), (360, 8, 8), 17)
+        >>> print(dataset)
+        digits: 1437 train, 360 test examples of shape (8, 8), float32;
+        10 classes; 17 grey levels
     """
     if (path := _own_file(name)) is not None:
         return own_files.load(path)
@@ -85,6 +95,14 @@ def is_available(
     name: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
 ) -> bool:
     """Say whether `load` would find the data set without a download; reads no data.
+
+    Args:
+        name: as for `load`.
+        data_dir: as for `load`.
+
+    Raises:
+        ValueError: an unknown name.
+        FileNotFoundError: a missing folder.
 
     Example:
         >>> is_available("digits")

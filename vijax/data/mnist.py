@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: prepared, from their original files, or downloaded.
+"""MNIST and Fashion-MNIST from a prepared folder, the original files, or a download.
 
 The sources, in order, give the same arrays, bit for bit and in the same order:
 
@@ -34,7 +34,14 @@ LABEL_NAMES = {
 
 
 def load(name: str, folder: Path | None, *, may_download: bool) -> Dataset:
-    """Return the data set from the first source that has it."""
+    """Return the data set from the first source that has it.
+
+    Raises:
+        ValueError: files that are not the published ones.
+        FileNotFoundError: no source has it, and a download is not allowed.
+        ConnectionError: a download that fails.
+        OSError: the folder of prepared data sets cannot be written to.
+    """
     source = tfds_folder.find(name, tfds_folder.root())
     if source is not None:
         return _dataset(name, tfds_folder.read(name, source))

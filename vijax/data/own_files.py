@@ -6,10 +6,10 @@
 - `.csv`: a table with commas, with or without a header line of column names. A column
   named `label` holds classes: integers, or text, numbered in alphabetical order.
 
-Where there is no `test`, a fifth of the examples is the test part, the same fifth each
-time. float32 and float64 stay what they are, other numbers become float64. Two types
-are images: uint8 is grey levels 0 … 255 and bool is black and white; both become
-float32 in [0, 1]. Nothing is ever unpickled.
+Where there is no `test`, a fifth of the examples becomes the test part, the same fifth
+each time. float32 and float64 are kept, other numbers become float64. Two types are
+taken as images and become float32 in [0, 1]: uint8 as grey levels 0 … 255, bool as
+black and white. Nothing is ever unpickled.
 """
 
 import zipfile
@@ -31,8 +31,8 @@ def load(path: Path) -> Dataset:
     """Read a user's file.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, or holds anything but finite numbers.
+        FileNotFoundError: no such file.
+        ValueError: a damaged file, one that holds anything but finite numbers.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file, found none")

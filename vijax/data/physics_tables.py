@@ -98,7 +98,7 @@ def load(name: str, path: Path) -> Dataset:
     """Read a table, check its columns and its number of events, and split it.
 
     Raises:
-        ValueError: if the file is not the published table.
+        ValueError: a file that is not the published table.
     """
     columns = SOURCES[name].columns
     cells = text_table.read(path, tuple(columns))

@@ -1,7 +1,7 @@
 """Encode and decode many small grey PNGs at once.
 
-To open a PNG costs far more than to decode its 784 pixels. So `decode` joins the images
-to tall ones of 10,000 each, and opens only those.
+Opening a PNG takes far longer than decoding its 784 pixels. So `decode` joins images
+into tall ones of 10,000 each and opens only those.
 
 Reference: PNG specification, third edition, W3C (2025), https://www.w3.org/TR/png-3/.
 """
@@ -35,7 +35,7 @@ def decode(files: Sequence[bytes], height: int, width: int) -> np.ndarray:
     """Decode grey 8-bit PNGs of one size to uint8 of shape (n, height, width).
 
     Raises:
-        ValueError: if a file is no such PNG.
+        ValueError: a file that is not such a PNG.
     """
     from PIL import Image
 

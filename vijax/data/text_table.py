@@ -1,4 +1,4 @@
-"""Read a table of numbers from a text file with commas, and trust none of it."""
+"""Tables of numbers in text files with commas: read, and checked cell by cell."""
 
 import csv
 import math
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class TextTable(NamedTuple):
-    """The cells of a text file, still as text."""
+    """The cells of a text file, not yet numbers."""
 
     path: Path
     names: tuple[str, ...] | None  # of the columns, if the file has a header
@@ -25,8 +25,8 @@ def read(path: Path, columns: tuple[str, ...] | None = None) -> TextTable:
         columns: the names that a header must have, where they are known.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if rows differ in length, or if there are none.
+        FileNotFoundError: no such file.
+        ValueError: rows of unequal length, no row, other columns than expected.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file, found none")
@@ -73,7 +73,7 @@ def numbers(table: TextTable, *, without: tuple[str, ...] = ()) -> np.ndarray:
     """Return the cells as float64 of shape (rows, columns), without some columns.
 
     Raises:
-        ValueError: if a cell is no finite number; it names the line and the column.
+        ValueError: a cell that is not a finite number; names its line and column.
     """
     width = len(table.rows[0])
     names = table.names or tuple(str(index + 1) for index in range(width))
@@ -95,6 +95,9 @@ def numbers(table: TextTable, *, without: tuple[str, ...] = ()) -> np.ndarray:
 
 def classes(cells: list[str], path: Path) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Return labels as int64; text is numbered in alphabetical order and named.
+
+    Raises:
+        ValueError: an empty cell, a mixture of numbers and text.
 
     Example:
         >>> classes(["photon", "electron", "photon"], Path("events.csv"))

@@ -1,8 +1,8 @@
-"""MNIST and Fashion-MNIST as tensorflow-datasets prepares them, without TensorFlow.
+"""MNIST and Fashion-MNIST in folders of tensorflow-datasets, without TensorFlow.
 
-A prepared data set is the folder `<TFDS_DATA_DIR>/mnist/3.0.1`. What `write` makes
-there is what TFDS itself makes, in its array_record format. `read` also reads the
-older tfrecord format, which most such folders hold that TensorFlow users have.
+A prepared data set is a folder such as `<TFDS_DATA_DIR>/mnist/3.0.1`. `write` makes
+what tensorflow-datasets (TFDS) itself makes, in its array_record format. `read` also
+takes the older tfrecord format, which most folders of TensorFlow users hold.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ def read(name: str, folder: Path) -> idx.Arrays:
     """Read a prepared data set, in the order of the original files.
 
     Raises:
-        ValueError: if the folder does not hold the published images and labels.
+        ValueError: a folder without the published images and labels.
     """
     arrays = {split: _read_split(name, folder, split) for split in SPLITS}
     return idx.Arrays(*arrays["train"], *arrays["test"])
@@ -88,8 +88,12 @@ def read(name: str, folder: Path) -> idx.Arrays:
 def write(name: str, arrays: idx.Arrays, folder: Path) -> Path:
     """Prepare a data set in a TFDS folder, all of it or nothing.
 
-    Two processes may do so at once: the first to finish gives the folder its name,
+    Two processes may do so at once: the first to finish gives the folder its name, and
     the other finds it there.
+
+    Raises:
+        FileExistsError: a folder of that name that holds no prepared data set.
+        OSError: the folder cannot be written to.
     """
     import tensorflow_datasets as tfds
 
@@ -131,7 +135,11 @@ def write(name: str, arrays: idx.Arrays, folder: Path) -> Path:
 
 @contextmanager
 def temporary(folder: Path) -> Iterator[Path]:
-    """Make a TFDS folder where missing, and in it one that goes again."""
+    """Make a TFDS folder where missing, and inside it a temporary one.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         part = tempfile.TemporaryDirectory(prefix=".vijax-", dir=folder)

@@ -1,4 +1,4 @@
-"""Figures of anomaly detection: scores by class, both directions, injected signals."""
+"""Figures of anomaly detection: AUC by class, ROC curves, signals in training data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -55,7 +55,7 @@ def auc_by_class(
 def roc_by_background(
     panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike, float]]],
 ) -> Figure:
-    """Draw ROC curves, one panel for each choice of what is background.
+    """Draw ROC curves of several scores, one panel for each choice of background.
 
     Args:
         panels: title -> score -> (false positive rates, true positive rates, AUC).
@@ -87,13 +87,13 @@ def signal_injection(
     *,
     yardstick: tuple[str, float],
 ) -> Figure:
-    """Draw how a signal among the training events spoils its own detection.
+    """Draw how a signal among the training events makes itself harder to detect.
 
     Args:
         fractions: of signal among the training events, 0 first.
         areas: score -> (AUC at each fraction, its standard error).
         curves: label -> (false positive rates, significance improvement).
-        yardstick: name and AUC of what one would cut on if one knew the signal.
+        yardstick: name and AUC of the best cut for someone who knows the signal.
     """
     fig, axes = style.figure(1, 2, width=6.8, height=3.0)
     left, right = axes[0]

@@ -1,4 +1,4 @@
-"""Relative frequencies and Bayes' theorem over a partition, as arrays -> Figure."""
+"""Figures of probability: relative frequencies that settle, Bayes' theorem of coins."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -91,9 +91,10 @@ def ten_coins(
     repeated_simulated: ArrayLike,
     repeated_standard_error: ArrayLike,
 ) -> Figure:
-    """Draw Bayes' theorem over a partition: areas, posterior, repeated evidence.
+    """Draw Bayes' theorem for coins of which one has two tails.
 
-    The last hypothesis is the one of interest (the unfair coin).
+    The panels show probabilities as areas, the posterior after one toss, and the
+    posterior after several. The last hypothesis is the unfair coin.
 
     Args:
         prior: (hypotheses,), P(A_i).

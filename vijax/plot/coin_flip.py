@@ -1,4 +1,4 @@
-"""The coin, both ways: test, posteriors, evidence; arrays -> Figure."""
+"""Figures of a coin flipped n times: test, posteriors, Bayes factors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ def frequentist_and_bayesian(
     p_value: float,
     significance: float,
 ) -> Figure:
-    """Draw the frequentist test, the Bayesian posteriors and their answers abreast.
+    """Draw the frequentist test, the Bayesian posteriors and the answers of both.
 
     Args:
         k: (counts,), the numbers of heads to draw, ascending.
@@ -122,7 +122,7 @@ def frequentist_and_bayesian(
 def prior_to_posterior(
     p: ArrayLike, likelihood: ArrayLike, beliefs: Sequence[Belief]
 ) -> Figure:
-    """Draw prior, likelihood and posterior with its interval, a panel a prior.
+    """Draw prior, likelihood and posterior with its interval, one panel a prior.
 
     Args:
         p: (points,), grid of the parameter.
@@ -164,7 +164,7 @@ def bayes_factors(
     *,
     successes: int,
 ) -> Figure:
-    """Draw what two models predict before the data, and the Bayes factor of each k.
+    """Draw what two models predict for each k, and the Bayes factor of each k.
 
     Args:
         k: (counts,), the numbers of heads to draw, ascending.

@@ -1,4 +1,4 @@
-"""Figures of compression: lossless rates of images, bounded errors of events."""
+"""Figures of compression: rates of lossless codes, rates and errors of bounded ones."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ def lossless_rates(
     bound: tuple[float, float],
     weights_bits: float,
 ) -> Figure:
-    """Draw the rates of all codes, and when a model's weights have paid for themselves.
+    """Draw the rates of all codes, and from when on a model's weights pay off.
 
     Args:
         rates: code -> bits per pixel of all test images; "VAE, file" is ours.
@@ -86,7 +86,7 @@ def bounded_errors(
     *,
     shown: float,
 ) -> Figure:
-    """Draw the rate against the bound, and the errors that come back with one of them.
+    """Draw the rate against the bound on errors, and the errors at one bound.
 
     Args:
         bounds: relative errors allowed.

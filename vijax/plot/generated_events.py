@@ -1,4 +1,4 @@
-"""Figure of generated events: distances of columns and of pairs of columns."""
+"""Figure of generated events: how far their columns are from those of real ones."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""How often confidence intervals hold the truth: arrays -> Figure."""
+"""Figure of coverage: how often confidence intervals contain the truth."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def coverage_maps(
     level: float = 0.95,
     experiment: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw coverage less the promised level over n and p, a panel for each method.
+    """Draw coverage minus the promised level over n and p, a panel for each method.
 
     Args:
         trials: (sizes,), the numbers of trials n, ascending.

@@ -1,4 +1,4 @@
-"""Figures of latent spaces: maps, decoded images, gaps."""
+"""Figures of latent spaces: where data are mapped, decoded images, gaps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ def latent_scatter(
     *,
     circles: Sequence[str] = (),
 ) -> Figure:
-    """Draw latent maps side by side, coloured by class.
+    """Draw the latents of data as dots coloured by class, one panel a model.
 
     Args:
         maps: title -> latents (n, 2 or more); the first two dimensions are drawn.

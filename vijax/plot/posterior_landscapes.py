@@ -1,4 +1,4 @@
-"""Posterior landscapes over two parameters, as arrays -> Figure."""
+"""Figures of a posterior over two parameters: surfaces, contours, updates with data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

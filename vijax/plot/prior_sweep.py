@@ -1,4 +1,4 @@
-"""Maps over priors: what each would conclude from the same data, arrays -> Figure."""
+"""Figure of many priors: what each concludes from the same data, as maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

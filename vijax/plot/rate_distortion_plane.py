@@ -1,4 +1,4 @@
-"""Rate against distortion of a VAE, and what its encoder loses."""
+"""Figure of rate against distortion: the best of a decoder, and what its VAE does."""
 
 from typing import NamedTuple
 
@@ -11,13 +11,13 @@ from vijax.plot.style import BLACK, BLUE, GREY, RED
 
 
 class CodePoints(NamedTuple):
-    """Where codes stand, in nats per example; with their standard errors."""
+    """Rate, distortion and excess of codes, in nats per example, with their errors."""
 
     rate: ArrayLike
     rate_error: ArrayLike
     distortion: ArrayLike
     distortion_error: ArrayLike
-    excess: ArrayLike  # of their sum over the least one
+    excess: ArrayLike  # of rate + distortion over the least sum
     excess_error: ArrayLike
 
 

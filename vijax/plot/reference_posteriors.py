@@ -1,4 +1,4 @@
-"""Fits of reference posteriors: errors and marginals; arrays -> Figure."""
+"""Figures of fits against reference posteriors: their errors, their marginals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -88,8 +88,7 @@ def posterior_marginals(panels: Sequence[Mapping[str, Any]]) -> Figure:
 
     Args:
         panels: title, label (of the unknown); x and densities (points,) by family in
-            `fits`; `edges` and `histogram` of reference
-            draws.
+            `fits`; `edges` and `histogram` of reference draws.
     """
     columns = min(5, len(panels))
     rows = -(-len(panels) // columns)

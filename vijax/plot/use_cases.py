@@ -1,4 +1,4 @@
-"""Figures of the three uses: anomalies found, images compressed, images generated."""
+"""Figures of the three uses of a VAE: anomalies, compression, generation."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Figures of a VAE's training and of its estimators' noise."""
+"""Figures of a VAE's training, and of the noise of its estimators."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Variational inference: divergences, bounds, fits; arrays -> Figure."""
+"""Figures of variational inference: divergences, bounds, fits, run times."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
