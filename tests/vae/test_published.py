@@ -43,6 +43,8 @@ def test_static_binarised_mnist_after_twenty_epochs(shared):
         final_fraction=1.0,  # constant, as theirs
         on_epoch=on_epoch,
     )
-    # Found: -122.13, -103.36 and -101.53 ± 0.26, from other initial values than theirs.
+    # Found: -122.13, -103.36 and -101.53 ± 0.26. Their initial values are others than
+    # ours, which one epoch does not make up for.
+    assert abs(found[1][0] - FLAX[1]) < 3
     assert found[10][0] > FLAX[10]
     assert found[20][0] > FLAX[20]

@@ -7,9 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from vijax.plot import style
-from vijax.plot.style import BLACK, COLOURS, GREY
-
-MARKERS = "osD^vP"
+from vijax.plot.style import BLACK, COLOURS, GREY, MARKERS
 
 
 @style.styled

@@ -7,9 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from vijax.plot import style
-from vijax.plot.style import BLACK, BLUE, COLOURS, GREEN, GREY, ORANGE
-
-MARKERS = "osD^vP"
+from vijax.plot.style import BLACK, BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE
 
 
 @style.styled

@@ -8,9 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vijax.plot import style
-from vijax.plot.style import BLACK, COLOURS
-
-MARKERS = "osD^vP"
+from vijax.plot.style import BLACK, COLOURS, MARKERS
 
 
 @style.styled

@@ -8,9 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from vijax.plot import style
-from vijax.plot.style import BLACK, BLUE, COLOURS, GREEN, GREY, ORANGE, RED
-
-SCORE_MARKERS = "osD^vP"
+from vijax.plot.style import BLACK, BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, RED
 
 
 @style.styled
@@ -74,7 +72,7 @@ def classes_left_out(
             place + shift,
             areas,
             yerr=1.96 * np.asarray(errors[score]),
-            fmt=SCORE_MARKERS[index],
+            fmt=MARKERS[index],
             color=COLOURS[index],
             markersize=4,
             elinewidth=1,

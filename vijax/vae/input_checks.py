@@ -53,7 +53,10 @@ def check_in_support(model: VAE, x: ArrayLike, *, least: int = 2) -> Images:
             model that is not a VAE.
     """
     if not isinstance(model, VAE):
-        raise ValueError("model is not a VAE: only a VAE has a likelihood")
+        raise ValueError(
+            "model is not a VAE, so it has no likelihood: give a VAE; an autoencoder's "
+            "score is reconstruction_error"
+        )
     x = check_shape(model, x, least=least)
     likelihoods.check_support(model.likelihood, x)
     return where_valid(model.likelihood.support(x), x) if is_traced(x) else x

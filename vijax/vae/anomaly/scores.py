@@ -99,10 +99,6 @@ def anomaly_scores(
         >>> round(found.negative_elbo.item(), 4)
         2.7726
     """
-    if not isinstance(model, VAE):
-        raise ValueError(
-            "model is not a VAE: an autoencoder's score is reconstruction_error"
-        )
     x = check_in_support(model, x, least=1)
     valid = is_whole(num_samples) and num_samples >= 1
     check(valid, "num_samples", num_samples, "give 1 draw or more")

@@ -1,8 +1,8 @@
-"""The figures of compression, generation and anomalies draw what they are given."""
+"""The figures of compression draw the rates that they are given."""
 
 import numpy as np
 
-from vijax.plot import anomaly_detection, compression_rates, generated_events
+from vijax.plot import compression_rates
 
 
 def test_lossless_sorts_codes_and_adds_the_weights():
@@ -31,23 +31,3 @@ def test_events_are_drawn_in_percent():
     heights = right.patches[0].get_xy()[:, 1]
     assert 0.4 < heights.max() < 0.8  # ½ per percent between -1 and 1
     assert "1 %" in right.get_title()
-
-
-def test_distances_of_pairs_carry_both_names():
-    values = {"by_column": [0.1, 0.2], "by_column_standard_error": [0.01, 0.01]}
-    values |= {"by_pair": [0.3], "by_pair_standard_error": [0.02]}
-    fig = generated_events.event_distances(
-        {"real": values, "VAE": values}, ["MR", "HT"], floor="real"
-    )
-    left, right = fig.axes
-    assert [text.get_text() for text in right.get_xticklabels()] == ["MR, HT"]
-    np.testing.assert_allclose(left.lines[0].get_ydata(), [0.1, 0.2])
-    labels = [text.get_text() for text in right.get_legend().get_texts()]
-    assert labels == ["real", "VAE"]
-
-
-def test_published_areas_stand_in_every_panel():
-    panels = {"a": {"score": ([0.5, 0.7], [0.1, 0.1])}}
-    fig = anomaly_detection.auc_by_class(panels, names=["0", "1"], published=[0.9, 0.8])
-    lines = {line.get_label(): line for line in fig.axes[0].lines}
-    np.testing.assert_allclose(lines["published, mean 0.850"].get_ydata(), [0.9, 0.8])
