@@ -105,10 +105,14 @@ def frechet_distance(real: _Features, generated: _Features) -> Scalar:
         9.0
     """
     valid = _check(real, generated)
-    distance = squared_wasserstein(
+    return where_valid(valid, _frechet(jnp.asarray(real), jnp.asarray(generated)))
+
+
+@jax.jit
+def _frechet(real: Array, generated: Array) -> Scalar:
+    return squared_wasserstein(
         mean_and_covariance(real), mean_and_covariance(generated)
     )
-    return where_valid(valid, distance)
 
 
 def frechet_distance_with_error(
@@ -291,7 +295,12 @@ def two_sample_accuracy(real: _Features, generated: _Features) -> Estimate:
         1.0
     """
     valid = _check(real, generated)
-    real, generated = jnp.asarray(real), jnp.asarray(generated)
+    found = _two_sample_accuracy(jnp.asarray(real), jnp.asarray(generated))
+    return where_valid(valid, found)
+
+
+@jax.jit
+def _two_sample_accuracy(real: Array, generated: Array) -> Estimate:
     size = min(len(real), len(generated)) // 2 * 2
     real, generated = real[:size], generated[:size]
     known = jnp.concatenate([real[::2], generated[::2]])
@@ -305,8 +314,7 @@ def two_sample_accuracy(real: _Features, generated: _Features) -> Estimate:
 
     answers = jax.lax.map(nearest_is_real, asked, batch_size=500)
     value = jnp.mean((answers == is_real).astype(real.dtype))
-    error = jnp.sqrt(value * (1 - value) / size)
-    return where_valid(valid, Estimate(value, error))
+    return Estimate(value, jnp.sqrt(value * (1 - value) / size))
 
 
 def _check_number(name: str, number: int) -> None:

@@ -82,6 +82,17 @@ def test_latent_distance_is_to_the_nearest_of_all(linear):
         scores.latent_distance(model, params, x, background * np.float32(np.nan))
 
 
+def test_a_second_call_compiles_nothing(linear, compiled):
+    model, params = linear
+    x = np.random.default_rng(7).normal(size=(5, 4)).astype(np.float32)
+    for seed in (0, 1):
+        compiled.clear()
+        scores.anomaly_scores(model, params, jax.random.key(seed), x, num_samples=2)
+        scores.unexplained_share(model, params, x)
+        scores.latent_distance(model, params, x, x)
+    assert not compiled
+
+
 @pytest.mark.parametrize("shape", [(0, 4), (3, 5), (4,)])
 def test_data_of_another_shape_are_refused(linear, shape):
     model, params = linear

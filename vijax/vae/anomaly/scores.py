@@ -26,6 +26,7 @@ References:
     arXiv:1906.02845.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -33,7 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vijax.types import Key
+from vijax.types import Key, Scalar
 from vijax.vae.input_checks import (
     check_batch_size,
     check_finite,
@@ -41,7 +42,7 @@ from vijax.vae.input_checks import (
     check_shape,
 )
 from vijax.vae.models import autoencoders, losses
-from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
+from vijax.vae.models.autoencoders import VAE, Autoencoder, Images, ModelParams
 from vijax.validate import check, is_traced, is_whole, where_valid
 from vijax.vi import bounds
 
@@ -103,7 +104,18 @@ def anomaly_scores(
     valid = is_whole(num_samples) and num_samples >= 1
     check(valid, "num_samples", num_samples, "give 1 draw or more")
     check_batch_size(batch_size)
+    return _anomaly_scores(model, num_samples, batch_size, params, key, x)
 
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _anomaly_scores(
+    model: VAE,
+    num_samples: int,
+    batch_size: int,
+    params: ModelParams,
+    key: Key,
+    x: Images,
+) -> AnomalyScores:
     def one(pair: tuple[Array, Array]) -> AnomalyScores:
         index, x = pair
         q = autoencoders.encode(model, params, x)
@@ -148,8 +160,14 @@ def reconstruction_error(
     """
     x = check_finite(model, x)
     check_batch_size(batch_size)
+    return _reconstruction_error(model, batch_size, params, x)
 
-    def one(x: Float[Array, "..."]) -> Float[Array, ""]:
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _reconstruction_error(
+    model: Autoencoder | VAE, batch_size: int, params: ModelParams, x: Images
+) -> Float[Array, " examples"]:
+    def one(x: Images) -> Scalar:
         return jnp.mean((autoencoders.reconstruct(model, params, x) - x) ** 2)
 
     return jax.lax.map(one, x, batch_size=batch_size)
@@ -235,9 +253,20 @@ def latent_distance(
     x = check_finite(model, x)
     background = check_finite(model, background, name="background")
     check_batch_size(batch_size)
+    return _latent_distance(model, batch_size, params, x, background)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _latent_distance(
+    model: Autoencoder | VAE,
+    batch_size: int,
+    params: ModelParams,
+    x: Images,
+    background: Images,
+) -> Float[Array, " examples"]:
     known = autoencoders.latent_mean(model, params, background)
 
-    def one(z: Float[Array, " latent"]) -> Float[Array, ""]:
+    def one(z: Float[Array, " latent"]) -> Scalar:
         # Products find the nearest one; differences give its distance in full digits.
         nearest = jnp.argmin(jnp.sum(known**2, axis=1) - 2 * known @ z)
         return jnp.linalg.norm(known[nearest] - z)
