@@ -10,7 +10,7 @@ from vijax.vae.evaluation.annealed_sampling import Walk
 
 @pytest.mark.parametrize(
     ("steps", "chains"),
-    [(100, 20), (8, 1000)],  # few steps: it is the weights that make it right
+    [(60, 20), (8, 400)],  # few steps: it is the weights that make it right
 )
 def test_the_curve_of_the_solvable_model(linear_vae, key, steps, chains):
     # p_β(z | x) is normal with precision 1 + β |w_j|² / s², for W of orthogonal w_j.
