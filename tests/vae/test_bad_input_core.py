@@ -230,8 +230,8 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "number of distances = 0 ",
     ),
     "one bootstrap": (
-        lambda: latent_gaps.share_off_data(jnp.ones(3), DECODED, KEY, num_bootstraps=1),
-        "num_bootstraps = 1 ",
+        lambda: latent_gaps.share_off_data(jnp.ones(3), DECODED, KEY, num_resamples=1),
+        "num_resamples = 1 ",
     ),
     "near to nothing": (
         lambda: latent_gaps.nearest_distance(jnp.ones((2, 3)), jnp.ones((0, 3))),

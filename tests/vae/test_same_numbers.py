@@ -40,7 +40,7 @@ OF_A_KEY = {
         key, jnp.asarray(Y), num_samples=5
     ),
     "off data": lambda key: evaluation.share_off_data(
-        jnp.arange(50.0), DECODED, key, num_bootstraps=20
+        jnp.arange(50.0), DECODED, key, num_resamples=20
     ),
     "wasserstein": lambda key: evaluation.sliced_wasserstein(Y, key, num_projections=3),
 }

@@ -15,7 +15,7 @@ from vijax.vae.compression.file_format import (
     encode_images,
     encode_table,
 )
-from vijax.vae.compression.latent_grids import Grid, dequantize, quantize, uniform_grid
+from vijax.vae.compression.latent_grids import Grid, dequantise, quantise, uniform_grid
 from vijax.vae.compression.lossy import (
     PrincipalComponents,
     RateDistortion,
@@ -37,14 +37,14 @@ __all__ = [
     "code_length",
     "decode_images",
     "decode_table",
-    "dequantize",
+    "dequantise",
     "encode_images",
     "encode_table",
     "general_purpose_bits",
     "parameter_bits",
     "peak_signal_to_noise",
     "principal_components",
-    "quantize",
+    "quantise",
     "rate_distortion",
     "symbol_concentration",
     "uniform_grid",

@@ -1,8 +1,8 @@
 """_Latents rounded to a grid: whole numbers that can be coded.
 
 grid = uniform_grid(train_latents, num_levels=16)
-symbols = quantize(grid, latents)        whole numbers from 0
-dequantize(grid, symbols)                latents again, within half a step
+symbols = quantise(grid, latents)        whole numbers from 0
+dequantise(grid, symbols)                latents again, within half a step
 """
 
 from functools import partial
@@ -69,7 +69,7 @@ def _uniform_grid(latents: Array, num_levels: Array, shared_step: bool) -> Grid:
     return Grid(mean - below * step, step, (below + above).astype(int) + 1)
 
 
-def quantize(grid: Grid, latents: _Latents) -> Int[Array, "examples latent"]:
+def quantise(grid: Grid, latents: _Latents) -> Int[Array, "examples latent"]:
     """Return the number of the nearest level, 0 to num_levels - 1.
 
     Raises:
@@ -77,7 +77,7 @@ def quantize(grid: Grid, latents: _Latents) -> Int[Array, "examples latent"]:
 
     Example:
         >>> grid = uniform_grid(jnp.array([[0.0], [3.0]]), num_levels=4)
-        >>> quantize(grid, jnp.array([[1.2], [-5.0], [9.0]])).ravel().tolist()
+        >>> quantise(grid, jnp.array([[1.2], [-5.0], [9.0]])).ravel().tolist()
         [1, 0, 3]
     """
     latents = _finite("latents", latents, columns=len(grid.lower))
@@ -90,7 +90,7 @@ def _nearest(grid: Grid, latents: Array) -> Array:
     return jnp.clip(symbols, 0, grid.num_levels - 1)
 
 
-def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
+def dequantise(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
     """Return the levels that symbols stand for, lower + step · symbol.
 
     Raises:
@@ -98,7 +98,7 @@ def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
 
     Example:
         >>> grid = uniform_grid(jnp.array([[1.0], [4.0]]), num_levels=4)
-        >>> dequantize(grid, jnp.array([[2]])).item()
+        >>> dequantise(grid, jnp.array([[2]])).item()
         3.0
     """
     symbols = jnp.asarray(symbols)

@@ -2,8 +2,8 @@ r"""Lossy compression by rounded latents: what images cost, in bits, and what is
 
 An encoder's latents are rounded to a grid, and the rounded ones are coded without loss:
 
-    symbols = quantize(grid, encoder(x))
-    x' = decoder(dequantize(grid, symbols))
+    symbols = quantise(grid, encoder(x))
+    x' = decoder(dequantise(grid, symbols))
     rate = code_length(symbols, concentration) / pixels    bits per pixel
     distortion = mean (x - x')²                            on held-out images
 
@@ -227,10 +227,10 @@ def rate_distortion(
         train, num_levels=num_levels, shared_step=shared_step
     )
     alpha = symbol_concentration(
-        grid, latent_grids.quantize(grid, train), max_levels=max_levels
+        grid, latent_grids.quantise(grid, train), max_levels=max_levels
     )
-    symbols = latent_grids.quantize(grid, test)
-    decoded = decode(latent_grids.dequantize(grid, symbols))
+    symbols = latent_grids.quantise(grid, test)
+    decoded = decode(latent_grids.dequantise(grid, symbols))
     mean, error = _mean_square(decoded, jnp.asarray(images))
     return RateDistortion(code_length(symbols, alpha), mean, error)
 

@@ -114,7 +114,7 @@ def share_off_data(
     key: Key,
     *,
     quantile: float = 0.99,
-    num_bootstraps: int = 200,
+    num_resamples: int = 200,
 ) -> OffData:
     """Return the share of distances beyond the held-out data's quantile.
 
@@ -125,7 +125,7 @@ def share_off_data(
         decoded: from `decoded_data`.
         key: for the bootstrap.
         quantile: of the held-out distances, inside (0, 1).
-        num_bootstraps: resamples, 2 or more.
+        num_resamples: resamples, 2 or more.
 
     Raises:
         ValueError: a setting out of its range, no distance, NaN or infinities.
@@ -137,15 +137,15 @@ def share_off_data(
         0.5
     """
     check(0 < quantile < 1, "quantile", quantile, "give a number between 0 and 1")
-    valid = is_whole(num_bootstraps) and num_bootstraps >= 2
-    check(valid, "num_bootstraps", num_bootstraps, "give 2 or more")
+    valid = is_whole(num_resamples) and num_resamples >= 2
+    check(valid, "num_resamples", num_resamples, "give 2 or more")
     finite: Any = True
     for name, sample in (("distances", distances), ("held_out", decoded.held_out)):
         check(len(sample) >= 1, f"number of {name}", len(sample), "give 1 or more")
         remedy = "remove NaN and infinities"
         mask: Any = check(abs(seen(sample)) < np.inf, name, sample, remedy)
         finite &= mask.all()
-    found = _share_off_data(distances, decoded.held_out, key, quantile, num_bootstraps)
+    found = _share_off_data(distances, decoded.held_out, key, quantile, num_resamples)
     return where_valid(finite, found)
 
 
@@ -155,7 +155,7 @@ def _share_off_data(
     held_out: Array,
     key: Key,
     quantile: ArrayLike,
-    num_bootstraps: int,
+    num_resamples: int,
 ) -> OffData:
     def share(distances: Array, held_out: Array) -> Scalar:
         return jnp.mean(distances > jnp.quantile(held_out, quantile))
@@ -167,9 +167,7 @@ def _share_off_data(
             *(jax.random.choice(k, sample, sample.shape) for k, sample in pairs)
         )
 
-    shares = jax.lax.map(
-        resampled, jax.random.split(key, num_bootstraps), batch_size=10
-    )
+    shares = jax.lax.map(resampled, jax.random.split(key, num_resamples), batch_size=10)
     return OffData(share(distances, held_out), jnp.std(shares, ddof=1))
 
 
