@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vijax import metrics
-from vijax.vae import anomaly, evaluation
+from vijax.vae import anomaly, evaluation, generation
 from vijax.vae.evaluation import DecodedData, Walk
 
 Y = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
@@ -48,7 +48,6 @@ OF_A_VAE = {
     "elbo": partial(evaluation.held_out_elbo, num_samples=2),
     "importance": partial(evaluation.importance_log_evidence, num_samples=4),
     "annealed": partial(evaluation.annealed_lower_bound, walk=WALK),
-    "rates": partial(evaluation.rate_distortion_curve, walk=WALK),
     "aggregate": evaluation.aggregate_posterior,
     "anomaly": partial(anomaly.anomaly_scores, num_samples=2),
 }
@@ -77,6 +76,15 @@ def test_evaluation(name, linear_vae):
     vae = linear_vae
     function = partial(OF_A_VAE[name], vae.model, vae.params, x=vae.x[:4])
     assert_same_numbers(lambda key: function(key=key))
+
+
+def test_generation(linear_vae):
+    vae = linear_vae
+    assert_same_numbers(
+        lambda key: generation.draw_from_prior(
+            key, vae.model, vae.params, num_samples=3
+        )
+    )
 
 
 def test_bad_pixels_are_nan_in_a_trace(linear_vae, key):
