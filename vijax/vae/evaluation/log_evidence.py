@@ -108,8 +108,8 @@ def importance_log_evidence(
         >>> x = jnp.ones((2, 1))  # a decoder that ignores z: q is exact
         >>> key = jax.random.key(0)
         >>> found = importance_log_evidence(model, params, key, x, num_samples=100)
-        >>> found.log_evidence[0].round(4).item(), found.effective_sample_size[0].item()
-        (-0.693..., 100.0)
+        >>> found.log_evidence.round(4)[0].item(), found.effective_sample_size.round()
+        (-0.693..., Array([100., 100.], dtype=float32))
     """
     for name, value, least in (
         ("num_samples", num_samples, 2),
