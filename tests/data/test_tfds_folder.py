@@ -225,7 +225,7 @@ def test_two_processes_at_once(small, tmp_path):
 
 def test_killed_while_writing(small, tmp_path):
     """A process that is killed half-way leaves nothing that is taken for good."""
-    die = "import os; tfds_folder.png.encode = lambda _: os.kill(os.getpid(), 9)"
+    die = "import os; tfds_folder.png.encode_png = lambda _: os.kill(os.getpid(), 9)"
     script = WRITE.replace("sys.stdin.read()", die)
     np.savez(tmp_path / "arrays.npz", **small[1]._asdict())
     command = [sys.executable, "-c", script]
@@ -241,7 +241,7 @@ def test_failing_half_way_leaves_nothing(small, monkeypatch):
     def fail(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tfds_folder.png, "encode", fail)
+    monkeypatch.setattr(tfds_folder.png, "encode_png", fail)
     with pytest.raises(OSError, match="No space left"):
         tfds_folder.write("mnist", small[1], tfds_folder.root())
     assert files_below(tfds_folder.root()) == []

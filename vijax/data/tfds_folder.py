@@ -111,7 +111,7 @@ def write(name: str, arrays: idx.Arrays, folder: Path) -> Path:
         def _generate_examples(self, split: str) -> Iterator[Any]:
             pixels, labels = records[split]
             # As PNG: to encode an array TFDS wants TensorFlow, too.
-            pairs = zip(png.encode(pixels), labels.tolist(), strict=True)
+            pairs = zip(png.encode_png(pixels), labels.tolist(), strict=True)
             for key, (image, label) in enumerate(pairs):
                 yield key, {"image": io.BytesIO(image), "label": label}
 
@@ -167,7 +167,7 @@ def _read_split(name: str, folder: Path, split: str) -> tuple[np.ndarray, np.nda
         records = _records(folder, split)
         if empty := sum(None in record.values() for record in records):
             raise ValueError(f"{empty} of {len(records)} records are empty")
-        pixels = png.decode([record["image"] for record in records], SIDE, SIDE)
+        pixels = png.decode_png([record["image"] for record in records], SIDE, SIDE)
         labels = np.array([record["label"] for record in records], np.uint8)
     except (OSError, ValueError, LookupError, RuntimeError) as error:
         raise ValueError(

@@ -13,7 +13,7 @@ from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, SKY
 
 MAX_BARS = 60  # more counts than this are drawn as one filled curve
-PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind a text
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind a text
 
 
 class Belief(NamedTuple):
@@ -103,7 +103,7 @@ def frequentist_and_bayesian(
         lower, upper = answer.interval
         table.plot([lower, upper], [row, row], color=answer.colour, linewidth=3)
         table.plot(answer.point, row, "o", color=answer.colour)
-        line = {"fontsize": 8, "va": "bottom", "bbox": PAPER}
+        line = {"fontsize": 8, "va": "bottom", "bbox": _PAPER}
         table.text(0, row + 0.2, answer.name, color=answer.colour, **line)
         table.text(1, row + 0.2, " to ".join(_digits(lower, upper)), ha="right", **line)
     table.axvline(null, color=BLACK, linewidth=1, linestyle=":", zorder=0)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from vijax.plot import style
 from vijax.plot.style import BLACK
 
-PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.7}
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.7}
 PLAIN = StrMethodFormatter("{x:g}")
 # Pale versions of the style's orange, green and pink: text on them stays readable.
 REGION_COLOURS = ("#B3D9F2", "#F7DDA6", "#EBC9DC", "#B2DFD3")
@@ -146,7 +146,7 @@ def _draw_regions(axis: Axes, plane: PriorPlane, regions: ConclusionRegions) -> 
                 fontsize=8,
                 ha="center",
                 va="center",
-                bbox=PAPER,
+                bbox=_PAPER,
             )
     axis.set_title(regions.title)
 
@@ -201,7 +201,7 @@ def _mark(axis: Axes, plane: PriorPlane) -> None:
             xytext=(6, 6),
             textcoords="offset points",
             fontsize=8,
-            bbox=PAPER,
+            bbox=_PAPER,
         )
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(PLAIN)

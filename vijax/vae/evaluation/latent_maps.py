@@ -50,6 +50,13 @@ def latent_means(
 
     Raises:
         ValueError: another shape, no example, NaN or infinities.
+
+    Example:
+        >>> from vijax.vae.models import autoencoders as models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> latent_means(model, params, jnp.array([[2.0], [5.0]])).tolist()  # x + 1
+        [[3.0], [6.0]]
     """
     apply = partial(_latent_mean, model, params)
     return map_batches(apply, check_finite(model, x), batch_size=batch_size)
@@ -75,6 +82,13 @@ def decoded_means(
 
     Raises:
         ValueError: latents of another number of dimensions.
+
+    Example:
+        >>> from vijax.vae.models import autoencoders as models
+        >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> decoded_means(model, params, jnp.array([[2.0], [5.0]])).tolist()  # z + 1
+        [[3.0], [6.0]]
     """
     *batch, latent = np.shape(z)
     remedy = f"the model has {model.latent} latents"
