@@ -1,7 +1,7 @@
 """Encode and decode many small grey PNGs at once.
 
-Opening a PNG takes far longer than decoding its 784 pixels. So `decode_png` joins images
-into tall ones of 10,000 each and opens only those.
+Opening a PNG takes far longer than decoding its 784 pixels. So `decode_png` joins
+images into tall ones of 10,000 each and opens only those.
 
 Reference: PNG specification, third edition, W3C (2025), https://www.w3.org/TR/png-3/.
 """

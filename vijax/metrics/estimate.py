@@ -40,5 +40,6 @@ def in_digits(value: Any, error: Any) -> str:
     value, error = float(value), float(error)
     if not (np.isfinite(error) and error > 0):
         return f"{value:.6g} ± {error:g}"
-    decimals = max(1 - int(np.floor(np.log10(error))), 0)
+    exponent = int(f"{error:.1e}".partition("e")[2])  # of the error as it is printed
+    decimals = max(1 - exponent, 0)
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"

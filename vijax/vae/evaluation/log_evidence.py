@@ -33,7 +33,7 @@ from vijax.types import Key, Scalar
 from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, losses
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_traced, is_whole
 from vijax.vi import bounds
 
 
@@ -56,6 +56,8 @@ class MeanLogEvidence(NamedTuple):
 
     def __str__(self) -> str:
         """Return the mean with its error, and how far it can be trusted."""
+        if is_traced(self) or np.ndim(self.log_evidence):
+            return f"means of log p(x) of shape {np.shape(self.log_evidence)}"
         found = in_digits(self.log_evidence, self.standard_error)
         return (
             f"log p(x) {found} nats per example; effective sample size "
