@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import log_densities, shape_checks, value_checks
+from vijax.bayes.numerics import log_densities
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 # log10 K above which each wording holds, weakest first.
@@ -32,7 +33,7 @@ _KASS_RAFTERY = (
 
 
 def log_bayes_factor(
-    log_evidence_1: value_checks.Data, log_evidence_2: value_checks.Data
+    log_evidence_1: Numbers, log_evidence_2: Numbers
 ) -> Float[Array, "..."]:
     """Return log K, K = p(data | model 1) / p(data | model 2), in nats.
 
@@ -60,7 +61,7 @@ def log_bayes_factor(
 
 
 def model_probabilities(
-    log_evidences: value_checks.Data, prior: value_checks.Data = 1.0
+    log_evidences: Numbers, prior: Numbers = 1.0
 ) -> Float[Array, "... models"]:
     """Return P(model | data) over the last axis.
 
@@ -101,7 +102,7 @@ def model_probabilities(
     return where_valid(valid, jax.nn.softmax(log_joint, axis=-1))
 
 
-def jeffreys(log_bayes_factor: value_checks.Data) -> str:
+def jeffreys(log_bayes_factor: Numbers) -> str:
     """Return Jeffreys' words for a Bayes factor, and for which model they are.
 
     References:
@@ -124,7 +125,7 @@ def jeffreys(log_bayes_factor: value_checks.Data) -> str:
     return _wording(_JEFFREYS, log_bayes_factor, 1 / math.log(10))
 
 
-def kass_raftery(log_bayes_factor: value_checks.Data) -> str:
+def kass_raftery(log_bayes_factor: Numbers) -> str:
     """Return Kass and Raftery's words for a Bayes factor, and for which model they are.
 
     References:
@@ -146,7 +147,7 @@ def kass_raftery(log_bayes_factor: value_checks.Data) -> str:
 
 
 def savage_dickey(
-    prior: dist.Distribution, posterior: dist.Distribution, point: value_checks.Data
+    prior: dist.Distribution, posterior: dist.Distribution, point: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log K of the model θ = point against the one where θ has the prior.
 
@@ -186,7 +187,7 @@ def savage_dickey(
 
 def _wording(
     scale: tuple[tuple[float, str], ...],
-    log_bayes_factor: value_checks.Data,
+    log_bayes_factor: Numbers,
     unit: float,
 ) -> str:
     number = value_checks.numbers("log_bayes_factor", log_bayes_factor)

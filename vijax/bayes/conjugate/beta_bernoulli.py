@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, outcomes: value_checks.Data) -> dist.Beta:
+def posterior(prior: dist.Beta, outcomes: Numbers) -> dist.Beta:
     r"""Return Beta(a + number of ones, b + number of zeros).
 
     Args:
@@ -43,7 +43,7 @@ def posterior(prior: dist.Beta, outcomes: value_checks.Data) -> dist.Beta:
     return update(prior, sufficient_statistics(outcomes))
 
 
-def sufficient_statistics(outcomes: value_checks.Data) -> Statistics:
+def sufficient_statistics(outcomes: Numbers) -> Statistics:
     """Return the numbers of ones and of zeros.
 
     x_i as in `posterior`, which has errors and source; two single counts that add with
@@ -60,7 +60,7 @@ def sufficient_statistics(outcomes: value_checks.Data) -> Statistics:
     return where_valid(value_checks.all_of(valid), result)
 
 
-def log_evidence(prior: dist.Beta, outcomes: value_checks.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Beta, outcomes: Numbers) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(a + ones, b + zeros) - log B(a, b), in nats.
 
     The evidence of the sequence: without a binomial coefficient.

@@ -9,8 +9,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.conjugate.predictives import BetaBinomial
-from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
+from vijax.bayes.conjugate.count_distributions import BetaBinomial
+from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -25,9 +26,7 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(
-    prior: dist.Beta, successes: value_checks.Data, trials: value_checks.Data
-) -> dist.Beta:
+def posterior(prior: dist.Beta, successes: Numbers, trials: Numbers) -> dist.Beta:
     r"""Return Beta(a + Σ k_i, b + Σ (n_i - k_i)).
 
     Args:
@@ -50,9 +49,7 @@ def posterior(
     return update(prior, sufficient_statistics(successes, trials))
 
 
-def sufficient_statistics(
-    successes: value_checks.Data, trials: value_checks.Data
-) -> Statistics:
+def sufficient_statistics(successes: Numbers, trials: Numbers) -> Statistics:
     """Return Σ k_i and Σ (n_i - k_i).
 
     Data, errors and source as in `posterior`; two single counts that add with `+`,
@@ -110,7 +107,7 @@ def log_sequence_evidence(prior: dist.Beta, data: Statistics) -> Float[Array, ".
 
 
 def log_evidence(
-    prior: dist.Beta, successes: value_checks.Data, trials: value_checks.Data
+    prior: dist.Beta, successes: Numbers, trials: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log p(k | n) in nats, with the binomial coefficients.
 
@@ -189,9 +186,7 @@ def _concentration(prior: dist.Beta) -> Array:
     return jnp.stack(jnp.broadcast_arrays(*map(value_checks.as_float, pair)), axis=-1)
 
 
-def _data(
-    successes: value_checks.Data, trials: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def _data(successes: Numbers, trials: Numbers) -> tuple[Array, Array, Array]:
     successes, successes_valid = value_checks.counts("successes", successes)
     trials, trials_valid = value_checks.counts("trials", trials)
     successes, trials = shape_checks.broadcast(successes=successes, trials=trials)

@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial, beta_negative_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.conjugate.predictives import BetaNegativeBinomial
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial
+from vijax.bayes.validation import Numbers
 
 __all__ = [
     "Statistics",
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, failures: value_checks.Data) -> dist.Beta:
+def posterior(prior: dist.Beta, failures: Numbers) -> dist.Beta:
     r"""Return Beta(a + n, b + Σ k_i) after n counts.
 
     Args:
@@ -43,7 +43,7 @@ def posterior(prior: dist.Beta, failures: value_checks.Data) -> dist.Beta:
     return update(prior, sufficient_statistics(failures))
 
 
-def sufficient_statistics(failures: value_checks.Data) -> Statistics:
+def sufficient_statistics(failures: Numbers) -> Statistics:
     """Return n and Σ k_i, as successes and failures.
 
     Data, errors and source as in `posterior`; two single counts that add with `+`.
@@ -56,7 +56,7 @@ def sufficient_statistics(failures: value_checks.Data) -> Statistics:
     return beta_negative_binomial.sufficient_statistics(failures, 1)
 
 
-def log_evidence(prior: dist.Beta, failures: value_checks.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Beta, failures: Numbers) -> Float[Array, "..."]:
     r"""Return log p(k) = log B(a + n, b + Σ k_i) - log B(a, b), in nats.
 
     Shape: the prior's batch. The prior must be proper, else a ValueError says why;

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.conjugate.predictives import BetaNegativeBinomial, GammaPoisson
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial, GammaPoisson
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -29,9 +29,7 @@ __all__ = [
 ]
 
 
-def posterior(
-    prior: dist.Beta, failures: value_checks.Data, successes: value_checks.Data
-) -> dist.Beta:
+def posterior(prior: dist.Beta, failures: Numbers, successes: Numbers) -> dist.Beta:
     r"""Return Beta(a + Σ r_i, b + Σ k_i).
 
     Args:
@@ -54,9 +52,7 @@ def posterior(
     return update(prior, sufficient_statistics(failures, successes))
 
 
-def sufficient_statistics(
-    failures: value_checks.Data, successes: value_checks.Data
-) -> Statistics:
+def sufficient_statistics(failures: Numbers, successes: Numbers) -> Statistics:
     """Return Σ r_i and Σ k_i.
 
     Data, errors and source as in `posterior`; two single counts that add with `+`.
@@ -71,7 +67,7 @@ def sufficient_statistics(
 
 
 def log_evidence(
-    prior: dist.Beta, failures: value_checks.Data, successes: value_checks.Data
+    prior: dist.Beta, failures: Numbers, successes: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log p(k) in nats, with the coefficients C(k_i + r_i - 1, k_i).
 
@@ -133,9 +129,7 @@ def model(
     numpyro.sample("failures", counts, obs=failures)
 
 
-def _data(
-    failures: value_checks.Data, successes: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def _data(failures: Numbers, successes: Numbers) -> tuple[Array, Array, Array]:
     failures, failures_valid = value_checks.counts("failures", failures)
     successes, successes_valid = value_checks.counts("successes", successes)
     remedy = "give a whole number >= 1"

@@ -7,7 +7,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.dirichlet_multinomial import Statistics, update
-from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
+from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Dirichlet, labels: value_checks.Data) -> dist.Dirichlet:
+def posterior(prior: dist.Dirichlet, labels: Numbers) -> dist.Dirichlet:
     r"""Return Dirichlet(α + counts of the labels).
 
     Args:
@@ -44,7 +45,7 @@ def posterior(prior: dist.Dirichlet, labels: value_checks.Data) -> dist.Dirichle
     return update(prior, sufficient_statistics(labels, num_categories))
 
 
-def sufficient_statistics(labels: value_checks.Data, num_categories: int) -> Statistics:
+def sufficient_statistics(labels: Numbers, num_categories: int) -> Statistics:
     """Return how often each category was seen.
 
     Args:
@@ -63,9 +64,7 @@ def sufficient_statistics(labels: value_checks.Data, num_categories: int) -> Sta
     return where_valid(value_checks.all_of(valid), Statistics(counts))
 
 
-def log_evidence(
-    prior: dist.Dirichlet, labels: value_checks.Data
-) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Dirichlet, labels: Numbers) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(α + counts) - log B(α), in nats.
 
     The evidence of the sequence: without a multinomial coefficient.

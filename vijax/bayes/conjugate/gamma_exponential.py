@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -27,7 +28,7 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(prior: dist.Gamma, times: value_checks.Data) -> dist.Gamma:
+def posterior(prior: dist.Gamma, times: Numbers) -> dist.Gamma:
     r"""Return Gamma(a + n, b + Σ t_i).
 
     Args:
@@ -49,7 +50,7 @@ def posterior(prior: dist.Gamma, times: value_checks.Data) -> dist.Gamma:
     return update(prior, sufficient_statistics(times))
 
 
-def sufficient_statistics(times: value_checks.Data) -> Statistics:
+def sufficient_statistics(times: Numbers) -> Statistics:
     """Return n and Σ t_i.
 
     Data, errors and source as in `posterior`; a single count and a single time, which
@@ -83,7 +84,7 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
     return dist.Gamma(*where_valid(valid, (concentration, rate)))
 
 
-def log_evidence(prior: dist.Gamma, times: value_checks.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Gamma, times: Numbers) -> Float[Array, "..."]:
     r"""Return log p(t) = log of Γ(a + n) / Γ(a) · b^a / (b + Σ t_i)^(a + n).
 
     In nats, of a density in the unit of time to the power -n.
@@ -99,7 +100,7 @@ def log_evidence(prior: dist.Gamma, times: value_checks.Data) -> Float[Array, ".
     shape_checks.of_type("prior", prior, dist.Gamma)
     data = sufficient_statistics(times)
     valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
-    log_ratio = log_counts.log_gamma_ratio(prior.concentration, data.num_times)
+    log_ratio = log_gamma.log_gamma_ratio(prior.concentration, data.num_times)
     log_ratio -= prior.concentration * jnp.log1p(data.total_time / prior.rate)
     log_ratio -= data.num_times * jnp.log(prior.rate + data.total_time)
     return where_valid(valid, log_ratio)
@@ -154,8 +155,8 @@ class Lomax(dist.Distribution):
 
     def __init__(
         self,
-        concentration: value_checks.Data,
-        rate: value_checks.Data,
+        concentration: Numbers,
+        rate: Numbers,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -165,18 +166,18 @@ class Lomax(dist.Distribution):
         super().__init__(batch_shape=shape, validate_args=validate_args)
 
     def log_prob(
-        self, value: value_checks.Data, intermediates: None = None
+        self, value: Numbers, intermediates: None = None
     ) -> Float[Array, "..."]:
         """Return the log density."""
         log_growth = jnp.log1p(value / self.rate)
         log_density = jnp.log(self.concentration / self.rate)
         return log_density - (self.concentration + 1) * log_growth
 
-    def cdf(self, value: value_checks.Data) -> Float[Array, "..."]:
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
         """Return the probability of a shorter time."""
         return -jnp.expm1(-self.concentration * jnp.log1p(value / self.rate))
 
-    def icdf(self, q: value_checks.Data) -> Float[Array, "..."]:
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile."""
         return self.rate * jnp.expm1(-jnp.log1p(-q) / self.concentration)
 

@@ -8,8 +8,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.conjugate.predictives import GammaPoisson
-from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
+from vijax.bayes.conjugate.count_distributions import GammaPoisson
+from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -25,7 +26,7 @@ class Statistics(NamedTuple):
 
 
 def posterior(
-    prior: dist.Gamma, counts: value_checks.Data, exposure: value_checks.Data = 1.0
+    prior: dist.Gamma, counts: Numbers, exposure: Numbers = 1.0
 ) -> dist.Gamma:
     r"""Return Gamma(a + Σ n_i, b + Σ t_i).
 
@@ -49,9 +50,7 @@ def posterior(
     return update(prior, sufficient_statistics(counts, exposure))
 
 
-def sufficient_statistics(
-    counts: value_checks.Data, exposure: value_checks.Data = 1.0
-) -> Statistics:
+def sufficient_statistics(counts: Numbers, exposure: Numbers = 1.0) -> Statistics:
     """Return Σ n_i and Σ t_i.
 
     Data, errors and source as in `posterior`; a single count and a single exposure,
@@ -85,7 +84,7 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
 
 
 def log_evidence(
-    prior: dist.Gamma, counts: value_checks.Data, exposure: value_checks.Data = 1.0
+    prior: dist.Gamma, counts: Numbers, exposure: Numbers = 1.0
 ) -> Float[Array, "..."]:
     r"""Return log p(n) in nats.
 
@@ -109,9 +108,7 @@ def log_evidence(
     return where_valid(valid, of_total + log_split(counts, exposure))
 
 
-def log_split(
-    counts: value_checks.Data, exposure: value_checks.Data = 1.0
-) -> Float[Array, ""]:
+def log_split(counts: Numbers, exposure: Numbers = 1.0) -> Float[Array, ""]:
     """Return log p(n | Σn): multinomial in the shares t_i / Σt, whatever the rate.
 
     log Π (t_i / Σt)^n_i (Σn)! / n_i! in nats, one number; arguments and errors as in
@@ -161,9 +158,7 @@ def model(
     numpyro.sample("counts", dist.Poisson(rate * exposure), obs=counts)
 
 
-def _data(
-    counts: value_checks.Data, exposure: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def _data(counts: Numbers, exposure: Numbers) -> tuple[Array, Array, Array]:
     counts, counts_valid = value_checks.counts("counts", counts)
     exposure, exposure_valid = value_checks.positive("exposure", exposure)
     counts, exposure = shape_checks.broadcast(counts=counts, exposure=exposure)

@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -26,8 +27,8 @@ class Statistics(NamedTuple):
 
 def posterior(
     prior: dist.InverseGamma,
-    observations: value_checks.Data,
-    loc: value_checks.Data = 0.0,
+    observations: Numbers,
+    loc: Numbers = 0.0,
 ) -> dist.InverseGamma:
     r"""Return InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²).
 
@@ -51,9 +52,7 @@ def posterior(
     return update(prior, sufficient_statistics(observations, loc))
 
 
-def sufficient_statistics(
-    observations: value_checks.Data, loc: value_checks.Data = 0.0
-) -> Statistics:
+def sufficient_statistics(observations: Numbers, loc: Numbers = 0.0) -> Statistics:
     """Return n and Σ (x_i - μ)².
 
     Data, errors and source as in `posterior`; two single numbers, the second in the
@@ -94,8 +93,8 @@ def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
 
 def log_evidence(
     prior: dist.InverseGamma,
-    observations: value_checks.Data,
-    loc: value_checks.Data = 0.0,
+    observations: Numbers,
+    loc: Numbers = 0.0,
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log of Γ(a') b^a / (Γ(a) b'^a') - n/2 log 2π.
 
@@ -112,7 +111,7 @@ def log_evidence(
     shape_checks.of_type("prior", prior, dist.InverseGamma)
     data = sufficient_statistics(observations, loc)
     half, gain = 0.5 * data.num_data, 0.5 * data.sum_squares
-    value = log_counts.log_gamma_ratio(prior.concentration, half)
+    value = log_gamma.log_gamma_ratio(prior.concentration, half)
     value -= prior.concentration * jnp.log1p(gain / prior.rate)
     value -= half * jnp.log(2 * jnp.pi * (prior.rate + gain))
     valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)

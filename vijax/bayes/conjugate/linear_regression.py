@@ -24,7 +24,8 @@ from vijax.bayes.conjugate.regression_priors import (
     improper_sites,
     is_improper,
 )
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -53,7 +54,7 @@ class Statistics(NamedTuple):
 
 
 def posterior(
-    prior: NormalInverseGamma, features: value_checks.Data, targets: value_checks.Data
+    prior: NormalInverseGamma, features: Numbers, targets: Numbers
 ) -> NormalInverseGamma:
     r"""Return the parameters after n data.
 
@@ -83,9 +84,7 @@ def posterior(
     return update(prior, sufficient_statistics(features, targets))
 
 
-def sufficient_statistics(
-    features: value_checks.Data, targets: value_checks.Data
-) -> Statistics:
+def sufficient_statistics(features: Numbers, targets: Numbers) -> Statistics:
     """Return the triangular factor of [X y].
 
     [X y] = Q R with R upper triangular, (features + 1) in both axes: `+` takes the
@@ -133,7 +132,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, features: value_checks.Data, targets: value_checks.Data
+    prior: NormalInverseGamma, features: Numbers, targets: Numbers
 ) -> Float[Array, ""]:
     r"""Return log p(y | X) in nats.
 
@@ -161,7 +160,7 @@ def log_evidence(
     _, factor, gain = _solve(prior, data)
     half = 0.5 * data.num_data
     value = (
-        log_counts.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
+        log_gamma.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
         - prior.concentration * jnp.log1p(gain / prior.rate)
         - half * jnp.log(2 * jnp.pi * (prior.rate + gain))
         + jnp.log(diagonal).sum()
@@ -170,9 +169,7 @@ def log_evidence(
     return where_valid(valid, value)
 
 
-def predictive(
-    posterior: NormalInverseGamma, features: value_checks.Data
-) -> dist.StudentT:
+def predictive(posterior: NormalInverseGamma, features: Numbers) -> dist.StudentT:
     """Return the distribution of the target at each row of features: Student's t.
 
     At features x: 2a degrees of freedom, location x · loc, and the square of the scale
@@ -295,9 +292,7 @@ def _cholesky(precision: Array) -> Array:
     return jnp.where(flat[:, None], 0.0, jnp.linalg.cholesky(filled))
 
 
-def _data(
-    features: value_checks.Data, targets: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def _data(features: Numbers, targets: Numbers) -> tuple[Array, Array, Array]:
     features, features_valid = value_checks.finite("features", features)
     targets, targets_valid = value_checks.finite("targets", targets)
     if features.ndim != 2 or targets.shape != features.shape[:1]:

@@ -8,14 +8,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def posterior(
     prior: dist.MultivariateNormal,
-    observations: value_checks.Data,
-    covariance: value_checks.Data,
+    observations: Numbers,
+    covariance: Numbers,
 ) -> dist.MultivariateNormal:
     r"""Return N(m', S'): S'⁻¹ = S⁻¹ + n Σ⁻¹, S'⁻¹ m' = S⁻¹ m + n Σ⁻¹ x̄.
 
@@ -40,7 +40,7 @@ def posterior(
     return update(prior, sufficient_statistics(observations), covariance)
 
 
-def sufficient_statistics(observations: value_checks.Data) -> Moments:
+def sufficient_statistics(observations: Numbers) -> Moments:
     """Return number, mean and scatter matrix of the observations.
 
     Data, errors and source as in `posterior`: a single number, (dims,) and (dims,
@@ -57,7 +57,7 @@ def sufficient_statistics(observations: value_checks.Data) -> Moments:
 
 
 def update(
-    prior: dist.MultivariateNormal, data: Moments, covariance: value_checks.Data
+    prior: dist.MultivariateNormal, data: Moments, covariance: Numbers
 ) -> dist.MultivariateNormal:
     """Return the posterior from sufficient statistics.
 
@@ -93,8 +93,8 @@ def update(
 
 def log_evidence(
     prior: dist.MultivariateNormal,
-    observations: value_checks.Data,
-    covariance: value_checks.Data,
+    observations: Numbers,
+    covariance: Numbers,
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats: log N(x̄; m, S + Σ/n) + log p(x | x̄).
 
@@ -123,7 +123,7 @@ def log_evidence(
 
 
 def predictive(
-    posterior: dist.MultivariateNormal, covariance: value_checks.Data
+    posterior: dist.MultivariateNormal, covariance: Numbers
 ) -> dist.MultivariateNormal:
     """Return the distribution of the next observation.
 

@@ -13,7 +13,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -23,15 +24,13 @@ class NormalInverseGamma(NamedTuple):
     μ | σ² ~ N(loc, σ² / precision),  σ² ~ InverseGamma(concentration, rate)
     """
 
-    loc: value_checks.Data  # () here, (features,) in a regression
-    precision: value_checks.Data  # in units of 1/σ²; a matrix in a regression
-    concentration: value_checks.Data
-    rate: value_checks.Data
+    loc: Numbers  # () here, (features,) in a regression
+    precision: Numbers  # in units of 1/σ²; a matrix in a regression
+    concentration: Numbers
+    rate: Numbers
 
 
-def posterior(
-    prior: NormalInverseGamma, observations: value_checks.Data
-) -> NormalInverseGamma:
+def posterior(prior: NormalInverseGamma, observations: Numbers) -> NormalInverseGamma:
     r"""Return the family's parameters after n observations with mean x̄.
 
     precision' = precision + n,  loc' = (precision · loc + n x̄) / precision',
@@ -57,7 +56,7 @@ def posterior(
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: value_checks.Data) -> Moments:
+def sufficient_statistics(observations: Numbers) -> Moments:
     """Return number, mean and scatter of the observations.
 
     Data, errors and source as in `posterior`: three single numbers, which add with `+`.
@@ -98,7 +97,7 @@ def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, observations: value_checks.Data
+    prior: NormalInverseGamma, observations: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log Γ(a') b^a / (Γ(a) b'^a') + ½ log(κ / κ') - n/2 log 2π.
 
@@ -118,7 +117,7 @@ def log_evidence(
     half = 0.5 * data.weight
     gain = _rate_gain(prior, data)
     value = (
-        log_counts.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
+        log_gamma.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
         - prior.concentration * jnp.log1p(gain / prior.rate)
         - half * jnp.log(2 * jnp.pi * (prior.rate + gain))
         - 0.5 * jnp.log1p(data.weight / prior.precision)

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.multivariate_normal import sufficient_statistics
 from vijax.bayes.conjugate.streaming import Moments
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -36,18 +37,14 @@ class NormalInverseWishart(NamedTuple):
     μ | Σ ~ N(loc, Σ / precision),  Σ ~ InverseWishart(df, scale)
     """
 
-    loc: value_checks.Data  # (dims,)
-    precision: (
-        value_checks.Data
-    )  # in units of Σ⁻¹: how many data the prior mean is worth
-    df: value_checks.Data  # > dims - 1
-    scale: (
-        value_checks.Data
-    )  # (dims, dims); the prior mean of Σ is scale / (df - dims - 1)
+    loc: Numbers  # (dims,)
+    precision: Numbers  # in units of Σ⁻¹: how many data the prior mean is worth
+    df: Numbers  # > dims - 1
+    scale: Numbers  # (dims, dims); the prior mean of Σ is scale / (df - dims - 1)
 
 
 def posterior(
-    prior: NormalInverseWishart, observations: value_checks.Data
+    prior: NormalInverseWishart, observations: Numbers
 ) -> NormalInverseWishart:
     r"""Return the family's parameters after n observations with mean x̄.
 
@@ -96,7 +93,7 @@ def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
 
 
 def log_evidence(
-    prior: NormalInverseWishart, observations: value_checks.Data
+    prior: NormalInverseWishart, observations: Numbers
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats.
 
@@ -124,7 +121,7 @@ def log_evidence(
     # log |scale'| - log |scale|, without the difference
     log_growth = jnp.log1p(jnp.linalg.eigvalsh(0.5 * (white + white.T))).sum()
     log_det = 2 * jnp.log(jnp.diagonal(factor)).sum() + log_growth
-    gammas = log_counts.log_gamma_ratio(0.5 * (prior.df - jnp.arange(dims)), half)
+    gammas = log_gamma.log_gamma_ratio(0.5 * (prior.df - jnp.arange(dims)), half)
     value = (
         gammas.sum()
         - 0.5 * prior.df * log_growth

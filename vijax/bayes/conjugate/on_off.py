@@ -16,16 +16,17 @@ from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import gamma_poisson
-from vijax.bayes.numerics import count_pmfs, log_counts, value_checks
+from vijax.bayes.numerics import count_pmfs, log_gamma
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
 
 def posterior(
     signal_prior: dist.Gamma,
     background_prior: dist.Gamma,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
     *,
     max_count: int | None = None,
 ) -> dist.MixtureSameFamily:
@@ -84,9 +85,9 @@ def posterior(
 def log_evidence(
     signal_prior: dist.Gamma,
     background_prior: dist.Gamma,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
     *,
     max_count: int | None = None,
 ) -> Float[Array, ""]:
@@ -115,9 +116,9 @@ def log_evidence(
 
 def background_log_evidence(
     background_prior: dist.Gamma,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
 ) -> Float[Array, ""]:
     """Return log p(n_on, n_off) without a signal, in nats.
 
@@ -153,7 +154,7 @@ def _counts(n_on: Array, max_count: int | None) -> tuple[Array, Array]:
 
 @partial(jax.jit, static_argnums=0)
 def _log_terms(
-    log_total: Callable[[dist.Gamma, Array, value_checks.Data], Array],
+    log_total: Callable[[dist.Gamma, Array, Numbers], Array],
     signal_prior: dist.Gamma,
     background_prior: dist.Gamma,
     signal_counts: Array,
@@ -173,21 +174,21 @@ def _log_terms(
     return from_signal + jnp.where(possible, log_joint, -jnp.inf)
 
 
-def _log_pmf(prior: dist.Gamma, count: Array, exposure: value_checks.Data) -> Array:
+def _log_pmf(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
     return count_pmfs.gamma_poisson_log_pmf(
         count, prior.concentration, prior.rate, exposure
     )
 
 
-def _log_shape(prior: dist.Gamma, count: Array, exposure: value_checks.Data) -> Array:
+def _log_shape(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
     """Return the same up to a constant, finite also for the improper rate 0."""
     share = exposure / (prior.rate + exposure)
-    rising = log_counts.log_gamma_ratio(prior.concentration, count)
+    rising = log_gamma.log_gamma_ratio(prior.concentration, count)
     return rising - gammaln(count + 1) + count * jnp.log(share)
 
 
 def _data(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
+    n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> tuple[Array, Array, Array, Array]:
     n_on, on_valid = value_checks.counts("n_on", n_on)
     n_off, off_valid = value_checks.counts("n_off", n_off)

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
         )
 
 
-def posterior(prior: dist.Pareto, observations: value_checks.Data) -> dist.Pareto:
+def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
     r"""Return Pareto(max(m, x_1, …, x_n), α + n).
 
     Args:
@@ -50,7 +50,7 @@ def posterior(prior: dist.Pareto, observations: value_checks.Data) -> dist.Paret
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: value_checks.Data) -> Statistics:
+def sufficient_statistics(observations: Numbers) -> Statistics:
     """Return n and the largest observation.
 
     Data, errors and source as in `posterior`: a single count and a single number in the
@@ -85,9 +85,7 @@ def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
     return dist.Pareto(*where_valid(valid, (scale, alpha)))
 
 
-def log_evidence(
-    prior: dist.Pareto, observations: value_checks.Data
-) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Pareto, observations: Numbers) -> Float[Array, "..."]:
     r"""Return log p(x) = log α m^α / ((α + n) M^(α + n)), M = max(m, x_1, …, x_n).
 
     In nats, of a density in the unit of x to the power -n.
@@ -164,8 +162,8 @@ class UniformPareto(dist.Distribution):
 
     def __init__(
         self,
-        scale: value_checks.Data,
-        alpha: value_checks.Data,
+        scale: Numbers,
+        alpha: Numbers,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -190,7 +188,7 @@ class UniformPareto(dist.Distribution):
         limit = pareto.sample(limit_key, sample_shape)
         return limit * jax.random.uniform(value_key, limit.shape, limit.dtype)
 
-    def icdf(self, q: value_checks.Data) -> Float[Array, "..."]:
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile: linear up to the scale, then a Pareto tail."""
         share = self.alpha / (self.alpha + 1)
         tail = (1 - value_checks.as_float(q)) * (self.alpha + 1)

@@ -12,18 +12,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.frequentist.binomial import binomial_log_p_value
-from vijax.bayes.frequentist.confidence import Interval
-from vijax.bayes.numerics import shape_checks, significances, value_checks
-from vijax.bayes.numerics.log_counts import deviance
+from vijax.bayes.frequentist.binomial_tests import binomial_log_p_value
+from vijax.bayes.frequentist.confidence_intervals import Interval
+from vijax.bayes.numerics import roots, significances
+from vijax.bayes.numerics.log_gamma import deviance
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
-_BISECTIONS = 80
 
-
-def poisson_log_p_value(
-    counts: value_checks.Data, background: value_checks.Data
-) -> Float[Array, "..."]:
+def poisson_log_p_value(counts: Numbers, background: Numbers) -> Float[Array, "..."]:
     """Return log P(N >= n) where the background's mean is known.
 
     log P in nats, of the arguments' common shape.
@@ -40,7 +37,8 @@ def poisson_log_p_value(
 
     Example:
         >>> value = poisson_log_p_value(9, 2.0)
-        >>> print(f"{jnp.exp(value):.6f} {sigmas.significance_from_log(value):.4f}")
+        >>> sigmas = significances.significance_from_log(value)
+        >>> print(f"{jnp.exp(value):.6f} {sigmas:.4f}")
         0.000237 3.4945
     """
     counts, valid = value_checks.counts("counts", counts)
@@ -50,7 +48,7 @@ def poisson_log_p_value(
 
 
 def li_ma_significance(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
+    n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> Float[Array, "..."]:
     r"""Return the likelihood-ratio significance of a signal, negative for a deficit.
 
@@ -84,12 +82,12 @@ def li_ma_significance(
 
 
 def on_off_log_p_value(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
+    n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> Float[Array, "..."]:
     r"""Return the log of the exact p-value: P(K >= n_on | n_on + n_off, α / (1 + α)).
 
     Without a signal the total tells nothing about the split, which is binomial.
-    `sigmas.significance_from_log` turns it into Z_Bi.
+    `significance_from_log` turns it into Z_Bi.
 
     References:
         Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 4.
@@ -98,7 +96,7 @@ def on_off_log_p_value(
 
     Example:
         >>> value = on_off_log_p_value(140, 100, 1.0)
-        >>> print(f"{sigmas.significance_from_log(value):.4f}")
+        >>> print(f"{significances.significance_from_log(value):.4f}")
         2.5221
     """
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
@@ -112,10 +110,10 @@ def on_off_log_p_value(
 
 
 def profile_log_likelihood(
-    signal: value_checks.Data,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    signal: Numbers,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
 ) -> Float[Array, "..."]:
     r"""Return log L(s, b̂(s)) - log L(ŝ, b̂): the background is at its best for each s.
 
@@ -149,10 +147,10 @@ def profile_log_likelihood(
 
 
 def profile_interval(
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
-    level: value_checks.Data = 0.6827,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
+    level: Numbers = 0.6827,
 ) -> Interval:
     r"""Return the signals s >= 0 with -2 log profile likelihood ratio <= z².
 
@@ -195,26 +193,14 @@ def _profile_ends(n_on: Array, n_off: Array, alpha: Array, z: Array) -> Interval
     def excess(signal: Array) -> Array:
         return 2 * (peak - _profile(signal, n_on, n_off, alpha)) - z**2
 
-    def solve(inner: Array, outer: Array) -> Array:
-        """Bisect between a signal inside and one outside of the interval."""
-
-        def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-            inner, outer = bounds
-            middle = 0.5 * (inner + outer)
-            is_in = excess(middle) <= 0
-            return jnp.where(is_in, middle, inner), jnp.where(is_in, outer, middle)
-
-        start = jax.lax.stop_gradient((inner, outer))
-        end = jax.lax.fori_loop(0, _BISECTIONS, halve, start)[0]
-        # One Newton step from the solution carries the derivatives.
-        end = jax.lax.stop_gradient(end)
-        slope = jax.jvp(excess, (end,), (jnp.ones_like(end),))[1]
-        slope = jax.lax.stop_gradient(slope)
-        return end - excess(end) / jnp.where(slope == 0, jnp.inf, slope)
+    def solve(excess: roots.Residual, outer: Array) -> Array:
+        """Bisect between the best signal, inside of the interval, and one outside."""
+        return roots.bisect(lambda signal: excess(signal) <= 0, best, outer)[0]
 
     spread = jnp.sqrt(n_on + alpha**2 * n_off + 1)
-    upper = solve(best, best + (z + 1) * 4 * spread + 2 * z**2 + 10)
-    lower = solve(best, jnp.zeros_like(best))
+    beyond = best + (z + 1) * 4 * spread + 2 * z**2 + 10
+    upper = roots.implicit_root(excess, beyond, solve)
+    lower = roots.implicit_root(excess, jnp.zeros_like(best), solve)
     includes_zero = 2 * (peak - at_zero) <= z**2
     return jnp.where(includes_zero, 0.0, lower), upper
 
@@ -231,7 +217,7 @@ def _profile(signal: Array, n_on: Array, n_off: Array, alpha: Array) -> Array:
 
 
 def _data(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
+    n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> tuple[Array, Array, Array, Array]:
     n_on, on_valid = value_checks.counts("n_on", n_on)
     n_off, off_valid = value_checks.counts("n_off", n_off)

@@ -9,13 +9,11 @@ smaller than 1.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import value_checks
-from vijax.bayes.numerics.log_counts import deviance, excess, log_gamma_cross
+from vijax.bayes.numerics.log_gamma import deviance, excess, log_gamma_cross
+from vijax.bayes.validation import Numbers, value_checks
 
 
-def poisson_log_pmf(
-    count: value_checks.Data, mean: value_checks.Data
-) -> Float[Array, "..."]:
+def poisson_log_pmf(count: Numbers, mean: Numbers) -> Float[Array, "..."]:
     """Return log(mean^k exp(-mean) / k!) for mean >= 0.
 
     Example:
@@ -98,9 +96,7 @@ def _pool(counts: Array, concentration: Array) -> tuple[Array, Array, Array]:
     return strength, total, (concentration + counts) / (strength + total)
 
 
-def _log_curvature(
-    counts: value_checks.Data, concentration: value_checks.Data
-) -> Float[Array, "..."]:
+def _log_curvature(counts: Numbers, concentration: Numbers) -> Float[Array, "..."]:
     """Return what of log B(α + n) - log B(α) is left beside the deviances."""
     after = concentration + counts
     terms = excess(after) - jnp.log(after) - excess(concentration)
@@ -146,10 +142,10 @@ def log_split(counts: Float[Array, "... categories"]) -> Float[Array, ""]:
 
 
 def gamma_poisson_log_pmf(
-    count: value_checks.Data,
-    concentration: value_checks.Data,
-    rate: value_checks.Data,
-    exposure: value_checks.Data,
+    count: Numbers,
+    concentration: Numbers,
+    rate: Numbers,
+    exposure: Numbers,
 ) -> Float[Array, "..."]:
     """Return the log probability of a Poisson count whose rate is Gamma distributed.
 

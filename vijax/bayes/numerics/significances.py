@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.scipy import special as jsp
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import where_valid
 
 _FRACTION_FROM = 4.0
@@ -18,7 +18,7 @@ _FRACTION_DEPTH = 40
 _NEWTON_STEPS = 6
 
 
-def significance(p_value: value_checks.Data, *, sides: int = 1) -> Float[Array, "..."]:
+def significance(p_value: Numbers, *, sides: int = 1) -> Float[Array, "..."]:
     r"""Return z with P(Z > z) = p, in sigmas; with `sides=2`, P(|Z| > z) = p.
 
     Relative error below 1e-12 in x64 for p from 1e-300 to 1/2; float32 ends at 1e-38,
@@ -51,7 +51,7 @@ def significance(p_value: value_checks.Data, *, sides: int = 1) -> Float[Array, 
 
 
 def significance_from_log(
-    log_p_value: value_checks.Data, *, sides: int = 1
+    log_p_value: Numbers, *, sides: int = 1
 ) -> Float[Array, "..."]:
     """Return the significance of a p-value that is given by its natural logarithm.
 
@@ -74,7 +74,7 @@ def significance_from_log(
     return where_valid(valid, jnp.where(in_tail, z, -z))
 
 
-def p_value(significance: value_checks.Data, *, sides: int = 1) -> Float[Array, "..."]:
+def p_value(significance: Numbers, *, sides: int = 1) -> Float[Array, "..."]:
     """Return P(Z > z), or P(|Z| > z) with `sides=2`.
 
     P(Z > z) = ½ erfc(z / √2). Any shape; `sides` is 1 or 2; NaN is a ValueError.
@@ -86,9 +86,7 @@ def p_value(significance: value_checks.Data, *, sides: int = 1) -> Float[Array, 
     return jnp.exp(log_p_value(significance, sides=sides))
 
 
-def log_p_value(
-    significance: value_checks.Data, *, sides: int = 1
-) -> Float[Array, "..."]:
+def log_p_value(significance: Numbers, *, sides: int = 1) -> Float[Array, "..."]:
     """Return log P(Z > z), or log P(|Z| > z) with `sides=2`.
 
     In nats, without underflow at any z; arguments as in `p_value`.

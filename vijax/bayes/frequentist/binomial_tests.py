@@ -5,19 +5,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.frequentist.confidence import binomial_data
-from vijax.bayes.numerics import (
-    count_pmfs,
-    shape_checks,
-    significances,
-    value_checks,
-)
-from vijax.bayes.numerics.log_counts import deviance
+from vijax.bayes.frequentist.confidence_intervals import binomial_data
+from vijax.bayes.numerics import count_pmfs, roots, significances
+from vijax.bayes.numerics.log_gamma import deviance
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def binomial_estimate(
-    successes: value_checks.Data, trials: value_checks.Data
+    successes: Numbers, trials: Numbers
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     r"""Return the estimate k / n and its standard error sqrt(p (1 - p) / n).
 
@@ -46,10 +42,10 @@ def binomial_estimate(
 
 
 def binomial_p_value(
-    successes: value_checks.Data,
-    trials: value_checks.Data,
+    successes: Numbers,
+    trials: Numbers,
     *,
-    null: value_checks.Data = 0.5,
+    null: Numbers = 0.5,
     alternative: str = "greater",
     method: str = "exact",
 ) -> Float[Array, "..."]:
@@ -87,10 +83,10 @@ def binomial_p_value(
 
 
 def binomial_log_p_value(
-    successes: value_checks.Data,
-    trials: value_checks.Data,
+    successes: Numbers,
+    trials: Numbers,
     *,
-    null: value_checks.Data = 0.5,
+    null: Numbers = 0.5,
     alternative: str = "greater",
     method: str = "exact",
 ) -> Float[Array, "..."]:
@@ -159,14 +155,18 @@ def _opposite(k: Array, n: Array, null: Array) -> Array:
     room = jnp.where(above, start, n - start)
     sign = jnp.where(above, -1.0, 1.0)
 
-    def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        near, far = bounds
-        middle = jnp.floor(0.5 * (near + far))
-        rare = log_pmf(start + sign * middle) <= limit
-        return jnp.where(rare, near, middle), jnp.where(rare, middle, far)
+    def is_probable(distance: Array) -> Array:
+        return log_pmf(start + sign * distance) > limit
 
-    # near is always too probable (or just before the start), far is rare or beyond.
-    _, far = jax.lax.fori_loop(0, 64, halve, (-jnp.ones_like(room), room + 1))
+    # The near end is always too probable (or just before the start), the far one is
+    # rare or beyond the range.
+    _, far = roots.bisect(
+        is_probable,
+        -jnp.ones_like(room),
+        room + 1,
+        num_steps=64,
+        midpoint=lambda near, far: jnp.floor(0.5 * (near + far)),
+    )
     return start + sign * far
 
 

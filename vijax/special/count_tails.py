@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 
 from vijax.special.elementary import Elements, Mask
 from vijax.special.elementwise import call
-from vijax.special.tails import (
+from vijax.special.log_tails import (
     log_betainc,
     log_betaincc,
     log_gammainc,

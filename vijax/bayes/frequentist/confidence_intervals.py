@@ -16,24 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vijax import special
-from vijax.bayes.numerics import (
-    count_pmfs,
-    significances,
-    value_checks,
-)
-from vijax.bayes.numerics import (
-    shape_checks as shapes,
-)
+from vijax.bayes.numerics import count_pmfs, significances
+from vijax.bayes.validation import Numbers, value_checks
+from vijax.special.quantiles import beta_quantile, gamma_quantile
 from vijax.validate import seen, where_valid
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 
 
 def binomial_interval(
-    successes: value_checks.Data,
-    trials: value_checks.Data,
-    level: value_checks.Data = 0.95,
+    successes: Numbers,
+    trials: Numbers,
+    level: Numbers = 0.95,
     *,
     method: str = "clopper_pearson",
 ) -> Interval:
@@ -71,9 +65,7 @@ def binomial_interval(
     return where_valid(valid & level_valid, _METHODS[method](successes, trials, level))
 
 
-def poisson_interval(
-    counts: value_checks.Data, level: value_checks.Data = 0.95
-) -> Interval:
+def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
     r"""Return Garwood's exact central confidence interval of a Poisson mean.
 
     lower = χ²(α/2; 2n) / 2, upper = χ²(1 - α/2; 2n + 2) / 2 with α = 1 - level.
@@ -102,15 +94,15 @@ def poisson_interval(
     counts, tail = jnp.broadcast_arrays(counts, tail)
     shapes = jnp.stack([jnp.maximum(counts, 1), counts + 1])
     is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
-    lower, upper = special.quantiles.gamma_quantile(shapes, tail, is_upper)
+    lower, upper = gamma_quantile(shapes, tail, is_upper)
     lower = jnp.where(counts > 0, lower, 0.0)
     return where_valid(valid & level_valid, (lower, upper))
 
 
 def binomial_coverage(
-    probs: value_checks.Data,
-    trials: value_checks.Data,
-    level: value_checks.Data = 0.95,
+    probs: Numbers,
+    trials: Numbers,
+    level: Numbers = 0.95,
     *,
     interval: Callable[..., Interval] | None = None,
     method: str = "clopper_pearson",
@@ -177,9 +169,9 @@ def _coverage(
 
 
 def poisson_coverage(
-    means: value_checks.Data,
+    means: Numbers,
     max_count: int,
-    level: value_checks.Data = 0.95,
+    level: Numbers = 0.95,
     *,
     interval: Callable[..., Interval] = poisson_interval,
 ) -> Float[Array, "..."]:
@@ -219,9 +211,7 @@ def _poisson_coverage(means: Array, counts: Array, lower: Array, upper: Array) -
     return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
 
 
-def binomial_data(
-    successes: value_checks.Data, trials: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def binomial_data(successes: Numbers, trials: Numbers) -> tuple[Array, Array, Array]:
     """Return successes and trials as arrays of one shape, and where they are possible.
 
     Example:
@@ -232,7 +222,7 @@ def binomial_data(
     """
     successes, successes_valid = value_checks.counts("successes", successes)
     trials, trials_valid = value_checks.counts("trials", trials)
-    successes, trials = shapes.broadcast(successes=successes, trials=trials)
+    successes, trials = shape_checks.broadcast(successes=successes, trials=trials)
     k, n = seen(successes), seen(trials)
     some = value_checks.checked(n > 0, "trials", trials, "give at least one trial")
     remedy = "give a count between 0 and trials"
@@ -256,7 +246,7 @@ def _beta_ends(k: Array, n: Array, a: Interval, b: Interval, tail: Array) -> Int
     """Return the lower tail's end and the upper one's, 0 or 1 where k is."""
     *ends, tail = jnp.broadcast_arrays(*a, *b, tail)
     is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
-    lower, upper = special.quantiles.beta_quantile(
+    lower, upper = beta_quantile(
         jnp.stack(ends[:2]), jnp.stack(ends[2:]), tail, is_upper
     )
     return jnp.where(k > 0, lower, 0.0), jnp.where(k < n, upper, 1.0)

@@ -1,0 +1,16 @@
+"""What exact inference asks of its arguments: their values, their types, their shapes.
+
+    value_checks    whole counts, finite numbers, probabilities, proper priors
+    shape_checks    the prior's type, shapes that broadcast, symmetric matrices
+
+`Numbers` annotates an argument that may be a number, a list, or any array of numbers.
+"""
+
+from vijax.bayes.validation import shape_checks, value_checks
+from vijax.bayes.validation.value_checks import Numbers
+
+__all__ = ["Numbers", "shape_checks", "value_checks"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
