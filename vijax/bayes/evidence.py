@@ -1,7 +1,8 @@
 """Comparing models by their evidence p(data | model), always in logs.
 
-An evidence is an average over the prior, so the prior must be proper: an improper one
-has an arbitrary factor, and so would every Bayes factor. The families refuse it.
+An evidence is an average over the prior, so the prior must be proper. An improper prior
+has an arbitrary factor, and every Bayes factor would inherit it; the families refuse
+such a prior.
 """
 
 import math
@@ -40,16 +41,16 @@ def log_bayes_factor(
     Both must be evidences of the same data: a binomial coefficient may be left out of
     both, never of one.
 
+    Args:
+        log_evidence_1: log p(data | model 1), any shape.
+        log_evidence_2: log p(data | model 2), broadcast against it.
+
     Raises:
         ValueError: an evidence that is NaN or infinite; improper priors have none. In a
             trace such input gives NaN.
 
     References:
         R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, eq. 2.
-
-    Args:
-        log_evidence_1: log p(data | model 1), any shape.
-        log_evidence_2: log p(data | model 2), broadcast against it.
 
     Example:
         >>> log_bayes_factor(-2.5, -3.0).item()
@@ -65,11 +66,11 @@ def model_probabilities(
 ) -> Float[Array, "... models"]:
     """Return P(model | data) over the last axis.
 
+    P(m | data) = P(m) p(data | m) / Σ_m' P(m') p(data | m')
+
     Args:
         log_evidences: shape (..., models), of the same data.
         prior: P(model) up to a factor, broadcast against them; equal without it.
-
-    P(m | data) = P(m) p(data | m) / Σ_m' P(m') p(data | m')
 
     Raises:
         ValueError: an evidence that is not finite, a negative prior, or none above 0.
@@ -105,9 +106,6 @@ def model_probabilities(
 def jeffreys(log_bayes_factor: Numbers) -> str:
     """Return Jeffreys' words for a Bayes factor, and for which model they are.
 
-    References:
-        H. Jeffreys (1961), Theory of Probability, 3rd ed., appendix B.
-
     Steps at log10 K = ½, 1, 3/2 and 2.
 
     Args:
@@ -115,6 +113,9 @@ def jeffreys(log_bayes_factor: Numbers) -> str:
 
     Raises:
         ValueError: NaN, or more than one number.
+
+    References:
+        H. Jeffreys (1961), Theory of Probability, 3rd ed., appendix B.
 
     Example:
         >>> jeffreys(jnp.log(1.21))
@@ -128,9 +129,6 @@ def jeffreys(log_bayes_factor: Numbers) -> str:
 def kass_raftery(log_bayes_factor: Numbers) -> str:
     """Return Kass and Raftery's words for a Bayes factor, and for which model they are.
 
-    References:
-        R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, section 3.2.
-
     Steps at 2 ln K = 2, 6 and 10.
 
     Args:
@@ -138,6 +136,9 @@ def kass_raftery(log_bayes_factor: Numbers) -> str:
 
     Raises:
         ValueError: NaN, or more than one number.
+
+    References:
+        R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, section 3.2.
 
     Example:
         >>> kass_raftery(4.0)
@@ -154,12 +155,6 @@ def savage_dickey(
     K = p(θ = point | data) / p(θ = point), with the marginal densities of θ. It holds
     where the two models are nested and share the prior of all other parameters.
 
-    Raises:
-        ValueError: an improper prior, or a point where the prior has no density.
-
-    References:
-        J. M. Dickey (1971), Ann. Math. Stat. 42, 204.
-
     Args:
         prior: of θ alone, any batch shape.
         posterior: its marginal after the data.
@@ -167,6 +162,12 @@ def savage_dickey(
 
     Returns:
         Nats, of the arguments' common shape.
+
+    Raises:
+        ValueError: an improper prior, or a point where the prior has no density.
+
+    References:
+        J. M. Dickey (1971), Ann. Math. Stat. 42, 204.
 
     Example:
         >>> value = savage_dickey(dist.Beta(1.0, 1.0), dist.Beta(11.0, 5.0), 0.5)

@@ -1,7 +1,8 @@
-"""Beta(a, b): its tails, their slopes, and its quantile; flat arrays of one dtype.
+"""The Beta(a, b) distribution: its tails, their derivatives, its quantile; flat arrays.
 
-Of the two tails, that is computed whose quantile is on its side of the mean; the other
-is its complement. t = logit x, and D = m e^(W - K) is the density of t.
+All arrays of a call have one dtype. On either side of the mean the smaller tail is
+computed, and the other is its complement. t = logit x, and D = m e^(W - K) is the
+density of t, in the notation of `incomplete`.
 """
 
 import math

@@ -1,6 +1,7 @@
-"""Gamma(a, rate 1): its tails, their slope, and its quantile; flat arrays of one dtype.
+"""The Gamma(a, rate 1) distribution: its tails, their derivative, its quantile.
 
-As `beta`, of which it is the limit b → ∞ at x b; t = log x, D = a e^(W - K).
+The method is that of `beta`, of which this is the limit b → ∞ at x b. t = log x, and
+D = a e^(W - K) is the density of t, in the notation of `incomplete`.
 """
 
 import math

@@ -29,8 +29,8 @@ def posterior(prior: dist.Beta, outcomes: Numbers) -> dist.Beta:
         outcomes: 0 or 1 (or booleans), any shape; all of them are one data set.
 
     Raises:
-        ValueError: an outcome that is not 0 or 1, an improper posterior. In a trace
-            such input gives NaN.
+        ValueError: a prior of another family, an outcome that is not 0 or 1, an
+            improper posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.4.
@@ -46,8 +46,11 @@ def posterior(prior: dist.Beta, outcomes: Numbers) -> dist.Beta:
 def sufficient_statistics(outcomes: Numbers) -> Statistics:
     """Return the numbers of ones and of zeros.
 
-    x_i as in `posterior`, which has errors and source; two single counts that add with
-    `+`, exact up to 2^53 (float32: 2^24).
+    x_i as in `posterior`, which has the source; two single counts that add with `+`,
+    exact up to 2^53 (float32: 2^24).
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([1, 0, 1])
@@ -65,8 +68,13 @@ def log_evidence(prior: dist.Beta, outcomes: Numbers) -> Float[Array, "..."]:
 
     The evidence of the sequence: without a binomial coefficient.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), [1, 0, 1])  # -ln 12
@@ -79,7 +87,10 @@ def log_evidence(prior: dist.Beta, outcomes: Numbers) -> Float[Array, "..."]:
 def predictive(posterior: dist.Beta) -> dist.BernoulliProbs:
     """Return the distribution of the next outcome.
 
-    P(1) = a / (a + b). Shape: the batch of the posterior.
+    P(1) = a / (a + b).
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> print(f"{predictive(dist.Beta(3.0, 2.0)).mean:.4f}")

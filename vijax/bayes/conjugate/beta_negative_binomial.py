@@ -38,8 +38,8 @@ def posterior(prior: dist.Beta, failures: Numbers, successes: Numbers) -> dist.B
         successes: r_i >= 1, after which the trials stopped, broadcast against k_i.
 
     Raises:
-        ValueError: a count that is negative or fractional, an improper posterior. In a
-            trace such input gives NaN.
+        ValueError: a prior of another family, a count that is negative or fractional,
+            an improper posterior. In a trace such input gives NaN.
 
     References:
         Raiffa & Schlaifer (1961), Applied Statistical Decision Theory, section 7.3.
@@ -55,7 +55,10 @@ def posterior(prior: dist.Beta, failures: Numbers, successes: Numbers) -> dist.B
 def sufficient_statistics(failures: Numbers, successes: Numbers) -> Statistics:
     """Return Σ r_i and Σ k_i.
 
-    Data, errors and source as in `posterior`; two single counts that add with `+`.
+    Data and source as in `posterior`; two single counts that add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([4, 0], 2)
@@ -74,8 +77,13 @@ def log_evidence(
     Σ log C(k_i + r_i - 1, k_i) + log B(a + Σ r_i, b + Σ k_i) - log B(a, b). The Bayes
     factor of two priors is that of binomial data: when to stop tells nothing of p.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), 4, 10)
@@ -94,8 +102,11 @@ def log_evidence(
 def predictive(posterior: dist.Beta, successes: ArrayLike = 1) -> BetaNegativeBinomial:
     """Return the distribution of the failures before the next `successes` successes.
 
-    P(k) = C(k + r - 1, k) B(a + r, b + k) / B(a, b). Shape: the batch of the posterior
-    against the successes r.
+    P(k) = C(k + r - 1, k) B(a + r, b + k) / B(a, b).
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against the
+        successes r.
 
     Example:
         >>> value = predictive(dist.Beta(11.0, 5.0)).log_prob(0)  # ln(11 / 16)

@@ -1,7 +1,8 @@
-"""Predictive distributions of counts: NumPyro's, with log probabilities that are exact.
+"""NumPyro's distributions of counts, with log probabilities that are exact.
 
-NumPyro's `log_prob` subtracts logarithms of Beta functions, which JAX 0.10 computes to
-six digits only, and at large counts none is left of them.
+NumPyro's `log_prob` subtracts logarithms of Beta functions. JAX 0.10 computes these to
+six digits only, and at large counts none of the six is left in the difference. Sampling
+and moments are NumPyro's.
 """
 
 import jax.numpy as jnp

@@ -30,8 +30,8 @@ def posterior(prior: dist.Dirichlet, labels: Numbers) -> dist.Dirichlet:
         labels: x_i in 0 … categories - 1, any shape; all of them are one data set.
 
     Raises:
-        ValueError: a label that is fractional or names no category, an improper
-            posterior. In a trace such input gives NaN.
+        ValueError: a prior of another family, a label that is fractional or names no
+            category, an improper posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 3.4.
@@ -52,6 +52,9 @@ def sufficient_statistics(labels: Numbers, num_categories: int) -> Statistics:
         labels: as in `posterior`, which has errors and source.
         num_categories: length of the result, counts that add with `+`.
 
+    Raises:
+        ValueError: data that `posterior` refuses.
+
     Example:
         >>> sufficient_statistics([0, 2, 2], 3).counts.tolist()
         [1.0, 0.0, 2.0]
@@ -69,8 +72,13 @@ def log_evidence(prior: dist.Dirichlet, labels: Numbers) -> Float[Array, "..."]:
 
     The evidence of the sequence: without a multinomial coefficient.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Dirichlet(jnp.ones(3)), [0, 2, 2])  # -ln 30
@@ -89,7 +97,10 @@ def log_evidence(prior: dist.Dirichlet, labels: Numbers) -> Float[Array, "..."]:
 def predictive(posterior: dist.Dirichlet) -> dist.CategoricalProbs:
     """Return the distribution of the next outcome.
 
-    P(j) = α_j / Σ α. Shape: the batch of the posterior.
+    P(j) = α_j / Σ α.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> after = dist.Dirichlet(jnp.array([2.0, 1.0, 5.0]))

@@ -36,8 +36,8 @@ def posterior(prior: dist.Gamma, times: Numbers) -> dist.Gamma:
         times: t_i >= 0 in the unit that 1/λ has, any shape; all are one data set.
 
     Raises:
-        ValueError: a negative or NaN time, an improper posterior. In a trace such input
-            gives NaN.
+        ValueError: a prior of another family, a negative or NaN time, an improper
+            posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
@@ -53,8 +53,11 @@ def posterior(prior: dist.Gamma, times: Numbers) -> dist.Gamma:
 def sufficient_statistics(times: Numbers) -> Statistics:
     """Return n and Σ t_i.
 
-    Data, errors and source as in `posterior`; a single count and a single time, which
-    add with `+`.
+    Data and source as in `posterior`; a single count and a single time, which add with
+    `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([0.5, 1.5])
@@ -69,7 +72,10 @@ def sufficient_statistics(times: Numbers) -> Statistics:
 def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
     """Return the posterior from sufficient statistics.
 
-    Gamma(a + n, b + Σ t_i); batches, errors and source as in `posterior`.
+    Gamma(a + n, b + Σ t_i); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([0.5, 1.5])
@@ -89,8 +95,13 @@ def log_evidence(prior: dist.Gamma, times: Numbers) -> Float[Array, "..."]:
 
     In nats, of a density in the unit of time to the power -n.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Gamma(1.0, 1.0), 1.0)  # -2 ln 2
@@ -109,8 +120,10 @@ def log_evidence(prior: dist.Gamma, times: Numbers) -> Float[Array, "..."]:
 def predictive(posterior: dist.Gamma) -> "Lomax":
     """Return the distribution of the next time: Lomax, a heavy-tailed one.
 
-    p(t) = a b^a / (b + t)^(a + 1), t in the unit of b. Shape: the batch of the
-    posterior.
+    p(t) = a b^a / (b + t)^(a + 1), t in the unit of b.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> value = predictive(dist.Gamma(3.0, 4.0)).log_prob(0.0)  # ln(3 / 4)

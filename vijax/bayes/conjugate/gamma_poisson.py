@@ -36,8 +36,9 @@ def posterior(
         exposure: t_i (time, luminosity, area), broadcast against the counts.
 
     Raises:
-        ValueError: a negative or fractional count, an exposure that is not positive,
-            an improper prior. In a trace such input gives NaN.
+        ValueError: a prior of another family, a negative or fractional count, an
+            exposure that is not positive, an improper prior. In a trace such input
+            gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
@@ -53,8 +54,11 @@ def posterior(
 def sufficient_statistics(counts: Numbers, exposure: Numbers = 1.0) -> Statistics:
     """Return Σ n_i and Σ t_i.
 
-    Data, errors and source as in `posterior`; a single count and a single exposure,
-    which add with `+`.
+    Data and source as in `posterior`; a single count and a single exposure, which add
+    with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([3, 4, 2])
@@ -67,7 +71,10 @@ def sufficient_statistics(counts: Numbers, exposure: Numbers = 1.0) -> Statistic
 def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
     """Return the posterior from sufficient statistics.
 
-    Gamma(a + Σ n_i, b + Σ t_i); batches, errors and source as in `posterior`.
+    Gamma(a + Σ n_i, b + Σ t_i); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([3, 4, 2])
@@ -91,8 +98,13 @@ def log_evidence(
     The logarithm of b^a / Γ(a) · Γ(a + Σn) / (b + Σt)^(a + Σn) · Π t_i^n_i / n_i!.
     Relative error below 1e-10 in x64 for counts up to 1e12 and a, b from 1e-8.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> print(f"{log_evidence(dist.Gamma(1.0, 1.0), 3):.4f}")  # -4 ln 2
@@ -111,8 +123,10 @@ def log_evidence(
 def log_split(counts: Numbers, exposure: Numbers = 1.0) -> Float[Array, ""]:
     """Return log p(n | Σn): multinomial in the shares t_i / Σt, whatever the rate.
 
-    log Π (t_i / Σt)^n_i (Σn)! / n_i! in nats, one number; arguments and errors as in
-    `posterior`.
+    log Π (t_i / Σt)^n_i (Σn)! / n_i! in nats, one number; arguments as in `posterior`.
+
+    Raises:
+        ValueError: as in `posterior`.
 
     Example:
         >>> print(f"{log_split([1, 1]):.4f}")  # ln(1 / 2)
@@ -127,7 +141,11 @@ def predictive(posterior: dist.Gamma, exposure: ArrayLike = 1.0) -> GammaPoisson
     """Return the distribution of the next count in `exposure`: negative binomial.
 
     P(n) = Γ(a + n) / (Γ(a) n!) · (b / (b + t))^a (t / (b + t))^n for t = `exposure` >
-    0. Shape: the batch of the posterior against the exposure.
+    0.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against the
+        exposure.
 
     Example:
         >>> value = predictive(dist.Gamma(4.0, 2.0)).log_prob(0)  # 4 ln(2 / 3)

@@ -38,8 +38,8 @@ def posterior(
         loc: their known mean μ, broadcast against them.
 
     Raises:
-        ValueError: NaN among the data, an improper posterior. In a trace such input
-            gives NaN.
+        ValueError: a prior of another family, NaN among the data, an improper
+            posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
@@ -55,8 +55,11 @@ def posterior(
 def sufficient_statistics(observations: Numbers, loc: Numbers = 0.0) -> Statistics:
     """Return n and Σ (x_i - μ)².
 
-    Data, errors and source as in `posterior`; two single numbers, the second in the
-    square of the data's unit, which add with `+`.
+    Data and source as in `posterior`; two single numbers, the second in the square of
+    the data's unit, which add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([1.0, 2.0, 3.0], loc=2.0)
@@ -75,8 +78,10 @@ def sufficient_statistics(observations: Numbers, loc: Numbers = 0.0) -> Statisti
 def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
     """Return the posterior from sufficient statistics.
 
-    InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²); batches, errors and source as in
-    `posterior`.
+    InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([1.0, 2.0, 3.0], loc=2.0)
@@ -100,8 +105,13 @@ def log_evidence(
 
     a and b are concentration and rate, primed after the data. In nats, of a density.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.InverseGamma(0.5, 0.5), 0.0)  # Cauchy: -ln π
@@ -122,7 +132,9 @@ def predictive(posterior: dist.InverseGamma, loc: ArrayLike = 0.0) -> dist.Stude
     """Return the distribution of the next observation: Student's t.
 
     t with 2a degrees of freedom, location μ and scale √(b / a), in the data's unit.
-    Shape: the batch of the posterior against `loc`.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against `loc`.
 
     Example:
         >>> t = predictive(dist.InverseGamma(3.5, 3.5))

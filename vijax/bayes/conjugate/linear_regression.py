@@ -69,8 +69,8 @@ def posterior(
         targets: y, shape (data,).
 
     Raises:
-        ValueError: NaN in the data, shapes that do not fit, fewer data than a flat
-            prior needs.
+        ValueError: a prior of another family, NaN in the data, shapes that do not fit,
+            fewer data than a flat prior needs.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 14.2 and 14.8.
@@ -88,7 +88,10 @@ def sufficient_statistics(features: Numbers, targets: Numbers) -> Statistics:
     """Return the triangular factor of [X y].
 
     [X y] = Q R with R upper triangular, (features + 1) in both axes: `+` takes the
-    factor of two stacked. Data, errors and source as in `posterior`.
+    factor of two stacked. Data and source as in `posterior`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([[3.0], [4.0]], [0.0, 0.0]).factor.shape
@@ -105,7 +108,10 @@ def sufficient_statistics(features: Numbers, targets: Numbers) -> Statistics:
 def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
     """Return the posterior from sufficient statistics.
 
-    The formulas, errors and source of `posterior`.
+    The formulas and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
@@ -139,11 +145,14 @@ def log_evidence(
     log Γ(a') b^a / (Γ(a) b'^a') + ½ log |precision| / |precision'| - n/2 log 2π, with
     a = concentration, b = rate, primed after the data.
 
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
     Raises:
         ValueError: also for an improper prior, whose evidence has an arbitrary factor.
-
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+            ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
@@ -177,10 +186,13 @@ def predictive(posterior: NormalInverseGamma, features: Numbers) -> dist.Student
 
     Args:
         posterior: as `posterior` returns it.
-        features: shape (data, features); another number of columns is a ValueError.
+        features: shape (data, features).
 
     Returns:
         Batch shape (data,), in the targets' unit.
+
+    Raises:
+        ValueError: features with another number of columns than the posterior has.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution.

@@ -1,7 +1,7 @@
 """The distribution of each single number in a posterior of several.
 
-What intervals and densities of one variable are asked of, where a posterior holds
-vectors, or a location beside a variance.
+Intervals and one-dimensional densities need it wherever a posterior holds a vector, or
+a location and a variance.
 """
 
 from typing import TypeAlias

@@ -25,8 +25,8 @@ def posterior(
         covariance: Σ of one observation, shape (dims, dims).
 
     Raises:
-        ValueError: NaN in the data, shapes that do not fit, a covariance that is not
-            positive definite. In a trace such input gives NaN.
+        ValueError: a prior of another family, NaN in the data, shapes that do not fit,
+            a covariance that is not positive definite. In a trace such input gives NaN.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution, sec. 8.
@@ -43,8 +43,11 @@ def posterior(
 def sufficient_statistics(observations: Numbers) -> Moments:
     """Return number, mean and scatter matrix of the observations.
 
-    Data, errors and source as in `posterior`: a single number, (dims,) and (dims,
-    dims), which add with `+`.
+    Data and source as in `posterior`: a single number, (dims,) and (dims, dims), which
+    add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([[1.0, 0.0], [3.0, 0.0]]).scatter.tolist()
@@ -61,7 +64,10 @@ def update(
 ) -> dist.MultivariateNormal:
     """Return the posterior from sufficient statistics.
 
-    The formulas, errors and source of `posterior`.
+    The formulas and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))
@@ -98,8 +104,13 @@ def log_evidence(
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats: log N(x̄; m, S + Σ/n) + log p(x | x̄).
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))
@@ -128,6 +139,9 @@ def predictive(
     """Return the distribution of the next observation.
 
     N(m, S + Σ), event shape (dims,); Σ as in `posterior`.
+
+    Raises:
+        ValueError: a covariance that is not symmetric, or of another size.
 
     Example:
         >>> after = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))

@@ -42,8 +42,8 @@ def posterior(prior: NormalInverseGamma, observations: Numbers) -> NormalInverse
         observations: x_i, any shape; all of them are one data set.
 
     Raises:
-        ValueError: NaN among the observations, an improper prior. In a trace such
-            input gives NaN.
+        ValueError: a prior of another family, NaN among the observations, an improper
+            prior. In a trace such input gives NaN.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution, sec. 6.
@@ -59,7 +59,10 @@ def posterior(prior: NormalInverseGamma, observations: Numbers) -> NormalInverse
 def sufficient_statistics(observations: Numbers) -> Moments:
     """Return number, mean and scatter of the observations.
 
-    Data, errors and source as in `posterior`: three single numbers, which add with `+`.
+    Data and source as in `posterior`: three single numbers, which add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([1.0, 3.0]).scatter.item()
@@ -74,7 +77,10 @@ def sufficient_statistics(observations: Numbers) -> Moments:
 def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
     """Return the posterior from sufficient statistics.
 
-    The formulas, batches, errors and source of `posterior`.
+    The formulas, batches and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = NormalInverseGamma(0.0, 1.0, 2.0, 1.0)
@@ -103,8 +109,13 @@ def log_evidence(
 
     a, b and κ are concentration, rate and precision, primed after the data. In nats.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = NormalInverseGamma(0.0, 1.0, 2.0, 1.0)
@@ -132,7 +143,10 @@ def predictive(posterior: NormalInverseGamma) -> dist.StudentT:
     """Return the distribution of the next observation: Student's t.
 
     2a degrees of freedom, location loc and the square of the scale b/a · (1 + 1/κ),
-    with a, b, κ as in `log_evidence`. Shape: the batch; in the data's unit.
+    with a, b, κ as in `log_evidence`.
+
+    Returns:
+        The distribution, in the shape of the parameters' batch; in the data's unit.
 
     Example:
         >>> t = predictive(NormalInverseGamma(1.5, 4.0, 3.5, 3.5))
@@ -148,7 +162,10 @@ def loc_marginal(params: NormalInverseGamma) -> dist.StudentT:
     """Return the distribution of μ alone: Student's t.
 
     2a degrees of freedom, location loc, and the square of the scale b / (a κ), with a,
-    b, κ as in `log_evidence`. Shape: the batch; in the data's unit.
+    b, κ as in `log_evidence`.
+
+    Returns:
+        The distribution, in the shape of the parameters' batch; in the data's unit.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution, sec. 6.
@@ -165,8 +182,11 @@ def loc_marginal(params: NormalInverseGamma) -> dist.StudentT:
 def variance_marginal(params: NormalInverseGamma) -> dist.InverseGamma:
     """Return the distribution of σ² alone: inverse gamma.
 
-    InverseGamma(concentration, rate). Shape: the batch; in the square of the data's
-    unit.
+    InverseGamma(concentration, rate).
+
+    Returns:
+        The distribution, in the shape of the parameters' batch; in the square of the
+        data's unit.
 
     Example:
         >>> variance = variance_marginal(NormalInverseGamma(1.5, 4.0, 3.5, 3.5))

@@ -57,7 +57,8 @@ def posterior(
         observations: x_i, shape (data, dims), or (dims,) for one.
 
     Raises:
-        ValueError: NaN in the data, an improper prior. In a trace such input gives NaN.
+        ValueError: a prior of another family, NaN in the data, an improper prior. In a
+            trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 3.6.
@@ -74,7 +75,10 @@ def posterior(
 def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
     """Return the posterior from sufficient statistics.
 
-    The formulas, errors and source of `posterior`.
+    The formulas and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = NormalInverseWishart(jnp.zeros(1), 1.0, 4.0, 2 * jnp.eye(1))
@@ -100,8 +104,13 @@ def log_evidence(
     Log of π^(-nd/2) · Γ_d(df'/2) / Γ_d(df/2) · |scale|^(df/2) / |scale'|^(df'/2) ·
     (precision / precision')^(d/2), primed after the data.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = NormalInverseWishart(jnp.zeros(1), 1.0, 4.0, 2 * jnp.eye(1))

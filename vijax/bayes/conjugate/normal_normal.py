@@ -20,8 +20,8 @@ def posterior(prior: dist.Normal, observations: Numbers, scale: Numbers) -> dist
         scale: standard deviation σ_i of each observation, broadcast against them.
 
     Raises:
-        ValueError: NaN among the observations, a scale that is not positive, an
-            improper prior. In a trace such input gives NaN.
+        ValueError: a prior of another family, NaN among the observations, a scale that
+            is not positive, an improper prior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.5.
@@ -37,8 +37,11 @@ def posterior(prior: dist.Normal, observations: Numbers, scale: Numbers) -> dist
 def sufficient_statistics(observations: Numbers, scale: Numbers) -> Moments:
     """Return Σ w_i, the weighted mean and scatter, with w_i = 1 / σ_i².
 
-    Data, errors and source as in `posterior`; three single numbers, which add with `+`.
-    The weight has the unit of x to the power -2.
+    Data and source as in `posterior`; three single numbers, which add with `+`. The
+    weight has the unit of x to the power -2.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([1.0, 3.0], 0.5).weight.item()
@@ -51,7 +54,10 @@ def sufficient_statistics(observations: Numbers, scale: Numbers) -> Moments:
 def update(prior: dist.Normal, data: Moments) -> dist.Normal:
     """Return the posterior from sufficient statistics.
 
-    The formulas, batches, errors and source of `posterior`.
+    The formulas, batches and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([1.0, 2.0, 3.0], scale=1.0)
@@ -75,8 +81,13 @@ def log_evidence(
 
     In nats.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Normal(0.0, 1.0), 0.0, 1.0)  # N(0; 0, 2)
@@ -102,8 +113,11 @@ def log_evidence(
 def predictive(posterior: dist.Normal, scale: ArrayLike) -> dist.Normal:
     """Return the distribution of the next observation with standard deviation `scale`.
 
-    N(m, s² + σ²), in the data's unit. Shape: the batch of the posterior against
-    `scale`.
+    N(m, s² + σ²), in the data's unit.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against
+        `scale`.
 
     Example:
         >>> predictive(dist.Normal(1.5, 3.0), 4.0).scale.item()

@@ -2,8 +2,9 @@
 
     s ~ Gamma,  b ~ Gamma,  n_on ~ Poisson(s + α b),  n_off ~ Poisson(b)
 
-How many of the n_on counts are signal is unknown: given that number k, the signal is
-Gamma(a + k, rate + 1). So the posterior is a mixture of n_on + 1 Gamma distributions.
+Nobody knows how many of the n_on counts are signal. If it were known to be k, the
+signal would be Gamma(a + k, rate + 1); so the posterior is a mixture of n_on + 1 Gamma
+distributions. The frequentist answers are in `vijax.bayes.frequentist`.
 """
 
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import gamma_poisson
 from vijax.bayes.numerics import count_pmfs, log_gamma
-from vijax.bayes.validation import Numbers, value_checks
+from vijax.bayes.validation import Numbers, count_checks, value_checks
 from vijax.validate import is_traced, where_valid
 
 
@@ -32,6 +34,8 @@ def posterior(
 ) -> dist.MixtureSameFamily:
     r"""Return the posterior of the signal s, a mixture of Gamma distributions.
 
+    p(s | data) = Σ_k w_k Gamma(s; a + k, rate + 1), k = 0 … n_on, in counts.
+
     Args:
         signal_prior: Gamma of the signal counts s expected in the on region; with
             rate 0 it may be improper, as Gamma(1, 0), the flat prior, is.
@@ -42,13 +46,12 @@ def posterior(
         max_count: the number of components less one, n_on or more; needed where n_on is
             traced, since it fixes the shapes.
 
+    Raises:
+        ValueError: a prior of another family, impossible counts or alpha, arrays of
+            them; an improper posterior.
+
     References:
         T. Loredo (1992), in Statistical Challenges in Modern Astronomy, section 5.2.
-
-    p(s | data) = Σ_k w_k Gamma(s; a + k, rate + 1), k = 0 … n_on, in counts.
-
-    Raises:
-        ValueError: impossible counts or alpha, arrays of them; an improper posterior.
 
     Example:
         >>> prior = dist.Gamma(1.0, 0.01)
@@ -93,8 +96,11 @@ def log_evidence(
 ) -> Float[Array, ""]:
     r"""Return log p(n_on, n_off) with a signal, in nats.
 
-    log Σ_k P(k | s) P(n_on - k, n_off | b), one number; arguments, errors and source as
-    in `posterior`, both priors proper.
+    log Σ_k P(k | s) P(n_on - k, n_off | b), one number; arguments and source as in
+    `posterior`, both priors proper.
+
+    Raises:
+        ValueError: as in `posterior`.
 
     Example:
         >>> signal_prior, background_prior = dist.Gamma(1.0, 0.1), dist.Gamma(1.0, 0.01)
@@ -122,8 +128,11 @@ def background_log_evidence(
 ) -> Float[Array, ""]:
     """Return log p(n_on, n_off) without a signal, in nats.
 
-    One number; arguments, errors and source as in `posterior`. s = 0 in it: with
-    `log_evidence` it gives the Bayes factor of a signal.
+    One number; arguments and source as in `posterior`. s = 0 in it: with `log_evidence`
+    it gives the Bayes factor of a signal.
+
+    Raises:
+        ValueError: as in `posterior`.
 
     Example:
         >>> value = background_log_evidence(dist.Gamma(1.0, 0.01), 14, 10, 0.5)
@@ -190,11 +199,8 @@ def _log_shape(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
 def _data(
     n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> tuple[Array, Array, Array, Array]:
-    n_on, on_valid = value_checks.counts("n_on", n_on)
-    n_off, off_valid = value_checks.counts("n_off", n_off)
-    alpha, alpha_valid = value_checks.positive("alpha", alpha)
     for name, value in (("n_on", n_on), ("n_off", n_off), ("alpha", alpha)):
-        if value.ndim:
+        if np.ndim(value):
             remedy = "give one number, and vmap over data sets"
-            raise ValueError(f"{name} has shape {value.shape}: {remedy}")
-    return n_on, n_off, alpha, value_checks.all_of(on_valid, off_valid, alpha_valid)
+            raise ValueError(f"{name} has shape {np.shape(value)}: {remedy}")
+    return count_checks.on_off(n_on, n_off, alpha)

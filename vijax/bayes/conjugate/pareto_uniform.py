@@ -36,8 +36,8 @@ def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
         observations: x_i > 0, any shape; all of them are one data set.
 
     Raises:
-        ValueError: an observation that is not positive, an improper posterior. In a
-            trace such input gives NaN.
+        ValueError: a prior of another family, an observation that is not positive, an
+            improper posterior. In a trace such input gives NaN.
 
     References:
         M. DeGroot (1970), Optimal Statistical Decisions, section 9.7.
@@ -53,8 +53,11 @@ def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
 def sufficient_statistics(observations: Numbers) -> Statistics:
     """Return n and the largest observation.
 
-    Data, errors and source as in `posterior`: a single count and a single number in the
-    data's unit; `+` adds the counts and keeps the larger maximum.
+    Data and source as in `posterior`: a single count and a single number in the data's
+    unit; `+` adds the counts and keeps the larger maximum.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([3.0, 0.5]).maximum.item()
@@ -70,7 +73,10 @@ def sufficient_statistics(observations: Numbers) -> Statistics:
 def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
     """Return the posterior from sufficient statistics.
 
-    Pareto(max(m, maximum), α + n); batches, errors and source as in `posterior`.
+    Pareto(max(m, maximum), α + n); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([3.0, 0.5])
@@ -90,8 +96,13 @@ def log_evidence(prior: dist.Pareto, observations: Numbers) -> Float[Array, "...
 
     In nats, of a density in the unit of x to the power -n.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Pareto(1.0, 2.0), 0.5)  # ln(2 / 3)
@@ -109,8 +120,10 @@ def log_evidence(prior: dist.Pareto, observations: Numbers) -> Float[Array, "...
 def predictive(posterior: dist.Pareto) -> "UniformPareto":
     """Return the distribution of the next observation: flat, then a Pareto tail.
 
-    p(x) = α / (α + 1) / max(m, x) · (m / max(m, x))^α, in the data's unit. Shape: the
-    batch of the posterior.
+    p(x) = α / (α + 1) / max(m, x) · (m / max(m, x))^α, in the data's unit.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> value = predictive(dist.Pareto(3.0, 4.0)).log_prob(1.0)  # ln(4 / 15)

@@ -1,4 +1,4 @@
-"""Improper priors of a linear regression, and how NumPyro is told of them."""
+"""Improper priors of a linear regression, and their density as a NumPyro model."""
 
 import jax.numpy as jnp
 import numpy as np

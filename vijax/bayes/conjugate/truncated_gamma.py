@@ -1,4 +1,4 @@
-"""The Gamma distribution cut off at `high`, and a Poisson count that it drives."""
+"""The Gamma distribution cut off at `high`, and the Poisson count that it drives."""
 
 from typing import Any, ClassVar
 

@@ -5,10 +5,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.frequentist.confidence_intervals import binomial_data
 from vijax.bayes.numerics import count_pmfs, roots, significances
 from vijax.bayes.numerics.log_gamma import deviance
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -21,11 +20,11 @@ def binomial_estimate(
         successes: k, any shape.
         trials: n >= 1, broadcast against k.
 
-    Raises:
-        ValueError: counts that are impossible. In a trace such input gives NaN.
-
     Returns:
         Both between 0 and 1, shape of k against n.
+
+    Raises:
+        ValueError: counts that are impossible. In a trace such input gives NaN.
 
     References:
         Lyons (1986), Statistics for nuclear and particle physicists, section 1.4.
@@ -35,7 +34,7 @@ def binomial_estimate(
         >>> print(f"{estimate:.4f} {standard_error:.4f}")
         0.7143 0.1207
     """
-    successes, trials, valid = binomial_data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
     estimate = successes / trials
     rest = (trials - successes) / trials
     return where_valid(valid, (estimate, jnp.sqrt(estimate * rest / trials)))
@@ -92,7 +91,10 @@ def binomial_log_p_value(
 ) -> Float[Array, "..."]:
     """Return the natural logarithm of `binomial_p_value`, which does not underflow.
 
-    log P in nats; arguments, shapes, errors and source as in `binomial_p_value`.
+    log P in nats; arguments, shapes and source as in `binomial_p_value`.
+
+    Raises:
+        ValueError: as in `binomial_p_value`.
 
     Example:
         >>> print(f"{binomial_log_p_value(2000, 2000):.2f}")  # -2000 ln 2
@@ -103,7 +105,7 @@ def binomial_log_p_value(
             f"alternative = {alternative!r} is not valid: give 'greater', 'less' or "
             "'two-sided'"
         )
-    successes, trials, valid = binomial_data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
     null, null_valid = value_checks.probability("null", null)
     successes, trials, null = shape_checks.broadcast(
         successes=successes, trials=trials, null=null

@@ -1,12 +1,13 @@
 """Confidence intervals of a probability and of a Poisson mean, and their coverage.
 
-Every interval obeys one signature, element by element over arrays:
+Every interval has one signature, element by element over arrays:
 
     interval(successes, trials, level) -> (lower, upper)
     poisson_interval(counts, level)    -> (lower, upper)
 
-A confidence interval promises coverage: over repeated experiments it holds the truth
-with at least (exact) or about (all others) the stated level, whatever the truth is.
+A confidence interval promises coverage. Over repeated experiments it contains the true
+value with a frequency of at least the level (the exact ones) or about the level (all
+others), whatever the true value is.
 """
 
 from collections.abc import Callable
@@ -17,9 +18,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.bayes.numerics import count_pmfs, significances
-from vijax.bayes.validation import Numbers, value_checks
+from vijax.bayes.validation import Numbers, count_checks, value_checks
 from vijax.special.quantiles import beta_quantile, gamma_quantile
-from vijax.validate import seen, where_valid
+from vijax.validate import where_valid
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 
@@ -60,7 +61,7 @@ def binomial_interval(
     """
     if method not in _METHODS:
         raise ValueError(f"method = {method!r} is not valid: give one of {[*_METHODS]}")
-    successes, trials, valid = binomial_data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
     level, level_valid = value_checks.fraction("level", level)
     return where_valid(valid & level_valid, _METHODS[method](successes, trials, level))
 
@@ -69,9 +70,6 @@ def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
     r"""Return Garwood's exact central confidence interval of a Poisson mean.
 
     lower = χ²(α/2; 2n) / 2, upper = χ²(1 - α/2; 2n + 2) / 2 with α = 1 - level.
-
-    References:
-        F. Garwood (1936), Biometrika 28, 437.
 
     Args:
         counts: n, any shape.
@@ -82,6 +80,9 @@ def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
 
     Raises:
         ValueError: a count that is negative or fractional, a level outside (0, 1).
+
+    References:
+        F. Garwood (1936), Biometrika 28, 437.
 
     Example:
         >>> lower, upper = poisson_interval(3, 0.6827)
@@ -121,11 +122,11 @@ def binomial_coverage(
     Returns:
         Coverage of every n at every p, shape (*trials.shape, *probs.shape).
 
-    References:
-        Brown, Cai & DasGupta (2001), Statistical Science 16, 101, section 2.
-
     Raises:
         ValueError: a probability outside [0, 1], trials that are no whole number >= 1.
+
+    References:
+        Brown, Cai & DasGupta (2001), Statistical Science 16, 101, section 2.
 
     Example:
         >>> print(f"{binomial_coverage(0.3, 14):.4f}")
@@ -209,25 +210,6 @@ def _poisson_coverage(means: Array, counts: Array, lower: Array, upper: Array) -
     at = means[..., None]
     weights = jnp.exp(count_pmfs.poisson_log_pmf(counts, at))
     return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
-
-
-def binomial_data(successes: Numbers, trials: Numbers) -> tuple[Array, Array, Array]:
-    """Return successes and trials as arrays of one shape, and where they are possible.
-
-    Example:
-        >>> binomial_data(15, 14)
-        Traceback (most recent call last):
-        ...
-        ValueError: successes = 15.0 is not valid: give a count between 0 and trials
-    """
-    successes, successes_valid = value_checks.counts("successes", successes)
-    trials, trials_valid = value_checks.counts("trials", trials)
-    successes, trials = shape_checks.broadcast(successes=successes, trials=trials)
-    k, n = seen(successes), seen(trials)
-    some = value_checks.checked(n > 0, "trials", trials, "give at least one trial")
-    remedy = "give a count between 0 and trials"
-    possible = value_checks.checked(k <= n, "successes", successes, remedy)
-    return successes, trials, successes_valid & trials_valid & some & possible
 
 
 def _clopper_pearson(k: Array, n: Array, level: Array) -> Interval:

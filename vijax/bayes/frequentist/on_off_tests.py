@@ -3,8 +3,8 @@
     n_on  ~ Poisson(s + α b)      the region (or time) where the signal would be
     n_off ~ Poisson(b)            a region with background only, 1/α times as large
 
-Frequentist answers here: Li & Ma, the exact binomial test, the profile likelihood. The
-Bayesian one stands in `vijax.bayes.on_off`.
+The frequentist answers: Li and Ma's significance, the exact binomial test, the profile
+likelihood. The Bayesian one is in `vijax.bayes.on_off`.
 """
 
 import jax
@@ -16,7 +16,7 @@ from vijax.bayes.frequentist.binomial_tests import binomial_log_p_value
 from vijax.bayes.frequentist.confidence_intervals import Interval
 from vijax.bayes.numerics import roots, significances
 from vijax.bayes.numerics.log_gamma import deviance
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, count_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -60,20 +60,20 @@ def li_ma_significance(
         n_off: counts in the off region, broadcast against them.
         alpha: exposure of the on region over that of the off region.
 
-    References:
-        T.-P. Li, Y.-Q. Ma (1983), Astrophys. J. 272, 317, eq. 17.
-
     Returns:
         One-sided Gaussian sigmas.
 
     Raises:
         ValueError: a negative or fractional count, an alpha that is not positive.
 
+    References:
+        T.-P. Li, Y.-Q. Ma (1983), Astrophys. J. 272, 317, eq. 17.
+
     Example:
         >>> print(f"{li_ma_significance(140, 100, 1.0):.4f}")
         2.5880
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     share = alpha / (1 + alpha)
     total = n_on + n_off
     ratio = deviance(n_on, total * share) + deviance(n_off, total / (1 + alpha))
@@ -89,17 +89,20 @@ def on_off_log_p_value(
     Without a signal the total tells nothing about the split, which is binomial.
     `significance_from_log` turns it into Z_Bi.
 
+    In nats; arguments, shapes as in `li_ma_significance`.
+
+    Raises:
+        ValueError: as in `li_ma_significance`.
+
     References:
         Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 4.
-
-    In nats; arguments, shapes and errors as in `li_ma_significance`.
 
     Example:
         >>> value = on_off_log_p_value(140, 100, 1.0)
         >>> print(f"{significances.significance_from_log(value):.4f}")
         2.5221
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     total = n_on + n_off
     log_p_value = binomial_log_p_value(
         jnp.where(valid, n_on, 0),
@@ -126,21 +129,21 @@ def profile_log_likelihood(
         n_off: counts in the off region.
         alpha: exposure of the on region over that of the off region.
 
-    References:
-        Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 3.
-
     Returns:
         Nats, at most 0, of the arguments' common shape.
 
     Raises:
         ValueError: counts or alpha as in `li_ma_significance`, an infinite signal.
 
+    References:
+        Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 3.
+
     Example:
         >>> value = profile_log_likelihood(0.0, 140, 100, 1.0)
         >>> print(f"{jnp.sqrt(-2 * value):.4f}")  # Li and Ma's significance
         2.5880
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     signal, signal_valid = value_checks.finite("signal", signal)
     log_likelihood = _profile(signal, n_on, n_off, alpha)
     return where_valid(valid & signal_valid, log_likelihood)
@@ -176,7 +179,7 @@ def profile_interval(
         >>> print(f"{lower:.2f} {upper:.2f}")
         24.55 55.56
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     level, level_valid = value_checks.fraction("level", level)
     z = significances.significance(1 - level, sides=2)
     n_on, n_off, alpha, z = jnp.broadcast_arrays(n_on, n_off, alpha, z)
@@ -214,13 +217,3 @@ def _profile(signal: Array, n_on: Array, n_off: Array, alpha: Array) -> Array:
     safe = jnp.where(linear > 0, root + linear, 1.0)
     background = jnp.where(linear > 0, 2 * signal * n_off / safe, by_sum)
     return -deviance(n_on, signal + alpha * background) - deviance(n_off, background)
-
-
-def _data(
-    n_on: Numbers, n_off: Numbers, alpha: Numbers
-) -> tuple[Array, Array, Array, Array]:
-    n_on, on_valid = value_checks.counts("n_on", n_on)
-    n_off, off_valid = value_checks.counts("n_off", n_off)
-    alpha, alpha_valid = value_checks.positive("alpha", alpha)
-    n_on, n_off, alpha = shape_checks.broadcast(n_on=n_on, n_off=n_off, alpha=alpha)
-    return n_on, n_off, alpha, on_valid & off_valid & alpha_valid

@@ -118,12 +118,12 @@ def update(
 ) -> Landscape:
     """Return the landscape after the data, all rows at once.
 
+    p(θ | data) ∝ p(θ) Π_i p(datum_i | θ); `log_evidence` grows by log p(data), in nats.
+
     Args:
         landscape: before the data.
         log_likelihood: log p(datum | theta) of one row of the data.
         data: a pytree whose leaves have one row for each datum.
-
-    p(θ | data) ∝ p(θ) Π_i p(datum_i | θ); `log_evidence` grows by log p(data), in nats.
 
     Raises:
         ValueError: a likelihood that is NaN, inf, nowhere possible, or no number.
@@ -153,8 +153,10 @@ def sequence(
 ) -> Landscape:
     """Return the landscapes after the first datum, the first two, …, stacked.
 
-    Arguments and errors as in `update`; every leaf gains a leading axis, one entry a
-    datum.
+    Arguments as in `update`; every leaf gains a leading axis, one entry a datum.
+
+    Raises:
+        ValueError: as in `update`.
 
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 20.0),))

@@ -1,7 +1,8 @@
-"""Highest-density regions of a density on a grid: where it is above one level.
+"""Highest-density regions of a grid: all points where the density exceeds a level.
 
-With several modes the region falls apart; in one dimension it comes back as several
-intervals, else as a mask over the grid. The level is also what a contour is drawn at.
+A density with several modes has a region of several pieces. In one dimension they come
+back as intervals, otherwise as a mask over the grid. The level itself is what a plot
+draws its contour at.
 """
 
 import jax
@@ -56,7 +57,10 @@ def _log_density_level(landscape: Landscape, mass: Array) -> Array:
 def region(landscape: Landscape, mass: Numbers = 0.95) -> Bool[Array, "..."]:
     """Return which nodes belong to the highest-density region, a mask over the grid.
 
-    {θ: p(θ) >= level}; arguments, errors and source as in `log_density_level`.
+    {θ: p(θ) >= level}; arguments and source as in `log_density_level`.
+
+    Raises:
+        ValueError: as in `log_density_level`.
 
     Example:
         >>> from vijax.bayes.grid import landscape

@@ -1,6 +1,6 @@
 """Credible intervals: the middle of a posterior, or its densest part.
 
-One function for distributions, for draws and for a density on a grid.
+One function for distributions, for draws, and for a density on a grid.
 """
 
 from functools import partial

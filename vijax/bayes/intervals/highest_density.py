@@ -1,7 +1,8 @@
-"""The narrowest interval that holds a given mass: both ends have the same density.
+"""The narrowest interval that holds a given mass: the density is equal at both ends.
 
-Beta, Gamma and InverseGamma are solved by the level of their density, see `level`,
-all others by bisection.
+Beta, Gamma and InverseGamma are solved by `numerics.density_level`, the Normal and
+Student's t by symmetry, and every other distribution by bisection. The derivatives of
+the ends are the same for all: see `_ends`.
 """
 
 from collections.abc import Callable
@@ -107,12 +108,14 @@ def _ends_jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
     *arguments, share = primals
     *dots, _ = tangents
 
-    def ends_and_rise(share: Array, *arguments: Any) -> tuple[Interval, Array]:
-        lower, upper = _at_share(*arguments, share)
+    def ends_and_rise(
+        share: Array, distribution: Any, mass: Array
+    ) -> tuple[Interval, Array]:
+        lower, upper = _at_share(distribution, mass, share)
         # An end of the support, where the density may be infinite, is out of the way.
         left = jnp.where(share > 0, lower, upper)
         right = jnp.where(share < 1, upper, lower)
-        log_density = partial(log_densities.log_density, arguments[0])
+        log_density = partial(log_densities.log_density, distribution)
         return (lower, upper), log_density(right) - log_density(left)
 
     (ends, _), push = jax.linearize(ends_and_rise, share, *arguments)

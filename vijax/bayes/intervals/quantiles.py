@@ -1,7 +1,8 @@
 """Quantiles from either tail. NumPyro's own fail for Beta, Gamma and their kin.
 
-`quantile(d, q)` is x with P(X <= x) = q, `upper_quantile(d, q)` is x with P(X > x) = q:
-near 1 a probability has lost the digits that its complement still has.
+`quantile(d, q)` is x with P(X <= x) = q, and `upper_quantile(d, q)` is x with
+P(X > x) = q. The second is there because a probability near 1 has lost the digits that
+its complement still has.
 """
 
 from collections.abc import Callable
@@ -30,12 +31,12 @@ def quantile(distribution: dist.Distribution, q: Numbers) -> Float[Array, "..."]
             or any with an `icdf`, or a mixture with a `cdf`.
         q: probability below, in [0, 1].
 
+    Returns:
+        x in the variable's unit, relative error below 1e-10 in x64, 1e-5 in float32.
+
     Raises:
         ValueError: a q outside [0, 1], a distribution without quantiles. In a trace
             such a q gives NaN.
-
-    Returns:
-        x in the variable's unit, relative error below 1e-10 in x64, 1e-5 in float32.
 
     Example:
         >>> print(f"{quantile(dist.Beta(11.0, 5.0), 0.975):.4f}")
@@ -48,7 +49,10 @@ def quantile(distribution: dist.Distribution, q: Numbers) -> Float[Array, "..."]
 def upper_quantile(distribution: dist.Distribution, q: Numbers) -> Float[Array, "..."]:
     """Return x with P(X > x) = q.
 
-    Exact where 1 - q is no float; arguments, shapes and errors as in `quantile`.
+    Exact where 1 - q is no float; arguments, shapes as in `quantile`.
+
+    Raises:
+        ValueError: as in `quantile`.
 
     Example:
         >>> print(f"{upper_quantile(dist.Gamma(1.0, 1.0), 1e-30):.4f}")  # 30 ln 10

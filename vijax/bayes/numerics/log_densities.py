@@ -1,7 +1,7 @@
 """Log densities that keep their digits where the parameters are huge or tiny.
 
 The textbook form of a Beta density with parameters near 10^12 subtracts numbers near
-10^13; here they are deviances from the mean (see `vijax.bayes.exact`).
+10^13. Here they are deviances from the mean, which do not cancel: see `log_gamma`.
 """
 
 import jax.numpy as jnp

@@ -1,8 +1,9 @@
-"""Logarithms of count probabilities, exact from tiny parameters to 10^12 counts.
+"""Differences of log-gamma functions, exact from tiny arguments to 10^12.
 
-The textbook forms subtract logarithms of gamma functions, each about n log n, and lose
-as many digits as n log n has in front of the point. Here every such difference is taken
-analytically (Loader 2000), with two functions that lose none:
+The textbook formulas for probabilities of counts subtract logarithms of gamma
+functions. Each is about n log n, so the difference loses as many digits as n log n has
+in front of the point. Here every such difference is taken analytically (Loader 2000),
+with two functions that lose none:
 
     excess(x)      = log Γ(x + 1) - (x log x - x)      ½ log(2πx) + 1/(12x) - ...
     deviance(x, m) = x log(x / m) + m - x              >= 0, and 0 where x = m

@@ -1,4 +1,4 @@
-"""What every family asks of types and shapes, which are known in a trace too."""
+"""Checks of types and shapes, which are known inside a trace too: they always raise."""
 
 from typing import Any
 

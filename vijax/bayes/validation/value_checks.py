@@ -1,8 +1,9 @@
-"""What every family asks of its input: whole counts, finite numbers, a proper prior.
+"""Checks of values: whole counts, finite numbers, probabilities, a proper prior.
 
-Each function of data returns a floating array beside the mask of what is valid. An
-eager call raises where the mask is False, so there the mask is all True; in a trace
-the caller turns the result into NaN with `where_valid`.
+Each check of data returns a floating array and the mask of its valid elements. An eager
+call raises ValueError where the mask is False, so that a mask that comes back is all
+True. Inside a trace nothing can be raised: there the caller turns the result into NaN
+with `vijax.validate.where_valid`.
 """
 
 from collections.abc import Callable
