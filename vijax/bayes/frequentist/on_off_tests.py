@@ -89,7 +89,7 @@ def on_off_log_p_value(
     Without a signal the total tells nothing about the split, which is binomial.
     `significance_from_log` turns it into Z_Bi.
 
-    In nats; arguments, shapes as in `li_ma_significance`.
+    In nats; arguments and shapes as in `li_ma_significance`.
 
     Raises:
         ValueError: as in `li_ma_significance`.

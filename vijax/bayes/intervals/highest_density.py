@@ -95,10 +95,11 @@ def _at_share(distribution: Any, mass: Array, share: Array) -> Interval:
 
 @jax.custom_jvp
 def _ends(distribution: Any, mass: Array, share: Array) -> Interval:
-    """Return the same for the share that has been solved for.
+    """Return the same at the share that has been solved for, with its derivatives.
 
-    There both ends are as dense, and with the other arguments the share moves so that
-    they stay so. Where it is 0 or 1 an end of the support is an end of the interval.
+    At this share both ends are equally dense. When the distribution or the mass
+    changes, the share moves so that they stay so (implicit function theorem). A share
+    of 0 or 1 stays: there the interval begins or ends where the support does.
     """
     return _at_share(distribution, mass, share)
 
@@ -130,10 +131,26 @@ def _ends_jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
 def _beta(a: Array, b: Array, mass: Array) -> Interval:
     inner = (a > 1) & (b > 1)
     a_, b_ = jnp.where(inner, a, 2.0), jnp.where(inner, b, 2.0)
-    strength = a_ + b_ - 2
-    mode, rest = (a_ - 1) / strength, (b_ - 1) / strength
+    lower, upper = _beta_level(a_, b_, mass)
+    # No inner maximum: the interval begins at 0, or mirrored at 1.
+    mirrored = a > b
+    end = jax.lax.cond(
+        jnp.all(inner),
+        lambda: mass,
+        lambda: special.betaincinv(a, b, jnp.where(mirrored, 1 - mass, mass)),
+    )
+    uniform = (a == 1) & (b == 1)
+    edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, end, 0.0))
+    edge_upper = jnp.where(uniform, 0.5 * (1 + mass), jnp.where(mirrored, 1.0, end))
+    return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
+
+
+def _beta_level(a: Array, b: Array, mass: Array) -> Interval:
+    """Return the interval for a, b > 1, where the density has an inner maximum."""
+    strength = a + b - 2
+    mode, rest = (a - 1) / strength, (b - 1) / strength
     spread = mode * rest
-    top = jnp.exp(log_densities.beta_log_density(a_, b_, mode)) * spread
+    top = jnp.exp(log_densities.beta_log_density(a, b, mode)) * spread
     few = jnp.finfo(mass.dtype).eps ** 0.2
 
     # d is the log odds of x over those of the mode. On the mode's lower side
@@ -168,7 +185,7 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
         # digits of its rest, whose other tail is asked for instead.
         share, rest_of_it = shares(ends)
         turned = share > 0.5
-        own, other = jnp.stack([a_, b_]), jnp.stack([b_, a_])
+        own, other = jnp.stack([a, b]), jnp.stack([b, a])
         below, above = log_tails.log_beta_tails(
             jnp.where(turned, other, own),
             jnp.where(turned, own, other),
@@ -182,18 +199,7 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
 
     ends = solve_level(profile, outside, start, strength * spread, mass)
     (lower, _), (_, upper) = shares(ends)
-
-    # No inner maximum: the interval begins at 0, or mirrored at 1.
-    mirrored = a > b
-    end = jax.lax.cond(
-        jnp.all(inner),
-        lambda: mass,
-        lambda: special.betaincinv(a, b, jnp.where(mirrored, 1 - mass, mass)),
-    )
-    uniform = (a == 1) & (b == 1)
-    edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, end, 0.0))
-    edge_upper = jnp.where(uniform, 0.5 * (1 + mass), jnp.where(mirrored, 1.0, end))
-    return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
+    return lower, upper
 
 
 @_interval_of(lambda a: dist.Gamma(a, 1.0))

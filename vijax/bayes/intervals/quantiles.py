@@ -49,7 +49,7 @@ def quantile(distribution: dist.Distribution, q: Numbers) -> Float[Array, "..."]
 def upper_quantile(distribution: dist.Distribution, q: Numbers) -> Float[Array, "..."]:
     """Return x with P(X > x) = q.
 
-    Exact where 1 - q is no float; arguments, shapes as in `quantile`.
+    Exact also where 1 - q rounds to 1; arguments and shapes as in `quantile`.
 
     Raises:
         ValueError: as in `quantile`.
