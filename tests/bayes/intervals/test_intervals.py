@@ -1,5 +1,7 @@
 """Credible intervals of distributions, draws and grids against SciPy and simulation."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -135,6 +137,10 @@ def test_derivatives_of_the_ends():
         both = jax.vmap(function)(at + shifts), jax.vmap(function)(at - shifts)
         numeric = ((both[0] - both[1]) / (2 * step)).T
         np.testing.assert_allclose(jacobian, numeric, atol=2e-8)
+    # The uniform Beta has no slope: its interval stays the central one.
+    uniform = jax.jit(jax.jacfwd(partial(ends, kind="highest_density")))
+    by_mass = uniform(jnp.array([1.0, 1.0, 0.9]))[:, 2]
+    np.testing.assert_allclose(by_mass, [-0.5, 0.5], rtol=1e-12)
 
 
 def moving_ends(family, parameter, mass):
