@@ -215,7 +215,7 @@ def _add(state: landscape.Landscape, counts: jax.Array) -> landscape.Landscape:
 @jax.jit
 def _summary(at_once: Any, one_by_one: Any) -> Grid:
     density, other = jnp.exp(at_once.log_density), jnp.exp(one_by_one.log_density)
-    mean, covariance = landscape.moments(one_by_one)
+    mean, covariance = landscape.mean_and_covariance(one_by_one)
     levels = jnp.stack([regions.log_density_level(at_once, m) for m in REGIONS])
     return Grid(
         mean, covariance, levels, jnp.abs(density - other).max() / density.max()

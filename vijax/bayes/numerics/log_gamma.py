@@ -1,8 +1,9 @@
-"""Logarithms of count probabilities, exact from tiny parameters to 10^12 counts.
+"""Differences of log-gamma functions, exact from tiny arguments to 10^12.
 
-The textbook forms subtract logarithms of gamma functions, each about n log n, and lose
-as many digits as n log n has in front of the point. Here every such difference is taken
-analytically (Loader 2000), with two functions that lose none:
+The textbook formulas for probabilities of counts subtract logarithms of gamma
+functions. Each is about n log n, so the difference loses as many digits as n log n has
+in front of the point. Here every such difference is taken analytically (Loader 2000),
+with two functions that lose none:
 
     excess(x)      = log Γ(x + 1) - (x log x - x)      ½ log(2πx) + 1/(12x) - ...
     deviance(x, m) = x log(x / m) + m - x              >= 0, and 0 where x = m
@@ -16,14 +17,14 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import Numbers, value_checks
 
 _SERIES_FROM = 16.0
 _SHIFT = 16
 _SERIES = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 
 
-def excess(x: value_checks.Data) -> Float[Array, "..."]:
+def excess(x: Numbers) -> Float[Array, "..."]:
     """Return log Γ(x + 1) - (x log x - x) for x >= 0: 0 at 0, then ½ log(2πx) + ...
 
     Example:
@@ -39,7 +40,7 @@ def excess(x: value_checks.Data) -> Float[Array, "..."]:
 
 
 @jax.custom_jvp
-def deviance(x: value_checks.Data, mean: value_checks.Data) -> Float[Array, "..."]:
+def deviance(x: Numbers, mean: Numbers) -> Float[Array, "..."]:
     """Return x log(x / mean) + mean - x, with all digits where x is near the mean.
 
     Example:
@@ -72,14 +73,14 @@ def _deviance_jvp(
     return deviance(x, mean), _log_ratio(x, mean) * x_dot + slope * mean_dot
 
 
-def _log_ratio(x: value_checks.Data, mean: value_checks.Data) -> Float[Array, "..."]:
+def _log_ratio(x: Numbers, mean: Numbers) -> Float[Array, "..."]:
     """Return log(x / mean), and 0 where x is 0."""
     some = (x > 0) & (mean > 0)
     ratio = jnp.log(jnp.where(some, x, 1.0) / jnp.where(some, mean, 1.0))
     return jnp.where((x > 0) & (mean <= 0), jnp.inf, ratio)
 
 
-def log_gamma_ratio(x: value_checks.Data, d: value_checks.Data) -> Float[Array, "..."]:
+def log_gamma_ratio(x: Numbers, d: Numbers) -> Float[Array, "..."]:
     """Return log Γ(x + d) - log Γ(x) for x > 0, d >= 0, whichever is the larger.
 
     Example:
@@ -93,9 +94,7 @@ def log_gamma_ratio(x: value_checks.Data, d: value_checks.Data) -> Float[Array, 
     return linear + excess(y) - excess(x) - jnp.log(y) + jnp.log(x)
 
 
-def log_gamma_cross(
-    x: value_checks.Data, d: value_checks.Data, e: value_checks.Data
-) -> Float[Array, "..."]:
+def log_gamma_cross(x: Numbers, d: Numbers, e: Numbers) -> Float[Array, "..."]:
     """Return log Γ(x + d + e) - log Γ(x + d) - log Γ(x + e) + log Γ(x), never negative.
 
     All digits also where d e / x is tiny and the four terms cancel.

@@ -5,19 +5,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.frequentist.confidence import binomial_data
-from vijax.bayes.numerics import (
-    count_pmfs,
-    shape_checks,
-    significances,
-    value_checks,
-)
-from vijax.bayes.numerics.log_counts import deviance
+from vijax.bayes.numerics import count_pmfs, roots, significances
+from vijax.bayes.numerics.log_gamma import deviance
+from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def binomial_estimate(
-    successes: value_checks.Data, trials: value_checks.Data
+    successes: Numbers, trials: Numbers
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     r"""Return the estimate k / n and its standard error sqrt(p (1 - p) / n).
 
@@ -25,11 +20,11 @@ def binomial_estimate(
         successes: k, any shape.
         trials: n >= 1, broadcast against k.
 
-    Raises:
-        ValueError: counts that are impossible. In a trace such input gives NaN.
-
     Returns:
         Both between 0 and 1, shape of k against n.
+
+    Raises:
+        ValueError: counts that are impossible. In a trace such input gives NaN.
 
     References:
         Lyons (1986), Statistics for nuclear and particle physicists, section 1.4.
@@ -39,17 +34,17 @@ def binomial_estimate(
         >>> print(f"{estimate:.4f} {standard_error:.4f}")
         0.7143 0.1207
     """
-    successes, trials, valid = binomial_data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
     estimate = successes / trials
     rest = (trials - successes) / trials
     return where_valid(valid, (estimate, jnp.sqrt(estimate * rest / trials)))
 
 
 def binomial_p_value(
-    successes: value_checks.Data,
-    trials: value_checks.Data,
+    successes: Numbers,
+    trials: Numbers,
     *,
-    null: value_checks.Data = 0.5,
+    null: Numbers = 0.5,
     alternative: str = "greater",
     method: str = "exact",
 ) -> Float[Array, "..."]:
@@ -87,16 +82,19 @@ def binomial_p_value(
 
 
 def binomial_log_p_value(
-    successes: value_checks.Data,
-    trials: value_checks.Data,
+    successes: Numbers,
+    trials: Numbers,
     *,
-    null: value_checks.Data = 0.5,
+    null: Numbers = 0.5,
     alternative: str = "greater",
     method: str = "exact",
 ) -> Float[Array, "..."]:
     """Return the natural logarithm of `binomial_p_value`, which does not underflow.
 
-    log P in nats; arguments, shapes, errors and source as in `binomial_p_value`.
+    log P in nats; arguments, shapes and source as in `binomial_p_value`.
+
+    Raises:
+        ValueError: as in `binomial_p_value`.
 
     Example:
         >>> print(f"{binomial_log_p_value(2000, 2000):.2f}")  # -2000 ln 2
@@ -107,7 +105,7 @@ def binomial_log_p_value(
             f"alternative = {alternative!r} is not valid: give 'greater', 'less' or "
             "'two-sided'"
         )
-    successes, trials, valid = binomial_data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
     null, null_valid = value_checks.probability("null", null)
     successes, trials, null = shape_checks.broadcast(
         successes=successes, trials=trials, null=null
@@ -159,14 +157,18 @@ def _opposite(k: Array, n: Array, null: Array) -> Array:
     room = jnp.where(above, start, n - start)
     sign = jnp.where(above, -1.0, 1.0)
 
-    def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        near, far = bounds
-        middle = jnp.floor(0.5 * (near + far))
-        rare = log_pmf(start + sign * middle) <= limit
-        return jnp.where(rare, near, middle), jnp.where(rare, middle, far)
+    def is_probable(distance: Array) -> Array:
+        return log_pmf(start + sign * distance) > limit
 
-    # near is always too probable (or just before the start), far is rare or beyond.
-    _, far = jax.lax.fori_loop(0, 64, halve, (-jnp.ones_like(room), room + 1))
+    # The near end is always too probable (or just before the start), the far one is
+    # rare or beyond the range.
+    _, far = roots.bisect(
+        is_probable,
+        -jnp.ones_like(room),
+        room + 1,
+        num_steps=64,
+        midpoint=lambda near, far: jnp.floor(0.5 * (near + far)),
+    )
     return start + sign * far
 
 

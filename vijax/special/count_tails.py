@@ -1,4 +1,4 @@
-"""Exact tails of counts in logs: p-values down to any exponent."""
+"""Exact tails of binomial and Poisson counts in logs: p-values of any exponent."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 
 from vijax.special.elementary import Elements, Mask
 from vijax.special.elementwise import call
-from vijax.special.tails import (
+from vijax.special.log_tails import (
     log_betainc,
     log_betaincc,
     log_gammainc,
@@ -33,6 +33,9 @@ def log_binomial_tails(
     broadcast; k outside 0 … n has one tail of probability 0; NaN outside n >= 0,
     0 <= p <= 1.
 
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
+
     References:
         DLMF 8.17.24.
 
@@ -50,6 +53,9 @@ def log_poisson_tails(count: ArrayLike, mean: ArrayLike) -> LogTails:
     P(X >= k) = P(k, μ),  P(X <= k) = Q(k + 1, μ)
 
     The arguments broadcast; a negative k is below every count; NaN outside μ >= 0.
+
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     References:
         DLMF 8.4.10, with 8.2.4.

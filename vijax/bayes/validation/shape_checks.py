@@ -1,11 +1,12 @@
-"""What every family asks of types and shapes, which are known in a trace too."""
+"""Checks of types and shapes, which are known inside a trace too: they always raise."""
 
 from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import value_checks
+from vijax.bayes.validation.value_checks import Numbers
 
 
 def of_type(name: str, value: Any, *types: type) -> None:
@@ -57,9 +58,7 @@ def last_axis(name: str, array: Array, size: int) -> None:
         )
 
 
-def square(
-    name: str, matrix: value_checks.Data, size: int
-) -> Float[Array, "size size"]:
+def square(name: str, matrix: Numbers, size: int) -> Float[Array, "size size"]:
     """Return a matrix as an array, if it is symmetric and of this size.
 
     Example:
@@ -78,7 +77,7 @@ def square(
 
 
 def cholesky(
-    name: str, matrix: value_checks.Data, size: int
+    name: str, matrix: Numbers, size: int
 ) -> tuple[Float[Array, "size size"], Bool[Array, ""]]:
     """Return the lower triangular factor, and whether there is one.
 

@@ -1,14 +1,16 @@
-"""Predictive distributions of counts: NumPyro's, with log probabilities that are exact.
+"""NumPyro's distributions of counts, with log probabilities that are exact.
 
-NumPyro's `log_prob` subtracts logarithms of Beta functions, which JAX 0.10 computes to
-six digits only, and at large counts none is left of them.
+NumPyro's `log_prob` subtracts logarithms of Beta functions. JAX 0.10 computes these to
+six digits only, and at large counts none of the six is left in the difference. Sampling
+and moments are NumPyro's.
 """
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import count_pmfs, value_checks
+from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.validation import Numbers, value_checks
 
 
 class BetaBinomial(dist.BetaBinomial):
@@ -19,7 +21,7 @@ class BetaBinomial(dist.BetaBinomial):
         -0.3747
     """
 
-    def log_prob(self, value: value_checks.Data) -> Float[Array, "..."]:
+    def log_prob(self, value: Numbers) -> Float[Array, "..."]:
         """Return the log probability of a count, -inf outside 0 … total_count."""
         return _log_pmf(
             (self.concentration1, self.concentration0),
@@ -36,7 +38,7 @@ class BetaNegativeBinomial(dist.BetaNegativeBinomial):
         -0.3747
     """
 
-    def log_prob(self, value: value_checks.Data) -> Float[Array, "..."]:
+    def log_prob(self, value: Numbers) -> Float[Array, "..."]:
         """Return the log probability of a count, -inf below 0."""
         # C(k + n - 1, k) = C(k + n, k) n / (k + n)
         log_pmf = _log_pmf((self.concentration1, self.concentration0), (value, self.n))
@@ -51,7 +53,7 @@ class GammaPoisson(dist.GammaPoisson):
         -0.6931
     """
 
-    def log_prob(self, value: value_checks.Data) -> Float[Array, "..."]:
+    def log_prob(self, value: Numbers) -> Float[Array, "..."]:
         """Return the log probability of a count, -inf below 0."""
         value = value_checks.as_float(value)
         log_pmf = count_pmfs.gamma_poisson_log_pmf(
@@ -69,7 +71,7 @@ class DirichletMultinomial(dist.DirichletMultinomial):
         -0.5878
     """
 
-    def log_prob(self, value: value_checks.Data) -> Float[Array, "..."]:
+    def log_prob(self, value: Numbers) -> Float[Array, "..."]:
         """Return the log probability of a row of counts."""
         value = value_checks.as_float(value)
         possible = jnp.all(value >= 0, axis=-1)
@@ -81,8 +83,8 @@ class DirichletMultinomial(dist.DirichletMultinomial):
 
 
 def _log_pmf(
-    concentration: tuple[value_checks.Data, value_checks.Data],
-    counts: tuple[value_checks.Data, value_checks.Data],
+    concentration: tuple[Numbers, Numbers],
+    counts: tuple[Numbers, Numbers],
 ) -> Array:
     arrays = jnp.broadcast_arrays(
         *map(value_checks.as_float, (*concentration, *counts))

@@ -1,12 +1,13 @@
 """Confidence intervals of a probability and of a Poisson mean, and their coverage.
 
-Every interval obeys one signature, element by element over arrays:
+Every interval has one signature, element by element over arrays:
 
     interval(successes, trials, level) -> (lower, upper)
     poisson_interval(counts, level)    -> (lower, upper)
 
-A confidence interval promises coverage: over repeated experiments it holds the truth
-with at least (exact) or about (all others) the stated level, whatever the truth is.
+A confidence interval promises coverage. Over repeated experiments it contains the true
+value with a frequency of at least the level (the exact ones) or about the level (all
+others), whatever the true value is.
 """
 
 from collections.abc import Callable
@@ -16,24 +17,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vijax import special
-from vijax.bayes.numerics import (
-    count_pmfs,
-    significances,
-    value_checks,
-)
-from vijax.bayes.numerics import (
-    shape_checks as shapes,
-)
-from vijax.validate import seen, where_valid
+from vijax.bayes.numerics import count_pmfs, significances
+from vijax.bayes.validation import Numbers, count_checks, value_checks
+from vijax.special.quantiles import beta_quantile, gamma_quantile
+from vijax.validate import where_valid
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 
 
 def binomial_interval(
-    successes: value_checks.Data,
-    trials: value_checks.Data,
-    level: value_checks.Data = 0.95,
+    successes: Numbers,
+    trials: Numbers,
+    level: Numbers = 0.95,
     *,
     method: str = "clopper_pearson",
 ) -> Interval:
@@ -66,20 +61,15 @@ def binomial_interval(
     """
     if method not in _METHODS:
         raise ValueError(f"method = {method!r} is not valid: give one of {[*_METHODS]}")
-    successes, trials, valid = binomial_data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
     level, level_valid = value_checks.fraction("level", level)
     return where_valid(valid & level_valid, _METHODS[method](successes, trials, level))
 
 
-def poisson_interval(
-    counts: value_checks.Data, level: value_checks.Data = 0.95
-) -> Interval:
+def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
     r"""Return Garwood's exact central confidence interval of a Poisson mean.
 
     lower = χ²(α/2; 2n) / 2, upper = χ²(1 - α/2; 2n + 2) / 2 with α = 1 - level.
-
-    References:
-        F. Garwood (1936), Biometrika 28, 437.
 
     Args:
         counts: n, any shape.
@@ -90,6 +80,9 @@ def poisson_interval(
 
     Raises:
         ValueError: a count that is negative or fractional, a level outside (0, 1).
+
+    References:
+        F. Garwood (1936), Biometrika 28, 437.
 
     Example:
         >>> lower, upper = poisson_interval(3, 0.6827)
@@ -102,15 +95,15 @@ def poisson_interval(
     counts, tail = jnp.broadcast_arrays(counts, tail)
     shapes = jnp.stack([jnp.maximum(counts, 1), counts + 1])
     is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
-    lower, upper = special.quantiles.gamma_quantile(shapes, tail, is_upper)
+    lower, upper = gamma_quantile(shapes, tail, is_upper)
     lower = jnp.where(counts > 0, lower, 0.0)
     return where_valid(valid & level_valid, (lower, upper))
 
 
 def binomial_coverage(
-    probs: value_checks.Data,
-    trials: value_checks.Data,
-    level: value_checks.Data = 0.95,
+    probs: Numbers,
+    trials: Numbers,
+    level: Numbers = 0.95,
     *,
     interval: Callable[..., Interval] | None = None,
     method: str = "clopper_pearson",
@@ -129,11 +122,11 @@ def binomial_coverage(
     Returns:
         Coverage of every n at every p, shape (*trials.shape, *probs.shape).
 
-    References:
-        Brown, Cai & DasGupta (2001), Statistical Science 16, 101, section 2.
-
     Raises:
         ValueError: a probability outside [0, 1], trials that are no whole number >= 1.
+
+    References:
+        Brown, Cai & DasGupta (2001), Statistical Science 16, 101, section 2.
 
     Example:
         >>> print(f"{binomial_coverage(0.3, 14):.4f}")
@@ -177,9 +170,9 @@ def _coverage(
 
 
 def poisson_coverage(
-    means: value_checks.Data,
+    means: Numbers,
     max_count: int,
-    level: value_checks.Data = 0.95,
+    level: Numbers = 0.95,
     *,
     interval: Callable[..., Interval] = poisson_interval,
 ) -> Float[Array, "..."]:
@@ -219,27 +212,6 @@ def _poisson_coverage(means: Array, counts: Array, lower: Array, upper: Array) -
     return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
 
 
-def binomial_data(
-    successes: value_checks.Data, trials: value_checks.Data
-) -> tuple[Array, Array, Array]:
-    """Return successes and trials as arrays of one shape, and where they are possible.
-
-    Example:
-        >>> binomial_data(15, 14)
-        Traceback (most recent call last):
-        ...
-        ValueError: successes = 15.0 is not valid: give a count between 0 and trials
-    """
-    successes, successes_valid = value_checks.counts("successes", successes)
-    trials, trials_valid = value_checks.counts("trials", trials)
-    successes, trials = shapes.broadcast(successes=successes, trials=trials)
-    k, n = seen(successes), seen(trials)
-    some = value_checks.checked(n > 0, "trials", trials, "give at least one trial")
-    remedy = "give a count between 0 and trials"
-    possible = value_checks.checked(k <= n, "successes", successes, remedy)
-    return successes, trials, successes_valid & trials_valid & some & possible
-
-
 def _clopper_pearson(k: Array, n: Array, level: Array) -> Interval:
     # The upper end is 1 minus the lower one for the failures, without the difference.
     successes = jnp.maximum(k, 1), k + 1
@@ -256,7 +228,7 @@ def _beta_ends(k: Array, n: Array, a: Interval, b: Interval, tail: Array) -> Int
     """Return the lower tail's end and the upper one's, 0 or 1 where k is."""
     *ends, tail = jnp.broadcast_arrays(*a, *b, tail)
     is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
-    lower, upper = special.quantiles.beta_quantile(
+    lower, upper = beta_quantile(
         jnp.stack(ends[:2]), jnp.stack(ends[2:]), tail, is_upper
     )
     return jnp.where(k > 0, lower, 0.0), jnp.where(k < n, upper, 1.0)

@@ -1,8 +1,9 @@
-"""What every family asks of its input: whole counts, finite numbers, a proper prior.
+"""Checks of values: whole counts, finite numbers, probabilities, a proper prior.
 
-Each function of data returns a floating array beside the mask of what is valid. An
-eager call raises where the mask is False, so there the mask is all True; in a trace
-the caller turns the result into NaN with `where_valid`.
+Each check of data returns a floating array and the mask of its valid elements. An eager
+call raises ValueError where the mask is False, so that a mask that comes back is all
+True. Inside a trace nothing can be raised: there the caller turns the result into NaN
+with `vijax.validate.where_valid`.
 """
 
 from collections.abc import Callable
@@ -16,18 +17,18 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.validate import check, is_traced, seen
 
-Data = Any  # whatever jnp.asarray takes: numbers, lists, NumPy and JAX arrays
+Numbers = Any  # whatever jnp.asarray takes: numbers, lists, NumPy and JAX arrays
 Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
 
 
-def as_float(value: Data) -> Float[Array, "..."]:
+def as_float(value: Numbers) -> Float[Array, "..."]:
     """Return a floating array: float32 stays so, integers get the default precision."""
     # NumPy's float64 in a float32 session: taken as it comes, without a warning.
     dtype = jax.dtypes.canonicalize_dtype(getattr(value, "dtype", float))
     return jnp.asarray(value, jnp.result_type(float, dtype))
 
 
-def numbers(name: str, value: Data) -> Float[Array, "..."]:
+def numbers(name: str, value: Numbers) -> Float[Array, "..."]:
     """Return a floating array, or say that the argument is none.
 
     Example:
@@ -47,7 +48,7 @@ def numbers(name: str, value: Data) -> Float[Array, "..."]:
 
 
 def fraction(
-    name: str, value: Data, remedy: str = "give a number in (0, 1)"
+    name: str, value: Numbers, remedy: str = "give a number in (0, 1)"
 ) -> Checked:
     """Check for numbers between 0 and 1, both excluded, as a level or a mass is.
 
@@ -62,7 +63,7 @@ def fraction(
     return array, checked((x > 0) & (x < 1), name, array, remedy)
 
 
-def probability(name: str, value: Data) -> Checked:
+def probability(name: str, value: Numbers) -> Checked:
     """Check for numbers between 0 and 1, both included.
 
     Example:
@@ -74,7 +75,7 @@ def probability(name: str, value: Data) -> Checked:
     return array, checked((x >= 0) & (x <= 1), name, array, "give a probability")
 
 
-def counts(name: str, value: Data) -> Checked:
+def counts(name: str, value: Numbers) -> Checked:
     """Check for whole numbers, 0 or larger. They stay exact up to 2^53 (float32: 2^24).
 
     Example:
@@ -89,7 +90,7 @@ def counts(name: str, value: Data) -> Checked:
     return array, checked(whole, name, array, "give whole numbers >= 0")
 
 
-def finite(name: str, value: Data) -> Checked:
+def finite(name: str, value: Numbers) -> Checked:
     """Check for finite numbers, as measurements are.
 
     Example:
@@ -101,7 +102,7 @@ def finite(name: str, value: Data) -> Checked:
     return array, checked(valid, name, array, "give finite numbers")
 
 
-def nonnegative(name: str, value: Data) -> Checked:
+def nonnegative(name: str, value: Numbers) -> Checked:
     """Check for finite numbers >= 0, as waiting times are.
 
     Example:
@@ -116,7 +117,7 @@ def nonnegative(name: str, value: Data) -> Checked:
     return array, checked(valid, name, array, "give finite numbers >= 0")
 
 
-def positive(name: str, value: Data) -> Checked:
+def positive(name: str, value: Numbers) -> Checked:
     """Check for finite numbers > 0, as scales, rates and exposures are.
 
     Example:
@@ -132,13 +133,13 @@ def positive(name: str, value: Data) -> Checked:
 
 
 def checked(
-    valid: ArrayLike, name: str, value: Data, remedy: str
+    valid: ArrayLike, name: str, value: Numbers, remedy: str
 ) -> Bool[Array, "..."]:
     """Return `vijax.validate.check` as a JAX array, ready to be combined."""
     return jnp.asarray(check(valid, name, value, remedy))
 
 
-def not_empty(name: str, value: Data) -> Float[Array, "..."]:
+def not_empty(name: str, value: Numbers) -> Float[Array, "..."]:
     """Refuse an array without elements: with no data the posterior is the prior."""
     array = numbers(name, value)
     if array.size == 0:
@@ -146,7 +147,7 @@ def not_empty(name: str, value: Data) -> Float[Array, "..."]:
     return array
 
 
-def parameters(**values: Data) -> Bool[Array, "..."]:
+def parameters(**values: Numbers) -> Bool[Array, "..."]:
     """Check a prior's parameters for finite numbers >= 0; 0 may be improper.
 
     An improper prior may have a proper posterior, so `proper_posterior` decides.
@@ -154,12 +155,12 @@ def parameters(**values: Data) -> Bool[Array, "..."]:
     return _check_all("prior", lambda x: x >= 0, "give a finite number >= 0", values)
 
 
-def locations(**values: Data) -> Bool[Array, "..."]:
+def locations(**values: Numbers) -> Bool[Array, "..."]:
     """Check a prior's locations for finite numbers."""
     return _check_all("prior", lambda x: x > -np.inf, "give a finite number", values)
 
 
-def proper_posterior(**values: Data) -> Bool[Array, "..."]:
+def proper_posterior(**values: Numbers) -> Bool[Array, "..."]:
     """Check a posterior's parameters for finite numbers > 0.
 
     Example:
@@ -176,7 +177,7 @@ def proper_posterior(**values: Data) -> Bool[Array, "..."]:
     return _check_all("posterior", lambda x: x > 0, remedy, values)
 
 
-def proper(**values: Data) -> Bool[Array, "..."]:
+def proper(**values: Numbers) -> Bool[Array, "..."]:
     """Check a prior's parameters for finite numbers > 0, as an evidence needs them.
 
     Example:

@@ -1,4 +1,4 @@
-"""Both tails of Beta and Gamma in logs, exact where they are smaller than any float."""
+"""Both tails of Beta and Gamma in logs, exact also below the smallest float."""
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,9 @@ def log_betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
     three. In float64 the error of the log is a few 1e-15 of its size (or of 1) for a
     and b from 1e-8 to 1e12, in float32 a few 1e-6.
 
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
+
     References:
         DLMF 8.17.
 
@@ -35,6 +38,9 @@ def log_betaincc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> Elements:
 
     Arguments, shapes, units and source as in `log_betainc`.
 
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
+
     Example:
         >>> round(log_betaincc(1.0, 3.0, 0.5).item(), 4)  # log(1 / 8)
         -2.0794
@@ -48,6 +54,9 @@ def log_beta_tails(
     """Return `log_betainc` and `log_betaincc`, at the price of one.
 
     Arguments, shapes, accuracy and source as in `log_betainc`.
+
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     Example:
         >>> lower, upper = log_beta_tails(2.0, 3.0, 0.5)
@@ -65,6 +74,9 @@ def log_gammainc(a: ArrayLike, x: ArrayLike) -> Elements:
     The arguments broadcast; NaN outside a > 0, x >= 0. Differentiable in both. The
     accuracy is that of `log_betainc`.
 
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
+
     References:
         DLMF 8.2.
 
@@ -80,6 +92,9 @@ def log_gammaincc(a: ArrayLike, x: ArrayLike) -> Elements:
 
     Arguments, shapes, accuracy and source as in `log_gammainc`.
 
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
+
     Example:
         >>> round(log_gammaincc(1.0, 700.0).item(), 2)  # Q = exp(-700)
         -700.0
@@ -91,6 +106,9 @@ def log_gamma_tails(a: ArrayLike, x: ArrayLike) -> tuple[Elements, Elements]:
     """Return `log_gammainc` and `log_gammaincc`, at the price of one.
 
     Arguments, shapes, accuracy and source as in `log_gammainc`.
+
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     Example:
         >>> lower, upper = log_gamma_tails(1.0, 0.5)
