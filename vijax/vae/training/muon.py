@@ -5,6 +5,12 @@ that directions in which the gradient is small are learned as fast as the others
 is not a matrix takes Adam's step. On the networks of `experiments.iwae` one epoch of
 it, at batches of 1,000, is worth several of Adam's.
 
+`optax.contrib.muon(beta=0.9)` takes the same steps. It is not used because it iterates
+on the whole matrix: an epoch of a 784-400-20 VAE (batches of 500, two CPU cores) takes
+it 1.22 s and this module 0.95 s, the least of 36 epochs each; after 12 epochs both
+reach the same loss to 0.01 nats, 185.35 ± 0.11 over three seeds (optax's own default,
+beta=0.95: 187.39 ± 0.08).
+
 References:
     Jordan et al. (2024), kellerjordan.github.io/posts/muon.
 """
