@@ -206,14 +206,28 @@ def _text(function: FunctionType) -> Any:
 
 def _globals(function: FunctionType) -> dict[str, Any]:
     """Return what of the function's own package it looks up by a global name."""
-    found = {}
-    for name in sorted(_names(function.__code__)):
-        value = function.__globals__.get(name)
-        plain = isinstance(value, (*PLAIN, np.ndarray, jax.Array))
-        own = isinstance(value, FunctionType) and _package(value) == _package(function)
-        if value is not None and (plain or own) and not name.startswith("__"):
-            found[name] = value
-    return found
+    package = _package(function)
+    found = {
+        name: function.__globals__[name]
+        for name in sorted(_names(function.__code__) & function.__globals__.keys())
+    }
+    return {name: value for name, value in found.items() if _counts(value, package)}
+
+
+def _counts(value: Any, package: str) -> bool:
+    """Say whether a global is a number, an array, or a function of the package."""
+    if isinstance(value, (*PLAIN, np.ndarray, jax.Array)):
+        return True
+    if isinstance(value, tuple | list | set | frozenset):
+        return all(_counts(item, package) for item in value)
+    if isinstance(value, dict):
+        return all(_counts(item, package) for pair in value.items() for item in pair)
+    if isinstance(value, partial):
+        return _counts(value.func, package)
+    is_function = isinstance(value, FunctionType) or hasattr(value, "__wrapped__")
+    if is_function or dataclasses.is_dataclass(value):
+        return not isinstance(value, type) and _package(value) == package
+    return False
 
 
 def _names(code: CodeType) -> set[str]:
@@ -221,5 +235,5 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*map(_names, inner))
 
 
-def _package(function: FunctionType) -> str:
-    return (function.__module__ or "").partition(".")[0]
+def _package(thing: Any) -> str:
+    return (getattr(thing, "__module__", None) or "").partition(".")[0]

@@ -136,7 +136,7 @@ def test_a_resumed_ensemble_ends_the_same_bit_for_bit(lines, tmp_path, interrupt
     for epoch, loss, held_out in seen:
         np.testing.assert_array_equal(loss, whole.loss[epoch - 1])
         np.testing.assert_array_equal(held_out, whole.held_out[epoch - 1])
-    with pytest.raises(ValueError, match="another run.s checkpoint: images and first parameters"):
+    with pytest.raises(ValueError, match=r"another run's checkpoint: images and first"):
         fit(1, 0.03, **settings, **saved)
 
 
