@@ -1,7 +1,7 @@
 """The two models: an encoder and a decoder, with and without probabilities.
 
-Constructors are cached, as those of networks and likelihoods: equal arguments give
-the same object, hence no second compilation.
+Constructors are memoised, as those of networks and likelihoods are: equal arguments
+return the same object, hence no second compilation.
 """
 
 from functools import partial

@@ -76,6 +76,7 @@ def log_likelihood(
     """Return log p(x | z) in nats, summed over pixels; z may have more batch axes.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((2, 2), hidden=())
         >>> params = models.init(model, jax.random.key(0))
         >>> x, z = jnp.ones((2, 2)), jnp.zeros((3, 2))  # logits of 0 at z = 0
@@ -140,6 +141,7 @@ def elbo_terms(
         Kingma & Welling (2014), arXiv:1312.6114, equation 10.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((1, 1))  # q is the prior, the pixel's logit 0
@@ -169,6 +171,7 @@ def log_weights(
         Burda et al. (2016), arXiv:1509.00519, equation 3.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> q = Posterior(jnp.ones((1, 1)), jnp.zeros((1, 1)))

@@ -80,6 +80,7 @@ def fit_ensemble(
         OSError: a checkpoint cannot be written.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.autoencoder((3,), latent=1, hidden=())
         >>> rows = np.array([[0, 1, 2], [1, 2, 3]])  # the second run never sees image 0
         >>> trained = fit_ensemble(
@@ -154,6 +155,7 @@ def masked(model: Model) -> Model:
     trains them all, and everything that takes a model and its parameters takes these.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = masked(models.autoencoder((3,), latent=2, hidden=()))
         >>> params = models.init(model, jax.random.key(0))
         >>> params.encoder["mask"] = jnp.array([1.0, 0.0])

@@ -219,6 +219,7 @@ def default_loss(model: Autoencoder | VAE) -> LossFn:
     """Return the loss that the lecture trains this kind of model with.
 
     Example:
+        >>> from vijax.vae import models
         >>> default_loss(models.vae((1,), hidden=())).__qualname__
         'negative_elbo(num_samples=1, beta=1.0, free_bits=0.0)'
     """
@@ -235,6 +236,7 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
             model's, are not numbers, or are not what its likelihood accepts.
 
     Example:
+        >>> from vijax.vae import models
         >>> check_images(models.vae((2,), hidden=()), np.array([[0.0, 1.5]]))
         Traceback (most recent call last):
         ...

@@ -81,6 +81,7 @@ def fit(
         OSError: a checkpoint cannot be written.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.autoencoder((3,), latent=1, hidden=(), output="identity")
         >>> x = np.ones((8, 3), np.float32)
         >>> trained = fit(model, jax.random.key(0), x, epochs=2, batch_size=4)
