@@ -29,17 +29,12 @@ def loss(make, **settings):
 
 DRAWS = {
     "init": lambda key: models.init(MODEL, key),
-    "init_at_mean": lambda key: models.init_at_mean(MODEL, key, LEVELS),
     "binarize": lambda key: likelihoods.binarize(key, jnp.full((9, 9), 0.5)),
     "bernoulli": sample(likelihoods.bernoulli()),
     "gaussian": sample(likelihoods.gaussian(None)),
     "continuous_bernoulli": sample(likelihoods.continuous_bernoulli()),
     "discretised_logistic": sample(likelihoods.discretised_logistic(4)),
-    "beta_binomial": sample(likelihoods.beta_binomial(4)),
     "draw": lambda key: bound_terms.draw(key, Q, num_samples=3),
-    "elbo_terms": lambda key: bound_terms.elbo_terms(
-        MODEL, PARAMS, key, jnp.round(LEVELS), num_samples=3
-    ),
     "negative_elbo": loss(losses.negative_elbo, num_samples=2),
     "negative_iwae": loss(losses.negative_iwae, num_samples=2),
     "score_function": lambda key: gradient_estimators.score_function(
@@ -52,20 +47,12 @@ DRAWS = {
 KEYS = jax.random.split(jax.random.key(3), 2)
 
 
-@pytest.fixture(scope="module")
-def found():
-    """Every draw with the second key, by name: eagerly and from two programs."""
-
-    def all_of(key):
-        return {name: draw(key) for name, draw in DRAWS.items()}
-
-    eager, compiled = all_of(KEYS[1]), jax.jit(all_of)(KEYS[1])
-    return eager, compiled, jax.jit(jax.vmap(all_of))(KEYS)
+def three_ways(draw):
+    """Return what a function draws with the second key: eagerly, and compiled."""
+    return draw(KEYS[1]), jax.jit(draw)(KEYS[1]), jax.jit(jax.vmap(draw))(KEYS)
 
 
-@pytest.mark.parametrize("name", DRAWS)
-def test_the_same_key_gives_the_same_numbers(found, name):
-    eager, compiled, mapped = (values[name] for values in found)
+def assert_same(eager, compiled, mapped):
     first, second = (jax.tree.map(lambda leaf, i=i: leaf[i], mapped) for i in (0, 1))
     for other in (compiled, second):
         jax.tree.map(
@@ -73,3 +60,19 @@ def test_the_same_key_gives_the_same_numbers(found, name):
         )
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
     assert any(np.any(one != another) for one, another in pairs)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """All draws in two programs: one for each would take five times as long."""
+    return three_ways(lambda key: {name: draw(key) for name, draw in DRAWS.items()})
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_the_same_key_gives_the_same_numbers(found, name):
+    assert_same(*(values[name] for values in found))
+
+
+@pytest.mark.slow
+def test_the_same_key_gives_the_same_levels():
+    assert_same(*three_ways(sample(likelihoods.beta_binomial(4))))
