@@ -175,6 +175,9 @@ def test_rows_without_leave_one_class_out():
     rows = training.rows_without(labels, jax.random.key(0))
     size = len(labels) - np.bincount(labels).max()
     assert rows.shape == (10, size)
+    again, other = (training.rows_without(labels, jax.random.key(i)) for i in (0, 1))
+    np.testing.assert_array_equal(rows, again)
+    assert np.any(rows != other)
     for digit, own in enumerate(rows):
         assert len(np.unique(own)) == size
         assert set(labels[own]) == set(range(10)) - {digit}

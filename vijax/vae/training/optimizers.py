@@ -139,7 +139,8 @@ def transformation(optimizer: Optimizer) -> optax.GradientTransformation:
     """
     optimizer = as_optimizer(optimizer)
     if isinstance(optimizer, Adam | Muon):
-        return _along_a_cosine(type(optimizer))
+        kind: type = type(optimizer)
+        return _along_a_cosine(kind)
     return optimizer
 
 

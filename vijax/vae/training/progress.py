@@ -51,7 +51,7 @@ class Progress(NamedTuple):
     terms: dict[str, np.ndarray]  # the loss function's terms, as `loss`
     stopped: np.ndarray  # (), whether the run was ended early
     held_out: Any = ()  # as `loss`, where early stopping asks for it
-    best: Best | tuple[()] = ()  # likewise
+    best: Any = ()  # a Best, likewise
 
 
 def begin(
