@@ -156,7 +156,11 @@ def run_chunk(
     *,
     step: Step = step,
 ) -> tuple[State, tuple[Float[Array, " steps"], Any]]:
-    """Take `chunk_size` steps of one run in one scan."""
+    """Take `chunk_size` steps of one run in one scan; the arguments are `minimize`'s.
+
+    Returns:
+        The state after them, and the loss and metrics of each, (chunk_size, ...).
+    """
     # Two streams from one key: the batches' and the loss function's draws.
     batch_key, loss_key = jax.random.split(key)
     batches = None

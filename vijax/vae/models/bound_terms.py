@@ -90,7 +90,23 @@ def log_likelihood(
 def log_likelihood_table(
     model: VAE, outputs: Float[Array, "points ..."], x: Images
 ) -> Float[Array, "points batch"]:
-    """Return log p(x | outputs) of every example under every point's outputs."""
+    """Return log p(x | outputs) of every example under every point's outputs.
+
+    Args:
+        model: the VAE.
+        outputs: of the decoder, (points, *shape, num_outputs).
+        x: data in the likelihood's support, (batch, *shape).
+
+    Returns:
+        (points, batch), in nats.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.vae((2,), hidden=())
+        >>> outputs = jnp.zeros((3, 2, 1))  # logits of 0
+        >>> log_likelihood_table(model, outputs, jnp.ones((4, 2))).shape
+        (3, 4)
+    """
     if model.likelihood.affine is not None:
         slope, offset = model.likelihood.affine(outputs)
         slope = slope.reshape(len(slope), -1)

@@ -190,6 +190,9 @@ def _with_masks(params: ModelParams, masks: Float[Array, "runs latent"]) -> Mode
 def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:
     """Return the masks of runs that have so many latents each.
 
+    Raises:
+        ValueError: no numbers, or one that is not whole and 1 or more.
+
     Example:
         >>> masks((1, 3)).tolist()
         [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
@@ -203,6 +206,9 @@ def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:
 def take_run(params: PyTree, index: int) -> PyTree:
     """Return one run's parameters; -1 is the last.
 
+    Raises:
+        ValueError: there is no such run.
+
     Example:
         >>> take_run({"bias": jnp.array([[1.0], [2.0]])}, 1)["bias"].tolist()
         [2.0]
@@ -215,6 +221,10 @@ def take_run(params: PyTree, index: int) -> PyTree:
 
 def num_epochs(num_rows: int, steps: int, batch_size: int) -> int:
     """Return how many passes over the rows make at least so many steps.
+
+    Raises:
+        ValueError: a number is not whole and 1 or more, or the batch is larger than
+            the rows.
 
     Example:
         >>> num_epochs(1000, 100, 128)  # 7 batches in a pass
@@ -233,6 +243,9 @@ def rows_without(labels: Any, key: Key) -> Int[np.ndarray, "classes rows"]:
 
     Where the others of one class are more than those of another, a random part of
     them is taken.
+
+    Raises:
+        ValueError: there are fewer than two classes.
 
     Example:
         >>> rows_without(np.array([0, 0, 1, 1, 2]), jax.random.key(0)).shape

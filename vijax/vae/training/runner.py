@@ -44,7 +44,11 @@ DATA_AXES = Data(images=None, rows=0, kl_weight=None)  # type: ignore[arg-type]
 
 @dataclass(frozen=True)
 class Plan:
-    """How a run goes: the settings that one training and an ensemble share."""
+    """How a run goes: the settings that one training and an ensemble share.
+
+    Raises:
+        ValueError: a setting is out of its range, or of another kind.
+    """
 
     loss: LossFn
     num_rows: int
