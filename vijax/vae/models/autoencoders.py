@@ -119,8 +119,13 @@ def vae(
     """Return a VAE; its decoder mirrors the encoder.
 
     Args:
-        shape, latent, hidden, channels, activation, dtype: as for `autoencoder`.
+        shape: of one image or of one row of a table.
+        latent: number of latent dimensions.
+        hidden: as for `autoencoder`.
+        channels: as for `autoencoder`.
+        activation: as for `autoencoder`.
         likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
+        dtype: as for `autoencoder`.
 
     Raises:
         ValueError: as `autoencoder`, or `likelihood` is none.
