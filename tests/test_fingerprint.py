@@ -164,6 +164,8 @@ def test_values_of_every_kind():
         None,
         (1, 2),
         (1, (2,)),
+        (1, (2,), 3),
+        (1, (2, 3)),
         {"a": 1},
         {1, 2},
         np.float32(1),
@@ -199,6 +201,28 @@ def test_temporary_objects_do_not_hide_one_another():
 
     nested = [make(make(make(float(i)))) for i in range(20)]
     assert len({fingerprint.fingerprint(f) for f in nested}) == 20
+
+
+def test_it_is_values_that_count_not_whether_they_are_one_object():
+    one = [1.5, 2.5]
+    assert fingerprint.fingerprint((one, one)) == fingerprint.fingerprint(
+        (one, list(one))
+    )
+
+
+def test_functions_that_call_each_other(tmp_path):
+    text = """
+def even(n):
+    return n == 0 or odd(n - 1)
+
+
+def odd(n):
+    return n != 0 and even(n - 1)
+"""
+    assert of(tmp_path, text, "even") == of(tmp_path, text, "even")
+    assert of(tmp_path, text, "even") != of(
+        tmp_path, text.replace("n != 0", "n > 0"), "even"
+    )
 
 
 def test_what_cannot_be_told_apart_is_refused():

@@ -22,7 +22,7 @@ import hashlib
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -55,10 +55,7 @@ def fingerprint(thing: Any) -> str:
         >>> fingerprint(optax.adam(0.1)) == fingerprint(optax.adam(0.2))
         False
     """
-    digest = hashlib.sha256()
-    for part in _parts(thing, {}):
-        digest.update(len(part).to_bytes(8, "little") + part)
-    return digest.hexdigest()
+    return _digest(thing, {}, ()).hex()
 
 
 def about(**things: Any) -> dict[str, str]:
@@ -87,7 +84,7 @@ def _describe(thing: Any) -> str:
         return str(thing)
     if _is_key(thing):
         return str(np.asarray(jax.random.key_data(thing)).tolist())
-    if dataclasses.is_dataclass(thing):
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         fields = [getattr(thing, field.name) for field in dataclasses.fields(thing)]
         if all(isinstance(field, PLAIN) for field in fields):
             return str(thing)
@@ -96,23 +93,44 @@ def _describe(thing: Any) -> str:
     return f"{name} (SHA-256 {fingerprint(thing)[:16]})"
 
 
-def _parts(thing: Any, seen: dict[int, Any]) -> Iterator[bytes]:
-    kind = type(thing)
-    yield f"{kind.__module__}.{kind.__qualname__}".encode()
+def _digest(
+    thing: Any, known: dict[int, tuple[Any, bytes]], path: tuple[int, ...]
+) -> bytes:
+    """Return the hash of a thing's type and of the hashes of its parts.
+
+    Args:
+        thing: of any kind.
+        known: digests by id; things are held, so that no other gets their id.
+        path: ids of what the thing is a part of: a function may call itself.
+    """
+    if id(thing) in path:
+        return f"itself, {len(path) - path.index(id(thing))} up".encode()
+    if id(thing) not in known:
+        value = _value(thing)
+        inner = (*path, id(thing))
+        inside = _inside(thing) if value is None else []
+        parts = [_digest(part, known, inner) for part in inside]
+        if value is not None:
+            parts = [value]
+        digest = hashlib.sha256(f"{type(thing).__module__}.".encode())
+        digest.update(type(thing).__qualname__.encode())
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "little") + part)
+        known[id(thing)] = thing, digest.digest()
+    return known[id(thing)][1]
+
+
+def _value(thing: Any) -> bytes | None:
+    """Return what a thing without parts is, None for one that has parts."""
     if isinstance(thing, enum.Enum):
-        yield thing.name.encode()
-    elif isinstance(thing, PLAIN):
-        yield repr(thing).encode()
-    elif isinstance(thing, type | ModuleType):
-        yield f"{getattr(thing, '__module__', '')}.{thing.__name__}".encode()
-    elif isinstance(thing, np.ndarray | np.generic | np.dtype | jax.Array):
-        yield _array(thing)
-    elif id(thing) in seen:
-        yield b"seen"
-    else:
-        seen[id(thing)] = thing  # held, so that no other thing gets its id
-        for part in _inside(thing):
-            yield from _parts(part, seen)
+        return thing.name.encode()
+    if isinstance(thing, PLAIN):
+        return repr(thing).encode()
+    if isinstance(thing, type | ModuleType):
+        return f"{getattr(thing, '__module__', '')}.{thing.__name__}".encode()
+    if isinstance(thing, np.ndarray | np.generic | np.dtype | jax.Array):
+        return _array(thing)
+    return None
 
 
 def _is_key(thing: Any) -> bool:
