@@ -33,6 +33,7 @@ def run_in_parts(
     cannot be written.
 
     Example:
+        >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
         >>> from vijax.vi.families.gaussian import MeanField
