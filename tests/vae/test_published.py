@@ -40,6 +40,8 @@ def test_static_binarised_mnist_after_twenty_epochs(shared):
         optimizer=training.Adam(1e-3, final_fraction=1.0),  # constant, as theirs
         on_epoch=on_epoch,
     )
-    # Found: -122.13, -103.36 and -101.53 ± 0.26, from other initial values than theirs.
+    # Found: -122.13, -103.36 and -101.53 ± 0.26, from other initial values than theirs,
+    # which the first epoch still shows.
+    assert found[1][0] > FLAX[1] - 4
     assert found[10][0] > FLAX[10]
     assert found[20][0] > FLAX[20]
