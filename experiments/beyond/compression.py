@@ -35,9 +35,9 @@ from experiments.studies import lossless, lossy_tables, rate_distortion
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import compression_rates as plot
+from vijax.vae import training
 from vijax.vae.evaluation.annealed_sampling import Walk
 from vijax.vae.models import autoencoders, likelihoods
-from vijax.vae.training import train
 
 # Townsend, Bird & Barber's coder run again, static binarised MNIST, bits per pixel.
 BITS_BACK_RERUN = 0.194
@@ -127,7 +127,7 @@ def images(
         activation="silu",
     )
     start = time.perf_counter()
-    trained = train.fit(
+    trained = training.fit(
         model,
         keys[1],
         dataset.train,
@@ -135,11 +135,12 @@ def images(
         batch_size=min(
             config.batch_size or (64 if small else 1000), len(dataset.train)
         ),
-        optimizer=config.optimizer or ("adam" if small else "muon"),
-        learning_rate=config.learning_rate or (4e-3 if small else 0.08),
+        optimizer=training.named_optimizer(
+            config.optimizer or ("adam" if small else "muon"),
+            learning_rate=config.learning_rate or (4e-3 if small else 0.08),
+        ),
         params=autoencoders.init_at_mean(model, keys[2], dataset.train),
-        checkpoint=config.checkpoint,
-        checkpoint_seconds=60.0,
+        checkpoint=config.checkpoint and training.Checkpoint(config.checkpoint, 60.0),
         description="VAE of images",
     )
     minutes = (time.perf_counter() - start) / 60

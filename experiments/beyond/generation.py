@@ -36,10 +36,10 @@ from experiments.studies import generation as image_samples
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import generated_events as plot
+from vijax.vae import training
 from vijax.vae.evaluation import latent_maps as latent
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def images(
     latents = (config.good or (8 if small else 16), config.bad)
     n = len(dataset.train)
     batch_size = min(64 if small else 1000, n)
-    model = ensemble.masked(
+    model = training.masked(
         autoencoders.vae(
             dataset.train.shape[1:],
             latent=max(latents),
@@ -105,20 +105,21 @@ def images(
             activation="silu",
         )
     )
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         keys[0],
         dataset.train,
         np.tile(np.arange(n), (len(latents), 1)),
-        masks=ensemble.masks(latents),
-        epochs=ensemble.epochs(n, config.steps or (1500 if small else 900), batch_size),
+        masks=training.masks(latents),
+        epochs=training.num_epochs(
+            n, config.steps or (1500 if small else 900), batch_size
+        ),
         batch_size=batch_size,
-        optimizer="adam" if small else "muon",
-        learning_rate=8e-3 if small else 0.08,
+        optimizer=training.Adam(8e-3) if small else training.Muon(0.08),
         description="VAEs of images",
     )
     size = image_samples.num_images(dataset, config.max_images)
-    samples = draw(model, params, latents, dataset, keys[1], size)
+    samples = draw(model, trained.params, latents, dataset, keys[1], size)
     metrics, figures = image_samples.compare(samples, dataset, keys[2])
     return metrics | {"latents": latents}, {"images": figures["generation"]}
 
@@ -133,7 +134,7 @@ def draw(
 ) -> dict[str, np.ndarray]:
     """Return grey images, E[x | z], of every generator."""
     rng = np.random.default_rng(int(jax.random.bits(key)))
-    good, bad = (ensemble.run(params, i) for i in range(2))
+    good, bad = (training.take_run(params, i) for i in range(2))
     some = jnp.asarray(dataset.train[rng.permutation(len(dataset.train))[:size]])
     x = likelihoods.binarize(jax.random.fold_in(key, 0), some)
     q = autoencoders.encode(model, good, x)

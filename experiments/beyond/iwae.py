@@ -20,12 +20,12 @@ import numpy as np
 from experiments import common
 from experiments.lecture import autoencoder as ae
 from vijax.plot import vae_training as plot
+from vijax.vae import training
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import latent_usage
 from vijax.vae.evaluation import log_evidence as evidence
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import log, train
 
 PAPER = {1: -86.76, 5: -85.54, 50: -84.78}  # its test log p(x), one stochastic layer
 
@@ -143,10 +143,10 @@ def check(config: Config) -> None:
 
 def fit(
     config: Config, model: VAE, key: jax.Array, images: np.ndarray, params: ModelParams
-) -> train.Trained:
+) -> training.Trained:
     """Train with k draws, in files of their own."""
     name = f"k{config.num_samples}"
-    return train.fit(
+    return training.fit(
         model,
         jax.random.fold_in(key, config.num_samples),  # each stage shuffles by its own
         images,
@@ -154,11 +154,13 @@ def fit(
         loss=loss_of(config, model),
         params=params,
         batch_size=config.batch_size,
-        optimizer=config.optimizer,
-        learning_rate=config.learning_rate,
-        on_epoch=log.csv_file(config.runs / f"{name}.csv") if config.runs else None,
-        checkpoint=config.runs / name if config.runs else None,
-        checkpoint_seconds=60.0,
+        optimizer=training.named_optimizer(
+            config.optimizer, learning_rate=config.learning_rate
+        ),
+        on_epoch=training.csv_log(config.runs / f"{name}.csv") if config.runs else (),
+        checkpoint=training.Checkpoint(config.runs / name, 60.0)
+        if config.runs
+        else None,
         description=f"iwae, k = {config.num_samples}",
     )
 

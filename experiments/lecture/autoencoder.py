@@ -18,11 +18,11 @@ from experiments import common
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import latent_space as plot
+from vijax.vae import training
 from vijax.vae.evaluation import latent_gaps
 from vijax.vae.evaluation import latent_maps as latent
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
-from vijax.vae.training import train
 
 
 @dataclass(frozen=True)
@@ -103,20 +103,20 @@ def epochs_for(dataset: Dataset, epochs: int | None) -> int:
 
 def fit(
     config: Config, dataset: Dataset, key: jax.Array
-) -> tuple[Autoencoder, train.Trained]:
+) -> tuple[Autoencoder, training.Trained]:
     """Train the autoencoder."""
     model = autoencoders.autoencoder(
         dataset.train.shape[1:],
         latent=config.latent,
         hidden=hidden_for(dataset, config.hidden),
     )
-    trained = train.fit(
+    trained = training.fit(
         model,
         key,
         dataset.train,
         epochs=epochs_for(dataset, config.epochs),
         batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
+        optimizer=training.Adam(config.learning_rate),
         description="autoencoder",
     )
     return model, trained

@@ -18,6 +18,7 @@ from experiments import common
 from experiments.studies import anomalies, compression, generation
 from vijax import data
 from vijax.data import Dataset
+from vijax.vae import training
 from vijax.vae.models import likelihoods
 
 
@@ -46,9 +47,10 @@ def run(config: Config) -> common.Result:
         "hidden": config.hidden or (128,),
         "steps": config.steps or (1000 if small else 240),
         "batch_size": min(config.batch_size or (64 if small else 1000), n // 2),
-        "optimizer": "adam" if small else "muon",
-        "learning_rate": config.learning_rate or (8e-3 if small else 0.08),
     }
+    name = "adam" if small else "muon"
+    learning_rate = config.learning_rate or (8e-3 if small else 0.08)
+    optimizer = training.named_optimizer(name, learning_rate=learning_rate)
     key = jax.random.key(config.seed)
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
@@ -57,9 +59,12 @@ def run(config: Config) -> common.Result:
         dataset,
         keys[1],
         latent=config.latent or (8 if small else 16),
+        optimizer=optimizer,
         **options,
     )
-    squeezers = compression.fit(dataset, keys[2], latents=config.latents, **options)
+    squeezers = compression.fit(
+        dataset, keys[2], latents=config.latents, optimizer=optimizer, **options
+    )
     coder, params = finders.model, finders.all_params
     *found, coded = anomalies.study(finders, dataset, binary, keys[3])
     parts = (
@@ -71,7 +76,8 @@ def run(config: Config) -> common.Result:
             squeezers, coder, params, dataset, keys[4], max_images=config.max_images
         ),
     )
-    metrics = options | {"latent": coder.latent}
+    used = {"optimizer": name, "learning_rate": learning_rate}
+    metrics = options | used | {"latent": coder.latent}
     figures: dict[str, Figure] = {}
     for more_metrics, more_figures in parts:
         metrics |= more_metrics

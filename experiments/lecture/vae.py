@@ -20,6 +20,7 @@ from experiments.lecture import vae_estimators
 from vijax.data import Dataset
 from vijax.plot import latent_space as plot
 from vijax.plot import vae_training as plot_vae
+from vijax.vae import training
 from vijax.vae.evaluation import (
     elbo,
     latent_gaps,
@@ -31,7 +32,6 @@ from vijax.vae.evaluation import (
 from vijax.vae.evaluation.latent_maps import Latents
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import train
 from vijax.vi import bounds
 
 DRAWS = 4  # of z for each test image, where the ELBO is evaluated
@@ -104,7 +104,7 @@ def run(config: Config) -> common.Result:
 
 def fit(
     config: Config, dataset: Dataset, x_test: jax.Array, key: jax.Array
-) -> tuple[VAE, train.Trained, list[tuple[int, float]]]:
+) -> tuple[VAE, training.Trained, list[tuple[int, float]]]:
     """Train the VAE; also return (epoch, test ELBO) at about 15 epochs on the way."""
     model = autoencoders.vae(
         dataset.train.shape[1:],
@@ -122,14 +122,14 @@ def fit(
             ).elbo
             curve.append((epoch, float(value)))
 
-    trained = train.fit(
+    trained = training.fit(
         model,
         key,
         dataset.train,
         epochs=epochs,
         loss=losses.negative_elbo(model, num_samples=config.num_samples),
         batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
+        optimizer=training.Adam(config.learning_rate),
         on_epoch=on_epoch,
         description="vae",
     )

@@ -15,11 +15,11 @@ from vijax.metrics import roc
 from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.plot import use_cases as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.anomaly import scores as anomaly
 from vijax.vae.anomaly import stroke_codes
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 # The last is classes_out.PRODUCT, spelt out.
 SCORES = ("reconstruction", "KL", "−ELBO", classes_out.COMPLEXITY, "share × distance")
@@ -40,7 +40,7 @@ class Finders(NamedTuple):
     @property
     def all_params(self) -> ModelParams:
         """Of the VAE that has seen all classes."""
-        return ensemble.run(self.params, -1)
+        return training.take_run(self.params, -1)
 
     @property
     def without(self) -> tuple[ModelParams, np.ndarray]:
@@ -65,24 +65,24 @@ def fit(
         latent: latents of every VAE.
         hidden: widths of the encoders' hidden layers.
         steps: of optimisation, for each VAE.
-        **options: of `ensemble.fit`.
+        **options: of `training.fit_ensemble`.
     """
     row_key, fit_key = (jax.random.fold_in(key, i) for i in range(2))
-    without = ensemble.rows_without(dataset.train_labels, row_key)
+    without = training.rows_without(dataset.train_labels, row_key)
     rng = np.random.default_rng(int(jax.random.bits(key)))
     anything = rng.permutation(len(dataset.train))[: without.shape[1]]
     rows = np.stack([*without, anything])
     model = autoencoders.vae(dataset.train.shape[1:], latent=latent, hidden=hidden)
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         fit_key,
         dataset.train,
         rows,
-        epochs=ensemble.epochs(rows.shape[1], steps, options["batch_size"]),
+        epochs=training.num_epochs(rows.shape[1], steps, options["batch_size"]),
         description="VAEs",
         **options,
     )
-    return Finders(model, params, rows)
+    return Finders(model, trained.params, rows)
 
 
 def study(

@@ -14,11 +14,11 @@ from vijax.metrics import roc
 from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.plot import anomaly_detection as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.anomaly import scores as anomaly
 from vijax.vae.anomaly import stroke_codes
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 BOUND, COMPLEXITY, LOCAL = "−ELBO", "−ELBO − complexity", "−ELBO − local code"
 SHARE, LATENT, PRODUCT = "share unexplained", "latent distance", "their product"
@@ -48,7 +48,7 @@ def study(
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     classes = np.unique(np.asarray(dataset.train_labels))
     masks = np.asarray(dataset.test_labels) == classes[:, None]
-    rows = ensemble.rows_without(dataset.train_labels, keys[1])
+    rows = training.rows_without(dataset.train_labels, keys[1])
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     complexity = np.tile(stroke_codes.complexity(binary), (len(classes), 1))
     local = local_costs(dataset, binary, keys[3])
@@ -108,18 +108,17 @@ def fit(
         hidden=settings.hidden,
         activation="silu",
     )
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         key,
         dataset.train,
         rows,
-        epochs=ensemble.epochs(rows.shape[1], steps, batch_size),
+        epochs=training.num_epochs(rows.shape[1], steps, batch_size),
         batch_size=batch_size,
-        optimizer="adam" if small else "muon",
-        learning_rate=8e-3 if small else 0.08,
+        optimizer=training.Adam(8e-3) if small else training.Muon(0.08),
         description="one class out",
     )
-    return model, params
+    return model, trained.params
 
 
 def bounds(model: VAE, params: ModelParams, x: Array, key: Key) -> np.ndarray:

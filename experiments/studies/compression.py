@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from vijax.data import Dataset
 from vijax.plot import use_cases as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.compression import lossy
 from vijax.vae.compression.lossy import RateDistortion
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import Autoencoder, ModelParams
-from vijax.vae.training import ensemble
 
 AUTOENCODER, PCA = "autoencoder", "PCA"
 
@@ -42,20 +42,20 @@ def fit(
 ) -> Squeezers:
     """Train an autoencoder for each number of latents, all in one vmap."""
     n, latent = len(dataset.train), max(latents)
-    model = ensemble.masked(
+    model = training.masked(
         autoencoders.autoencoder(dataset.train.shape[1:], latent=latent, hidden=hidden)
     )
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         key,
         dataset.train,
         np.tile(np.arange(n), (len(latents), 1)),
-        masks=ensemble.masks(latents),
-        epochs=ensemble.epochs(n, steps, options["batch_size"]),
+        masks=training.masks(latents),
+        epochs=training.num_epochs(n, steps, options["batch_size"]),
         description="autoencoders",
         **options,
     )
-    return Squeezers(model, params, latents, hidden)
+    return Squeezers(model, trained.params, latents, hidden)
 
 
 def study(
@@ -85,7 +85,7 @@ def study(
         ),
         PCA: _pca_curves(
             levels,
-            ensemble.masks(squeezers.latents),
+            training.masks(squeezers.latents),
             train.reshape(-1, pixels),
             test.reshape(-1, pixels),
         ),

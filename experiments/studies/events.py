@@ -13,12 +13,11 @@ from vijax.data import Dataset
 from vijax.metrics import Estimate, roc
 from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.types import Key
-from vijax.vae import event_tables
+from vijax.vae import event_tables, training
 from vijax.vae.anomaly import scores
 from vijax.vae.compression import lossy
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 from vijax.validate import check
 
 SCORES = ("−ELBO", "reconstruction", "KL")
@@ -64,17 +63,17 @@ def fit(
         likelihood=likelihoods.gaussian(None, min_scale=network.min_scale),
     )
     batch_size = min(network.batch_size, rows.shape[1])
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         key,
         events.astype(np.float32),
         rows,
-        epochs=ensemble.epochs(rows.shape[1], network.steps, batch_size),
+        epochs=training.num_epochs(rows.shape[1], network.steps, batch_size),
         batch_size=batch_size,
-        learning_rate=network.learning_rate,
+        optimizer=training.Adam(network.learning_rate),
         description="VAEs of events",
     )
-    return model, params
+    return model, trained.params
 
 
 def found_by_vae(

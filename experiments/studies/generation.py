@@ -11,10 +11,10 @@ from vijax.data import Dataset
 from vijax.metrics import sample_distances
 from vijax.plot import use_cases as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.evaluation import latent_maps
 from vijax.vae.generation import feature_classifier
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 REAL = "real images"
 SHOWN = 8
@@ -130,7 +130,7 @@ def draw(
     images = {"VAE, prior": latent_maps.decoded_means(coder, coder_params, noise)}
     ends = sorted({0, len(squeezers.latents) - 1})
     for run in ends:
-        params = ensemble.run(squeezers.params, run)
+        params = training.take_run(squeezers.params, run)
         z = latent_maps.latent_means(squeezers.model, params, dataset.train)
         box = latent_maps.uniform_in_box(
             jax.random.fold_in(key, run), z, num_samples=size

@@ -12,12 +12,11 @@ from scipy.special import gammaln
 from scipy.stats import wasserstein_distance
 
 from vijax.types import Key
-from vijax.vae import event_tables
+from vijax.vae import event_tables, training
 from vijax.vae.compression import file_format, lossy
 from vijax.vae.event_tables import ColumnScale, Table
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import train
 
 BATCH_SIZE = 100
 # Columns of CMS multijet events: kinematic ones by their logarithm, counts exactly.
@@ -68,13 +67,13 @@ def fit(
     model = autoencoders.vae(
         table.shape[1:], latent=latent, hidden=hidden, likelihood=likelihood
     )
-    trained = train.fit(
+    trained = training.fit(
         model,
         key,
         event_tables.to_scaled(table, scale).astype(np.float32),
         epochs=epochs,
         batch_size=min(batch_size, len(table)),
-        learning_rate=learning_rate,
+        optimizer=training.Adam(learning_rate),
         description="VAE of events",
     )
     return Coder(model, trained.params, scale)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vijax import checkpoint, optimize
+from vijax.vae import training
 from vijax.vae.evaluation import (
     annealed_sampling,
     elbo,
@@ -24,12 +25,6 @@ from vijax.vae.models import (
     likelihoods,
     losses,
 )
-from vijax.vae.training import (
-    ensemble,
-    log,
-    stopping,
-    train,
-)
 
 KEY = jax.random.key(0)
 MODEL = autoencoders.vae((4, 4), hidden=(8,))
@@ -43,7 +38,9 @@ DECODED = latent_gaps.DecodedData(jnp.zeros((1, 1)), jnp.ones(3))
 
 
 def fit(images: Any = IMAGES, **settings: Any) -> Any:
-    return train.fit(MODEL, KEY, images, **{"epochs": 1, "batch_size": 10} | settings)
+    return training.fit(
+        MODEL, KEY, images, **{"epochs": 1, "batch_size": 10} | settings
+    )
 
 
 def importance(**settings: Any) -> Any:
@@ -52,7 +49,7 @@ def importance(**settings: Any) -> Any:
 
 def many(rows: Any = ROWS, **settings: Any) -> Any:
     settings = {"epochs": 1, "batch_size": 5} | settings
-    return ensemble.fit(ensemble.masked(MODEL), KEY, IMAGES, rows, **settings)
+    return training.fit_ensemble(training.masked(MODEL), KEY, IMAGES, rows, **settings)
 
 
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
@@ -63,7 +60,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "large batch": (lambda: fit(batch_size=21), "batch_size = 21 "),
     "half a batch": (lambda: fit(batch_size=2.5), "batch_size = 2.5 "),
     "half an epoch": (lambda: fit(epochs=1.5), "epochs = 1.5 "),
-    "endless rate": (lambda: fit(learning_rate=np.inf), "learning_rate = inf "),
+    "endless rate": (lambda: training.Adam(np.inf), "learning_rate = inf "),
     "loss of another kind": (
         lambda: losses.mean_squared_error(MODEL),
         "model is not an autoencoder",
@@ -142,7 +139,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "rows of one run": (lambda: many(ROWS[0]), "rows' axes = 1 "),
     "rows that are not there": (lambda: many(ROWS + 1), "rows = 20 (at index 1, 9)"),
-    "a rate that climbs": (lambda: many(learning_rate=-1.0), "learning_rate = -1.0 "),
+    "a rate that climbs": (
+        lambda: training.Muon(learning_rate=-1.0),
+        "learning_rate = -1.0 ",
+    ),
     "masks of other runs": (
         lambda: many(masks=np.ones((3, 2))),
         "masks' shape = [3 2] is not valid: give (runs, latents), (2, 2)",
@@ -153,7 +153,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "images' dtype = object",
     ),
     "no model": (
-        lambda: train.fit(None, KEY, IMAGES, epochs=1),
+        lambda: training.fit(None, KEY, IMAGES, epochs=1),
         "model = None is none",
     ),
     "a truth for epochs": (lambda: fit(epochs=True), "epochs = True "),
@@ -199,12 +199,12 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "threshold = nan ",
     ),
     "rows of half images": (lambda: many(0.5 * ROWS), "rows' dtype = float64 "),
-    "no such run": (lambda: ensemble.run(PARAMS, 99), "index = 99 "),
+    "no such run": (lambda: training.take_run(PARAMS, 99), "index = 99 "),
     "a batch beyond the rows": (
-        lambda: ensemble.epochs(100, 10, 128),
+        lambda: training.num_epochs(100, 10, 128),
         "batch_size = 128 is not valid: give 1 to the number of rows, 100",
     ),
-    "mask of nothing": (lambda: ensemble.masks((2, 0)), "latents = 0 (at index 1)"),
+    "mask of nothing": (lambda: training.masks((2, 0)), "latents = 0 (at index 1)"),
     "no gradients": (
         lambda: gradient_estimators.reparametrised(sum, Q, KEY, num_samples=0),
         "num_samples = 0 ",
@@ -237,11 +237,22 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: latent_gaps.nearest_distance(jnp.ones((2, 3)), jnp.ones((0, 3))),
         "references (0, 3)",
     ),
+    "a word for a callback": (lambda: fit(stopping="soon"), "stopping = soon "),
+    "an optimiser that nobody knows": (
+        lambda: fit(optimizer="sgd"),
+        "optimizer = 'sgd' is not known: choose from adam, muon, or give an Optax",
+    ),
+    "a number for an optimiser": (lambda: fit(optimizer=0.1), "optimizer = 0.1 is not"),
+    "saved before it began": (
+        lambda: training.Checkpoint("runs", seconds=-1.0),
+        "seconds = -1.0 ",
+    ),
+    "no runs": (lambda: many(ROWS[:0]), "runs = 0 "),
     "half an epoch's patience": (
-        lambda: stopping.early_stopping(len, patience=1.5),
+        lambda: training.EarlyStopping(len, patience=1.5),
         "patience = 1.5 ",
     ),
-    "a folder for a history": (lambda: log.csv_file("."), "path = . is not valid"),
+    "a folder for a history": (lambda: training.csv_log("."), "path = . is not valid"),
     "no chunks": (
         lambda: optimize.minimize(
             sum, None, KEY, optimizer=None, num_chunks=0, chunk_size=1

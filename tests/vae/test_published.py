@@ -4,9 +4,9 @@ import jax
 import pytest
 
 from vijax import data
+from vijax.vae import training
 from vijax.vae.evaluation import elbo
 from vijax.vae.models import autoencoders, likelihoods
-from vijax.vae.training import train
 
 # Test ELBO of flax's example after epochs 1, 10 and 20 (google/flax, pull request
 # 1361): static binarisation, 784-500-20, Adam 1e-3, batch 128, one draw.
@@ -33,14 +33,13 @@ def test_static_binarised_mnist_after_twenty_epochs(shared):
             )
             found[epoch] = (float(estimate.elbo), float(estimate.elbo_standard_error))
 
-    train.fit(
+    training.fit(
         model,
         jax.random.key(0),
         images.train,
         epochs=20,
         batch_size=128,
-        learning_rate=1e-3,
-        final_fraction=1.0,  # constant, as theirs
+        optimizer=training.Adam(1e-3, final_fraction=1.0),  # constant, as theirs
         on_epoch=on_epoch,
     )
     # Found: -122.13, -103.36 and -101.53 ± 0.26. Their initial values are others than
