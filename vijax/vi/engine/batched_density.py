@@ -33,9 +33,8 @@ def over_draws(
     """
     if one_by_one:
         return jax.lax.map(function, positions)
-    size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
     num_draws = positions.shape[0]
-    num_batches = -(-num_draws // max(1, MAX_BATCH // size))
+    num_batches = -(-num_draws // max(1, MAX_BATCH // target.data_size))
     if num_batches <= 1:
         return jax.vmap(function)(positions)
     # Batches of one size: a remainder would compile the function a second time.

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from vijax import checkpoint
 from vijax.fingerprint import fingerprint
 from vijax.types import Key
-from vijax.vi.methods.stochastic_epochs import Carry, End
+from vijax.vi.methods.stochastic_loop import Carry, End
 from vijax.vi.targets.target import Target
 
 CHUNKS = 40  # a part: 1000 steps
@@ -33,15 +33,16 @@ def run_in_parts(
         folder: for checkpoints; None for the progress bar alone.
         about: what must be the same for a fit to go on, as text.
 
-    Errors: ValueError where the folder holds another fit's checkpoint; OSError where it
-    cannot be written.
+    Raises:
+        ValueError: where the folder holds another fit's checkpoint.
+        OSError: where it cannot be written.
 
     Example:
         >>> import jax.numpy as jnp
         >>> import optax
         >>> from vijax.vi.families.gaussian import MeanField
-        >>> from vijax.vi.methods.stochastic_epochs import run
-        >>> q = MeanField.init(jnp.zeros(1), jnp.ones(1))
+        >>> from vijax.vi.methods.stochastic_loop import run
+        >>> q = MeanField().init(jnp.zeros(1), jnp.ones(1))
         >>> def loss(q, key, eps):
         ...     z = q.transform(eps)
         ...     return jnp.mean(0.5 * (z - 3.0) ** 2) - q.entropy(), None
@@ -50,7 +51,7 @@ def run_in_parts(
         ...     options = {"optimizer": optax.adam(0.05), "num_draws": 2}
         ...     options |= {"num_steps": 25_200, "tolerance": 0.01}
         ...     key, parts = jax.random.key(0), {"carry": carry, "until": until}
-        ...     return run(q, loss, key, None, **options, **parts)
+        ...     return run(q, loss, key, jnp.zeros(1), **options, **parts)
         >>> end = run_in_parts(part, None, {})
         >>> bool(end.done), end.q.loc.round(1).tolist()
         (True, [3.0])

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import betaln
 
 from vijax import vi
-from vijax.vi.checks.evidence import bridge
+from vijax.vi.checks.evidence_ladder import bridge
 
 # Ten heads in fourteen flips, a Beta(1, 1) prior: evidence 1/15.
 EXACT = np.log(1 / 15)
