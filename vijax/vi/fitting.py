@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vijax.types import Key
-from vijax.validate import check, is_traced
+from vijax.validate import check
+from vijax.vi.engine.compilation import in_trace
 from vijax.vi.families.base import Family
 from vijax.vi.families.flow import Flow
 from vijax.vi.families.gaussian import FullRank, MeanField
@@ -106,11 +107,11 @@ def fit(
         target = target.with_positive(positive)
     family, chosen = _choose(target, family, method, progress or checkpoint is not None)
     if progress or checkpoint is not None:
-        chosen = _in_parts(chosen, progress, checkpoint, is_traced(target, key))
+        chosen = _in_parts(chosen, progress, checkpoint, in_trace())
     chosen.check(target, family)
     num_checks = num_checks or (500 if target.subsampled else 2000)
     check(num_checks >= 25, "num_checks", num_checks, "give at least 25")
-    traced = is_traced(target, key)
+    traced = in_trace()
     streams = [jax.random.fold_in(key, stream) for stream in (SEARCH, CHECKS, RESTARTS)]
     for loc, scale in _starts(target, streams[RESTARTS], 1 if traced else NUM_STARTS):
         options: Any = {"tolerance": tolerance}

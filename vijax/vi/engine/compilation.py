@@ -9,11 +9,11 @@ MEASURED
 
 from collections.abc import Callable
 from functools import cache, wraps
+from threading import Thread
 from typing import Any
 
 import jax
-
-from vijax.validate import is_traced
+from jax.extend.core import get_opaque_trace_state
 
 Options = dict[str, Any]
 LIGHT: Options = {
@@ -43,10 +43,8 @@ def light_jit(function: Callable[..., Any], **static: Any) -> Callable[..., Any]
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        # Inside a trace even a constant is traced, and XLA takes options outside only.
-        if is_traced(args, kwargs, jax.device_put(0.0)):
-            return usual(*args, **kwargs)
-        return light()(*args, **kwargs)
+        # XLA takes options for a whole program only.
+        return (usual if in_trace() else light())(*args, **kwargs)
 
     return call
 
@@ -54,6 +52,26 @@ def light_jit(function: Callable[..., Any], **static: Any) -> Callable[..., Any]
 def density_jit(function: Callable[..., Any], **static: Any) -> Callable[..., Any]:
     """Return `jax.jit(function)`, for a program that evaluates a log density."""
     return jax.jit(function, **static)
+
+
+def in_trace() -> bool:
+    """Say whether this is called inside jit, vmap, grad or another trace.
+
+    Example:
+        >>> in_trace(), jax.jit(lambda: in_trace())()
+        (False, Array(True, dtype=bool))
+    """
+    return bool(get_opaque_trace_state() != _outside())
+
+
+@cache
+def _outside() -> Any:
+    """Return the state outside of all traces, which a new thread is in."""
+    states: list[Any] = []
+    thread = Thread(target=lambda: states.append(get_opaque_trace_state()))
+    thread.start()
+    thread.join()
+    return states[0]
 
 
 @cache

@@ -12,20 +12,17 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from vijax.validate import is_traced
+from vijax.vi.engine.compilation import in_trace
 
 State = TypeVar("State", bound=Any)
 
 
-def while_running(
-    step: Callable[[State], State], state: State, *, watched: Any = None
-) -> State:
+def while_running(step: Callable[[State], State], state: State) -> State:
     """Repeat `step` while `state.running`.
 
     Args:
         step: state -> state of the same shapes.
         state: a NamedTuple with a boolean field `running`.
-        watched: all else that the step reads, to know whether this is a trace.
 
     Example:
         >>> from typing import NamedTuple
@@ -41,27 +38,21 @@ def while_running(
         >>> jax.jit(lambda s: while_running(halve, s))(start).x.item()
         0.75
     """
-    if is_traced(state, watched):
+    if in_trace():
         return jax.lax.while_loop(lambda state: state.running, step, state)
     while state.running:
         state = step(state)
     return state
 
 
-def repeat(
-    number: Any,
-    step: Callable[[Any, State], State],
-    state: State,
-    *,
-    watched: Any = None,
-) -> State:
+def repeat(number: Any, step: Callable[[Any, State], State], state: State) -> State:
     """Apply `step(index, state)` for the indices below `number`.
 
     Example:
         >>> repeat(3, lambda index, total: total + index, 10)
         13
     """
-    if is_traced(number, state, watched):
+    if in_trace():
         return jax.lax.fori_loop(0, number, step, state)
     for index in range(int(number)):
         state = step(np.int32(index), state)

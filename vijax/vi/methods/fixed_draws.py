@@ -158,11 +158,10 @@ def solve(
             return _add(totals, draws, index, *seen)
 
         nothing = _nothing(draws, diagonal=diagonal)
-        totals = repeat(state.num_batches, add, nothing, watched=(target, draws))
-        return advance(state, totals, draws)
+        return advance(state, repeat(state.num_batches, add, nothing), draws)
 
     state = _begin(loc, scale, diagonal=diagonal, max_steps=max_steps)
-    return while_running(step, state, watched=(target, draws))
+    return while_running(step, state)
 
 
 def enough_draws(target: Target) -> int:

@@ -96,7 +96,7 @@ class Paths(NamedTuple):
 
     draws: dict[str, Any]  # constrained unknowns by name, draws first
     khat: Any  # of the weights; below 0.7: good
-    effective_samples: Any  # of the weighted draws, before resampling
+    effective_sample_size: Any  # of the weighted draws, before resampling
     log_evidence: Any  # nats
     log_evidence_se: Any
     elbo: Any  # of each path, nats; −inf where it failed
@@ -179,7 +179,7 @@ def multipath(
     return Paths(
         jax.device_get(_constrain(target, picked)),
         smoothed.tail_shape,
-        smoothed.effective_samples,
+        smoothed.effective_sample_size,
         smoothed.log_evidence,
         np.std(len(shares) * shares, ddof=1) / len(shares) ** 0.5,
         path.elbo,

@@ -13,9 +13,10 @@ from jaxtyping import Array, Float
 
 from vijax.fingerprint import fingerprint
 from vijax.types import Key, Scalar
-from vijax.validate import check, is_traced
+from vijax.validate import check
 from vijax.vi.engine.batched_density import log_densities
-from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.compilation import density_jit, in_trace, light_jit
+from vijax.vi.engine.loops import while_running
 from vijax.vi.families import base
 from vijax.vi.families.base import Family
 from vijax.vi.methods import stochastic_loop
@@ -97,11 +98,12 @@ class Stochastic:
         tolerance: float,
     ) -> Found:
         """Find q by stochastic gradients, in the coordinates of a quick answer."""
-        start_key, climb_key = jax.random.split(key)
+        # Folding compiles one small program, splitting and unpacking two.
+        start_key, noise_key, row_key = (jax.random.fold_in(key, i) for i in range(3))
         normal = getattr(family, "start", family)
         start = self._start(target, start_key, normal, loc, scale, 10 * tolerance)
-        hopeless = not is_traced(start) and start.num_steps > 0
-        if hopeless and start.num_rejected >= start.num_steps:
+        searched = not in_trace() and start.num_steps > 0
+        if searched and start.num_rejected >= start.num_steps:
             return start  # not finite around here: `fit` tries another start
         anchor = None
         if target.subsampled and start.covariance is not None:
@@ -112,38 +114,42 @@ class Stochastic:
         optimizer = self.optimizer or _adam(
             getattr(family, "learning_rate", LEARNING_RATE)
         )
+        plan = stochastic_loop.plan(self.num_steps, tolerance=tolerance, stop=self.stop)
+        like = target.init
         options: dict[str, Any] = {
             "family": family,
-            "tolerance": tolerance,
-            "num_steps": self.num_steps,
-            "num_draws": self.num_draws,
+            "optimizer": optimizer,
             "estimator": self.estimator,
-            "stop": self.stop,
         }
 
-        def climb(carry: Any = None, until: int | None = None) -> Any:
-            given = target, climb_key, start.q, anchor, carry, until
-            return _climb(*given, optimizer=optimizer, **options)
+        def step(carry: stochastic_loop.Carry) -> stochastic_loop.Carry:
+            eps = stochastic_loop.draw_noise(
+                noise_key, carry.chunk, like, num_draws=self.num_draws, plan=plan
+            )
+            given = target, start.q, anchor, carry.state, row_key, eps
+            taken = _take_chunk(*given, **options)
+            return stochastic_loop.record(carry, like, *taken, plan=plan)
 
+        zero = np.zeros(like.shape, like.dtype)
+        carry = stochastic_loop.begin(
+            _init(zero, zero + 1, family=family), like, optimizer=optimizer, plan=plan
+        )
         if self.in_parts:
-            settings = options | {
-                "start": self.start,
-                "optimizer": fingerprint(optimizer),
-            }
+            about = describe(
+                target,
+                key,
+                **options | {"optimizer": fingerprint(optimizer)},
+                num_steps=self.num_steps,
+                num_draws=self.num_draws,
+                tolerance=tolerance,
+                start=self.start,
+            )
             folder = None if self.checkpoint is None else Path(self.checkpoint)
-            end = run_in_parts(climb, folder, describe(target, key, **settings))
+            carry = run_in_parts(step, carry, folder, about)
         else:
-            end = climb()
-        return Found(
-            _placed(end.q, start.q),
-            end.done,
-            end.num_steps,
-            end.losses,
-            end.loc_error,
-            end.scale_error,
-            end.num_rejected,
-            start.num_gradients + self.num_draws * end.num_steps,
-            start.covariance if family == normal else None,
+            carry = while_running(step, carry)
+        return _found(
+            carry, start, self.num_draws, family == normal, chunk_size=plan.chunk_size
         )
 
     def _start(
@@ -203,31 +209,20 @@ def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
     return Anchor(position, gradient)
 
 
-@partial(
-    density_jit,
-    static_argnames=(
-        "family",
-        "tolerance",
-        "num_steps",
-        "num_draws",
-        "optimizer",
-        "estimator",
-        "stop",
-    ),
-)
-def _climb(
+@partial(density_jit, static_argnames=("family", "optimizer", "estimator"))
+def _take_chunk(
     target: Target,
-    key: Key,
     start: Any,
     anchor: Anchor | None,
-    carry: stochastic_loop.Carry | None,
-    until: Any,
+    state: Any,
+    key: Key,
+    eps: Float[Array, "steps draws dim"],
     *,
     family: Family,
+    optimizer: optax.GradientTransformation,
     estimator: str,
-    **options: Any,
 ) -> Any:
-    """Return the stochastic run's End, or its Carry where that is to go on."""
+    """Take a step for each row of noise, in the coordinates of the start."""
     loc, scale = start.coordinates()
     log_det = jnp.sum(jnp.log(scale if scale.ndim == 1 else jnp.diag(scale)))
 
@@ -246,18 +241,35 @@ def _climb(
     def loss(q: Any, key: Key, eps: Array) -> tuple[Scalar, None]:
         return stochastic_loop.negative_elbo(q, log_density, key, eps, estimator), None
 
-    origin = family.init(jnp.zeros_like(loc), jnp.ones_like(loc))
-    run = stochastic_loop.run
-    return run(origin, loss, key, loc, carry=carry, until=until, **options)
+    return stochastic_loop.take_chunk(loss, optimizer, state, key, eps)
 
 
-@jax.jit
-def _placed(q: Any, start: Any) -> Any:
-    """Return q in the target's coordinates."""
-    return base.affine(q, *start.coordinates())
+@partial(light_jit, static_argnames=("num_draws", "same", "chunk_size"))
+def _found(
+    carry: stochastic_loop.Carry,
+    start: Found,
+    num_draws: int,
+    same: bool,
+    *,
+    chunk_size: int,
+) -> Found:
+    """Return the answer in the target's coordinates; `same`: of the start's family."""
+    coordinates = start.q.coordinates()
+    dim, num_steps = coordinates[0].shape[0], carry.chunk * chunk_size
+    return Found(
+        base.affine(carry.answer, *coordinates),
+        carry.done,
+        num_steps,
+        jnp.reshape(carry.losses, -1),
+        carry.error[:dim],
+        carry.error[dim : 2 * dim],
+        carry.state.num_rejected,
+        start.num_gradients + num_draws * num_steps,
+        start.covariance if same else None,
+    )
 
 
-@partial(jax.jit, static_argnames="family")
+@partial(light_jit, static_argnames="family")
 def _init(loc: Array, scale: Array, *, family: Family) -> Any:
     return family.init(jnp.asarray(loc), jnp.asarray(scale))
 

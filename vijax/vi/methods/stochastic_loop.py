@@ -15,7 +15,7 @@ the average's noise. The run has converged when both
     the mean loss has not fallen by more than its noise and 0.05 nats.
 
 Without the stop rule (`stop=False`) the whole budget is one such epoch, and `done` says
-whether its tail's two halves agree. All of it is one compiled loop.
+whether its tail's two halves agree. A chunk of steps is one program, its record in sums another.
 
 False stops, measured: of 200 seeds on each of five models with a known posterior
 (mean of a normal, Poisson rate, coin, noise of a normal, regression with five
@@ -29,6 +29,7 @@ References:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -39,6 +40,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vijax import optimize
 from vijax.types import Key, LossFn, Scalar
 from vijax.vi import bounds
+from vijax.vi.engine.compilation import light_jit
 from vijax.vi.families import base
 
 ESTIMATORS = ("sticking", "entropy")
@@ -69,18 +71,17 @@ class Carry(NamedTuple):
     change: Float[Array, " columns"]  # since the epoch before
     losses: Float[Array, "chunks steps"]
     done: Bool[Array, ""]
+    running: Bool[Array, ""]
 
 
-class End(NamedTuple):
-    """Where a run ended."""
+class Plan(NamedTuple):
+    """How a run is cut, and when it stops; static."""
 
-    q: Any
-    done: Bool[Array, ""]  # whether the stop rule was met
-    num_steps: Int[Array, ""]
-    losses: Float[Array, " steps"]
-    loc_error: Float[Array, " dim"]  # standard error of the mean, in sds of q
-    scale_error: Float[Array, " dim"]  # standard error of the log sd
-    num_rejected: Int[Array, ""]
+    num_chunks: int
+    chunk_size: int
+    first_epoch: int  # chunks
+    tolerance: float
+    stop: bool
 
 
 def negative_elbo(
@@ -94,156 +95,169 @@ def negative_elbo(
     return -bounds.elbo(log_p - jax.lax.stop_gradient(q).log_prob(z))
 
 
-def run(
-    q: Any,
-    loss_fn: LossFn,
-    key: Key,
-    like: Float[Array, " dim"],
-    *,
-    optimizer: optax.GradientTransformation,
-    num_draws: int,
-    num_steps: int,
-    tolerance: float,
-    stop: bool = True,
-    carry: Carry | None = None,
-    until: Int[Array, ""] | None = None,
-) -> Any:
-    """Run until converged, or for `num_steps` steps; return the End.
+def plan(num_steps: int, *, tolerance: float, stop: bool) -> Plan:
+    """Cut a budget into chunks of 25 steps, or, without the stop rule, into about 16.
 
     Args:
-        q: where to start, of any family.
-        loss_fn: (q, key, noise of one step) -> (negative ELBO, None).
-        key: random key.
-        like: an array of q's dimension and type.
-        optimizer: an Optax transformation.
-        num_draws: draws a step; an even number makes antithetic pairs.
         num_steps: the budget.
         tolerance: of means in sds and of log sds; see the module's docstring.
         stop: whether to stop before the budget is spent.
-        carry: where an earlier part of the run left off.
-        until: the chunk to stop before, to return the Carry.
     """
-    chunk_size = _chunk_size(num_steps, stop)
-    num_chunks = num_steps // chunk_size
+    most = 25 if stop else max(1, num_steps // FIRST_EPOCH)
+    size = next(size for size in range(most, 0, -1) if num_steps % size == 0)
+    num_chunks = num_steps // size
     first_epoch = min(num_chunks, FIRST_EPOCH) if stop else num_chunks
-    dim, dtype = like.shape[0], like.dtype
-    noise_key, row_key = jax.random.split(key)
+    return Plan(num_chunks, size, first_epoch, tolerance, stop)
 
-    def draw_noise(chunk: Array) -> Float[Array, "steps draws dim"]:
-        key = jax.random.fold_in(noise_key, chunk)
-        pairs = num_draws // 2 if num_draws % 2 == 0 else num_draws
-        eps = jax.random.normal(key, (chunk_size, pairs, dim), dtype)
-        return eps if pairs == num_draws else jnp.concatenate([eps, -eps], 1)
 
-    def step(carry: tuple[Any, Any], eps: Array) -> tuple[tuple[Any, Any], Scalar]:
-        state, total = carry
-        state, (loss, _) = optimize.step(loss_fn, optimizer, state, row_key, eps)
-        return (state, jax.tree.map(jnp.add, total, state.params)), loss
-
-    def run_chunk(carry: Carry) -> Carry:
-        zero = jax.tree.map(jnp.zeros_like, q)
-        (state, total), losses = jax.lax.scan(
-            step, (carry.state, zero), draw_noise(carry.chunk)
-        )
-        mean = jax.tree.map(lambda x: x / chunk_size, total)
-        # Epoch e holds chunks first·(2^e − 1) up to first·(2^(e+1) − 1).
-        start = first_epoch * (2**carry.epoch - 1)
-        length = first_epoch * 2**carry.epoch
-        place = carry.chunk - start - length // 2
-        weight = jnp.where(place >= 0, 1.0, 0.0).astype(dtype)
-        block = jnp.maximum(place, 0) * NUM_BLOCKS // (length - length // 2)
-        row = jnp.append(moments(mean, like), jnp.mean(losses))
-        tail = carry.tail
-        tail = Tail(
-            jax.tree.map(lambda total, x: total + weight * x, tail.params, mean),
-            tail.blocks.at[block].add(weight * row),
-            tail.counts.at[block].add(weight),
-        )
-        carry = carry._replace(
-            state=state,
-            tail=tail,
-            chunk=carry.chunk + 1,
-            losses=carry.losses.at[carry.chunk].set(losses),
-        )
-        ends = (carry.chunk - start == length) | (carry.chunk == num_chunks)
-        return jax.lax.cond(ends, end_epoch, lambda carry: carry, carry)
-
-    def end_epoch(carry: Carry) -> Carry:
-        tail, size = carry.tail, jnp.sum(carry.tail.counts)
-        answer = jax.tree.map(lambda x: x / jnp.maximum(size, 1), tail.params)
-        loss = jnp.sum(tail.blocks[:, -1]) / jnp.maximum(size, 1)
-        summary = jnp.append(moments(answer, like), loss)
-        # The means' errors and changes in sds, the log sds' and the loss's as they are.
-        unit = jnp.ones_like(summary).at[:dim].set(base.scale(answer, like))
-        error = _block_error(tail) / unit
-        change = (summary - carry.summary if stop else _drift(tail)) / unit
-        # Two answers with errors just below the tolerance differ by up to twice it.
-        quiet = (jnp.abs(change) < 2 * tolerance) & (error < tolerance)
-        still_falling = change[-1] < -(0.05 + 3 * error[-1])
-        # The last epoch, cut short by the budget, may have a short tail, or none.
-        whole = jnp.all(tail.counts > 0)
-        better = whole | (jnp.max(error[:-1]) < jnp.max(carry.error[:-1]))
-        answer, summary, error, change = jax.tree.map(
-            lambda new, old: jnp.where(better, new, old),
-            (answer, summary, error, change),
-            (carry.answer, carry.summary, carry.error, carry.change),
-        )
-        state = carry.state._replace(
-            params=answer, step_scale=0.5 * carry.state.step_scale
-        )
-        return carry._replace(
-            state=state,
-            epoch=carry.epoch + 1,
-            tail=jax.tree.map(jnp.zeros_like, tail),
-            answer=answer,
-            summary=summary,
-            error=error,
-            change=change,
-            done=whole & jnp.all(quiet[:-1]) & ~still_falling,
-        )
-
+@partial(light_jit, static_argnames=("optimizer", "plan"))
+def begin(
+    q: Any,
+    like: Float[Array, " dim"],
+    *,
+    optimizer: optax.GradientTransformation,
+    plan: Plan,
+) -> Carry:
+    """Return what the first chunk needs; `like` is an array of q's dimension."""
     row = jnp.append(moments(q, like), 0.0)
     infinite = jnp.full_like(row, jnp.inf)
-    blocks = jnp.zeros((NUM_BLOCKS, row.size), dtype)
-    begin = Carry(
+    blocks = jnp.zeros((NUM_BLOCKS, row.size), like.dtype)
+    zero = jnp.zeros((), jnp.int32)
+    return Carry(
         optimize.init(q, optimizer),
-        jnp.zeros((), jnp.int32),
-        jnp.zeros((), jnp.int32),
+        zero,
+        zero,
         Tail(jax.tree.map(jnp.zeros_like, q), blocks, blocks[:, 0]),
         q,
         infinite,
         infinite,
         infinite,
-        jnp.full((num_chunks, chunk_size), jnp.nan, dtype),
-        jnp.zeros((), bool),
+        jnp.full((plan.num_chunks, plan.chunk_size), jnp.nan, like.dtype),
+        zero > 0,
+        zero < 1,
     )
-    begin = begin if carry is None else carry
-    last = num_chunks if until is None else jnp.minimum(until, num_chunks)
-    end = jax.lax.while_loop(
-        lambda carry: (carry.chunk < last) & ~carry.done, run_chunk, begin
+
+
+@partial(light_jit, static_argnames=("num_draws", "plan"))
+def draw_noise(
+    key: Key,
+    chunk: Int[Array, ""],
+    like: Float[Array, " dim"],
+    *,
+    num_draws: int,
+    plan: Plan,
+) -> Float[Array, "steps draws dim"]:
+    """Draw a chunk's noise; an even number of draws makes antithetic pairs."""
+    key = jax.random.fold_in(key, chunk)
+    pairs = num_draws // 2 if num_draws % 2 == 0 else num_draws
+    shape = (plan.chunk_size, pairs, like.shape[0])
+    eps = jax.random.normal(key, shape, like.dtype)
+    return eps if pairs == num_draws else jnp.concatenate([eps, -eps], 1)
+
+
+def take_chunk(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    state: optimize.State,
+    key: Key,
+    eps: Float[Array, "steps draws dim"],
+) -> tuple[optimize.State, Any, Float[Array, " steps"]]:
+    """Take a step for each row of noise; return the mean of the parameters too.
+
+    Args:
+        loss_fn: (q, key, noise of one step) -> (negative ELBO, None).
+        optimizer: an Optax transformation.
+        state: of the optimiser.
+        key: of the rows that steps draw.
+        eps: noise.
+    """
+
+    def step(carry: tuple[Any, Any], eps: Array) -> tuple[tuple[Any, Any], Scalar]:
+        state, total = carry
+        state, (loss, _) = optimize.step(loss_fn, optimizer, state, key, eps)
+        return (state, jax.tree.map(jnp.add, total, state.params)), loss
+
+    zero = jax.tree.map(jnp.zeros_like, state.params)
+    (state, total), losses = jax.lax.scan(step, (state, zero), eps)
+    return state, jax.tree.map(lambda x: x / eps.shape[0], total), losses
+
+
+@partial(light_jit, static_argnames="plan")
+def record(
+    carry: Carry,
+    like: Float[Array, " dim"],
+    state: optimize.State,
+    mean: Any,
+    losses: Float[Array, " steps"],
+    *,
+    plan: Plan,
+) -> Carry:
+    """Add a chunk to the sums; at the end of an epoch, look whether to stop."""
+    # Epoch e holds chunks first·(2^e − 1) up to first·(2^(e+1) − 1).
+    start = plan.first_epoch * (2**carry.epoch - 1)
+    length = plan.first_epoch * 2**carry.epoch
+    place = carry.chunk - start - length // 2
+    weight = jnp.where(place >= 0, 1.0, 0.0).astype(like.dtype)
+    block = jnp.maximum(place, 0) * NUM_BLOCKS // (length - length // 2)
+    row = jnp.append(moments(mean, like), jnp.mean(losses))
+    tail = carry.tail
+    tail = Tail(
+        jax.tree.map(lambda total, x: total + weight * x, tail.params, mean),
+        tail.blocks.at[block].add(weight * row),
+        tail.counts.at[block].add(weight),
     )
-    if until is not None:
-        return end
-    return End(
-        end.answer,
-        end.done,
-        end.chunk * chunk_size,
-        end.losses.reshape(-1),
-        end.error[:dim],
-        end.error[dim : 2 * dim],
-        end.state.num_rejected,
+    carry = carry._replace(
+        state=state,
+        tail=tail,
+        chunk=carry.chunk + 1,
+        losses=carry.losses.at[carry.chunk].set(losses),
+    )
+    last = carry.chunk == plan.num_chunks
+    ends = (carry.chunk - start == length) | last
+    end_epoch = partial(_end_epoch, like=like, plan=plan)
+    carry = jax.lax.cond(ends, end_epoch, lambda carry: carry, carry)
+    done = carry.done if plan.stop else carry.done & last
+    return carry._replace(running=~last & ~done)
+
+
+def _end_epoch(carry: Carry, *, like: Array, plan: Plan) -> Carry:
+    """Take the average over the epoch's tail for the answer, and start the next one."""
+    dim, tolerance = like.shape[0], plan.tolerance
+    tail, size = carry.tail, jnp.sum(carry.tail.counts)
+    answer = jax.tree.map(lambda x: x / jnp.maximum(size, 1), tail.params)
+    loss = jnp.sum(tail.blocks[:, -1]) / jnp.maximum(size, 1)
+    summary = jnp.append(moments(answer, like), loss)
+    # The means' errors and changes in sds, the log sds' and the loss's as they are.
+    unit = jnp.ones_like(summary).at[:dim].set(base.scale(answer, like))
+    error = _block_error(tail) / unit
+    change = (summary - carry.summary if plan.stop else _drift(tail)) / unit
+    # Two answers with errors just below the tolerance differ by up to twice it.
+    quiet = (jnp.abs(change) < 2 * tolerance) & (error < tolerance)
+    still_falling = change[-1] < -(0.05 + 3 * error[-1])
+    # The last epoch, cut short by the budget, may have a short tail, or none.
+    whole = jnp.all(tail.counts > 0)
+    better = whole | (jnp.max(error[:-1]) < jnp.max(carry.error[:-1]))
+    answer, summary, error, change = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old),
+        (answer, summary, error, change),
+        (carry.answer, carry.summary, carry.error, carry.change),
+    )
+    state = carry.state._replace(params=answer, step_scale=0.5 * carry.state.step_scale)
+    return carry._replace(
+        state=state,
+        epoch=carry.epoch + 1,
+        tail=jax.tree.map(jnp.zeros_like, tail),
+        answer=answer,
+        summary=summary,
+        error=error,
+        change=change,
+        done=whole & jnp.all(quiet[:-1]) & ~still_falling,
     )
 
 
 def moments(q: Any, like: Float[Array, " dim"]) -> Float[Array, " moments"]:
     """Return means and log sds of q."""
     return jnp.concatenate([base.mean(q, like), jnp.log(base.scale(q, like))])
-
-
-def _chunk_size(num_steps: int, stop: bool) -> int:
-    """Return the steps of a chunk: 25, or the budget in 16 chunks; a divisor of it."""
-    most = 25 if stop else max(1, num_steps // FIRST_EPOCH)
-    return next(size for size in range(most, 0, -1) if num_steps % size == 0)
 
 
 def _block_means(tail: Tail) -> Float[Array, "blocks columns"]:
