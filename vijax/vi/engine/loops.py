@@ -49,7 +49,7 @@ def repeat(number: Any, step: Callable[[Any, State], State], state: State) -> St
     """Apply `step(index, state)` for the indices below `number`.
 
     Example:
-        >>> repeat(3, lambda index, total: total + index, 10)
+        >>> int(repeat(3, lambda index, total: total + index, 10))
         13
     """
     if in_trace():

@@ -15,7 +15,7 @@ below take its place. Two attributes help the checks and may be left out: `is_no
 whether q is a normal distribution, and `richer`, the family to try when q is too poor.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,7 @@ LOG_2PI = 1.8378770664093453
 NUM_MOMENT_DRAWS = 128  # that means and sds are taken from where there is no formula
 
 
+@runtime_checkable
 class Variational(Protocol):
     """A distribution q over ℝ^dim with parameters to optimise."""
 
@@ -39,6 +40,7 @@ class Variational(Protocol):
         """Return log q(z) in nats."""
 
 
+@runtime_checkable
 class Family(Protocol):
     """Makes a q to start from."""
 

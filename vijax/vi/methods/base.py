@@ -1,7 +1,8 @@
 """What a method is: it turns a target, a family and a start into a q."""
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from vijax.types import Key
@@ -23,6 +24,7 @@ class Found(NamedTuple):
     covariance: Float[Array, "..."] | None = None  # by linear response
 
 
+@runtime_checkable
 class Method(Protocol):
     """A way to find q; a frozen object that holds its options."""
 
@@ -34,8 +36,8 @@ class Method(Protocol):
         target: Target,
         key: Key,
         family: Family,
-        loc: Float[Array, " dim"],
-        scale: Float[Array, " dim"],
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
         *,
         tolerance: float,
     ) -> Found:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from vijax.types import Key, Scalar
@@ -85,8 +86,8 @@ class FixedDraws:
         target: Target,
         key: Key,
         family: Family,
-        loc: Float[Array, " dim"],
-        scale: Float[Array, " dim"],
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
         *,
         tolerance: float,
     ) -> Found:
@@ -130,8 +131,8 @@ class State(NamedTuple):
 
 def solve(
     target: Target,
-    loc: Float[Array, " dim"],
-    scale: Float[Array, " dim"],
+    loc: Float[ArrayLike, " dim"],
+    scale: Float[ArrayLike, " dim"],
     draws: Float[Array, "batches draws dim"],
     *,
     diagonal: bool,
@@ -153,7 +154,7 @@ def solve(
     advance = partial(_advance, diagonal=diagonal, tolerance=tolerance)
 
     def step(state: State) -> State:
-        def add(index: Array, totals: Totals) -> Totals:
+        def add(index: Any, totals: Totals) -> Totals:
             seen = _look(target, state.proposal, draws, index)
             return _add(totals, draws, index, *seen)
 
@@ -177,7 +178,7 @@ def _draw(key: Key, **shape: Any) -> Float[Array, "batches draws dim"]:
 
 @density_jit
 def _look(
-    target: Target, normal: Normal, draws: Array, index: Array
+    target: Target, normal: Normal, draws: Array, index: Any
 ) -> tuple[Float[Array, " draws"], Float[Array, "draws dim"]]:
     """Return log p and its whitened gradient at a batch of draws of q."""
     positions = normal.loc + draws[index] @ normal.root.T
@@ -187,7 +188,7 @@ def _look(
 
 @light_jit
 def _add(
-    totals: Totals, draws: Array, index: Array, value: Array, gradient: Array
+    totals: Totals, draws: Array, index: Any, value: Array, gradient: Array
 ) -> Totals:
     return newton.add(totals, draws[index], value, gradient)
 
@@ -199,8 +200,9 @@ def _nothing(draws: Array, *, diagonal: bool) -> Totals:
 
 
 @partial(light_jit, static_argnames=("diagonal", "max_steps"))
-def _begin(loc: Array, scale: Array, *, diagonal: bool, max_steps: int) -> State:
+def _begin(loc: Any, scale: Any, *, diagonal: bool, max_steps: int) -> State:
     """Return the state before the first step, which looks at the start itself."""
+    loc, scale = jnp.asarray(loc), jnp.asarray(scale)
     dim, one = loc.shape[0], jnp.ones((), jnp.int32)
     zero, eye = jnp.zeros_like(loc), jnp.eye(dim, dtype=loc.dtype)
     third = jnp.zeros((dim, linear_response.num_products(dim, diagonal)), loc.dtype)

@@ -15,10 +15,11 @@ References:
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from vijax.types import Key, Scalar
@@ -53,8 +54,8 @@ class Laplace:
         target: Target,
         key: Key,
         family: Family,
-        loc: Float[Array, " dim"],
-        scale: Float[Array, " dim"],
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
         *,
         tolerance: float,
     ) -> Found:
@@ -63,8 +64,10 @@ class Laplace:
 
 
 @partial(density_jit, static_argnames=("num_steps", "tolerance"))
-def _find(target: Target, loc: Array, *, num_steps: int, tolerance: float) -> Found:
-    mode = find_mode(target.log_density, loc, max_steps=num_steps, tolerance=tolerance)
+def _find(target: Target, loc: Any, *, num_steps: int, tolerance: float) -> Found:
+    mode = find_mode(
+        target.log_density, jnp.asarray(loc), max_steps=num_steps, tolerance=tolerance
+    )
     zero = jnp.zeros_like(mode.position)
     return Found(
         FullRankNormal.from_tril(mode.position, scale_tril(mode)),

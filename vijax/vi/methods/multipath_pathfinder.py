@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key
@@ -49,8 +50,8 @@ class Pathfinder:
         target: Target,
         key: Key,
         family: Family,
-        loc: Float[Array, " dim"],
-        scale: Float[Array, " dim"],
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
         *,
         tolerance: float,
     ) -> Found:
@@ -66,13 +67,14 @@ class Pathfinder:
 def _find(
     target: Target,
     key: Key,
-    loc: Array,
+    loc: Any,
     *,
     num_paths: int,
     num_draws: int,
     num_steps: int,
     tolerance: float,
 ) -> Found:
+    loc = jnp.asarray(loc)
     start_key, elbo_key = jax.random.split(key)
     starts = scatter(start_key, loc, num_paths)
     eps = jax.random.normal(elbo_key, (num_draws, target.dim), loc.dtype)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.fingerprint import fingerprint
@@ -92,8 +93,8 @@ class Stochastic:
         target: Target,
         key: Key,
         family: Family,
-        loc: Float[Array, " dim"],
-        scale: Float[Array, " dim"],
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
         *,
         tolerance: float,
     ) -> Found:
@@ -157,8 +158,8 @@ class Stochastic:
         target: Target,
         key: Key,
         normal: Family,
-        loc: Array,
-        scale: Array,
+        loc: Any,
+        scale: Any,
         tolerance: float,
     ) -> Found:
         """Return a quick normal answer, or N(loc, diag(scale²)) itself."""
@@ -270,7 +271,7 @@ def _found(
 
 
 @partial(light_jit, static_argnames="family")
-def _init(loc: Array, scale: Array, *, family: Family) -> Any:
+def _init(loc: Any, scale: Any, *, family: Family) -> Any:
     return family.init(jnp.asarray(loc), jnp.asarray(scale))
 
 
