@@ -1,1 +1,1 @@
-"""The lecture, experiment by experiment: `python -m experiments.lecture.coin_flip --help`."""
+"""The experiments: `python -m experiments.lecture.coin_flip --help`."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from vijax.types import Key
 from vijax.validate import check
-from vijax.vi.checks.summary import sample
+from vijax.vi.checks.summary_table import sample
 from vijax.vi.result import Fit
 
 
