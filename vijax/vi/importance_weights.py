@@ -4,8 +4,8 @@ Two questions, both asked of the same draws.
 
 1. Is the correction from q to the posterior itself reliable? The largest weights of a
    q that misses part of the posterior follow a generalised Pareto distribution, whose
-   shape k̂ says how many moments the weights have. k̂ < 0.5: a finite variance, importance
-   sampling works well; k̂ < 0.7: it works with smoothed weights; above, it does not.
+   shape k̂ says how many moments the weights have. Below 0.5 the variance is finite and
+   importance sampling works well; below 0.7 it works with smoothed weights; above, not.
 
    k̂ is the shape of the weights' excess over a threshold u, so k̂ of a + b w is k̂ of
    w: where q is nearly the posterior, w = 1 + c h(z), it is the shape of h, however

@@ -10,9 +10,10 @@ A q is a pytree of parameters (a NamedTuple, say) with at least
     q.log_prob(z)     -> log q(z) in nats, (..., dim) -> (...)
 
 and, where there is a formula, `entropy()`, `mean()`, `scale()` and `affine(loc,
-scale)`, the distribution of loc + scale z. Where one of the last three is missing, the functions
-below take its place. Two attributes help the checks and may be left out: `is_normal`,
-whether q is a normal distribution, and `richer`, the family to try when q is too poor.
+scale)`, the distribution of loc + scale z. Where one of the last three is missing, the
+functions below take its place. Two attributes help the checks and may be left out:
+`is_normal`, whether q is a normal distribution, and `richer`, the family to try when q
+is too poor.
 """
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
