@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import orbax.checkpoint
 import pytest
 from sklearn.decomposition import PCA
 
@@ -211,7 +212,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(digits, tmp_path, monkeypatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.ocp.StandardCheckpointer, "save", full)
+        patch.setattr(orbax.checkpoint.StandardCheckpointer, "save", full)
         with pytest.raises(OSError, match=r"cannot write a checkpoint .*No space left"):
             run_with_checkpoint(images, tmp_path)
     assert checkpoint.latest(tmp_path) == 2

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
-from scipy import stats
 
 from vijax.types import Key
 from vijax.validate import check
@@ -54,6 +53,8 @@ def vsbc(
         num_draws: of each q, to find p.
         **options: of `vi.fit`.
     """
+    from scipy import stats  # a third of a second, here alone
+
     check(num_simulations >= 10, "num_simulations", num_simulations, "give at least 10")
     check(num_draws >= 10, "num_draws", num_draws, "give at least 10")
 
