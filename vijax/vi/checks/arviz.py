@@ -1,9 +1,10 @@
-"""Hand a fit over to ArviZ (an optional extra: `pip install 'vijax[arviz]'`)."""
+"""Hand a fit over to ArviZ (an optional extra: `pip install -e '.[arviz]'`)."""
 
 from typing import Any
 
 import numpy as np
 
+from vijax.extras import require
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi.checks.summary import sample
@@ -20,10 +21,7 @@ def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
     Errors: ImportError, with the remedy, where ArviZ is not installed.
     """
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
-    try:
-        import arviz
-    except ImportError as error:
-        raise ImportError("to_arviz needs ArviZ: pip install 'vijax[arviz]'") from error
+    arviz = require("arviz", extra="arviz", purpose="vi.to_arviz")
     draws = sample(fit, key, num_samples)
     numbers = ("khat", "khat_se", "elbo", "elbo_se", "log_evidence", "log_evidence_se")
     data = arviz.from_dict(
