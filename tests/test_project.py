@@ -40,9 +40,9 @@ def test_imports_are_light_and_allocate_no_device_array() -> None:
     """One process imports all, the lightest first: what is absent, none of them has."""
     absent = {
         "special": ("numpyro", "optax", "flax", *NEVER),
-        "sweep": ("numpyro", "optax", "flax", *NEVER),
-        "optimize": ("numpyro", "flax", *NEVER),
-        "data": ("numpyro", "flax", *NEVER),
+        "sweep": ("optax", "flax", *NEVER),
+        "optimize": ("flax", *NEVER),
+        "data": ("flax", *NEVER),
         "bayes": ("flax", *NEVER),
         "vi": ("flax", *NEVER),
         "metrics.roc": ("flax", *NEVER),

@@ -12,11 +12,12 @@ from vijax.vi.result import Fit
 
 
 def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
-    """Return draws of q as ArviZ's InferenceData, one chain, the verdict as attributes.
+    """Return draws of q for ArviZ, as one chain, with the verdict as attributes.
 
-    The posterior group holds the constrained unknowns and deterministic sites by name;
-    its attributes hold verdict, advice, trusted, correctable, khat, khat_se, and elbo,
-    elbo_se, log_evidence, log_evidence_se in nats; the evidence where correctable.
+    A DataTree for ArviZ 1, InferenceData for ArviZ 0. The posterior group holds the
+    constrained unknowns and deterministic sites by name; its attributes hold verdict,
+    advice, trusted, correctable, khat, khat_se, and elbo, elbo_se, log_evidence,
+    log_evidence_se in nats; the evidence where correctable.
 
     Errors: ImportError, with the remedy, where ArviZ is not installed.
     """
@@ -24,9 +25,10 @@ def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
     arviz = require("arviz", extra="arviz", purpose="vi.to_arviz")
     draws = sample(fit, key, num_samples)
     numbers = ("khat", "khat_se", "elbo", "elbo_se", "log_evidence", "log_evidence_se")
-    data = arviz.from_dict(
-        posterior={name: np.asarray(x)[None] for name, x in draws.items()}
-    )
+    groups = {"posterior": {name: np.asarray(x)[None] for name, x in draws.items()}}
+    # ArviZ 1 takes the groups as one dictionary, ArviZ 0 as keywords.
+    is_one = int(arviz.__version__.partition(".")[0]) >= 1
+    data = arviz.from_dict(groups) if is_one else arviz.from_dict(**groups)
     data.posterior.attrs |= {
         "inference_library": "vijax",
         "verdict": fit.verdict,
