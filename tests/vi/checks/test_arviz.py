@@ -28,7 +28,9 @@ def test_missing_arviz_is_said(fitted, key, monkeypatch):
 
 
 @pytest.mark.skipif(not HAS_ARVIZ, reason="make test-arviz runs it")
-@pytest.mark.filterwarnings(r"ignore:\s*ArviZ is undergoing:FutureWarning")  # once a day
+@pytest.mark.filterwarnings(
+    r"ignore:\s*ArviZ is undergoing:FutureWarning"
+)  # once a day
 def test_draws_and_verdict_arrive(fitted):
     arviz = importlib.import_module("arviz")
     data = vi.to_arviz(fitted, jax.random.key(1), 500)
