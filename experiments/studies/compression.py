@@ -215,7 +215,7 @@ def _matched(
     for row in table:
         if row["method"] == PCA or not psnr[0] <= row["psnr"] <= psnr[-1]:
             continue
-        pca_rate = np.interp(row["psnr"], psnr, rate)
+        pca_rate = float(np.interp(row["psnr"], psnr, rate))
         if best and pca_rate / row["bits_per_pixel"] <= best["ratio"]:
             continue
         weights = _decoder_bits(AUTOENCODER, row["latents"], squeezers)
