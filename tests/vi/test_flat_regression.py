@@ -122,7 +122,7 @@ def test_summary_under_vmap_keeps_to_its_draws(fitted):
 
     @jax.vmap
     def tables(key):
-        return dict(vi.summary(fit, key=key, num_samples=2000))
+        return dict(vi.summary(fit, key=key, num_samples=4000))
 
     columns = tables(jax.random.split(jax.random.key(1), 3))["params"]
     assert columns["corrected_mean"].shape == (3, 7)
