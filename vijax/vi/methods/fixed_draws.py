@@ -114,6 +114,7 @@ class State(NamedTuple):
     moments: Moments
     proposal: Normal  # that is looked at next
     share: Float[Array, "..."]  # of a full step that it is away
+    residual: Float[Array, "..."]  # a full step from the current q, in sds
     num_batches: Int[Array, "..."]  # of fixed draws in use
     num_steps: Int[Array, "..."]
     num_rejected: Int[Array, "..."]
@@ -204,6 +205,7 @@ def _begin(
         Moments(infinite, zero, zero + 1, eye, zero, zero, third, 0 * eye),
         normal,
         jnp.ones((), loc.dtype),
+        infinite,
         one,
         0 * one,
         0 * one,
@@ -223,19 +225,21 @@ def _advance(
     last = draws[state.num_batches - 1]
     moments = newton.moments(totals, state.proposal, last, state.num_batches)
     better = _is_better(state, moments)
-    normal, moments = jax.tree.map(
-        lambda new, old: jnp.where(better, new, old),
-        (state.proposal, moments),
-        (state.normal, state.moments),
+    normal, moments = jax.lax.cond(
+        better,
+        lambda: (state.proposal, moments),
+        lambda: (state.normal, state.moments),
     )
-    arrived = better & (newton.residual(moments, diagonal) < 0.1 * tolerance)
+    residual = newton.residual(moments, diagonal)
+    arrived = better & (residual < 0.1 * tolerance)
     error = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
     wanted = state.num_batches * jnp.ceil(1.2 * (error / tolerance) ** 2)
     wanted = jnp.clip(wanted, state.num_batches, draws.shape[0]).astype(jnp.int32)
     more = arrived & (wanted > state.num_batches)
     # The objective changes with its draws: take the next step whatever it says.
     moments = moments._replace(loss=jnp.where(more, jnp.inf, moments.loss))
-    share = newton.next_share(state.share, state.moments, moments, better, diagonal)
+    ratio = residual / state.residual
+    share = newton.next_share(state.share, state.moments, moments, better, ratio)
     num_steps = state.num_steps + 1
     num_rejected = state.num_rejected + jnp.where(better, 0, 1)
     done = arrived & ~more
@@ -246,6 +250,7 @@ def _advance(
         moments,
         newton.step(normal, moments, share, diagonal),
         share,
+        residual,
         jnp.where(more, wanted, state.num_batches),
         num_steps,
         num_rejected,
@@ -260,8 +265,8 @@ def _is_better(state: State, moments: Moments) -> Bool[Array, ""]:
     """Say whether the proposal is finite and its F no higher, up to rounding."""
     # Rounding in a sum of |F| nats must not stop the last steps.
     slack = 10 * jnp.finfo(moments.loss.dtype).eps * (1 + jnp.abs(moments.loss))
-    leaves = jax.tree.leaves((state.proposal, moments))
-    finite = jnp.all(jnp.isfinite(jnp.concatenate([jnp.ravel(x) for x in leaves])))
+    # What is not finite at a draw stays so in the gradient or in the curvature.
+    finite = jnp.isfinite(jnp.sum(moments.eigenvalues) + jnp.sum(moments.gradient))
     return finite & (moments.loss <= state.moments.loss + slack)
 
 

@@ -138,17 +138,21 @@ def step(normal: Normal, moments: Moments, share: Scalar, diagonal: bool) -> Nor
 
 
 def next_share(
-    share: Scalar,
-    old: Moments,
-    new: Moments,
-    better: Bool[Array, ""],
-    diagonal: bool,
+    share: Scalar, old: Moments, new: Moments, better: Bool[Array, ""], ratio: Scalar
 ) -> Scalar:
-    """Return the next share of a full step: less after a step too far, else more."""
+    """Return the next share of a full step: less after a step too far, else more.
+
+    Args:
+        share: of the step that was tried.
+        old: before it.
+        new: after it.
+        better: whether it was taken.
+        ratio: of the residuals, new by old.
+    """
     # Gradient and curvature that change sign and stay large: the steps go to and fro.
     product = jnp.vdot(new.gradient, old.gradient)
     product += jnp.sum(new.eigenvalues - 1) * jnp.sum(old.eigenvalues - 1)
-    swings = (product < 0) & (residual(new, diagonal) > 0.25 * residual(old, diagonal))
+    swings = (product < 0) & (ratio > 0.25)
     accepted = jnp.where(swings, jnp.maximum(0.25, 0.6 * share), 1.5 * share)
     return jnp.where(better, jnp.minimum(1, accepted), 0.25 * share)
 

@@ -239,10 +239,10 @@ def _end_epoch(carry: Carry, *, like: Array, plan: Plan) -> Carry:
     # The last epoch, cut short by the budget, may have a short tail, or none.
     whole = jnp.all(tail.counts > 0)
     better = whole | (jnp.max(error[:-1]) < jnp.max(carry.error[:-1]))
-    answer, summary, error, change = jax.tree.map(
-        lambda new, old: jnp.where(better, new, old),
-        (answer, summary, error, change),
-        (carry.answer, carry.summary, carry.error, carry.change),
+    answer, summary, error, change = jax.lax.cond(
+        better,
+        lambda: (answer, summary, error, change),
+        lambda: (carry.answer, carry.summary, carry.error, carry.change),
     )
     state = carry.state._replace(params=answer, step_scale=0.5 * carry.state.step_scale)
     return carry._replace(
