@@ -1,7 +1,6 @@
 """A fit's result: q, its errors, and whether to believe it."""
 
 import html
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -138,13 +137,14 @@ class Checked(NamedTuple):
 
 def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
-    z, log_q = _draw(q, key, target.init, num_checks=num_checks)
-    return _check(target, z, log_q)
+    like = target.init
+    eps = jax.random.normal(key, (num_checks, like.shape[0]), like.dtype)
+    return _check(target, *_draw(q, eps))
 
 
-@partial(light_jit, static_argnames="num_checks")
-def _draw(q: Any, key: Key, like: Array, *, num_checks: int) -> tuple[Array, Array]:
-    z = q.transform(noise.whitened(key, num_checks, like.shape[0], like.dtype))
+@light_jit
+def _draw(q: Any, eps: Array) -> tuple[Array, Array]:
+    z = q.transform(noise.whitened(eps))
     return z, q.log_prob(z)
 
 

@@ -140,7 +140,7 @@ def _draw(
     target, parts = fit.target, [fit.q]
     dim, dtype = target.dim, target.init.dtype
     noise_key, spread_key = jax.random.split(key)
-    eps = noise.whitened(noise_key, num_samples, dim, dtype)
+    eps = noise.whitened(jax.random.normal(noise_key, (num_samples, dim), dtype))
     if fit.covariance is not None:
         root = jnp.linalg.cholesky(fit.covariance)
         centre = base.mean(fit.q, target.init)

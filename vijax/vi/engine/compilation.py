@@ -43,8 +43,10 @@ def light_jit(function: Callable[..., Any], **static: Any) -> Callable[..., Any]
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        # XLA takes options for a whole program only.
-        return (usual if in_trace() else light())(*args, **kwargs)
+        if in_trace():  # XLA takes options for a whole program only
+            return usual(*args, **kwargs)
+        # A program that is queued behind its inputs starts tens of milliseconds late.
+        return light()(*jax.block_until_ready(args), **kwargs)
 
     return call
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
 
 from vijax.vi.engine.compilation import in_trace
 
@@ -42,18 +41,4 @@ def while_running(step: Callable[[State], State], state: State) -> State:
         return jax.lax.while_loop(lambda state: state.running, step, state)
     while state.running:
         state = step(state)
-    return state
-
-
-def repeat(number: Any, step: Callable[[Any, State], State], state: State) -> State:
-    """Apply `step(index, state)` for the indices below `number`.
-
-    Example:
-        >>> int(repeat(3, lambda index, total: total + index, 10))
-        13
-    """
-    if in_trace():
-        return jax.lax.fori_loop(0, number, step, state)
-    for index in range(int(number)):
-        state = step(np.int32(index), state)
     return state

@@ -1,51 +1,52 @@
-"""Standard normal noise whose first moments are exact."""
+"""Standard normal noise made to have its first moments exactly.
 
-from typing import Any
+The functions take plain noise, `jax.random.normal(key, shape, dtype)`. Draw it outside
+of programs that are compiled with little optimisation, where a random number costs
+microseconds.
+"""
 
-import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from vijax.types import Key
 
+def whitened(noise: Float[Array, "draws dim"]) -> Float[Array, "draws dim"]:
+    """Return noise with mean 0 and covariance I exactly.
 
-def whitened(key: Key, num_draws: int, dim: int, dtype: Any) -> Array:
-    """Draw noise with mean 0 and covariance I exactly, without pairs.
-
-    (draws, dim). What is linear in it has no error at all, which takes most of the
-    noise from moments. With no more draws than dimensions it is plain noise.
+    What is linear in it has no error at all, which takes most of the noise from
+    moments. With no more draws than dimensions it is left as it is.
 
     Example:
-        >>> eps = whitened(jax.random.key(0), 64, 3, "float32")
+        >>> import jax
+        >>> eps = whitened(jax.random.normal(jax.random.key(0), (64, 3)))
         >>> bool(abs(eps.mean(0)).max() < 1e-6)
         True
         >>> bool(abs(eps.T @ eps / 64 - jnp.eye(3)).max() < 1e-6)
         True
     """
-    noise = jax.random.normal(key, (num_draws, dim), dtype)
-    return _whiten(noise - noise.mean(axis=0)) if num_draws > dim + 1 else noise
+    if noise.shape[0] <= noise.shape[1] + 1:
+        return noise
+    return _whiten(noise - noise.mean(axis=0))
 
 
 def standardized(
-    key: Key, num_batches: int, num_draws: int, dim: int, dtype: Any
-) -> Array:
-    """Draw antithetic noise whose batches each have mean 0 and covariance I exactly.
+    half: Float[Array, "batches half dim"],
+) -> Float[Array, "batches draws dim"]:
+    """Return antithetic pairs whose batches each have mean 0 and covariance I exactly.
 
-    (batches, draws, dim); the covariance is exact where `num_draws` is above twice
-    the dimension.
+    The covariance is exact where half a batch is more than the dimension.
 
     Example:
-        >>> eps = standardized(jax.random.key(0), 2, 64, 3, "float32")[1]
+        >>> import jax
+        >>> eps = standardized(jax.random.normal(jax.random.key(0), (2, 32, 3)))[1]
         >>> bool(abs(eps.mean(0)).max() < 1e-6)
         True
         >>> bool(abs(eps.T @ eps / 64 - jnp.eye(3)).max() < 1e-6)
         True
     """
-    noise = jax.random.normal(key, (num_batches, num_draws // 2, dim), dtype)
-    if num_draws // 2 > dim:
-        noise = _whiten(noise)
-    return jnp.concatenate([noise, -noise], axis=1)
+    if half.shape[1] > half.shape[2]:
+        half = _whiten(half)
+    return jnp.concatenate([half, -half], axis=1)
 
 
 def _whiten(

@@ -30,7 +30,7 @@ from vijax.types import Key, Scalar
 from vijax.validate import check
 from vijax.vi.engine import noise
 from vijax.vi.engine.compilation import density_jit, light_jit
-from vijax.vi.engine.loops import repeat, while_running
+from vijax.vi.engine.loops import while_running
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import (
     DiagonalNormal,
@@ -94,15 +94,11 @@ class FixedDraws:
     ) -> Found:
         """Find q from N(loc, diag(scale²)); stop where a full step is tolerance/10."""
         diagonal = isinstance(family, MeanField)
-        start = _begin(
-            key,
-            loc,
-            scale,
-            num_batches=self.num_batches,
-            num_draws=self.num_draws or enough_draws(target),
-            max_steps=self.num_steps,
-            diagonal=diagonal,
-        )
+        num_pairs = (self.num_draws or enough_draws(target)) // 2
+        shape = (self.num_batches, num_pairs, target.dim)
+        half = jax.random.normal(key, shape, target.init.dtype)
+        options = {"max_steps": self.num_steps, "diagonal": diagonal}
+        start = _begin(half, loc, scale, **options)
         state = solve(target, start, diagonal=diagonal, tolerance=tolerance)
         return _found(state, tolerance, diagonal=diagonal)
 
@@ -145,11 +141,7 @@ def solve(target: Target, start: Start, *, diagonal: bool, tolerance: float) -> 
     draws = start.draws
 
     def step(state: State) -> State:
-        def add(index: Any, totals: Totals) -> Totals:
-            seen = _look(target, state.proposal, draws, index)
-            return _add(totals, draws, index, *seen)
-
-        totals = repeat(state.num_batches, add, start.nothing)
+        totals = _look(target, state.proposal, draws, state.num_batches, start.nothing)
         return _advance(state, totals, draws, diagonal=diagonal, tolerance=tolerance)
 
     return while_running(step, start.state)
@@ -163,38 +155,36 @@ def enough_draws(target: Target) -> int:
 
 @density_jit
 def _look(
-    target: Target, normal: Normal, draws: Array, index: Any
-) -> tuple[Float[Array, " draws"], Float[Array, "draws dim"]]:
-    """Return log p and its whitened gradient at a batch of draws of q."""
-    positions = normal.loc + draws[index] @ normal.root.T
-    value, gradient = jax.vmap(jax.value_and_grad(target.log_density))(positions)
-    return value, gradient @ normal.root
-
-
-@light_jit
-def _add(
-    totals: Totals, draws: Array, index: Any, value: Array, gradient: Array
+    target: Target,
+    normal: Normal,
+    draws: Array,
+    num_batches: Array,
+    nothing: Totals,
 ) -> Totals:
-    return newton.add(totals, draws[index], value, gradient)
+    """Sum log p and its whitened gradient over the first batches of draws of q."""
+    look = jax.vmap(jax.value_and_grad(target.log_density))
+
+    def add(index: Array, totals: Totals) -> Totals:
+        eps = draws[index]
+        value, gradient = look(normal.loc + eps @ normal.root.T)
+        return newton.add(totals, eps, value, gradient @ normal.root)
+
+    return jax.lax.fori_loop(0, num_batches, add, nothing)
 
 
-@partial(
-    light_jit, static_argnames=("num_batches", "num_draws", "max_steps", "diagonal")
-)
+@partial(light_jit, static_argnames=("max_steps", "diagonal"))
 def _begin(
-    key: Key,
+    half: Float[Array, "batches half dim"],
     loc: Any,
     scale: Any,
     *,
-    num_batches: int,
-    num_draws: int,
     max_steps: int,
     diagonal: bool,
 ) -> Start:
-    """Draw the noise; the first step looks at N(loc, diag(scale²)) itself."""
+    """Standardise the noise; the first step looks at N(loc, diag(scale²)) itself."""
     loc, scale = jnp.asarray(loc), jnp.asarray(scale)
     dim, one = loc.shape[0], jnp.ones((), jnp.int32)
-    draws = noise.standardized(key, num_batches, num_draws, dim, loc.dtype)
+    draws = noise.standardized(half)
     nothing = newton.no_totals(draws, linear_response.num_products(dim, diagonal))
     zero, eye = jnp.zeros_like(loc), jnp.eye(dim, dtype=loc.dtype)
     normal = Normal(loc, jnp.diag(scale), jnp.sum(jnp.log(scale)))

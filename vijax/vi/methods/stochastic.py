@@ -120,11 +120,12 @@ class Stochastic:
             "family": family,
             "optimizer": optimizer,
             "estimator": self.estimator,
+            "antithetic": self.num_draws % 2 == 0,
         }
 
         def step(carry: stochastic_loop.Carry) -> stochastic_loop.Carry:
             eps = stochastic_loop.draw_noise(
-                noise_key, carry.chunk, like, num_draws=self.num_draws, plan=plan
+                noise_key, carry.chunk, like, self.num_draws, plan
             )
             given = target, start.q, anchor, carry.state, row_key, eps
             taken = _take_chunk(*given, **options)
@@ -208,7 +209,9 @@ def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
     return Anchor(position, gradient)
 
 
-@partial(density_jit, static_argnames=("family", "optimizer", "estimator"))
+@partial(
+    density_jit, static_argnames=("family", "optimizer", "estimator", "antithetic")
+)
 def _take_chunk(
     target: Target,
     start: Any,
@@ -220,6 +223,7 @@ def _take_chunk(
     family: Family,
     optimizer: optax.GradientTransformation,
     estimator: str,
+    antithetic: bool,
 ) -> Any:
     """Take a step for each row of noise, in the coordinates of the start."""
     loc, scale = start.coordinates()
@@ -240,7 +244,8 @@ def _take_chunk(
     def loss(q: Any, key: Key, eps: Array) -> tuple[Scalar, None]:
         return stochastic_loop.negative_elbo(q, log_density, key, eps, estimator), None
 
-    return stochastic_loop.take_chunk(loss, optimizer, state, key, eps)
+    taken = loss, optimizer, state, key, eps
+    return stochastic_loop.take_chunk(*taken, antithetic=antithetic)
 
 
 @partial(light_jit, static_argnames=("num_draws", "same", "chunk_size"))

@@ -140,21 +140,17 @@ def begin(
     )
 
 
-@partial(light_jit, static_argnames=("num_draws", "plan"))
 def draw_noise(
     key: Key,
     chunk: Int[Array, ""],
     like: Float[Array, " dim"],
-    *,
     num_draws: int,
     plan: Plan,
 ) -> Float[Array, "steps draws dim"]:
-    """Draw a chunk's noise; an even number of draws makes antithetic pairs."""
-    key = jax.random.fold_in(key, chunk)
+    """Draw a chunk's noise; an even number of draws makes antithetic pairs later."""
     pairs = num_draws // 2 if num_draws % 2 == 0 else num_draws
     shape = (plan.chunk_size, pairs, like.shape[0])
-    eps = jax.random.normal(key, shape, like.dtype)
-    return eps if pairs == num_draws else jnp.concatenate([eps, -eps], 1)
+    return jax.random.normal(jax.random.fold_in(key, chunk), shape, like.dtype)
 
 
 def take_chunk(
@@ -163,6 +159,8 @@ def take_chunk(
     state: optimize.State,
     key: Key,
     eps: Float[Array, "steps draws dim"],
+    *,
+    antithetic: bool,
 ) -> tuple[optimize.State, Any, Float[Array, " steps"]]:
     """Take a step for each row of noise; return the mean of the parameters too.
 
@@ -172,10 +170,12 @@ def take_chunk(
         state: of the optimiser.
         key: of the rows that steps draw.
         eps: noise.
+        antithetic: whether each draw comes with its mirror image.
     """
 
     def step(carry: tuple[Any, Any], eps: Array) -> tuple[tuple[Any, Any], Scalar]:
         state, total = carry
+        eps = jnp.concatenate([eps, -eps]) if antithetic else eps
         state, (loss, _) = optimize.step(loss_fn, optimizer, state, key, eps)
         return (state, jax.tree.map(jnp.add, total, state.params)), loss
 
