@@ -31,16 +31,19 @@ from matplotlib.figure import Figure
 
 from experiments import common
 from experiments.lecture import use_cases
-from experiments.studies import lossless, lossy_tables, rate_distortion
+from experiments.studies import cms_multijet, rate_distortion
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import compression as plot
+from vijax.vae.compression import image_files, lossy, table_files
+from vijax.vae.compression.table_files import TableVAE
 from vijax.vae.evaluation.annealed_sampling import Walk
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.training import train
 
 # Townsend, Bird & Barber's coder run again, static binarised MNIST, bits per pixel.
 BITS_BACK_RERUN = 0.194
+NUMBERS = (1, 3, 10, 30, 100, 300, 1000, 3000)  # of images in a file of the first ones
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,10 @@ def images(
         description="VAE of images",
     )
     minutes = (time.perf_counter() - start) / 60
-    metrics = lossless.code(model, trained.params, x, keys[3]) | {
+    cost = image_files.measure(model, trained.params, keys[3], x)
+    numbers = [n for n in NUMBERS if n < len(x)] + [len(x)]
+    growth = image_files.rate_of_first(model, trained.params, x, numbers)
+    metrics: dict[str, Any] = cost._asdict() | {
         "test_set": source,
         "test_images": len(x),
         "pixels": prod(model.shape),
@@ -152,7 +158,7 @@ def images(
         "epochs": len(trained.loss),
         "training_minutes": minutes,
         "bits_back_rerun": BITS_BACK_RERUN if source.startswith("static") else None,
-        "growth": lossless.growth(model, trained.params, x),
+        "growth": {"images": numbers} | growth,
     }
     rates = dict(metrics["others"]) | {"VAE, file": metrics["bits_per_pixel"]}
     if metrics["bits_back_rerun"]:
@@ -181,28 +187,26 @@ def events(
 ) -> tuple[dict[str, Any], Figure]:
     """Train on the training events, code the test events."""
     before, held_out = np.asarray(table.train, float), np.asarray(table.test, float)
-    coder = lossy_tables.fit(
-        before,
+    finest = cms_multijet.bounds(min(config.bounds), counts=0.5)
+    coder = table_files.fit(
         key,
-        finest=min(config.bounds),
-        latent=4,
-        hidden=(64, 64),
-        epochs=config.table_epochs,
-        batch_size=256,
-        learning_rate=2e-3,
+        before,
+        bound=finest,
+        logarithm=cms_multijet.LOGARITHM,
+        settings=TableVAE(epochs=config.table_epochs),
     )
-    rows, decoded = [], {}
-    for bound in config.bounds:
-        row, decoded[bound] = lossy_tables.code(coder, before, held_out, bound)
-        rows.append(row)
-    shown = decoded[config.shown_bound]
-    true, found = lossy_tables.physics(held_out), lossy_tables.physics(shown)
+    coded = [
+        table_files.code(coder, before, held_out, bound=cms_multijet.bounds(relative))
+        for relative in config.bounds
+    ]
+    shown = coded[config.bounds.index(config.shown_bound)].decoded
+    true, found = (cms_multijet.quantities(events) for events in (held_out, shown))
     figure = plot.events(
         config.bounds,
         {
-            "VAE, file": [row["bits_per_number"] for row in rows],
-            "columns one by one": [row["columns_bits_per_number"] for row in rows],
-            "best of gzip, bz2, xz": [min(row["others"].values()) for row in rows],
+            "VAE, file": [one.bits_per_number for one in coded],
+            "columns one by one": [one.columns_bits_per_number for one in coded],
+            "best of gzip, bz2, xz": [min(one.others.values()) for one in coded],
         },
         {name: found[name] / true[name] - 1 for name in true},
         shown=config.shown_bound,
@@ -210,14 +214,20 @@ def events(
     metrics = {
         "columns": list(table.feature_names or ()),
         "test_events": len(held_out),
-        "weights_bits_per_number": 8
-        * lossy_tables.weights_bytes(coder)
-        / held_out.size,
-        "rows": rows,
+        "weights_bits_per_number": lossy.num_bits(coder.params) / held_out.size,
+        "rows": [
+            {"bound": relative} | _without_events(one)
+            for relative, one in zip(config.bounds, coded, strict=True)
+        ],
         "shown": config.bounds.index(config.shown_bound),
-        "physics": lossy_tables.damage(held_out, shown),
+        "physics": table_files.damage(true, found),
     }
     return metrics, figure
+
+
+def _without_events(coded: table_files.Coded) -> dict[str, Any]:
+    """Return the numbers without the events themselves, for metrics.json."""
+    return {name: v for name, v in coded._asdict().items() if name != "decoded"}
 
 
 def main() -> None:

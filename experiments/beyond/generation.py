@@ -31,15 +31,22 @@ from matplotlib.figure import Figure
 
 from experiments import common
 from experiments.lecture import use_cases
-from experiments.studies import event_samples, lossy_tables
+from experiments.studies import cms_multijet
 from experiments.studies import generation as image_samples
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import generation as plot
+from vijax.vae import event_tables
+from vijax.vae.compression import table_files
+from vijax.vae.compression.table_files import Coder, TableVAE
 from vijax.vae.evaluation import latent_maps as latent
+from vijax.vae.generation import event_samples
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.training import ensemble
+
+REAL = "real events"
+PRIOR, NO_NOISE, SHUFFLED = "VAE, prior", "VAE, no noise", "columns shuffled"
 
 
 @dataclass(frozen=True)
@@ -153,26 +160,23 @@ def events(
 ) -> tuple[dict[str, Any], Figure]:
     """Train on the training events, draw, and measure against the test events."""
     train, test = np.asarray(table.train, float), np.asarray(table.test, float)
-    coder = lossy_tables.fit(
+    keys = jax.random.split(key, 3)
+    coder = table_files.fit(
+        keys[0],
         train,
-        jax.random.fold_in(key, 0),
-        finest=0.001,
-        latent=4,
-        hidden=(64, 64),
-        epochs=config.table_epochs,
-        batch_size=256,
-        learning_rate=2e-3,
+        bound=cms_multijet.bounds(0.001, counts=0.5),
+        logarithm=cms_multijet.LOGARITHM,
+        settings=TableVAE(epochs=config.table_epochs),
     )
     size = min(config.events, len(test), len(train) // config.repetitions)
-    measured = event_samples.study(
-        coder,
-        train,
-        test,
-        jax.random.fold_in(key, 1),
+    measured = event_samples.compare(
+        keys[2],
+        event_tables.scaled(test, coder.scale),
+        sets_of_events(coder, train, keys[1], size * config.repetitions),
         size=size,
         repetitions=config.repetitions,
     )
-    summary = event_samples.summary(measured)
+    summary = {name: event_samples.summarise(found) for name, found in measured.items()}
     names = list(table.feature_names or map(str, range(train.shape[1])))
     metrics = {
         "columns": names,
@@ -180,7 +184,39 @@ def events(
         "repetitions": config.repetitions,
         "generators": summary,
     }
-    return metrics, plot.events(summary, names, floor=event_samples.REAL)
+    return metrics, plot.events(summary, names, floor=REAL)
+
+
+def sets_of_events(
+    coder: Coder, train: np.ndarray, key: jax.Array, number: int
+) -> dict[str, np.ndarray]:
+    """Return scaled events of every generator, beside real ones for the floor."""
+    draw_key, real_key, shuffle_key = jax.random.split(key, 3)
+    before = event_tables.scaled(train, coder.scale)
+    drawn = event_samples.draw(coder.model, coder.params, draw_key, number)
+    low, high = before.min(axis=0), before.max(axis=0)
+
+    def like_real(scaled: jax.Array) -> np.ndarray:
+        """Round the counts, and keep to the range of the training events."""
+        rounded = event_samples.with_whole_numbers(
+            np.asarray(scaled, float), coder.scale, ~cms_multijet.LOGARITHM
+        )
+        return np.clip(rounded, low, high)
+
+    order = np.asarray(jax.random.permutation(real_key, len(before)))
+    columns = np.asarray(
+        jax.random.permutation(
+            shuffle_key,
+            np.tile(np.arange(len(before))[:, None], before.shape[1]),
+            independent=True,
+        )
+    )
+    return {
+        REAL: before[order[:number]],
+        PRIOR: like_real(drawn.sample),
+        NO_NOISE: like_real(drawn.mean),
+        SHUFFLED: np.take_along_axis(before, columns, axis=0)[:number],
+    }
 
 
 def main() -> None:
