@@ -11,6 +11,7 @@ from vijax.vae import event_tables
 from vijax.vae.anomaly import event_scores
 
 SMALL = event_scores.TableVAE(hidden=(16,), latent=1, steps=300, batch_size=64)
+FAST = event_scores.TableVAE(hidden=(16,), latent=1, steps=600, learning_rate=2e-2)
 
 
 def gaussians(rng, size, scale):
@@ -100,7 +101,7 @@ def test_signal_among_the_training_events_hides_itself():
         test,
         fractions=(0.0, 0.5),
         num_trainings=2,
-        settings=SMALL,
+        settings=FAST,
     )
     before, after = (found[event_scores.BOUND] for found in (clean, spoiled))
     assert before.auc > 0.97

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from vijax.metrics import roc
 from vijax.vae.anomaly import leave_one_out, scores, stroke_codes
 from vijax.vae.models import autoencoders
 
@@ -106,13 +107,11 @@ def test_the_error_of_an_area_is_delongs(toy):
     found = leave_one_out.areas(
         jax.random.key(0), {"good": scores["good"]}, masks, num_resamples=400
     )["good"]
-    # Hanley & McNeil's for two normal distributions is close to DeLong's.
-    area, m, n = found.auc, 100, 200
-    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area) + (m - 1) * (q1 - area**2) + (n - 1) * (q2 - area**2)
-    np.testing.assert_allclose(
-        found.auc_standard_error, np.sqrt(variance / (m * n)), rtol=0.15
-    )
+    expected = [
+        roc.auc_with_error(jnp.asarray(v), jnp.asarray(mask)).standard_error
+        for v, mask in zip(scores["good"], masks, strict=True)
+    ]
+    np.testing.assert_allclose(found.auc_standard_error, expected, rtol=0.12)
     assert found.mean_auc_standard_error < found.auc_standard_error.mean()
     assert found.true_positive_rate.shape == (3, 0)
 

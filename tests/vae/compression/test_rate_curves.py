@@ -1,4 +1,4 @@
-"""Rate against distortion: each point is `lossy.rate_distortion`, PCA is scikit-learn's."""
+"""Rate against distortion, beside `lossy.rate_distortion` and scikit-learn's PCA."""
 
 from functools import partial
 
@@ -74,6 +74,7 @@ def test_sizes_count_what_the_receiver_needs():
     assert rate_curves.pca_bits((2, 2), latent=2) == 32 * 3 * 4
 
 
+@pytest.mark.usefixtures("as_users_do")
 def test_bad_input_is_named(images):
     for levels in ((), (1,), (2.5,)):
         with pytest.raises(ValueError, match="levels"):

@@ -1,6 +1,7 @@
 """Files of events: every number within its bound, and what rounding does to physics."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -43,7 +44,7 @@ def test_training_moves_numbers_by_up_to_their_bound(events):
         logarithm=LOGARITHM,
         settings=table_files.TableVAE(latent=1, hidden=(), epochs=1),
     )
-    moved = coder.model.likelihood.prepare(jax.random.key(1), np.zeros((9999, 3)))
+    moved = coder.model.likelihood.prepare(jax.random.key(1), jnp.zeros((9999, 3)))
     # By half a bin: log(1 + bound), or the bound, in deviations of the column.
     half = np.where(LOGARITHM, np.log1p(BOUND), BOUND) / coder.scale.scale
     np.testing.assert_allclose(np.abs(moved).max(axis=0), half, rtol=1e-3)

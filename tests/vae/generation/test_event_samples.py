@@ -85,8 +85,8 @@ def test_bad_input_is_named(linear_vae, key):
     real = np.zeros((4, 2))
     with pytest.raises(ValueError, match="num_samples = 0"):
         event_samples.draw(*linear_vae[:2], key, 0)
+    scale = event_tables.fit_scale(real)
     with pytest.raises(ValueError, match="whole's shape"):
-        scale = event_tables.fit_scale(real)
         event_samples.with_whole_numbers(real, scale, [True])
     with pytest.raises(ValueError, match="size = 5"):
         event_samples.compare(key, real, {"a": real}, size=5, repetitions=1)
