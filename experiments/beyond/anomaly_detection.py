@@ -43,8 +43,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.lecture import use_cases
-from experiments.studies import classes_out, cms_multijet
+from experiments.studies import classes_out, cms_multijet, image_data
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import anomalies as plot
@@ -73,37 +72,31 @@ class Config:
 def run(config: Config) -> common.Result:
     """Score images, showers and collisions."""
     check(config)
-    dataset = use_cases.load(config.dataset)
+    dataset = image_data.load_labelled(config.dataset)
     keys = jax.random.split(jax.random.key(config.seed), 3)
     settings = classes_out.Settings(config.latent, config.hidden, config.steps)
     metrics, figure = classes_out.study(dataset, keys[0], settings)
     figures = {"images": figure}
-    settings_of_tables = TableVAE(steps=config.table_steps)
+    tables = TableVAE(steps=config.table_steps)
     metrics |= {"magic": None, "collisions": None}
     if data.is_available("magic"):
-        metrics["magic"], figure = showers(config, settings_of_tables, keys[1])
+        metrics["magic"], figure = showers(config, tables, keys[1])
         figures["showers"] = figure
     if data.is_available("cms_multijet"):
-        metrics["collisions"], figure = collisions(config, settings_of_tables, keys[2])
+        metrics["collisions"], figure = collisions(config, tables, keys[2])
         figures["collisions"] = figure
     return common.Result(metrics, figures, dataset.name)
 
 
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name, least in (
-        ("latent", 1),
-        ("steps", 1),
-        ("table_steps", 1),
-        ("trainings", 2),
-    ):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+    common.check_at_least(
+        1, latent=config.latent, steps=config.steps, table_steps=config.table_steps
+    )
+    common.check_at_least(2, trainings=config.trainings)
+    common.check_positive(mean_energy=config.mean_energy)
     if not config.fractions or not all(0 <= f < 1 for f in config.fractions):
         raise ValueError(f"fractions = {config.fractions} is not valid: give [0, 1)")
-    if not config.mean_energy > 0:
-        raise ValueError(f"mean_energy = {config.mean_energy}: give more than 0 GeV")
 
 
 def showers(

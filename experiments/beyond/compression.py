@@ -30,8 +30,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.lecture import use_cases
-from experiments.studies import cms_multijet, rate_distortion
+from experiments.studies import cms_multijet, image_data, rate_distortion
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import compression as plot
@@ -69,7 +68,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Code images, then events."""
     check(config)
-    dataset = use_cases.load(config.dataset)
+    dataset = image_data.load_labelled(config.dataset)
     key = jax.random.key(config.seed)
     metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
     metrics["events"] = None
@@ -83,21 +82,16 @@ def run(config: Config) -> common.Result:
 
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name, least in (
-        ("latent", 1),
-        ("epochs", 1),
-        ("batch_size", 1),
-        ("table_epochs", 1),
-        ("curve_images", 2),
-        ("curve_steps", 1),
-    ):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
-    if config.learning_rate is not None and not config.learning_rate > 0:
-        raise ValueError(
-            f"learning_rate = {config.learning_rate} is not valid: give more than 0"
-        )
+    common.check_at_least(
+        1,
+        latent=config.latent,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        table_epochs=config.table_epochs,
+        curve_steps=config.curve_steps,
+    )
+    common.check_at_least(2, curve_images=config.curve_images)
+    common.check_positive(learning_rate=config.learning_rate)
     if not config.bounds or not all(0 < bound < 1 for bound in config.bounds):
         raise ValueError(f"bounds = {config.bounds} is not valid: give (0, 1)")
     if config.shown_bound not in config.bounds:
@@ -120,7 +114,7 @@ def images(
     config: Config, dataset: Dataset, key: jax.Array
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """Train a VAE on grey images, binarised anew in each step; code binary ones."""
-    small = prod(dataset.train.shape[1:]) < 400
+    small, recipe = image_data.is_small(dataset), image_data.recipe(dataset)
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     x, source = binary_test(dataset, keys[0])
     model = autoencoders.vae(
@@ -135,10 +129,8 @@ def images(
         keys[1],
         dataset.train,
         epochs=config.epochs or (60 if small else 40),
-        batch_size=min(
-            config.batch_size or (64 if small else 1000), len(dataset.train)
-        ),
-        optimizer=config.optimizer or ("adam" if small else "muon"),
+        batch_size=min(config.batch_size or recipe.batch_size, len(dataset.train)),
+        optimizer=config.optimizer or recipe.optimizer,
         learning_rate=config.learning_rate or (4e-3 if small else 0.08),
         params=autoencoders.init_at_mean(model, keys[2], dataset.train),
         checkpoint=config.checkpoint,

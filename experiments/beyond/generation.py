@@ -21,7 +21,6 @@ real; over pairs 0.237 ± 0.020 and 0.167 ± 0.010; with columns shuffled 0.081 
 """
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import jax
@@ -30,8 +29,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.lecture import use_cases
-from experiments.studies import cms_multijet
+from experiments.studies import cms_multijet, image_data
 from experiments.studies import generation as image_samples
 from vijax import data
 from vijax.data import Dataset
@@ -68,7 +66,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Draw and compare images, then events."""
     check(config)
-    dataset = use_cases.load(config.dataset)
+    dataset = image_data.load_labelled(config.dataset)
     key = jax.random.key(config.seed)
     metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
     metrics["events"] = None
@@ -81,29 +79,26 @@ def run(config: Config) -> common.Result:
 
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name, least in (
-        ("good", 1),
-        ("bad", 1),
-        ("steps", 1),
-        ("max_images", 10),
-        ("table_epochs", 1),
-        ("events", 2),
-        ("repetitions", 2),
-    ):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+    common.check_at_least(
+        1,
+        good=config.good,
+        bad=config.bad,
+        steps=config.steps,
+        table_epochs=config.table_epochs,
+    )
+    common.check_at_least(2, events=config.events, repetitions=config.repetitions)
+    common.check_at_least(10, max_images=config.max_images)
 
 
 def images(
     config: Config, dataset: Dataset, key: jax.Array
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """Train two VAEs, draw from them, measure."""
-    small = prod(dataset.train.shape[1:]) < 400
+    small, recipe = image_data.is_small(dataset), image_data.recipe(dataset)
     keys = [jax.random.fold_in(key, i) for i in range(3)]
     latents = (config.good or (8 if small else 16), config.bad)
     n = len(dataset.train)
-    batch_size = min(64 if small else 1000, n)
+    batch_size = min(recipe.batch_size, n)
     model = ensemble.masked(
         autoencoders.vae(
             dataset.train.shape[1:],
@@ -120,8 +115,8 @@ def images(
         masks=ensemble.masks(latents),
         epochs=ensemble.epochs(n, config.steps or (1500 if small else 900), batch_size),
         batch_size=batch_size,
-        optimizer="adam" if small else "muon",
-        learning_rate=8e-3 if small else 0.08,
+        optimizer=recipe.optimizer,
+        learning_rate=recipe.learning_rate,
         description="VAEs of images",
     )
     size = image_samples.num_images(dataset, config.max_images)

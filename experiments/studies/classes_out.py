@@ -1,6 +1,5 @@
 """Images with a class left out: which score finds it, and why a likelihood may not."""
 
-from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.studies import image_data
 from experiments.studies.anomalies import area_metrics, class_means
 from vijax.data import Dataset
 from vijax.plot import anomalies as plot
@@ -107,8 +107,8 @@ def fit(
     dataset: Dataset, rows: np.ndarray, key: Key, settings: Settings
 ) -> tuple[VAE, ModelParams]:
     """Train a VAE of binary pixels on each set of rows, all in one vmap."""
-    small = prod(dataset.train.shape[1:]) < 400
-    batch_size = min(64 if small else 1000, rows.shape[1])
+    small, recipe = image_data.is_small(dataset), image_data.recipe(dataset)
+    batch_size = min(recipe.batch_size, rows.shape[1])
     steps = settings.steps or (1500 if small else 270)
     model = autoencoders.vae(
         dataset.train.shape[1:],
@@ -123,8 +123,8 @@ def fit(
         rows,
         epochs=ensemble.epochs(rows.shape[1], steps, batch_size),
         batch_size=batch_size,
-        optimizer="adam" if small else "muon",
-        learning_rate=8e-3 if small else 0.08,
+        optimizer=recipe.optimizer,
+        learning_rate=recipe.learning_rate,
         description="one class out",
     )
     return model, params
