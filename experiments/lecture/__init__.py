@@ -10,6 +10,6 @@
     vae               the variational autoencoder (L20-L24)
     use_cases         anomalies, compression, generation (L25)
 
-`elbo_fits` and `vae_estimators` are halves of the experiments that they are named after.
+`elbo_fits` and `vae_estimators` are halves of `elbo` and `vae`.
 `run_all` runs the nine side by side and writes the report.
 """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import common
-from experiments.lecture import whole
+from experiments.lecture import run_all
 from experiments.report import checks, page
 from experiments.report.lecture_numbers import ROWS
 from experiments.studies import posteriordb
@@ -92,7 +92,7 @@ TRAINED = {"autoencoder", "vae", "use_cases", "anomaly_detection"}
 
 
 def module(name: str) -> Any:
-    room = "lecture" if name in (*whole.TIMED, *whole.OTHERS) else "beyond"
+    room = "lecture" if name in (*run_all.TIMED, *run_all.OTHERS) else "beyond"
     return importlib.import_module(f"experiments.{room}.{name}")
 
 
