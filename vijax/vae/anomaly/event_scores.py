@@ -250,7 +250,8 @@ def measure(values: Any, is_anomaly: Bool[Any, " events"]) -> Detection:
         `Detection`.
 
     Raises:
-        ValueError: as `roc.auc_with_error`.
+        ValueError: if the mask is not one, or does not fit the values; if a value is
+            NaN, or there are fewer than two anomalies or two other events.
 
     Example:
         >>> is_anomaly = np.array([False, False, True, True])
@@ -259,8 +260,15 @@ def measure(values: Any, is_anomaly: Bool[Any, " events"]) -> Detection:
         (0.75, 0.3536, 0.0)
     """
     values, mask = np.atleast_2d(np.asarray(values, np.float32)), np.asarray(is_anomaly)
-    roc.auc_with_error(values[0], mask)  # says what is wrong with either, if anything
+    if mask.dtype != bool or values.shape[1:] != mask.shape:
+        raise ValueError(
+            f"values have shape {values.shape}, is_anomaly {mask.shape} of {mask.dtype}"
+            ": give a mask, as labels == 1, with one entry for every event"
+        )
     check(~np.isnan(values), "values", values, "remove NaN")
+    remedy = "mark at least 2 anomalies and leave 2 as background"
+    enough = mask.sum() >= 2 and (~mask).sum() >= 2
+    check(enough, "is_anomaly", mask, remedy)
     number = len(values)
     areas, rates = jax.tree.map(np.asarray, _measure(values, mask))
     (each, found_at), (_, error_at) = with_error(
@@ -302,28 +310,10 @@ def _found_at(weights: Array, values: Array, mask: Array) -> tuple[Array, Array]
     return each, each.mean(axis=0)
 
 
-def measure_vae(
-    model: VAE,
-    params: ModelParams,
-    key: Key,
-    events: Any,
-    is_anomaly: Bool[Any, " events"],
+def _measure_vae(
+    model: VAE, params: ModelParams, key: Key, events: Any, is_anomaly: Any
 ) -> dict[str, Detection]:
-    """Score events with several trainings and measure each score.
-
-    Args:
-        model: the architecture.
-        params: with a leading axis of trainings.
-        key: for `score_each`.
-        events: (n, features), scaled.
-        is_anomaly: (n,), a mask.
-
-    Returns:
-        Score -> `Detection`.
-
-    Raises:
-        ValueError: as `score_each` and `measure`.
-    """
+    """Score events with several trainings and measure each score."""
     found = score_each(model, params, key, events)
     return {name: measure(values, is_anomaly) for name, values in found.items()}
 
@@ -378,7 +368,7 @@ def both_directions(
             MAHALANOBIS: mahalanobis(own, events),
             PCA: pca_residual(own, events, latent=settings.latent),
         }
-        result[f"{names[background]} is background"] = measure_vae(
+        result[f"{names[background]} is background"] = _measure_vae(
             model, params, score_key, events, mask
         ) | {name: measure(values, mask) for name, values in without_network.items()}
     return result
@@ -469,7 +459,7 @@ def injected(
     results = []
     for start in range(0, len(shares), num_trainings):
         own = jax.tree.map(lambda leaf, at=start: leaf[at : at + num_trainings], params)
-        results.append(measure_vae(model, own, score_key, events, mask))
+        results.append(_measure_vae(model, own, score_key, events, mask))
     return results
 
 
