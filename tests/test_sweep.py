@@ -73,17 +73,25 @@ def test_a_second_sweep_compiles_nothing():
     assert len(traces) == 1
 
 
+def itself(row):
+    return row
+
+
 @pytest.mark.parametrize(
-    ("grid", "batch_size", "message"),
+    ("function", "grid", "batch_size", "message"),
     [
-        ({"a": np.ones(3), "b": np.ones(4)}, None, "grid"),
-        ({"a": 1.0}, None, "grid"),
-        (np.ones(3), 0, "batch_size = 0"),
+        (itself, {"a": np.ones(3), "b": np.ones(4)}, None, "grid"),
+        (itself, {"a": 1.0}, None, "grid"),
+        (itself, np.ones(0), None, "at least one row"),
+        (itself, np.array(["a"]), None, "give numbers"),
+        (itself, np.ones(3), 0, "batch_size = 0"),
+        (itself, np.ones(3), 1.5, "batch_size = 1.5"),
+        (3, np.ones(3), None, "fn is a int"),
     ],
 )
-def test_bad_input(grid, batch_size, message):
+def test_bad_input(function, grid, batch_size, message, as_users_do):
     with pytest.raises(ValueError, match=message):
-        sweep(lambda row: row, grid, batch_size=batch_size)
+        sweep(function, grid, batch_size=batch_size)
 
 
 CODE = """

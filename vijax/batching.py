@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_traced, is_whole
 
 
 def map_batches(
@@ -18,7 +18,8 @@ def map_batches(
     """Apply a compiled function to batches of rows and put the results together.
 
     The last batch is filled up by repeating rows, whose results are dropped: every
-    call has the same shape, whatever the number of rows.
+    call has the same shape, whatever the number of rows. Inside a trace the loop over
+    batches is unrolled.
 
     Args:
         function: of one batch of each array; returns a pytree of batches.
@@ -41,9 +42,16 @@ def map_batches(
         check(length == rows, "rows", length, f"give {rows}, as in the first array")
     parts = []
     for start in range(0, rows, batch_size):
-        # NumPy's indexing compiles nothing.
         index = np.minimum(np.arange(start, start + batch_size), rows - 1)
-        parts.append(function(*(np.asarray(array)[index] for array in arrays)))
-    return jax.tree.map(
-        lambda *leaves: jnp.asarray(np.concatenate(leaves)[:rows]), *parts
-    )
+        parts.append(function(*(_take(array, index) for array in arrays)))
+    return jax.tree.map(lambda *leaves: _join(leaves)[:rows], *parts)
+
+
+# NumPy indexes and joins without compiling a program for every number of rows.
+def _take(array: ArrayLike, index: np.ndarray) -> ArrayLike:
+    return jnp.asarray(array)[index] if is_traced(array) else np.asarray(array)[index]
+
+
+def _join(leaves: tuple[ArrayLike, ...]) -> jax.Array:
+    traced = is_traced(leaves)
+    return jnp.concatenate(leaves) if traced else jnp.asarray(np.concatenate(leaves))

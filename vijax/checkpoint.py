@@ -21,7 +21,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 FORMAT = 1
@@ -49,6 +48,8 @@ def save(
         >>> save(folder, {"x": np.arange(3)}, step=7).name
         '7'
     """
+    import orbax.checkpoint as ocp  # half a second: only those who save pay it
+
     folder = Path(folder).absolute()
     part = folder / f".{step}.{os.getpid()}.part"
     target = folder / str(step)
@@ -114,6 +115,8 @@ def restore(
         ...
         ValueError: ... is another run's checkpoint: epochs is 9 there and 8 here; ...
     """
+    import orbax.checkpoint as ocp
+
     folder = Path(folder).absolute()
     step = latest(folder)
     if step is None:

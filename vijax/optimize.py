@@ -8,6 +8,9 @@ only: progress, history, and the caller's `on_chunk`.
     make_batches(key, data)     -> batches                leading axis chunk_size
     select(data, batch)         -> batch                  inside a step, from rows
 
+Many runs are the same loop under `vmap`: states and keys then have a leading axis of
+runs, and `data_axes` says which arrays of the data have one too.
+
 A step whose loss or gradient is not finite is rolled back and the step size is
 halved; `num_rejected` counts such steps, so a caller can report them. To look at
 every gradient costs a tenth of an epoch of a small network, so a chunk is first taken
@@ -49,7 +52,7 @@ Step = Callable[..., tuple[State, tuple[Scalar, Any]]]
 class History(NamedTuple):
     """What happened, step by step, as NumPy arrays."""
 
-    loss: np.ndarray  # (num_steps,)
+    loss: np.ndarray  # (num_steps,), or (num_steps, runs)
     metrics: Any  # the loss function's metrics, each (num_steps, ...)
 
 
@@ -120,7 +123,7 @@ def step_unseen(
     key: Key,
     batch: PyTree,
 ) -> tuple[State, tuple[Scalar, Any]]:
-    """Take one step without a look whether it is finite."""
+    """Take one step without checking that it is finite."""
     (loss, metrics), gradient = _slope(loss_fn, state, key, batch)
     params, opt_state = _move(optimizer, state, gradient)
     state = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
@@ -153,7 +156,11 @@ def run_chunk(
     *,
     step: Step = step,
 ) -> tuple[State, tuple[Float[Array, " steps"], Any]]:
-    """Take `chunk_size` steps in one scan; `vmap` it to train many seeds at once."""
+    """Take `chunk_size` steps of one run in one scan; the arguments are `minimize`'s.
+
+    Returns:
+        The state after them, and the loss and metrics of each, (chunk_size, ...).
+    """
     # Two streams from one key: the batches' and the loss function's draws.
     batch_key, loss_key = jax.random.split(key)
     batches = None
@@ -168,16 +175,28 @@ def run_chunk(
     return jax.lax.scan(body, state, batches, length=chunk_size)
 
 
-# Compiled once for each (loss_fn, optimizer, make_batches, select, chunk_size) and
-# shapes: create these five once, not in a loop, and a second run compiles nothing.
-_compiled = partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
-_run_with_care = _compiled(run_chunk)
-
-
-@_compiled
-def _run_unseen(*args: Any) -> tuple[Array, Any]:
+# Compiled once for each (loss_fn, optimizer, make_batches, select, chunk_size,
+# data_axes) and shapes: create them once, not in a loop, and a second run compiles
+# nothing.
+@partial(jax.jit, static_argnums=range(7))
+def _run(
+    step: Step,
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    make_batches: MakeBatches | None,
+    select: Select | None,
+    chunk_size: int,
+    data_axes: Any,
+    state: State,
+    key: Key,
+    data: PyTree,
+) -> tuple[Array, Any]:
     """Return whether all that a chunk left behind is finite, and the chunk."""
-    state, history = run_chunk(*args, step=step_unseen)
+    program = loss_fn, optimizer, make_batches, select, chunk_size
+    chunk = partial(run_chunk, *program, step=step)
+    if data_axes is not None:
+        chunk = jax.vmap(chunk, in_axes=(0, 0, data_axes), out_axes=(0, 1))
+    state, history = chunk(state, key, data)
     leaves = jax.tree.leaves((state, history[0]))
     numbers = [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]
     # Finite sums would do, but large parameters could overflow them.
@@ -196,10 +215,11 @@ def minimize(
     chunk_size: int,
     make_batches: MakeBatches | None = None,
     select: Select | None = None,
+    data_axes: Any = None,
     on_chunk: OnChunk | None = None,
     description: str = "optimize",
 ) -> tuple[State, History]:
-    """Run `num_chunks` compiled chunks of `chunk_size` steps.
+    """Run `num_chunks` compiled chunks of `chunk_size` steps, for one run or many.
 
     Args:
         loss_fn: (params, key, batch) -> (loss, metrics); the batch is `data` itself
@@ -214,9 +234,18 @@ def minimize(
             `chunk_size`, or only the rows that `select` is to take.
         select: (data, rows) -> batch, inside the step: the batches of a chunk are then
             never all in memory at once.
+        data_axes: None for one run. For many at once a container, as `jax.vmap` takes
+            it for `data`: 0 for what has a leading axis of runs, None for what all
+            runs share. State and key then have that axis too.
         on_chunk: called after each chunk with the state and the chunk's history;
             returns True to stop early.
         description: shown at the progress bar, which is silent without a terminal.
+
+    Returns:
+        The state after the last step, and the history of all steps.
+
+    Raises:
+        ValueError: `num_chunks` or `chunk_size` is below 1.
 
     Example:
         >>> def loss_fn(x, key, batch):
@@ -234,10 +263,10 @@ def minimize(
     chunks = []
     with tqdm(total=num_chunks, desc=description, disable=None) as bar:
         for _ in range(num_chunks):
-            program = loss_fn, optimizer, make_batches, select, chunk_size
-            finite, result = _run_unseen(*program, state, key, data)
+            program = loss_fn, optimizer, make_batches, select, chunk_size, data_axes
+            finite, result = _run(step_unseen, *program, state, key, data)
             if not finite:
-                result = _run_with_care(*program, state, key, data)
+                _, result = _run(step, *program, state, key, data)
             state, chunk = result
             history = History(*jax.tree.map(np.asarray, chunk))
             chunks.append(history)

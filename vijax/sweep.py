@@ -1,9 +1,9 @@
-"""One pure function over many hyperparameters: vmap in batches of bounded memory.
+"""One pure function over many hyperparameters: `vmap` in batches of bounded memory.
 
     sweep(fn, grid)[i] == fn(grid[i])        for every leaf's row i
 
-The rows of a batch are split over all local devices. The host holds the whole grid
-and the whole result as NumPy arrays, a device never more than two batches of them.
+The rows of a batch are split over all local devices. The host holds the whole grid and
+the whole result as NumPy arrays; a device holds at most two batches of them.
 """
 
 import copy

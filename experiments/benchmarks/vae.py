@@ -33,7 +33,9 @@ from vijax.vae.evaluation import log_evidence
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE
 from vijax.vae.models.losses import Batch
-from vijax.vae.training import optimizers, train
+from vijax.vae.training import optimizers, runner
+from vijax.vae.training.optimizers import Adam
+from vijax.vae.training.runner import Data
 
 NUM_IMAGES, BATCH_SIZE = 60_000, 128
 HIDDEN, LATENT = 400, 20
@@ -45,15 +47,16 @@ Step = Callable[[], Any]
 
 
 def vijax_epoch(images: np.ndarray, *, binary: bool) -> Step:
-    """Return an epoch of `train.fit`: shuffling, checks and schedule included."""
+    """Return an epoch of `training.fit`: shuffling, checks and schedule included."""
     model = make_model(binary=binary)
+    optimizer = Adam(1e-3, final_fraction=1.0)
     state = optimizers.start(
         autoencoders.init(model, jax.random.key(0)),
+        optimizer,
         num_steps=10 * NUM_BATCHES,
-        learning_rate=1e-3,
-        final_fraction=1.0,
     )
-    data = Batch(jnp.asarray(images), jnp.ones(()))
+    rows = jnp.arange(len(images))
+    data = Data(jnp.asarray(images), rows, jnp.ones(()))
 
     def epoch() -> Any:
         nonlocal state
@@ -62,11 +65,11 @@ def vijax_epoch(images: np.ndarray, *, binary: bool) -> Step:
             state,
             jax.random.key(1),
             data,
-            optimizer=optimizers.adam_cosine(),
+            optimizer=optimizers.transformation(optimizer),
             num_chunks=1,
             chunk_size=NUM_BATCHES,
-            make_batches=train.shuffled_rows(BATCH_SIZE),
-            select=train.select(),
+            make_batches=runner.shuffled_rows(BATCH_SIZE),
+            select=runner.select(),
         )
         return state
 
@@ -157,7 +160,7 @@ def evaluation(images: np.ndarray, num_examples: int, num_samples: int) -> Step:
     model = make_model(binary=True)
     params = autoencoders.init(model, jax.random.key(0))
     x = jnp.asarray(images[:num_examples])
-    return lambda: log_evidence.importance(
+    return lambda: log_evidence.importance_log_evidence(
         model, params, jax.random.key(1), x, num_samples=num_samples
     )
 

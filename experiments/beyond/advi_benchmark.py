@@ -19,7 +19,7 @@ import numpy as np
 from experiments import common
 from experiments.studies import advi_oracles, flat_regression, posteriordb
 from vijax import vi
-from vijax.plot import posteriors as plot
+from vijax.plot import reference_posteriors as plot
 from vijax.validate import check
 
 FAMILIES = ("mean_field", "full_rank", "flow")
@@ -66,7 +66,9 @@ def run(config: Config) -> common.Result:
         "oracles": stops,
         "worst_false_stop_rate": max(row["false_stop_rate"] for row in stops),
     }
-    return common.Result(metrics, {"errors": plot.errors(rows, MEAN_LIMIT, SD_LIMIT)})
+    return common.Result(
+        metrics, {"errors": plot.posterior_errors(rows, MEAN_LIMIT, SD_LIMIT)}
+    )
 
 
 def measure(posterior: posteriordb.Posterior, family: str, seed: int) -> dict[str, Any]:

@@ -46,10 +46,10 @@ from experiments import common
 from experiments.studies import classes_out, cms_multijet, image_data
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import anomalies as plot
+from vijax.plot import anomaly_detection as plot
 from vijax.types import Key
 from vijax.vae.anomaly import event_scores
-from vijax.vae.anomaly.event_scores import Detection, TableVAE
+from vijax.vae.anomaly.event_scores import Detection, EventDetectorSettings
 
 MET = "missing energy alone"
 
@@ -77,7 +77,7 @@ def run(config: Config) -> common.Result:
     settings = classes_out.Settings(config.latent, config.hidden, config.steps)
     metrics, figure = classes_out.study(dataset, keys[0], settings)
     figures = {"images": figure}
-    tables = TableVAE(steps=config.table_steps)
+    tables = EventDetectorSettings(steps=config.table_steps)
     metrics |= {"magic": None, "collisions": None}
     if data.is_available("magic"):
         metrics["magic"], figure = showers(config, tables, keys[1])
@@ -100,7 +100,7 @@ def check(config: Config) -> None:
 
 
 def showers(
-    config: Config, settings: TableVAE, key: Key
+    config: Config, settings: EventDetectorSettings, key: Key
 ) -> tuple[dict[str, Any], Figure]:
     """Gamma rays against hadrons, and the other way round."""
     dataset = data.load("magic")
@@ -121,16 +121,16 @@ def showers(
     }
     metrics: dict[str, Any] = {"false_positives": event_scores.CUT_RATES}
     metrics |= {title: _without_curves(scores) for title, scores in result.items()}
-    return metrics, plot.directions(panels)
+    return metrics, plot.roc_by_background(panels)
 
 
 def collisions(
-    config: Config, settings: TableVAE, key: Key
+    config: Config, settings: EventDetectorSettings, key: Key
 ) -> tuple[dict[str, Any], Figure]:
     """Find an injected signal, with more and more of it among the training events."""
     choice_key, study_key = jax.random.split(key)
     train, test = halves(data.load("cms_multijet"), choice_key, config.mean_energy)
-    results = event_scores.injected(
+    results = event_scores.injected_signal(
         study_key,
         train,
         test,
@@ -142,7 +142,7 @@ def collisions(
     # What one would cut on if one knew the signal.
     is_signal = np.arange(sum(map(len, test))) >= len(test[0])
     met = np.concatenate(test)[:, cms_multijet.MET_COLUMN]
-    missing = event_scores.measure(met, is_signal)
+    missing = event_scores.measure_detection(met, is_signal)
 
     def gain(found: Detection) -> tuple[np.ndarray, np.ndarray]:
         # Below a rate of 1e-3 a handful of test events decides.
@@ -168,7 +168,7 @@ def collisions(
         "missing_energy": _without_curves({MET: missing})[MET],
         "largest_gain": {name: y.max() for name, (_, y) in curves.items()},
     }
-    figure = plot.injection(
+    figure = plot.signal_injection(
         np.asarray(config.fractions), areas, curves, yardstick=(MET, missing.auc)
     )
     return metrics, figure

@@ -33,12 +33,12 @@ from experiments import common
 from experiments.studies import cms_multijet, image_data, rate_distortion
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import compression as plot
+from vijax.plot import compression_rates as plot
+from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, table_files
-from vijax.vae.compression.table_files import TableVAE
+from vijax.vae.compression.table_files import TableCoderSettings
 from vijax.vae.evaluation.annealed_sampling import Walk
 from vijax.vae.models import autoencoders, likelihoods
-from vijax.vae.training import train
 
 # Townsend, Bird & Barber's coder run again, static binarised MNIST, bits per pixel.
 BITS_BACK_RERUN = 0.194
@@ -124,23 +124,24 @@ def images(
         activation="silu",
     )
     start = time.perf_counter()
-    trained = train.fit(
+    trained = training.fit(
         model,
         keys[1],
         dataset.train,
         epochs=config.epochs or (60 if small else 40),
         batch_size=min(config.batch_size or recipe.batch_size, len(dataset.train)),
-        optimizer=config.optimizer or recipe.optimizer,
-        learning_rate=config.learning_rate or (4e-3 if small else 0.08),
+        optimizer=training.named_optimizer(
+            config.optimizer or recipe.optimizer,
+            learning_rate=config.learning_rate or (4e-3 if small else 0.08),
+        ),
         params=autoencoders.init_at_mean(model, keys[2], dataset.train),
-        checkpoint=config.checkpoint,
-        checkpoint_seconds=60.0,
+        checkpoint=config.checkpoint and training.Checkpoint(config.checkpoint, 60.0),
         description="VAE of images",
     )
     minutes = (time.perf_counter() - start) / 60
-    cost = image_files.measure(model, trained.params, keys[3], x)
+    cost = image_files.measure_image_file(model, trained.params, keys[3], x)
     numbers = [n for n in NUMBERS if n < len(x)] + [len(x)]
-    growth = image_files.rate_of_first(model, trained.params, x, numbers)
+    growth = image_files.rates_of_first_images(model, trained.params, x, numbers)
     metrics: dict[str, Any] = cost._asdict() | {
         "test_set": source,
         "test_images": len(x),
@@ -155,7 +156,7 @@ def images(
     rates = dict(metrics["others"]) | {"VAE, file": metrics["bits_per_pixel"]}
     if metrics["bits_back_rerun"]:
         rates["BB-ANS, rerun"] = BITS_BACK_RERUN
-    figure = plot.lossless(
+    figure = plot.lossless_rates(
         rates,
         metrics["growth"],
         bound=(
@@ -180,20 +181,22 @@ def events(
     """Train on the training events, code the test events."""
     before, held_out = np.asarray(table.train, float), np.asarray(table.test, float)
     finest = cms_multijet.bounds(min(config.bounds), counts=0.5)
-    coder = table_files.fit(
+    coder = table_files.fit_table_coder(
         key,
         before,
         bound=finest,
         logarithm=cms_multijet.LOGARITHM,
-        settings=TableVAE(epochs=config.table_epochs),
+        settings=TableCoderSettings(epochs=config.table_epochs),
     )
     coded = [
-        table_files.code(coder, before, held_out, bound=cms_multijet.bounds(relative))
+        table_files.measure_table_file(
+            coder, before, held_out, bound=cms_multijet.bounds(relative)
+        )
         for relative in config.bounds
     ]
     shown = coded[config.bounds.index(config.shown_bound)].decoded
     true, found = (cms_multijet.quantities(events) for events in (held_out, shown))
-    figure = plot.events(
+    figure = plot.bounded_errors(
         config.bounds,
         {
             "VAE, file": [one.bits_per_number for one in coded],
@@ -206,18 +209,18 @@ def events(
     metrics = {
         "columns": list(table.feature_names or ()),
         "test_events": len(held_out),
-        "weights_bits_per_number": lossy.num_bits(coder.params) / held_out.size,
+        "weights_bits_per_number": lossy.parameter_bits(coder.params) / held_out.size,
         "rows": [
             {"bound": relative} | _without_events(one)
             for relative, one in zip(config.bounds, coded, strict=True)
         ],
         "shown": config.bounds.index(config.shown_bound),
-        "physics": table_files.damage(true, found),
+        "physics": table_files.quantity_errors(true, found),
     }
     return metrics, figure
 
 
-def _without_events(coded: table_files.Coded) -> dict[str, Any]:
+def _without_events(coded: table_files.TableFileCost) -> dict[str, Any]:
     """Return the numbers without the events themselves, for metrics.json."""
     return {name: v for name, v in coded._asdict().items() if name != "decoded"}
 

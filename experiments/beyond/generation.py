@@ -30,18 +30,17 @@ from matplotlib.figure import Figure
 
 from experiments import common
 from experiments.studies import cms_multijet, image_data
-from experiments.studies import generation as image_samples
+from experiments.studies import generation as study
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import generation as plot
-from vijax.vae import event_tables
+from vijax.plot import generated_events as plot
+from vijax.vae import event_tables, training
 from vijax.vae.compression import table_files
-from vijax.vae.compression.table_files import Coder, TableVAE
-from vijax.vae.evaluation import latent_maps as latent
-from vijax.vae.generation import event_samples
+from vijax.vae.compression.table_files import TableCoder, TableCoderSettings
+from vijax.vae.evaluation import latent_maps
+from vijax.vae.generation import draw_from_prior, event_samples
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 REAL = "real events"
 PRIOR, NO_NOISE, SHUFFLED = "VAE, prior", "VAE, no noise", "columns shuffled"
@@ -99,7 +98,7 @@ def images(
     latents = (config.good or (8 if small else 16), config.bad)
     n = len(dataset.train)
     batch_size = min(recipe.batch_size, n)
-    model = ensemble.masked(
+    model = training.masked(
         autoencoders.vae(
             dataset.train.shape[1:],
             latent=max(latents),
@@ -107,21 +106,22 @@ def images(
             activation="silu",
         )
     )
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         keys[0],
         dataset.train,
         np.tile(np.arange(n), (len(latents), 1)),
-        masks=ensemble.masks(latents),
-        epochs=ensemble.epochs(n, config.steps or (1500 if small else 900), batch_size),
+        masks=training.masks(latents),
+        epochs=training.num_epochs(
+            n, config.steps or (1500 if small else 900), batch_size
+        ),
         batch_size=batch_size,
-        optimizer=recipe.optimizer,
-        learning_rate=recipe.learning_rate,
+        optimizer=image_data.optimizer(recipe),
         description="VAEs of images",
     )
-    size = image_samples.num_images(dataset, config.max_images)
-    samples = draw(model, params, latents, dataset, keys[1], size)
-    metrics, figures = image_samples.compare(samples, dataset, keys[2])
+    size = study.num_images(dataset, config.max_images)
+    samples = draw(model, trained.params, latents, dataset, keys[1], size)
+    metrics, figures = study.compare(samples, dataset, keys[2])
     return metrics | {"latents": latents}, {"images": figures["generation"]}
 
 
@@ -134,19 +134,23 @@ def draw(
     size: int,
 ) -> dict[str, np.ndarray]:
     """Return grey images, E[x | z], of every generator."""
-    rng = np.random.default_rng(int(jax.random.bits(key)))
-    good, bad = (ensemble.run(params, i) for i in range(2))
-    some = jnp.asarray(dataset.train[rng.permutation(len(dataset.train))[:size]])
-    x = likelihoods.binarize(jax.random.fold_in(key, 0), some)
+    keys = jax.random.split(key, 6)
+    good, bad = (training.take_run(params, i) for i in range(2))
+    order = np.asarray(jax.random.permutation(keys[0], len(dataset.train)))
+    some = jnp.asarray(dataset.train[order[:size]])
+    x = likelihoods.binarize(keys[1], some)
     q = autoencoders.encode(model, good, x)
-    z = losses.draw(jax.random.fold_in(key, 1), q, num_samples=1)[0]
-    noise = rng.normal(size=(2, size, model.latent)).astype(np.float32)
+    z = losses.draw(keys[2], q, num_samples=1)[0]
+    from_prior = [
+        draw_from_prior(own, model, run, num_samples=size).mean
+        for own, run in zip(keys[3:5], (good, bad), strict=True)
+    ]
     first, second = (f"{latent} latent{'s'[: latent > 1]}" for latent in latents)
     return {
-        f"{first}, aggregate": np.asarray(latent.decode(model, good, z)),
-        f"{first}, prior": np.asarray(latent.decode(model, good, noise[0])),
-        f"{second}, prior": np.asarray(latent.decode(model, bad, noise[1])),
-        "shuffled pixels": rng.permuted(np.asarray(some), axis=0),
+        f"{first}, aggregate": np.asarray(latent_maps.decoded_means(model, good, z)),
+        f"{first}, prior": np.asarray(from_prior[0]),
+        f"{second}, prior": np.asarray(from_prior[1]),
+        "shuffled pixels": study.shuffled_pixels(keys[5], dataset.train, size),
     }
 
 
@@ -156,22 +160,25 @@ def events(
     """Train on the training events, draw, and measure against the test events."""
     train, test = np.asarray(table.train, float), np.asarray(table.test, float)
     keys = jax.random.split(key, 3)
-    coder = table_files.fit(
+    coder = table_files.fit_table_coder(
         keys[0],
         train,
         bound=cms_multijet.bounds(0.001, counts=0.5),
         logarithm=cms_multijet.LOGARITHM,
-        settings=TableVAE(epochs=config.table_epochs),
+        settings=TableCoderSettings(epochs=config.table_epochs),
     )
     size = min(config.events, len(test), len(train) // config.repetitions)
-    measured = event_samples.compare(
+    measured = event_samples.compare_events(
         keys[2],
-        event_tables.scaled(test, coder.scale),
+        event_tables.to_scaled(test, coder.scale),
         sets_of_events(coder, train, keys[1], size * config.repetitions),
         size=size,
         repetitions=config.repetitions,
     )
-    summary = {name: event_samples.summarise(found) for name, found in measured.items()}
+    summary = {
+        name: event_samples.summarise_distances(found)
+        for name, found in measured.items()
+    }
     names = list(table.feature_names or map(str, range(train.shape[1])))
     metrics = {
         "columns": names,
@@ -179,38 +186,33 @@ def events(
         "repetitions": config.repetitions,
         "generators": summary,
     }
-    return metrics, plot.events(summary, names, floor=REAL)
+    return metrics, plot.event_distances(summary, names, floor=REAL)
 
 
 def sets_of_events(
-    coder: Coder, train: np.ndarray, key: jax.Array, number: int
+    coder: TableCoder, train: np.ndarray, key: jax.Array, number: int
 ) -> dict[str, np.ndarray]:
     """Return scaled events of every generator, beside real ones for the floor."""
     draw_key, real_key, shuffle_key = jax.random.split(key, 3)
-    before = event_tables.scaled(train, coder.scale)
-    drawn = event_samples.draw(coder.model, coder.params, draw_key, number)
+    before = event_tables.to_scaled(train, coder.scale)
+    drawn = draw_from_prior(draw_key, coder.model, coder.params, num_samples=number)
     low, high = before.min(axis=0), before.max(axis=0)
 
     def like_real(scaled: jax.Array) -> np.ndarray:
         """Round the counts, and keep to the range of the training events."""
-        rounded = event_samples.with_whole_numbers(
+        rounded = event_samples.round_whole_columns(
             np.asarray(scaled, float), coder.scale, ~cms_multijet.LOGARITHM
         )
         return np.clip(rounded, low, high)
 
     order = np.asarray(jax.random.permutation(real_key, len(before)))
-    columns = np.asarray(
-        jax.random.permutation(
-            shuffle_key,
-            np.tile(np.arange(len(before))[:, None], before.shape[1]),
-            independent=True,
-        )
-    )
+    rows = np.tile(np.arange(len(before))[:, None], before.shape[1])
+    columns = jax.random.permutation(shuffle_key, rows, independent=True)
     return {
         REAL: before[order[:number]],
-        PRIOR: like_real(drawn.sample),
+        PRIOR: like_real(drawn.x),
         NO_NOISE: like_real(drawn.mean),
-        SHUFFLED: np.take_along_axis(before, columns, axis=0)[:number],
+        SHUFFLED: np.take_along_axis(before, np.asarray(columns), axis=0)[:number],
     }
 
 

@@ -19,13 +19,13 @@ import numpy as np
 
 from experiments import common
 from experiments.studies import image_data
-from vijax.plot import vae as plot
+from vijax.plot import vae_training as plot
+from vijax.vae import training
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import latent_usage
 from vijax.vae.evaluation import log_evidence as evidence
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import log, train
 
 PAPER = {1: -86.76, 5: -85.54, 50: -84.78}  # its test log p(x), one stochastic layer
 
@@ -116,7 +116,7 @@ def run(config: Config) -> common.Result:
         "rejected_steps": trained.num_rejected,
     }
     figures = {
-        "bounds": plot.bounds(
+        "bounds": plot.bound_by_samples(
             -trained.loss,
             measured["bound_samples"],
             measured["bound"],
@@ -139,10 +139,10 @@ def check(config: Config) -> None:
 
 def fit(
     config: Config, model: VAE, key: jax.Array, images: np.ndarray, params: ModelParams
-) -> train.Trained:
+) -> training.Trained:
     """Train with k draws, in files of their own."""
     name = f"k{config.num_samples}"
-    return train.fit(
+    return training.fit(
         model,
         jax.random.fold_in(key, config.num_samples),  # each stage shuffles by its own
         images,
@@ -150,11 +150,13 @@ def fit(
         loss=loss_of(config, model),
         params=params,
         batch_size=config.batch_size,
-        optimizer=config.optimizer,
-        learning_rate=config.learning_rate,
-        on_epoch=log.csv_file(config.runs / f"{name}.csv") if config.runs else None,
-        checkpoint=config.runs / name if config.runs else None,
-        checkpoint_seconds=60.0,
+        optimizer=training.named_optimizer(
+            config.optimizer, learning_rate=config.learning_rate
+        ),
+        on_epoch=training.csv_log(config.runs / f"{name}.csv") if config.runs else (),
+        checkpoint=training.Checkpoint(config.runs / name, 60.0)
+        if config.runs
+        else None,
         description=f"iwae, k = {config.num_samples}",
     )
 
@@ -174,14 +176,16 @@ def measure(
     """Return log p(x), the ELBO, active units and the bound for growing k."""
     keys = jax.random.split(key)
     number = config.evaluation_samples
-    found = evidence.importance(model, params, keys[0], x, num_samples=number)
-    summary = evidence.summarise(found)
-    elbo = evaluate.elbo(model, params, keys[1], x, num_samples=4)
+    found = evidence.importance_log_evidence(
+        model, params, keys[0], x, num_samples=number
+    )
+    summary = evidence.mean_log_evidence(found)
+    elbo = evaluate.held_out_elbo(model, params, keys[1], x, num_samples=4)
     some = x[:1000]
     samples = [k for k in (1, 5, 50, 500, 5000) if 2 <= k <= number]
     bounds = [
-        evidence.summarise(
-            evidence.importance(
+        evidence.mean_log_evidence(
+            evidence.importance_log_evidence(
                 model, params, keys[1], some, num_samples=k, chunk_size=min(k, 100)
             )
         )
@@ -195,7 +199,7 @@ def measure(
         "least_effective_sample_size": float(summary.least_effective_sample_size),
         "test_elbo": float(elbo.elbo),
         "test_elbo_standard_error": float(elbo.elbo_standard_error),
-        "active_units": int(latent_usage.usage(model, params, x).active.sum()),
+        "active_units": int(latent_usage.active_units(model, params, x).active.sum()),
         "bound_samples": samples,
         "bound": [float(bound.log_evidence) for bound in bounds],
         "bound_standard_error": [float(b.draw_standard_error) for b in bounds],

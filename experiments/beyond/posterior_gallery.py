@@ -16,7 +16,7 @@ from scipy import stats
 from experiments import common
 from experiments.studies import posteriordb
 from vijax import vi
-from vijax.plot import posteriors as plot
+from vijax.plot import reference_posteriors as plot
 from vijax.validate import check
 
 ALL = (*posteriordb.NAMES, posteriordb.CENTERED)
@@ -46,7 +46,9 @@ def run(config: Config) -> common.Result:
         row, panel = _panel(posteriordb.load(folder, name), config)
         rows.append(row)
         panels.append(panel)
-    return common.Result({"rows": rows}, {"marginals": plot.gallery(panels)})
+    return common.Result(
+        {"rows": rows}, {"marginals": plot.posterior_marginals(panels)}
+    )
 
 
 def _panel(

@@ -17,12 +17,12 @@ from sklearn.decomposition import PCA
 from experiments import common
 from experiments.studies import image_data
 from vijax.data import Dataset
-from vijax.plot import latent as plot
+from vijax.plot import latent_space as plot
+from vijax.vae import training
 from vijax.vae.evaluation import latent_gaps
 from vijax.vae.evaluation import latent_maps as latent
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
-from vijax.vae.training import train
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ def run(config: Config) -> common.Result:
     model, trained = fit(config, dataset, keys[0])
     params = trained.params
 
-    z = latent.encode(model, params, dataset.test)
-    test_mse = _mse(latent.decode(model, params, z), dataset.test)
+    z = latent.latent_means(model, params, dataset.test)
+    test_mse = _mse(latent.decoded_means(model, params, z), dataset.test)
     pca_images, pca_mse = principal_components(dataset, config.latent)
-    z = latent.encode(model, params, dataset.train)
+    z = latent.latent_means(model, params, dataset.train)
     gap_metrics, decoded = measure_gap(
         model, params, dataset, keys[1], config.gap_samples
     )
@@ -86,20 +86,20 @@ def epochs_for(dataset: Dataset, epochs: int | None) -> int:
 
 def fit(
     config: Config, dataset: Dataset, key: jax.Array
-) -> tuple[Autoencoder, train.Trained]:
+) -> tuple[Autoencoder, training.Trained]:
     """Train the autoencoder."""
     model = autoencoders.autoencoder(
         dataset.train.shape[1:],
         latent=config.latent,
         hidden=hidden_for(dataset, config.hidden),
     )
-    trained = train.fit(
+    trained = training.fit(
         model,
         key,
         dataset.train,
         epochs=epochs_for(dataset, config.epochs),
         batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
+        optimizer=training.Adam(config.learning_rate),
         description="autoencoder",
     )
     return model, trained
@@ -119,16 +119,18 @@ def measure_gap(
     dataset: Dataset,
     key: jax.Array,
     num_samples: int,
-) -> tuple[dict[str, float], latent_gaps.Decoded]:
+) -> tuple[dict[str, float], latent_gaps.DecodedData]:
     """Measure which share of a uniform draw of the latent box is off the data."""
     draw_key, bootstrap_key = jax.random.split(key)
     decoded = latent_gaps.decoded_data(
         model, params, dataset.train, dataset.test[:2000]
     )
-    z = latent.encode(model, params, dataset.train)
-    uniform = latent.uniform(draw_key, z, num_samples)
-    off = latent_gaps.off_data(
-        latent_gaps.distances(model, params, decoded, uniform), decoded, bootstrap_key
+    z = latent.latent_means(model, params, dataset.train)
+    uniform = latent.uniform_in_box(draw_key, z, num_samples=num_samples)
+    off = latent_gaps.share_off_data(
+        latent_gaps.distances_to_data(model, params, decoded, uniform),
+        decoded,
+        bootstrap_key,
     )
     metrics = {
         "gap_share": float(off.share),
@@ -142,23 +144,23 @@ def draw(
     dataset: Dataset,
     model: Autoencoder,
     params: ModelParams,
-    decoded: latent_gaps.Decoded,
+    decoded: latent_gaps.DecodedData,
     pca_images: np.ndarray,
 ) -> dict[str, Figure]:
     """Draw reconstructions, the latent map, the decoded grid and the map of gaps."""
-    z = latent.encode(model, params, dataset.test)
-    z_train = latent.encode(model, params, dataset.train)
+    z = latent.latent_means(model, params, dataset.test)
+    z_train = latent.latent_means(model, params, dataset.train)
     shown = first_of_each(dataset.test_labels, 10)
-    grid = latent.decode(model, params, latent.range_grid(z_train, config.grid))
+    grid = latent.decoded_means(model, params, latent.range_grid(z_train, config.grid))
     rows = {
         "image": dataset.test[shown],
-        "autoencoder": latent.decode(model, params, z[shown]),
+        "autoencoder": latent.decoded_means(model, params, z[shown]),
         f"PCA, {config.latent}": np.clip(pca_images[shown], 0, 1),
     }
     return {
         "reconstructions": plot.image_rows(rows),
-        "latent_map": plot.latent_maps({"autoencoder": z}, dataset.test_labels),
-        "decoded_grid": plot.image_grid(grid, latent.box(z_train)),
+        "latent_map": plot.latent_scatter({"autoencoder": z}, dataset.test_labels),
+        "decoded_grid": plot.image_grid(grid, latent.latent_box(z_train)),
         "gaps": plot.gap_maps(
             {"autoencoder": gap_map(model, params, decoded, z_train, z)}
         ),
@@ -168,7 +170,7 @@ def draw(
 def gap_map(
     model: Autoencoder | VAE,
     params: ModelParams,
-    decoded: latent_gaps.Decoded,
+    decoded: latent_gaps.DecodedData,
     z_train: latent.Latents,
     z_test: latent.Latents,
     *,
@@ -176,10 +178,12 @@ def gap_map(
 ) -> plot.GapMap:
     """Measure the distance from the data over the box that they fill."""
     grid = latent.range_grid(z_train, side)
-    distance = latent_gaps.distances(model, params, decoded, grid.reshape(side**2, -1))
+    distance = latent_gaps.distances_to_data(
+        model, params, decoded, grid.reshape(side**2, -1)
+    )
     ratio = distance.reshape(side, side) / np.quantile(decoded.held_out, 0.99)
     prior = isinstance(model, VAE)
-    return plot.GapMap(ratio, latent.box(z_train), z_test[:2000], prior)
+    return plot.GapMap(ratio, latent.latent_box(z_train), z_test[:2000], prior)
 
 
 def first_of_each(labels: np.ndarray | None, number: int) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import common
 from vijax.bayes import frequentist, theorem
-from vijax.plot import theorem as plot
+from vijax.plot import bayes_theorem as plot
 from vijax.validate import check
 
 GROUPS = 32  # of sequences, for the jackknife
@@ -136,7 +136,7 @@ def _relative_frequency(tail: np.ndarray, p_tail: float) -> tuple[dict[str, Any]
     slope, slope_error = _slope(sizes, squared)
     rms = np.sqrt(squared.mean(axis=0))
     estimate = frequentist.binomial_estimate(tail.sum(), tail.size)
-    figure = plot.relative_frequency(
+    figure = plot.relative_frequencies(
         frequencies[:6],
         sizes,
         rms,

@@ -20,8 +20,8 @@ from numpyro.infer import MCMC, NUTS
 
 from experiments import common
 from vijax.bayes import beta_binomial, evidence, frequentist, intervals
-from vijax.plot import bayes as plot
-from vijax.plot.coverage import coverage_maps
+from vijax.plot import coin_flip as plot
+from vijax.plot.interval_coverage import coverage_maps
 from vijax.plot.style import BLUE, ORANGE, RED
 from vijax.validate import check
 
@@ -253,7 +253,7 @@ def _figures(
         mean = metrics[f"{name}_prior_mean"]
         answers.append(plot.Answer(f"{name} prior", mean, belief.interval, colour))
     return {
-        "two_approaches": plot.two_approaches(
+        "two_approaches": plot.frequentist_and_bayesian(
             near_null,
             exact["null"],
             exact["p"],
@@ -265,7 +265,7 @@ def _figures(
             significance=metrics["significance"],
         ),
         "posteriors": plot.prior_to_posterior(exact["p"], exact["likelihood"], beliefs),
-        "bayes_factor": plot.evidence(
+        "bayes_factor": plot.bayes_factors(
             every,
             {
                 "peaked prior": np.exp(exact["log_evidences"][:, 1]),

@@ -22,7 +22,7 @@ from scipy import special, stats
 from experiments import common
 from experiments.lecture import elbo_fits
 from vijax.bayes import beta_binomial, gamma_poisson
-from vijax.plot import vi as plot
+from vijax.plot import variational_fits as plot
 from vijax.validate import check
 from vijax.vi import divergences
 
@@ -85,8 +85,8 @@ def run(config: Config) -> common.Result:
     figures = {
         "kl_directions": plot.kl_directions(_mixture(), directions),
         "elbo_identity": plot.elbo_identity(bars),
-        "advi": plot.advi(fits),
-        "gamma_table": plot.gamma_table(curves),
+        "advi": plot.advi_fits(fits),
+        "gamma_table": plot.gamma_fits(curves),
         "bayes_factor": plot.evidence_bounds(weighted, factor),
     }
     return common.Result(metrics, figures)

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from experiments import common
 from vijax.bayes import gamma_poisson, intervals, truncated_gamma_poisson
 from vijax.bayes.grid import landscape, regions
-from vijax.plot import landscape as plot
+from vijax.plot import posterior_landscapes as plot
 from vijax.validate import check
 
 SENSORS = ("λ₁", "λ₂")
@@ -215,7 +215,7 @@ def _add(state: landscape.Landscape, counts: jax.Array) -> landscape.Landscape:
 @jax.jit
 def _summary(at_once: Any, one_by_one: Any) -> Grid:
     density, other = jnp.exp(at_once.log_density), jnp.exp(one_by_one.log_density)
-    mean, covariance = landscape.moments(one_by_one)
+    mean, covariance = landscape.mean_and_covariance(one_by_one)
     levels = jnp.stack([regions.log_density_level(at_once, m) for m in REGIONS])
     return Grid(
         mean, covariance, levels, jnp.abs(density - other).max() / density.max()
@@ -261,7 +261,7 @@ def _figures(
 ) -> dict[str, Figure]:
     rows = {
         priors[name].title: [
-            plot.Landscape(
+            plot.LandscapePanel(
                 f"N = {size}",
                 np.outer(*one.density[size]),
                 tuple(grid.levels) if size else (),
@@ -273,16 +273,22 @@ def _figures(
     }
     tracks = {
         sensor: [
-            plot.Track(priors[name].title, one.mean[:, i], *one.interval[:, i].T)
+            plot.PosteriorTrack(
+                priors[name].title, one.mean[:, i], *one.interval[:, i].T
+            )
             for name, one in exact.items()
         ]
         for i, sensor in enumerate(SENSORS)
     }
     grid, steps = _drawn(config), np.arange(config.sizes[-1] + 1)
     return {
-        "surfaces": plot.surfaces(grid, grid, rows, labels=SENSORS, truth=config.rates),
-        "contours": plot.contours(grid, grid, rows, labels=SENSORS, truth=config.rates),
-        "updating": plot.updating(steps, tracks, truth=config.rates),
+        "surfaces": plot.landscape_surfaces(
+            grid, grid, rows, labels=SENSORS, truth=config.rates
+        ),
+        "contours": plot.landscape_contours(
+            grid, grid, rows, labels=SENSORS, truth=config.rates
+        ),
+        "updating": plot.posterior_updates(steps, tracks, truth=config.rates),
     }
 
 

@@ -20,7 +20,7 @@ from scipy import stats
 from experiments import common
 from experiments.lecture import poisson_sensors
 from vijax.bayes import beta_binomial, evidence, gamma_poisson, intervals
-from vijax.plot import sweep as plot
+from vijax.plot import prior_sweep as plot
 from vijax.sweep import sweep
 from vijax.validate import check
 
@@ -161,7 +161,7 @@ def _coin(config: Config) -> tuple[dict[str, Any], Figure]:
         "all below 0.5",
     ]
     figure = plot.prior_maps(
-        plot.Plane(_thin(every.strength), _thin(every.centre), *labels, marks),
+        plot.PriorPlane(_thin(every.strength), _thin(every.centre), *labels, marks),
         _maps(every, "posterior mean of p", "the uniform prior", "linear"),
         _regions(every, NULL, "Is the coin fair?", names),
     )
@@ -189,7 +189,9 @@ def _sensor(config: Config) -> tuple[dict[str, Any], Figure]:
     value = f"{config.rate:g}"
     names = [f"{value} in the interval", f"all above {value}", f"all below {value}"]
     figure = plot.prior_maps(
-        plot.Plane(_thin(every.strength), _thin(every.centre), *labels, marks, True),
+        plot.PriorPlane(
+            _thin(every.strength), _thin(every.centre), *labels, marks, True
+        ),
         _maps(every, "posterior mean of λ₁", "Exp, mean 3", "log"),
         _regions(every, config.rate, "Is the true rate kept?", names),
     )
@@ -232,18 +234,24 @@ def _thin(values: np.ndarray) -> np.ndarray:
     return values[tuple(slice(None, None, -(-size // DRAWN)) for size in values.shape)]
 
 
-def _maps(every: Sweep, mean: str, reference: str, scale: str) -> list[plot.Map]:
+def _maps(every: Sweep, mean: str, reference: str, scale: str) -> list[plot.PriorMap]:
     log_k = _thin(every.log_bayes_factor)
     return [
-        plot.Map(mean, _thin(every.mean), scale),
-        plot.Map("width of the 95 % interval", _thin(every.upper - every.lower), scale),
-        plot.Map(f"ln K over {reference}", log_k, "signed", 5.0),
+        plot.PriorMap(mean, _thin(every.mean), scale),
+        plot.PriorMap(
+            "width of the 95 % interval", _thin(every.upper - every.lower), scale
+        ),
+        plot.PriorMap(f"ln K over {reference}", log_k, "signed", 5.0),
     ]
 
 
-def _regions(every: Sweep, value: float, title: str, names: list[str]) -> plot.Regions:
+def _regions(
+    every: Sweep, value: float, title: str, names: list[str]
+) -> plot.ConclusionRegions:
     log_k = _thin(every.log_bayes_factor)
-    return plot.Regions(title, _thin(_verdict(every, value)), names, log_k, LINES)
+    return plot.ConclusionRegions(
+        title, _thin(_verdict(every, value)), names, log_k, LINES
+    )
 
 
 def main() -> None:

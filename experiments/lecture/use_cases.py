@@ -44,9 +44,10 @@ def run(config: Config) -> common.Result:
         "hidden": config.hidden or (128,),
         "steps": config.steps or (1000 if small else 240),
         "batch_size": min(batch_size, len(dataset.train) // 2),
-        "optimizer": recipe.optimizer,
-        "learning_rate": config.learning_rate or recipe.learning_rate,
     }
+    if config.learning_rate:
+        recipe = recipe._replace(learning_rate=config.learning_rate)
+    optimizer = image_data.optimizer(recipe)
     key = jax.random.key(config.seed)
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
@@ -55,9 +56,12 @@ def run(config: Config) -> common.Result:
         dataset,
         keys[1],
         latent=config.latent or (8 if small else 16),
+        optimizer=optimizer,
         **options,
     )
-    squeezers = compression.fit(dataset, keys[2], latents=config.latents, **options)
+    squeezers = compression.fit(
+        dataset, keys[2], latents=config.latents, optimizer=optimizer, **options
+    )
     coder, params = finders.model, finders.all_params
     *found, coded = anomalies.study(finders, dataset, binary, keys[3])
     parts = (
@@ -69,7 +73,11 @@ def run(config: Config) -> common.Result:
             squeezers, coder, params, dataset, keys[4], max_images=config.max_images
         ),
     )
-    metrics = options | {"latent": coder.latent}
+    metrics = options | {
+        "optimizer": recipe.optimizer,
+        "learning_rate": recipe.learning_rate,
+        "latent": coder.latent,
+    }
     figures: dict[str, Figure] = {}
     for more_metrics, more_figures in parts:
         metrics |= more_metrics

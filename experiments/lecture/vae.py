@@ -19,8 +19,9 @@ from experiments.lecture import autoencoder as ae
 from experiments.lecture import vae_estimators
 from experiments.studies import image_data
 from vijax.data import Dataset
-from vijax.plot import latent as plot
-from vijax.plot import vae as plot_vae
+from vijax.plot import latent_space as plot
+from vijax.plot import vae_training as plot_vae
+from vijax.vae import training
 from vijax.vae.evaluation import (
     elbo,
     latent_gaps,
@@ -32,7 +33,7 @@ from vijax.vae.evaluation import (
 from vijax.vae.evaluation.latent_maps import Latents
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import train
+from vijax.vi import bounds
 
 DRAWS = 4  # of z for each test image, where the ELBO is evaluated
 NODES = 300  # of the quadrature in each of two latents
@@ -71,8 +72,8 @@ def run(config: Config) -> common.Result:
     ae_model, ae_trained = ae.fit(autoencoder_config(config, dataset), dataset, keys[3])
     ours, theirs = (model, params), (ae_model, ae_trained.params)
     maps = {
-        "autoencoder": latent.encode(*theirs, dataset.test),
-        "VAE": latent.encode(*ours, x_test),
+        "autoencoder": latent.latent_means(*theirs, dataset.test),
+        "VAE": latent.latent_means(*ours, x_test),
     }
     gap_metrics, gap_figure = compare_gaps(config, dataset, theirs, ours, keys[4])
     estimator_metrics, estimator_figures = vae_estimators.study(
@@ -94,8 +95,8 @@ def run(config: Config) -> common.Result:
         | estimator_metrics
     )
     figures = {
-        "training": plot_vae.training(trained.terms, *np.transpose(curve)),
-        "latent_maps": plot.latent_maps(maps, dataset.test_labels, circles=["VAE"]),
+        "training": plot_vae.training_curves(trained.terms, *np.transpose(curve)),
+        "latent_maps": plot.latent_scatter(maps, dataset.test_labels, circles=["VAE"]),
         "gaps": gap_figure,
     }
     figures |= draw_images(config, dataset, model, params, x_test, keys[6])
@@ -104,7 +105,7 @@ def run(config: Config) -> common.Result:
 
 def fit(
     config: Config, dataset: Dataset, x_test: jax.Array, key: jax.Array
-) -> tuple[VAE, train.Trained, list[tuple[int, float]]]:
+) -> tuple[VAE, training.Trained, list[tuple[int, float]]]:
     """Train the VAE; also return (epoch, test ELBO) at about 15 epochs on the way."""
     model = autoencoders.vae(
         dataset.train.shape[1:],
@@ -117,17 +118,19 @@ def fit(
 
     def on_epoch(epoch: int, params: ModelParams, terms: dict[str, float]) -> None:
         if epoch % every == 0 or epoch == epochs:
-            value = elbo.elbo(model, params, key, x_test, num_samples=DRAWS).elbo
+            value = elbo.held_out_elbo(
+                model, params, key, x_test, num_samples=DRAWS
+            ).elbo
             curve.append((epoch, float(value)))
 
-    trained = train.fit(
+    trained = training.fit(
         model,
         key,
         dataset.train,
         epochs=epochs,
         loss=losses.negative_elbo(model, num_samples=config.num_samples),
         batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
+        optimizer=training.Adam(config.learning_rate),
         on_epoch=on_epoch,
         description="vae",
     )
@@ -150,8 +153,8 @@ def elbo_metrics(
     model: VAE, params: ModelParams, x: jax.Array, key: jax.Array
 ) -> dict[str, float]:
     """Return the test ELBO and its terms in nats per image, beside log p(x) itself."""
-    terms = elbo.per_example(model, params, key, x, num_samples=DRAWS)
-    estimate = elbo.summarise(terms)
+    terms = elbo.elbo_per_example(model, params, key, x, num_samples=DRAWS)
+    estimate = elbo.mean_elbo(terms)
     metrics = {
         "test_elbo": estimate.elbo,
         "test_elbo_standard_error": estimate.elbo_standard_error,
@@ -163,13 +166,13 @@ def elbo_metrics(
         "bits_per_pixel": -estimate.elbo / log(2) / prod(model.shape),
     }
     if model.latent == 2:
-        exact = log_evidence.quadrature(model, params, x, num_nodes=NODES)
+        exact = log_evidence.quadrature_log_evidence(model, params, x, num_nodes=NODES)
         looseness = exact - terms.log_likelihood + terms.kl
         metrics |= {
             "test_log_evidence": exact.mean(),
-            "test_log_evidence_standard_error": elbo.standard_error(exact),
+            "test_log_evidence_standard_error": bounds.standard_error(exact),
             "looseness": looseness.mean(),
-            "looseness_standard_error": elbo.standard_error(looseness),
+            "looseness_standard_error": bounds.standard_error(looseness),
         }
     return {name: float(value) for name, value in metrics.items()}
 
@@ -202,10 +205,12 @@ def compare_gaps(
         ("vae", "VAE", ours),
     ):
         decoded = latent_gaps.decoded_data(*pair, dataset.train, dataset.test[:2000])
-        z = latent.encode(*pair, dataset.train)
-        z_test = latent.encode(*pair, dataset.test)
+        z = latent.latent_means(*pair, dataset.train)
+        z_test = latent.latent_means(*pair, dataset.test)
         normal = jax.random.normal(keys[0], (config.gap_samples, z.shape[1]))
-        draws = {"uniform": latent.uniform(keys[1], z, config.gap_samples)}
+        draws = {
+            "uniform": latent.uniform_in_box(keys[1], z, num_samples=config.gap_samples)
+        }
         if name == "vae":
             draws["prior"] = normal
         else:
@@ -213,8 +218,8 @@ def compare_gaps(
             scale = np.linalg.cholesky(np.cov(z, rowvar=False))
             draws["gaussian"] = z.mean(axis=0) + normal @ scale.T
         for kind, latents in draws.items():
-            distance = latent_gaps.distances(*pair, decoded, latents)
-            off = latent_gaps.off_data(distance, decoded, keys[2])
+            distance = latent_gaps.distances_to_data(*pair, decoded, latents)
+            off = latent_gaps.share_off_data(distance, decoded, keys[2])
             metrics[f"{name}_gap_share_{kind}"] = float(off.share)
             metrics[f"{name}_gap_share_{kind}_standard_error"] = float(
                 off.share_standard_error
@@ -234,22 +239,22 @@ def draw_images(
     """Draw reconstructions, the decoded grid and images decoded from the prior."""
     keys = jax.random.split(key)
     shown = ae.first_of_each(dataset.test_labels, 10)
-    z = latent.encode(model, params, x_test[shown])
+    z = latent.latent_means(model, params, x_test[shown])
     rows = {
         "image": dataset.test[shown],
         "binarised": x_test[shown],
-        "VAE": latent.decode(model, params, z),
+        "VAE": latent.decoded_means(model, params, z),
     }
     grid = latent.quantile_grid(config.grid, config.latent)
     prior = jax.random.normal(keys[0], (6, 15, config.latent))
     return {
         "reconstructions": plot.image_rows(rows),
         "decoded_grid": plot.image_grid(
-            latent.decode(model, params, grid),
+            latent.decoded_means(model, params, grid),
             (0.0, 1.0, 0.0, 1.0),
             unit=", quantile of N(0, 1)",
         ),
-        "prior_samples": plot.image_grid(latent.decode(model, params, prior)),
+        "prior_samples": plot.image_grid(latent.decoded_means(model, params, prior)),
     }
 
 

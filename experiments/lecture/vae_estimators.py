@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from vijax.plot import vae as plot
+from vijax.plot import vae_training as plot
 from vijax.vae.models import (
     autoencoders,
     gradient_comparison,
@@ -27,7 +27,7 @@ from vijax.vae.models.autoencoders import (
     ModelParams,
     Posterior,
 )
-from vijax.vae.models.gradient_comparison import Gradients
+from vijax.vae.models.gradient_comparison import GradientDraws
 
 NUMBERS = (1, 10, 100)  # L
 REPEATS = 2000  # estimates for each L
@@ -57,8 +57,8 @@ def study(
         | draws_metrics(estimates, float(exact))
     )
     figures = {
-        "gradients": draw_gradients(trained),
-        "draws": plot.draws_of_z(estimates, float(exact)),
+        "gradients": gradient_figure(trained),
+        "draws": plot.elbo_draws(estimates, float(exact)),
     }
     return metrics, figures
 
@@ -66,31 +66,31 @@ def study(
 @partial(jax.jit, static_argnums=(0, 1))
 def _trained_gradients(
     model: VAE, num_draws: int, params: ModelParams, x: Images, key: jax.Array
-) -> Gradients:
+) -> GradientDraws:
     f = partial(losses.log_likelihood, model, params, x)
     q = autoencoders.encode(model, params, x)
-    return gradient_comparison.draw(f, q, key, num_samples=num_draws)
+    return gradient_comparison.draw_gradients(key, f, q, num_samples=num_draws)
 
 
 @partial(jax.jit, static_argnums=0)
-def _quadratic_gradients(num_draws: int, key: jax.Array) -> Gradients:
+def _quadratic_gradients(num_draws: int, key: jax.Array) -> GradientDraws:
     q = Posterior(jnp.array([0.3, -0.7]), jnp.log(jnp.array([0.5, 0.8])))
     curvature, slope = jnp.array(CURVATURE), jnp.array(SLOPE)
 
     def f(z: Array) -> Array:
         return slope @ z - 0.5 * z @ curvature @ z
 
-    found = gradient_comparison.draw(f, q, key, num_samples=num_draws)
+    found = gradient_comparison.draw_gradients(key, f, q, num_samples=num_draws)
     # In closed form: b - A μ, and -A_jj σ_j².
     loc = slope - curvature @ q.loc
     exact = jnp.concatenate([loc, -jnp.diag(curvature) * jnp.exp(2 * q.log_scale)])
     return found._replace(exact=exact)
 
 
-def gradient_metrics(found: Gradients) -> dict[str, Any]:
+def gradient_metrics(found: GradientDraws) -> dict[str, Any]:
     """Return means, errors and variances of the estimators, beside the exact values."""
     metrics: dict[str, Any] = {"gradient_exact": found.exact}
-    for name, one in gradient_comparison.compare(found).items():
+    for name, one in gradient_comparison.compare_estimators(found).items():
         label = name.replace(" ", "_")
         metrics |= {
             f"gradient_{label}": one.mean,
@@ -103,7 +103,7 @@ def gradient_metrics(found: Gradients) -> dict[str, Any]:
     return metrics
 
 
-def draw_gradients(found: Gradients) -> Figure:
+def gradient_figure(found: GradientDraws) -> Figure:
     """Draw the estimators' convergence and the spread of a draw."""
     values = {name: np.asarray(draws) for name, draws in found.draws.items()}
     number = len(values[gradient_comparison.REPARAMETRISED])
@@ -115,7 +115,7 @@ def draw_gradients(found: Gradients) -> Figure:
         running[name] = mean, [part.std(ddof=1) / np.sqrt(len(part)) for part in parts]
     spreads = {name: draws.std(axis=0, ddof=1) for name, draws in values.items()}
     first = float(found.exact[0])
-    return plot.gradient_estimators(running, counts, first, spreads, COMPONENTS)
+    return plot.gradient_noise(running, counts, first, spreads, COMPONENTS)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -27,7 +27,7 @@ from experiments import common
 from vijax import vi
 from vijax.bayes import linear_regression
 from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
-from vijax.plot import vi as plot
+from vijax.plot import variational_fits as plot
 from vijax.validate import check
 
 CONCENTRATION, RATE, PRIOR_SCALE = 2.0, 1.0, 3.0  # of the prior
@@ -74,7 +74,7 @@ def run(config: Config) -> common.Result:
         "gradient_ratio_smallest": min(ratios),
         "gradient_ratio_largest": max(ratios),
     }
-    figures = {"scaling": plot.scaling(growing_data, growing_dim)}
+    figures = {"scaling": plot.nuts_and_vi_scaling(growing_data, growing_dim)}
     return common.Result(metrics, figures)
 
 

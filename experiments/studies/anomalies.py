@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from vijax.data import Dataset
 from vijax.plot import use_cases as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.anomaly import leave_one_out, stroke_codes
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 RECONSTRUCTION, KL, BOUND = "reconstruction", "KL", "−ELBO"
 COMPLEXITY, PRODUCT = "−ELBO − complexity", "share × distance"
@@ -35,7 +35,7 @@ class Finders(NamedTuple):
     @property
     def all_params(self) -> ModelParams:
         """Of the VAE that has seen all classes."""
-        return ensemble.run(self.params, -1)
+        return training.take_run(self.params, -1)
 
     @property
     def without(self) -> tuple[ModelParams, np.ndarray]:
@@ -60,24 +60,23 @@ def fit(
         latent: latents of every VAE.
         hidden: widths of the encoders' hidden layers.
         steps: of optimisation, for each VAE.
-        **options: of `ensemble.fit`.
+        **options: of `training.fit_ensemble`.
     """
-    row_key, fit_key = (jax.random.fold_in(key, i) for i in range(2))
-    without = ensemble.rows_without(dataset.train_labels, row_key)
-    rng = np.random.default_rng(int(jax.random.bits(key)))
-    anything = rng.permutation(len(dataset.train))[: without.shape[1]]
-    rows = np.stack([*without, anything])
+    row_key, fit_key, any_key = (jax.random.fold_in(key, i) for i in range(3))
+    without = training.rows_without(dataset.train_labels, row_key)
+    anything = np.asarray(jax.random.permutation(any_key, len(dataset.train)))
+    rows = np.stack([*without, anything[: without.shape[1]]])
     model = autoencoders.vae(dataset.train.shape[1:], latent=latent, hidden=hidden)
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         fit_key,
         dataset.train,
         rows,
-        epochs=ensemble.epochs(rows.shape[1], steps, options["batch_size"]),
+        epochs=training.num_epochs(rows.shape[1], steps, options["batch_size"]),
         description="VAEs",
         **options,
     )
-    return Finders(model, params, rows)
+    return Finders(model, trained.params, rows)
 
 
 def study(
@@ -96,10 +95,12 @@ def study(
     """
     score_key, bootstrap_key = (jax.random.fold_in(key, i) for i in range(2))
     masks = leave_one_out.class_masks(dataset.train_labels, dataset.test_labels)
-    every = leave_one_out.score_each(finders.model, finders.params, score_key, binary)
+    every = leave_one_out.scores_by_model(
+        finders.model, finders.params, score_key, binary
+    )
     bound = np.asarray(every.negative_elbo)[:-1]
     params, rows = finders.without
-    share, distance = leave_one_out.distances_each(
+    share, distance = leave_one_out.distances_by_model(
         finders.model, params, rows[:, :NEIGHBOURS], dataset.train, dataset.test
     )
     scores = {
@@ -109,7 +110,7 @@ def study(
         COMPLEXITY: bound - np.asarray(stroke_codes.complexity(binary)),
         PRODUCT: share**0.5 * distance,
     }
-    found = leave_one_out.areas(
+    found = leave_one_out.class_areas(
         bootstrap_key, scores, masks, false_positive_rates=RATES
     )
     at = np.searchsorted(RATES, FALSE_POSITIVES)
@@ -133,7 +134,7 @@ def study(
         "negative_elbo_kept": class_means(bound, ~masks),
         "ink": [ink[mask].mean() for mask in masks],  # share of black pixels
     }
-    figure = plot.anomaly(
+    figure = plot.classes_left_out(
         np.tile(RATES, (len(classes), 1)),
         primary.true_positive_rate,
         {name: one.auc for name, one in found.items()},
@@ -144,7 +145,7 @@ def study(
     return metrics, {"anomaly": figure}, np.asarray(every.negative_elbo)[-1]
 
 
-def area_metrics(found: leave_one_out.Areas) -> dict[str, Any]:
+def area_metrics(found: leave_one_out.ClassAreas) -> dict[str, Any]:
     """Return a score's areas, without its curve, for metrics.json."""
     curve = ("true_positive_rate", "true_positive_rate_standard_error")
     return {name: v for name, v in found._asdict().items() if name not in curve}

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from experiments.studies import image_data
 from experiments.studies.anomalies import area_metrics, class_means
 from vijax.data import Dataset
-from vijax.plot import anomalies as plot
+from vijax.plot import anomaly_detection as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.anomaly import leave_one_out, stroke_codes
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 BOUND, COMPLEXITY, LOCAL = "−ELBO", "−ELBO − complexity", "−ELBO − local code"
 SHARE, LATENT, PRODUCT = "share unexplained", "latent distance", "their product"
@@ -45,19 +45,21 @@ def study(
     """
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     masks = leave_one_out.class_masks(dataset.train_labels, dataset.test_labels)
-    rows = ensemble.rows_without(dataset.train_labels, keys[1])
+    rows = training.rows_without(dataset.train_labels, keys[1])
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     some = likelihoods.binarize(keys[3], jnp.asarray(dataset.train[:LOCAL_IMAGES]))
-    local = leave_one_out.local_code_without(
+    local = leave_one_out.local_code_without_class(
         some, np.asarray(dataset.train_labels)[:LOCAL_IMAGES], binary
     )
     complexity = np.tile(stroke_codes.complexity(binary), (len(masks), 1))
     model, params = fit(dataset, rows, keys[2], settings)
-    found = leave_one_out.score_each(model, params, keys[4], binary)
+    found = leave_one_out.scores_by_model(model, params, keys[4], binary)
     bound = np.asarray(found.negative_elbo)
     share, latent = map(
         np.asarray,
-        leave_one_out.distances_each(model, params, rows, dataset.train, dataset.test),
+        leave_one_out.distances_by_model(
+            model, params, rows, dataset.train, dataset.test
+        ),
     )
     panels = {
         "Likelihoods": {
@@ -68,7 +70,7 @@ def study(
         "Distances": {SHARE: share, LATENT: latent, PRODUCT: share**0.5 * latent},
     }
     scores = {name: one for panel in panels.values() for name, one in panel.items()}
-    areas = leave_one_out.areas(keys[3], scores, masks)
+    areas = leave_one_out.class_areas(keys[3], scores, masks)
     results = {name: area_metrics(one) for name, one in areas.items()}
     best = max(results, key=lambda name: results[name]["mean_auc"])
     ink = np.asarray(dataset.test).mean(axis=(1, 2))
@@ -100,7 +102,7 @@ def study(
         for title, panel in panels.items()
     }
     names = [str(label) for label in classes]
-    return metrics, plot.by_class(shown, names=names, published=published)
+    return metrics, plot.auc_by_class(shown, names=names, published=published)
 
 
 def fit(
@@ -116,15 +118,14 @@ def fit(
         hidden=settings.hidden,
         activation="silu",
     )
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         key,
         dataset.train,
         rows,
-        epochs=ensemble.epochs(rows.shape[1], steps, batch_size),
+        epochs=training.num_epochs(rows.shape[1], steps, batch_size),
         batch_size=batch_size,
-        optimizer=recipe.optimizer,
-        learning_rate=recipe.learning_rate,
+        optimizer=image_data.optimizer(recipe),
         description="one class out",
     )
-    return model, params
+    return model, trained.params

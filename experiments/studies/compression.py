@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from vijax.data import Dataset
 from vijax.plot import use_cases as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, rate_curves
 from vijax.vae.compression.lossy import RateDistortion
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import Autoencoder, ModelParams
-from vijax.vae.training import ensemble
 
 AUTOENCODER, PCA = "autoencoder", "PCA"
 
@@ -40,20 +40,20 @@ def fit(
 ) -> Squeezers:
     """Train an autoencoder for each number of latents, all in one vmap."""
     n, latent = len(dataset.train), max(latents)
-    model = ensemble.masked(
+    model = training.masked(
         autoencoders.autoencoder(dataset.train.shape[1:], latent=latent, hidden=hidden)
     )
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         key,
         dataset.train,
         np.tile(np.arange(n), (len(latents), 1)),
-        masks=ensemble.masks(latents),
-        epochs=ensemble.epochs(n, steps, options["batch_size"]),
+        masks=training.masks(latents),
+        epochs=training.num_epochs(n, steps, options["batch_size"]),
         description="autoencoders",
         **options,
     )
-    return Squeezers(model, params, latents, hidden)
+    return Squeezers(model, trained.params, latents, hidden)
 
 
 def study(
@@ -106,7 +106,7 @@ def study(
         "test_images": len(dataset.test),
         "matched": _matched(table, points, squeezers),
     }
-    figure = plot.compression(
+    figure = plot.lossy_and_lossless(
         points,
         lossless,
         bound="VAE (bound)",
@@ -180,13 +180,13 @@ def _lossless(
     """Return bits per pixel of the binarised images: for the figure, and metrics."""
     nats, error = coded.mean(), coded.std(ddof=1) / np.sqrt(len(coded))
     one_nat = 1 / (binary[0].size * np.log(2))  # in bits per pixel
-    per_pixel = image_files.packed_rates(binary)
+    per_pixel = image_files.packed_image_rates(binary)
     metrics = {f"{name}_bits_per_pixel": value for name, value in per_pixel.items()} | {
         "vae_bits_per_pixel": nats * one_nat,
         "vae_bits_per_pixel_standard_error": error * one_nat,
         "vae_elbo": -nats,
         "vae_elbo_standard_error": error,
         # Bits back needs the encoder at both ends too.
-        "vae_weights_bits_per_pixel": lossy.num_bits(params) / binary.size,
+        "vae_weights_bits_per_pixel": lossy.parameter_bits(params) / binary.size,
     }
     return {"raw bits": 1.0} | per_pixel | {"VAE (bound)": nats * one_nat}, metrics

@@ -10,10 +10,10 @@ from experiments.studies.compression import Squeezers
 from vijax.data import Dataset
 from vijax.plot import use_cases as plot
 from vijax.types import Key
+from vijax.vae import training
 from vijax.vae.evaluation import latent_maps
-from vijax.vae.generation import image_samples
+from vijax.vae.generation import draw_from_prior, image_samples
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 
 SHOWN = 8
 
@@ -50,7 +50,7 @@ def study(
 
 def num_images(dataset: Dataset, max_images: int) -> int:
     """Return how many images of each kind are compared."""
-    return image_samples.num_comparable(
+    return image_samples.num_comparable_images(
         len(dataset.train), len(dataset.test), max_images
     )
 
@@ -65,7 +65,7 @@ def compare(
         dataset: labelled images.
         key: random key.
     """
-    found = image_samples.compare(
+    found = image_samples.compare_images(
         key,
         images,
         dataset.train,
@@ -73,7 +73,6 @@ def compare(
         dataset.test,
         dataset.test_labels,
     )
-
     floor = jax.tree.map(float, found.noise_floor)
 
     def of_each(field: str) -> dict[str, float]:
@@ -89,7 +88,7 @@ def compare(
         "two_sample_accuracy": of_each("accuracy"),
         "two_sample_accuracy_standard_error": of_each("accuracy_standard_error"),
     }
-    figure = plot.generation(
+    figure = plot.samples_and_distances(
         {name: x[:SHOWN] for name, x in found.images.items()},
         metrics["frechet_distance"],
         metrics["frechet_distance_standard_error"],
@@ -109,16 +108,24 @@ def draw(
     size: int,
 ) -> dict[str, np.ndarray]:
     """Return images of every generator, best first by expectation."""
-    rng = np.random.default_rng(int(jax.random.bits(key)))
-    noise = rng.normal(size=(size, coder.latent)).astype(np.float32)
-    images = {"VAE, prior": latent_maps.decode(coder, coder_params, noise)}
+    prior_key, box_key, shuffle_key = jax.random.split(key, 3)
+    drawn = draw_from_prior(prior_key, coder, coder_params, num_samples=size)
+    images = {"VAE, prior": drawn.mean}
     ends = sorted({0, len(squeezers.latents) - 1})
     for run in ends:
-        params = ensemble.run(squeezers.params, run)
-        z = latent_maps.encode(squeezers.model, params, dataset.train)
-        box = latent_maps.uniform(jax.random.fold_in(key, run), z, size)
+        params = training.take_run(squeezers.params, run)
+        z = latent_maps.latent_means(squeezers.model, params, dataset.train)
+        box = latent_maps.uniform_in_box(
+            jax.random.fold_in(box_key, run), z, num_samples=size
+        )
         name = f"autoencoder {squeezers.latents[run]}, box"
-        images[name] = latent_maps.decode(squeezers.model, params, box)
-    # Every pixel from its own distribution, independent of the others.
-    shuffled = {"shuffled pixels": rng.permuted(dataset.train, axis=0)[:size]}
-    return {name: np.asarray(x) for name, x in images.items()} | shuffled
+        images[name] = latent_maps.decoded_means(squeezers.model, params, box)
+    shuffled = shuffled_pixels(shuffle_key, dataset.train, size)
+    decoded = {name: np.asarray(x) for name, x in images.items()}
+    return decoded | {"shuffled pixels": shuffled}
+
+
+def shuffled_pixels(key: Key, images: np.ndarray, size: int) -> np.ndarray:
+    """Draw every pixel from its own distribution, independent of the others."""
+    rows = jax.random.randint(key, (size, *images.shape[1:]), 0, len(images))
+    return np.take_along_axis(images, np.asarray(rows), axis=0)

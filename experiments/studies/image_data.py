@@ -6,6 +6,7 @@ from typing import NamedTuple
 from experiments import common
 from vijax import data
 from vijax.data import Dataset
+from vijax.vae import training
 
 SMALL_PIXELS = 400  # the digits of scikit-learn have 64, MNIST 784
 
@@ -14,7 +15,7 @@ class Recipe(NamedTuple):
     """How a model of images is trained, all together some seconds to minutes."""
 
     batch_size: int  # images in a step
-    optimizer: str
+    optimizer: str  # its name: adam or muon
     learning_rate: float  # at the first step
 
 
@@ -29,6 +30,13 @@ def recipe(dataset: Dataset) -> Recipe:
     Muon at batches of 1,000 needs a tenth of the epochs that Adam does on MNIST.
     """
     return Recipe(64, "adam", 8e-3) if is_small(dataset) else Recipe(1000, "muon", 0.08)
+
+
+def optimizer(recipe: Recipe) -> training.Adam | training.Muon:
+    """Return a recipe's optimiser."""
+    return training.named_optimizer(
+        recipe.optimizer, learning_rate=recipe.learning_rate
+    )
 
 
 def load(name: str) -> Dataset:

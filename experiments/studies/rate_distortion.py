@@ -6,12 +6,13 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from vijax.plot import rates as plot
-from vijax.plot.rates import Points
+from vijax.plot import rate_distortion_plane as plot
+from vijax.plot.rate_distortion_plane import CodePoints
 from vijax.types import Key
 from vijax.vae.evaluation import elbo, log_evidence, rate_distortion
 from vijax.vae.evaluation.annealed_sampling import Walk
 from vijax.vae.models.autoencoders import VAE, ModelParams
+from vijax.vi import bounds
 
 BETAS = (0.01, 0.1, 0.3)  # of the rows of the table, beside β = 1 and the VAE
 
@@ -29,12 +30,16 @@ def study(
         walk: of the annealing that traces the curve.
     """
     keys = jax.random.split(key, 3)
-    found = rate_distortion.per_example(model, params, keys[0], x, walk=walk)
-    terms = elbo.per_example(model, params, keys[1], x, num_samples=50)
+    found = rate_distortion.rate_distortion_per_example(
+        model, params, keys[0], x, walk=walk
+    )
+    terms = elbo.elbo_per_example(model, params, keys[1], x, num_samples=50)
     beta, rate, distortion = map(np.asarray, found)
     least = rate[:, -1:] + distortion[:, -1:]  # -log p(x), estimated from above
     # So is this, by draws of the encoder: the two should agree.
-    drawn = log_evidence.importance(model, params, keys[2], x, num_samples=2000)
+    drawn = log_evidence.importance_log_evidence(
+        model, params, keys[2], x, num_samples=2000
+    )
     apart = least[:, 0] + drawn.log_evidence
     best = points(rate, distortion, least)
     kl, missed = np.asarray(terms.kl), -np.asarray(terms.log_likelihood)
@@ -46,17 +51,17 @@ def study(
         "temperatures": walk.num_steps,
         "chains": walk.num_chains,
         "above_importance": apart.mean(),
-        "above_importance_standard_error": elbo.standard_error(apart),
+        "above_importance_standard_error": bounds.standard_error(apart),
         "rows": [*table, {"code": "the VAE"} | row(vae, 0)],
     }
-    return metrics, plot.curve(best, beta, Points(**row(vae, 0)))
+    return metrics, plot.rate_against_distortion(best, beta, CodePoints(**row(vae, 0)))
 
 
-def points(rate: np.ndarray, distortion: np.ndarray, least: np.ndarray) -> Points:
+def points(rate: np.ndarray, distortion: np.ndarray, least: np.ndarray) -> CodePoints:
     """Return means over images, and their standard errors; (images, points) each."""
     columns = rate, distortion, rate + distortion - least
     error = np.sqrt(len(rate))
-    return Points(
+    return CodePoints(
         *(
             number
             for values in columns
@@ -65,6 +70,6 @@ def points(rate: np.ndarray, distortion: np.ndarray, least: np.ndarray) -> Point
     )
 
 
-def row(found: Points, index: int) -> dict[str, float]:
+def row(found: CodePoints, index: int) -> dict[str, float]:
     """Return one point by the names of its fields."""
     return {name: np.asarray(value)[index] for name, value in found._asdict().items()}

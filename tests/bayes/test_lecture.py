@@ -73,7 +73,7 @@ def test_sensor_landscape():
     np.testing.assert_allclose(
         one_by_one.log_density[-1][1:, 1:], at_once.log_density[1:, 1:], rtol=1e-11
     )
-    mean, covariance = bayes.landscape.moments(at_once)
+    mean, covariance = bayes.landscape.mean_and_covariance(at_once)
     for sensor in range(2):
         exact = bayes.truncated_gamma_poisson.posterior(
             dist.Uniform(0.0, 5.0), counts[:, sensor]

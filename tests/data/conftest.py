@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import download, idx, prepared
+from vijax.data import download, idx, tfds_folder
 
 
 @pytest.fixture(autouse=True)
@@ -80,12 +80,12 @@ def small(tmp_path, monkeypatch) -> tuple[Path, idx.Arrays]:
         files.append(idx.File(file.name, array.shape, len(content), sha256))
     monkeypatch.setitem(idx.FILES, "mnist", tuple(files))
     digests = {
-        split: prepared.Digests(
-            prepared.digest(*part), prepared.digest(*part, ordered=False)
+        split: tfds_folder.Digests(
+            tfds_folder.digest(*part), tfds_folder.digest(*part, ordered=False)
         )
         for split, part in (("train", arrays[:2]), ("test", arrays[2:]))
     }
-    monkeypatch.setitem(prepared.DIGESTS, "mnist", digests)
+    monkeypatch.setitem(tfds_folder.DIGESTS, "mnist", digests)
     return folder, arrays
 
 

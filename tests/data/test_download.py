@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import download, idx, prepared
+from vijax.data import download, idx, tfds_folder
 
 WAYS_OUT = r"Ways out: .*train-images.*data_dir.*VIJAX_DATA_DIR.*TFDS_DATA_DIR.*digits"
 
@@ -34,7 +34,7 @@ def test_download_ends_as_a_prepared_folder(small, serve, monkeypatch):
     for dataset in (first, second):
         np.testing.assert_array_equal(dataset.train * 255, arrays.train_images)
         np.testing.assert_array_equal(dataset.test_labels, arrays.test_labels)
-    assert [path.name for path in prepared.root().iterdir()] == ["mnist"]
+    assert [path.name for path in tfds_folder.root().iterdir()] == ["mnist"]
 
 
 def test_folder_of_the_environment_without_the_data(
@@ -55,7 +55,7 @@ def test_refused(monkeypatch):
         with pytest.raises(ConnectionError, match=rf"(?s)mnist .*refused.*{WAYS_OUT}"):
             data.load("mnist")
     assert time.perf_counter() - start < 5
-    assert list(prepared.root().iterdir()) == []
+    assert list(tfds_folder.root().iterdir()) == []
 
 
 def test_silent_server(monkeypatch):
@@ -107,7 +107,7 @@ def test_server_has_something_else(small, serve, monkeypatch, change, found):
         with pytest.raises(ConnectionError, match=match):
             data.load("mnist")
     assert not data.is_available("mnist")
-    assert list(prepared.root().iterdir()) == []
+    assert list(tfds_folder.root().iterdir()) == []
 
 
 def test_no_download_without_a_place_to_keep_it(small, monkeypatch, tmp_path):

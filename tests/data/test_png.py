@@ -41,7 +41,7 @@ def test_all_filters(images, kind, joined, monkeypatch):
         png._file(7, 5, zlib.compress(filtered(image, kind).astype(np.uint8).tobytes()))
         for image in images
     ]
-    np.testing.assert_array_equal(png.decode(files, 7, 5), images)
+    np.testing.assert_array_equal(png.decode_png(files, 7, 5), images)
     with Image.open(io.BytesIO(files[0])) as image:
         np.testing.assert_array_equal(np.asarray(image), images[0])
 
@@ -52,11 +52,11 @@ def test_files_of_pillow(images):
         stream = io.BytesIO()
         Image.fromarray(image).save(stream, "png", pnginfo=None, optimize=True)
         files.append(stream.getvalue())
-    np.testing.assert_array_equal(png.decode(files, 7, 5), images)
+    np.testing.assert_array_equal(png.decode_png(files, 7, 5), images)
 
 
 def test_pillow_reads_what_is_encoded(images):
-    for file, image in zip(png.encode(images), images, strict=True):
+    for file, image in zip(png.encode_png(images), images, strict=True):
         with Image.open(io.BytesIO(file)) as opened:
             opened.verify()
         with Image.open(io.BytesIO(file)) as opened:
@@ -64,7 +64,7 @@ def test_pillow_reads_what_is_encoded(images):
 
 
 def test_data_in_several_chunks(images):
-    (file,) = png.encode(images[:1])
+    (file,) = png.encode_png(images[:1])
     start = file.index(b"IDAT") - 4
     length = int.from_bytes(file[start : start + 4])
     data = file[start + 8 : start + 8 + length]
@@ -73,7 +73,7 @@ def test_data_in_several_chunks(images):
         for part in (data[:10], data[10:])
     )
     split = file[:start] + chunks + file[start + 12 + length :]
-    np.testing.assert_array_equal(png.decode([split], 7, 5), images[:1])
+    np.testing.assert_array_equal(png.decode_png([split], 7, 5), images[:1])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,10 @@ def test_data_in_several_chunks(images):
         (lambda file: b"GIF89a" + file, "not a grey 8-bit PNG of 7 x 5 pixels"),
         (lambda file: file[:50], "corrupt PNG"),
         (lambda file: b"", "not a grey 8-bit PNG"),
-        (lambda file: next(png.encode(np.zeros((1, 5, 7), np.uint8))), "not a grey"),
+        (
+            lambda file: next(png.encode_png(np.zeros((1, 5, 7), np.uint8))),
+            "not a grey",
+        ),
         (
             lambda file: png._file(7, 5, zlib.compress(b"short")),
             "PNG of 5 bytes, not 42",
@@ -90,6 +93,6 @@ def test_data_in_several_chunks(images):
     ],
 )
 def test_other_files(images, change, found):
-    (file,) = png.encode(images[:1])
+    (file,) = png.encode_png(images[:1])
     with pytest.raises(ValueError, match=found):
-        png.decode([file, change(file)], 7, 5)
+        png.decode_png([file, change(file)], 7, 5)

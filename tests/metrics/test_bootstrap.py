@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from vijax.metrics import roc
-from vijax.metrics.bootstrap import bootstrap, with_error
+from vijax.metrics.bootstrap import bayesian_bootstrap, with_bootstrap_error
 
 
 def test_error_of_a_mean_is_sd_over_sqrt_n():
     x = jnp.asarray(np.random.default_rng(0).gamma(2.0, size=400), jnp.float32)
-    draws = bootstrap(
+    draws = bayesian_bootstrap(
         jax.random.key(1),
         lambda weights, x: jnp.sum(weights * x) / jnp.sum(weights),
         400,
@@ -30,7 +30,7 @@ def test_error_of_an_auc_is_delongs():
     rng = np.random.default_rng(2)
     is_anomaly = rng.random(500) < 0.3
     scores = (rng.normal(size=500) + is_anomaly).astype(np.float32)
-    draws = bootstrap(
+    draws = bayesian_bootstrap(
         jax.random.key(3),
         lambda weights, *data: roc.auc(*data, weights),
         500,
@@ -45,7 +45,7 @@ def test_error_of_an_auc_is_delongs():
 
 
 def test_statistic_may_be_a_pytree():
-    draws = bootstrap(
+    draws = bayesian_bootstrap(
         jax.random.key(4),
         lambda weights: {"sum": weights.sum(), "weights": weights},
         3,
@@ -62,14 +62,14 @@ def test_value_is_at_equal_weights_and_error_is_the_draws_spread():
         return {"sum": jnp.sum(weights * x)}
 
     key = jax.random.key(5)
-    value, error = with_error(key, total, 5, x, num_resamples=9)
-    draws = bootstrap(key, total, 5, x, num_resamples=9)
+    value, error = with_bootstrap_error(key, total, 5, x, num_resamples=9)
+    draws = bayesian_bootstrap(key, total, 5, x, num_resamples=9)
     assert value["sum"] == 10
     np.testing.assert_allclose(error["sum"], draws["sum"].std(ddof=1), rtol=1e-6)
 
 
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="num_resamples = 1"):
-        bootstrap(jax.random.key(0), jnp.sum, 3, num_resamples=1)
+        bayesian_bootstrap(jax.random.key(0), jnp.sum, 3, num_resamples=1)
     with pytest.raises(ValueError, match="num_examples = 0"):
-        bootstrap(jax.random.key(0), jnp.sum, 0)
+        bayesian_bootstrap(jax.random.key(0), jnp.sum, 0)

@@ -43,7 +43,7 @@ def test_weighted_auc_is_scikit_learns(levels):
 def test_curve_is_scikit_learns(levels):
     scores, is_anomaly = draw(3, levels=levels)
     fpr, tpr, threshold = metrics.roc_curve(is_anomaly, scores, drop_intermediate=False)
-    ours = roc.curve(scores, is_anomaly)
+    ours = roc.roc_curve(scores, is_anomaly)
     # Ours repeats the point of a tie; scikit-learn's keeps it once.
     keep = np.append(True, np.diff(ours.threshold) != 0)
     np.testing.assert_allclose(ours.false_positive_rate[keep], fpr, rtol=1e-6)
@@ -114,7 +114,7 @@ def test_true_positive_rate_of_a_known_curve():
     # Anomalies at 2.1..11.1, background at 0..9: a cut that passes none of the
     # background finds three of the ten, and one more for each tenth of it.
     scores = np.concatenate([np.arange(10) + 0.0, np.arange(2, 12) + 0.1])
-    curve = roc.curve(scores.astype(np.float32), np.arange(20) >= 10)
+    curve = roc.roc_curve(scores.astype(np.float32), np.arange(20) >= 10)
     rates = np.array([0.0, 0.01, 0.1, 0.25, 0.7, 1.0], np.float32)
     found = roc.true_positive_rate(curve, rates)
     np.testing.assert_allclose(found, [0.3, 0.3, 0.4, 0.5, 1.0, 1.0], rtol=1e-6)
@@ -147,8 +147,8 @@ def test_bad_input_is_refused_eagerly_and_nan_when_traced():
         roc.auc(scores, np.zeros(300, bool))
     with pytest.raises(ValueError, match="mark at least 2 anomalies"):
         roc.auc_with_error(scores, np.arange(300) == 0)
-    with pytest.raises(ValueError, match=r"mass = 95\.0"):
-        roc.auc_interval(scores, is_anomaly, mass=95.0)
+    with pytest.raises(ValueError, match=r"level = 95\.0"):
+        roc.auc_interval(scores, is_anomaly, level=95.0)
     assert jnp.isnan(jax.jit(roc.auc)(scores, np.zeros(300, bool)))
 
 

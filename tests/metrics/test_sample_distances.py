@@ -14,21 +14,21 @@ from vijax.vae.generation import feature_classifier
 def random_moments(seed, size=4):
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(size, size))
-    return sample_distances.Moments(
+    return sample_distances.GaussianMoments(
         jnp.asarray(rng.normal(size=size)), jnp.asarray(root @ root.T)
     )
 
 
 def test_moments_are_numpys():
     y = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    mean, covariance = sample_distances.moments(y)
+    mean, covariance = sample_distances.mean_and_covariance(y)
     np.testing.assert_allclose(mean, y.mean(0), atol=1e-6)
     np.testing.assert_allclose(covariance, np.cov(y, rowvar=False), rtol=1e-4)
 
 
 def test_weights_count_copies():
     y = np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
-    mean, covariance = sample_distances.moments(
+    mean, covariance = sample_distances.mean_and_covariance(
         y, np.array([1.0, 2.0, 1.0, 0.0], np.float32)
     )
     copies = y[[0, 1, 1, 2]]
@@ -54,8 +54,8 @@ def test_squared_wasserstein_is_scipys_matrix_root(x64):
 
 
 def test_singular_covariance_gives_the_distance_on_its_support(x64):
-    a = sample_distances.Moments(jnp.zeros(2), jnp.diag(jnp.array([1.0, 0.0])))
-    b = sample_distances.Moments(jnp.zeros(2), jnp.diag(jnp.array([4.0, 9.0])))
+    a = sample_distances.GaussianMoments(jnp.zeros(2), jnp.diag(jnp.array([1.0, 0.0])))
+    b = sample_distances.GaussianMoments(jnp.zeros(2), jnp.diag(jnp.array([4.0, 9.0])))
     np.testing.assert_allclose(
         sample_distances.squared_wasserstein(a, b), 1 + 9, rtol=1e-12
     )
@@ -133,16 +133,18 @@ def digits():
 
 @pytest.fixture(scope="module")
 def classifier(digits):
-    return feature_classifier.train(
+    return feature_classifier.train_classifier(
         jax.random.key(0), digits.train[:1000], digits.train_labels[:1000], epochs=30
     )
 
 
 def test_classifier_knows_digits(digits, classifier):
     # scikit-learn's MLP of the same size gets 0.96 to 0.97 there.
-    share = feature_classifier.accuracy(classifier, digits.test, digits.test_labels)
+    share = feature_classifier.classifier_accuracy(
+        classifier, digits.test, digits.test_labels
+    )
     assert share > 0.94
-    y = feature_classifier.features(classifier, digits.test)
+    y = feature_classifier.classifier_features(classifier, digits.test)
     assert y.shape == (360, 32)
 
 
@@ -151,8 +153,8 @@ def test_frechet_distance_grows_with_damage(digits, classifier):
 
     def distance(images):
         return sample_distances.frechet_distance(
-            feature_classifier.features(classifier, digits.test),
-            feature_classifier.features(classifier, images),
+            feature_classifier.classifier_features(classifier, digits.test),
+            feature_classifier.classifier_features(classifier, images),
         )
 
     real = digits.train[1000:1360]
@@ -172,4 +174,6 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="two examples or more"):
         sample_distances.two_sample_accuracy(y[:1], y)
     with pytest.raises(ValueError, match="labels have shape"):
-        feature_classifier.train(jax.random.key(0), np.zeros((3, 4)), np.zeros(2, int))
+        feature_classifier.train_classifier(
+            jax.random.key(0), np.zeros((3, 4)), np.zeros(2, int)
+        )

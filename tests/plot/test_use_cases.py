@@ -9,7 +9,7 @@ from vijax.plot import use_cases as plot
 @pytest.fixture
 def anomaly():
     rates = np.linspace(0, 1, 11)
-    return plot.anomaly(
+    return plot.classes_left_out(
         [rates, rates],
         [rates, np.sqrt(rates)],
         {"−ELBO": [0.5, 2 / 3], "KL": [0.3, 0.4]},
@@ -42,7 +42,7 @@ def test_areas_have_95_percent_bars_and_means(anomaly):
 
 
 def test_compression_draws_the_best_of_each_rate_and_every_code():
-    fig = plot.compression(
+    fig = plot.lossy_and_lossless(
         {"autoencoder": ([0.1, 0.4, 0.2], [10.0, 9.0, 12.0]), "PCA": ([0.3], [8.0])},
         {"raw bits": 1.0, "gzip": 0.7, "VAE": 0.5},
         bound="VAE",
@@ -64,7 +64,7 @@ def test_compression_draws_the_best_of_each_rate_and_every_code():
 
 def test_generation_stands_distances_beside_images():
     images = {"real": np.zeros((3, 4, 5)), "model": np.ones((3, 4, 5))}
-    fig = plot.generation(
+    fig = plot.samples_and_distances(
         images,
         {"real": 1.0, "model": 20.0},
         {"real": 0.1, "model": 2.0},

@@ -3,12 +3,17 @@
 Parameters are NumPyro distributions where NumPyro has the family. Every function is
 written for one data set: `jax.vmap` it over priors, over data sets, or over both.
 
-    theorem         Bayes' theorem over a list of hypotheses
-    <family>        conjugate families: posterior, log_evidence, predictive, model
-    intervals       credible intervals, equal-tailed and highest-density
-    evidence        Bayes factors and model probabilities, in logs
-    landscape       the posterior on a grid, for any likelihood and prior
-    frequentist     estimates, tests and confidence intervals to set beside them
+    theorem             Bayes' theorem over a list of hypotheses
+    <family>            conjugate families: posterior, log_evidence, predictive, model
+    on_off              a signal above a measured background, exact with Gamma priors
+    streaming           sufficient statistics that add: batches, or shards
+    marginals           the distribution of each single number in a joint posterior
+    intervals           credible intervals and quantiles
+    evidence            Bayes factors and model probabilities, in logs
+    landscape, regions  the posterior on a grid, for any likelihood; its densest regions
+    frequentist         estimates, tests and confidence intervals to set beside them
+
+`dir(vijax.bayes)` lists the families. `numerics` and `validation` are what they share.
 """
 
 from vijax.bayes import evidence, frequentist, intervals, theorem
@@ -62,3 +67,7 @@ __all__ = [
     "theorem",
     "truncated_gamma_poisson",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

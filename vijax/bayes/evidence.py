@@ -1,7 +1,8 @@
 """Comparing models by their evidence p(data | model), always in logs.
 
-An evidence is an average over the prior, so the prior must be proper: an improper one
-has an arbitrary factor, and so would every Bayes factor. The families refuse it.
+An evidence is an average over the prior, so the prior must be proper. An improper prior
+has an arbitrary factor, and every Bayes factor would inherit it; the families refuse
+such a prior.
 """
 
 import math
@@ -11,7 +12,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import log_densities, shape_checks, value_checks
+from vijax.bayes.numerics import log_densities
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 # log10 K above which each wording holds, weakest first.
@@ -32,12 +34,16 @@ _KASS_RAFTERY = (
 
 
 def log_bayes_factor(
-    log_evidence_1: value_checks.Data, log_evidence_2: value_checks.Data
+    log_evidence_1: Numbers, log_evidence_2: Numbers
 ) -> Float[Array, "..."]:
     """Return log K, K = p(data | model 1) / p(data | model 2), in nats.
 
     Both must be evidences of the same data: a binomial coefficient may be left out of
     both, never of one.
+
+    Args:
+        log_evidence_1: log p(data | model 1), any shape.
+        log_evidence_2: log p(data | model 2), broadcast against it.
 
     Raises:
         ValueError: an evidence that is NaN or infinite; improper priors have none. In a
@@ -45,10 +51,6 @@ def log_bayes_factor(
 
     References:
         R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, eq. 2.
-
-    Args:
-        log_evidence_1: log p(data | model 1), any shape.
-        log_evidence_2: log p(data | model 2), broadcast against it.
 
     Example:
         >>> log_bayes_factor(-2.5, -3.0).item()
@@ -60,15 +62,15 @@ def log_bayes_factor(
 
 
 def model_probabilities(
-    log_evidences: value_checks.Data, prior: value_checks.Data = 1.0
+    log_evidences: Numbers, prior: Numbers = 1.0
 ) -> Float[Array, "... models"]:
     """Return P(model | data) over the last axis.
+
+    P(m | data) = P(m) p(data | m) / Σ_m' P(m') p(data | m')
 
     Args:
         log_evidences: shape (..., models), of the same data.
         prior: P(model) up to a factor, broadcast against them; equal without it.
-
-    P(m | data) = P(m) p(data | m) / Σ_m' P(m') p(data | m')
 
     Raises:
         ValueError: an evidence that is not finite, a negative prior, or none above 0.
@@ -101,11 +103,8 @@ def model_probabilities(
     return where_valid(valid, jax.nn.softmax(log_joint, axis=-1))
 
 
-def jeffreys(log_bayes_factor: value_checks.Data) -> str:
+def jeffreys(log_bayes_factor: Numbers) -> str:
     """Return Jeffreys' words for a Bayes factor, and for which model they are.
-
-    References:
-        H. Jeffreys (1961), Theory of Probability, 3rd ed., appendix B.
 
     Steps at log10 K = ½, 1, 3/2 and 2.
 
@@ -114,6 +113,9 @@ def jeffreys(log_bayes_factor: value_checks.Data) -> str:
 
     Raises:
         ValueError: NaN, or more than one number.
+
+    References:
+        H. Jeffreys (1961), Theory of Probability, 3rd ed., appendix B.
 
     Example:
         >>> jeffreys(jnp.log(1.21))
@@ -124,11 +126,8 @@ def jeffreys(log_bayes_factor: value_checks.Data) -> str:
     return _wording(_JEFFREYS, log_bayes_factor, 1 / math.log(10))
 
 
-def kass_raftery(log_bayes_factor: value_checks.Data) -> str:
+def kass_raftery(log_bayes_factor: Numbers) -> str:
     """Return Kass and Raftery's words for a Bayes factor, and for which model they are.
-
-    References:
-        R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, section 3.2.
 
     Steps at 2 ln K = 2, 6 and 10.
 
@@ -138,6 +137,9 @@ def kass_raftery(log_bayes_factor: value_checks.Data) -> str:
     Raises:
         ValueError: NaN, or more than one number.
 
+    References:
+        R. E. Kass, A. E. Raftery (1995), J. Am. Stat. Assoc. 90, 773, section 3.2.
+
     Example:
         >>> kass_raftery(4.0)
         'strong, for model 1'
@@ -146,18 +148,12 @@ def kass_raftery(log_bayes_factor: value_checks.Data) -> str:
 
 
 def savage_dickey(
-    prior: dist.Distribution, posterior: dist.Distribution, point: value_checks.Data
+    prior: dist.Distribution, posterior: dist.Distribution, point: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log K of the model θ = point against the one where θ has the prior.
 
     K = p(θ = point | data) / p(θ = point), with the marginal densities of θ. It holds
     where the two models are nested and share the prior of all other parameters.
-
-    Raises:
-        ValueError: an improper prior, or a point where the prior has no density.
-
-    References:
-        J. M. Dickey (1971), Ann. Math. Stat. 42, 204.
 
     Args:
         prior: of θ alone, any batch shape.
@@ -166,6 +162,12 @@ def savage_dickey(
 
     Returns:
         Nats, of the arguments' common shape.
+
+    Raises:
+        ValueError: an improper prior, or a point where the prior has no density.
+
+    References:
+        J. M. Dickey (1971), Ann. Math. Stat. 42, 204.
 
     Example:
         >>> value = savage_dickey(dist.Beta(1.0, 1.0), dist.Beta(11.0, 5.0), 0.5)
@@ -186,7 +188,7 @@ def savage_dickey(
 
 def _wording(
     scale: tuple[tuple[float, str], ...],
-    log_bayes_factor: value_checks.Data,
+    log_bayes_factor: Numbers,
     unit: float,
 ) -> str:
     number = value_checks.numbers("log_bayes_factor", log_bayes_factor)

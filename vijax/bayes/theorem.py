@@ -7,13 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
-def posterior(
-    prior: value_checks.Data, likelihood: value_checks.Data
-) -> Float[Array, "... hypotheses"]:
+def posterior(prior: Numbers, likelihood: Numbers) -> Float[Array, "... hypotheses"]:
     r"""Return P(A_i | B), normalised over the last axis.
 
     Args:
@@ -53,7 +51,7 @@ def posterior(
 
 
 def log_posterior(
-    log_prior: value_checks.Data, log_likelihood: value_checks.Data
+    log_prior: Numbers, log_likelihood: Numbers
 ) -> Float[Array, "... hypotheses"]:
     """Return log P(A_i | B) from logarithms, where the likelihoods would underflow.
 
@@ -85,14 +83,14 @@ def log_posterior(
     return where_valid(valid, jax.nn.log_softmax(log_joint, axis=-1))
 
 
-def _weights(name: str, value: value_checks.Data) -> tuple[Array, Array]:
+def _weights(name: str, value: Numbers) -> tuple[Array, Array]:
     array = jnp.atleast_1d(value_checks.not_empty(name, value))
     valid = (array >= 0) & jnp.isfinite(array)
     valid = value_checks.checked(valid, name, array, "give finite numbers >= 0")
     return array, jnp.all(valid, axis=-1, keepdims=True)
 
 
-def _log_weights(name: str, value: value_checks.Data) -> tuple[Array, Array]:
+def _log_weights(name: str, value: Numbers) -> tuple[Array, Array]:
     array = jnp.atleast_1d(value_checks.not_empty(name, value))
     valid = array < jnp.inf
     valid = value_checks.checked(valid, name, array, "give numbers below inf, or -inf")

@@ -1,4 +1,7 @@
-"""Names -> data sets as NumPy arrays.
+"""Data sets by name, as NumPy arrays.
+
+    dataset = load("digits")         Dataset(train, test, train_labels, …)
+    print(dataset)                   what is in it
 
 | name | what | from where |
 |---|---|---|
@@ -7,21 +10,25 @@
 a folder of the original files, or a download |
 | `binarized_mnist` | 70,000 images of bits, static | a folder |
 | `magic`, `cms_multijet`, `zmumu` | tables of physics events | a folder |
-| a path | your own `.npy`, `.npz` or `.csv` | that file; see `vijax.data.arrays` |
+| a path | your own `.npy`, `.npz` or `.csv` | that file; see `vijax.data.own_files` |
 
-The folder is `data_dir`, else VIJAX_DATA_DIR: the one that holds the files, or the one
-above it. Nothing here imports JAX; scikit-learn, Pillow and tensorflow-datasets load
-when they are needed.
+The folder is `data_dir` if given, else the environment's VIJAX_DATA_DIR: the one that
+holds the files, or the one above it. Nothing here imports JAX. scikit-learn, Pillow and
+tensorflow-datasets load when they are needed.
 """
 
 import difflib
 import os
 from pathlib import Path
 
-from vijax.data import arrays, binarized, digits, mnist, physics
+from vijax.data import binarized, digits, mnist, own_files, physics_tables
 from vijax.data.dataset import Dataset
 
 __all__ = ["Dataset", "is_available", "load", "names"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def names() -> tuple[str, ...]:
@@ -31,7 +38,7 @@ def names() -> tuple[str, ...]:
         >>> names()[:3]
         ('digits', 'mnist', 'fashion_mnist')
     """
-    return ("digits", *mnist.NAMES, "binarized_mnist", *physics.SOURCES)
+    return ("digits", *mnist.NAMES, "binarized_mnist", *physics_tables.SOURCES)
 
 
 def load(
@@ -41,21 +48,24 @@ def load(
 
     Args:
         name: one of `names()`, or a path that ends in .npy, .npz or .csv.
-        data_dir: the folder of the files. MNIST and Fashion-MNIST need none where
-            tensorflow-datasets has prepared them; without it they are downloaded.
+        data_dir: the folder of the files. MNIST and Fashion-MNIST need none: they are
+            read where tensorflow-datasets has prepared them, else downloaded.
 
     Raises:
-        ValueError: if the name is unknown, or a file is not what it should be.
-        FileNotFoundError: if the folder or a file is missing.
-        ConnectionError: if a download is needed and fails; after 8 s in silence.
+        ValueError: an unknown name, a file that is not what it should be.
+        FileNotFoundError: a missing folder or file.
+        ConnectionError: a download that fails, or a network silent for 8 s.
 
     Example:
         >>> dataset = load("digits")
         >>> dataset.train.shape, dataset.test.shape, dataset.num_levels
         ((1437, 8, 8), (360, 8, 8), 17)
+        >>> print(dataset)
+        digits: 1437 train, 360 test examples of shape (8, 8), float32;
+        10 classes; 17 grey levels
     """
     if (path := _own_file(name)) is not None:
-        return arrays.load(path)
+        return own_files.load(path)
     name = _known(name)
     if name == "digits":
         return digits.load()
@@ -73,18 +83,26 @@ def load(
                 "or in binarized_mnist/, found none"
             )
         return binarized.load(source)
-    if (source := physics.find(name, folder)) is None:
-        table = physics.SOURCES[name]
+    if (source := physics_tables.find(name, folder)) is None:
+        table = physics_tables.SOURCES[name]
         raise FileNotFoundError(
             f"{folder}: expected {table.file}, here or in {table.folder}/, found none"
         )
-    return physics.load(name, source)
+    return physics_tables.load(name, source)
 
 
 def is_available(
     name: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
 ) -> bool:
     """Say whether `load` would find the data set without a download; reads no data.
+
+    Args:
+        name: as for `load`.
+        data_dir: as for `load`.
+
+    Raises:
+        ValueError: an unknown name.
+        FileNotFoundError: a missing folder.
 
     Example:
         >>> is_available("digits")
@@ -102,12 +120,12 @@ def is_available(
         return False
     if name == "binarized_mnist":
         return binarized.find(folder) is not None
-    return physics.find(name, folder) is not None
+    return physics_tables.find(name, folder) is not None
 
 
 def _own_file(name: str | os.PathLike[str]) -> Path | None:
     path = Path(name).expanduser()
-    return path if path.suffix.lower() in arrays.SUFFIXES else None
+    return path if path.suffix.lower() in own_files.SUFFIXES else None
 
 
 def _known(name: str | os.PathLike[str]) -> str:
@@ -116,8 +134,8 @@ def _known(name: str | os.PathLike[str]) -> str:
         close = difflib.get_close_matches(name.lower(), names(), n=1)
         hint = f"did you mean {close[0]!r}? or " if close else ""
         raise ValueError(
-            f"unknown data set {name!r}: {hint}give one of "
-            f"{', '.join(names())}, or the path of a {', '.join(arrays.SUFFIXES)} file"
+            f"unknown data set {name!r}: {hint}give one of {', '.join(names())}, or "
+            f"the path of a {', '.join(own_files.SUFFIXES)} file"
         )
     return name
 

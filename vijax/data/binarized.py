@@ -48,7 +48,8 @@ def load(folder: Path) -> Dataset:
     """Read and check all bits; `valid` holds the 10,000 images of that part.
 
     Raises:
-        ValueError: if the bits are not the published ones.
+        FileNotFoundError: a missing file.
+        ValueError: bits that are not the published ones.
     """
     packed = folder / PACKED
     if packed.is_file():

@@ -1,4 +1,4 @@
-"""What every loader returns, and what several of them need."""
+"""`Dataset`, which every loader returns, and what several loaders share."""
 
 from typing import NamedTuple
 
@@ -23,9 +23,23 @@ class Dataset(NamedTuple):
     feature_names: tuple[str, ...] | None = None  # a table's columns, with their units
     label_names: tuple[str, ...] | None = None  # of the labels 0, 1, …
 
+    def __str__(self) -> str:
+        """Return what is in the data set, in one line."""
+        parts = {"train": self.train, "valid": self.valid, "test": self.test}
+        sizes = [f"{len(x)} {part}" for part, x in parts.items() if x is not None]
+        shape, dtype = self.train.shape[1:], self.train.dtype
+        facts = [f"{', '.join(sizes)} examples of shape {shape}, {dtype}"]
+        if self.train_labels is not None:
+            facts.append(f"{len(np.unique(self.train_labels))} classes")
+        if self.num_levels is not None:
+            facts.append(f"{self.num_levels} grey levels")
+        if self.feature_names is not None:
+            facts.append(f"columns {', '.join(self.feature_names)}")
+        return f"{self.name}: {'; '.join(facts)}"
+
 
 def images(levels: np.ndarray, num_levels: int) -> np.ndarray:
-    """Scale integer grey levels 0 … num_levels - 1 to float32 in [0, 1].
+    """Scale whole grey levels 0 … num_levels - 1 to float32 in [0, 1].
 
     Example:
         >>> images(np.array([0, 51, 255], np.uint8), 256)
@@ -35,9 +49,9 @@ def images(levels: np.ndarray, num_levels: int) -> np.ndarray:
 
 
 def hold_out(num_examples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a fifth of the examples as test part: the indices of train and of test.
+    """Return the indices of the train and the test part, a random fifth of examples.
 
-    The draw is the same at every call; both parts keep the order of the source.
+    The draw is the same at every call. Both parts keep the order of the source.
 
     Example:
         >>> hold_out(10)

@@ -1,7 +1,7 @@
-"""Fetch the original files of MNIST and Fashion-MNIST, or say soon that it fails.
+"""Download the original files of MNIST and Fashion-MNIST, or fail within seconds.
 
-TFDS's own download retries for minutes before it gives up, and its extraction wants
-TensorFlow; this one waits for SECONDS at most wherever the network is silent.
+The download of tensorflow-datasets retries for minutes before it gives up, and its
+extraction needs TensorFlow. This one waits 8 seconds at most for a silent network.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def fetch(name: str, folder: Path) -> None:
     """Write the original files of a data set to a folder.
 
     Raises:
-        ConnectionError: if there is no network, or the server does not have them.
+        ConnectionError: no network, or a server that does not have them.
     """
     for file in idx.FILES[name]:
         url = URLS[name] + file.name

@@ -103,7 +103,12 @@ def find(name: str, folder: Path) -> Path | None:
 
 
 def load(name: str, folder: Path) -> Arrays:
-    """Read the four files of `mnist` or `fashion_mnist` from a folder."""
+    """Read the four files of `mnist` or `fashion_mnist` from a folder.
+
+    Raises:
+        FileNotFoundError: a missing file.
+        ValueError: a file that is not the published one.
+    """
     return Arrays(*(read(folder / file.name, file) for file in FILES[name]))
 
 
@@ -111,8 +116,8 @@ def read(path: Path, expected: File) -> np.ndarray:
     """Read one file as uint8, or say what was expected of it and what was found.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the content is not the published one.
+        FileNotFoundError: no such file.
+        ValueError: a file that is not the published one.
     """
     if not path.is_file():
         raise FileNotFoundError(
@@ -129,7 +134,11 @@ def read(path: Path, expected: File) -> np.ndarray:
 
 
 def parse(content: bytes, shape: tuple[int, ...], path: Path) -> np.ndarray:
-    """Decompress and parse the bytes of an idx .gz file that must have this shape."""
+    """Decompress and parse the bytes of an idx .gz file that must have this shape.
+
+    Raises:
+        ValueError: not a complete gzip file, another magic number or shape.
+    """
     try:
         raw = gzip.decompress(content)
     except EOFError as error:

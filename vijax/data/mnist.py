@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: prepared, from their original files, or downloaded.
+"""MNIST and Fashion-MNIST from a prepared folder, the original files, or a download.
 
 The sources, in order, give the same arrays, bit for bit and in the same order:
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vijax.data import download, idx, prepared
+from vijax.data import download, idx, tfds_folder
 from vijax.data.dataset import Dataset, images
 
 NAMES = tuple(idx.FILES)
@@ -34,33 +34,40 @@ LABEL_NAMES = {
 
 
 def load(name: str, folder: Path | None, *, may_download: bool) -> Dataset:
-    """Return the data set from the first source that has it."""
-    source = prepared.find(name, prepared.root())
+    """Return the data set from the first source that has it.
+
+    Raises:
+        ValueError: files that are not the published ones.
+        FileNotFoundError: no source has it, and a download is not allowed.
+        ConnectionError: a download that fails.
+        OSError: the folder of prepared data sets cannot be written to.
+    """
+    source = tfds_folder.find(name, tfds_folder.root())
     if source is not None:
-        return _dataset(name, prepared.read(name, source))
+        return _dataset(name, tfds_folder.read(name, source))
     source = folder and idx.find(name, folder)
     if source is not None:
         return _dataset(name, idx.load(name, source))
-    source = folder and prepared.find(name, folder)
+    source = folder and tfds_folder.find(name, folder)
     if source is not None:
-        return _dataset(name, prepared.read(name, source))
+        return _dataset(name, tfds_folder.read(name, source))
     if not may_download:
         wanted = ", ".join(file.name for file in idx.FILES[name])
         raise FileNotFoundError(
             f"{folder}: expected the files {wanted}, here or in {name}/, found none"
         )
-    with prepared.temporary(prepared.root()) as part:  # fails before the download
+    with tfds_folder.temporary(tfds_folder.root()) as part:  # fails before the download
         download.fetch(name, part)
         arrays = idx.load(name, part)
-    prepared.write(name, arrays, prepared.root())
+    tfds_folder.write(name, arrays, tfds_folder.root())
     return _dataset(name, arrays)
 
 
 def is_available(name: str, folder: Path | None) -> bool:
     """Say whether a source other than a download has it."""
-    found = prepared.find(name, prepared.root())
+    found = tfds_folder.find(name, tfds_folder.root())
     if found is None and folder is not None:
-        found = idx.find(name, folder) or prepared.find(name, folder)
+        found = idx.find(name, folder) or tfds_folder.find(name, folder)
     return found is not None
 
 

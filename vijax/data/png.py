@@ -1,7 +1,7 @@
 """Encode and decode many small grey PNGs at once.
 
-To open a PNG costs far more than to decode its 784 pixels. So `decode` joins the images
-to tall ones of 10,000 each, and opens only those.
+Opening a PNG takes far longer than decoding its 784 pixels. So `decode_png` joins
+images into tall ones of 10,000 each and opens only those.
 
 Reference: PNG specification, third edition, W3C (2025), https://www.w3.org/TR/png-3/.
 """
@@ -17,11 +17,11 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JOINED = 10_000  # images: far below the size at which Pillow warns of a bomb
 
 
-def encode(images: np.ndarray) -> Iterator[bytes]:
+def encode_png(images: np.ndarray) -> Iterator[bytes]:
     """Encode grey images, uint8 of shape (n, height, width), one after the other.
 
     Example:
-        >>> decode(list(encode(np.eye(2, dtype=np.uint8)[None])), 2, 2)
+        >>> decode_png(list(encode_png(np.eye(2, dtype=np.uint8)[None])), 2, 2)
         array([[[1, 0],
                 [0, 1]]], dtype=uint8)
     """
@@ -31,11 +31,11 @@ def encode(images: np.ndarray) -> Iterator[bytes]:
         yield _file(height, width, zlib.compress(lines.tobytes()))
 
 
-def decode(files: Sequence[bytes], height: int, width: int) -> np.ndarray:
+def decode_png(files: Sequence[bytes], height: int, width: int) -> np.ndarray:
     """Decode grey 8-bit PNGs of one size to uint8 of shape (n, height, width).
 
     Raises:
-        ValueError: if a file is no such PNG.
+        ValueError: a file that is not such a PNG.
     """
     from PIL import Image
 

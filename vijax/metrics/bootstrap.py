@@ -1,10 +1,10 @@
-"""The Bayesian bootstrap: error bars for any statistic of weighted examples.
+"""The Bayesian bootstrap: a standard error for any statistic of weighted examples.
 
 def mean(weights, x):
     return jnp.sum(weights * x) / jnp.sum(weights)
 
-value, error = with_error(key, mean, len(x), x)
-draws = bootstrap(key, mean, len(x), x)
+value, error = with_bootstrap_error(key, mean, len(x), x)
+draws = bayesian_bootstrap(key, mean, len(x), x)
 jnp.quantile(draws, jnp.array([0.025, 0.975]))     a 95 % credible interval
 """
 
@@ -14,14 +14,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, PyTree
 
 from vijax.types import Key
 from vijax.validate import check, is_whole
 
 
-def bootstrap(
+def bayesian_bootstrap(
     key: Key,
     statistic: Callable[..., Any],
     num_examples: int,
@@ -31,32 +30,35 @@ def bootstrap(
 ) -> Any:
     """Draw a statistic's posterior under the Bayesian bootstrap.
 
-    Each resample gives every example a weight from Exp(1): normalised, a posterior
-    draw of the population's shares under the improper Dirichlet(0) prior. Its spread
-    is that of the usual bootstrap to one part in `num_examples`, without its
-    duplicated rows, and its shapes are fixed.
+    Each resample gives every example a weight from Exp(1). Normalised, the weights are
+    a posterior draw of the population's shares under the improper Dirichlet(0) prior.
+    Their spread is that of the usual bootstrap to one part in `num_examples`. No row
+    is duplicated, so all shapes stay fixed.
 
     Args:
         key: random key.
-        statistic: (weights, *data) -> any pytree, weights (examples,) of any sum. It
-            is compiled once for each function object: define it once, not in a loop.
+        statistic: (weights, *data) -> any pytree; weights (examples,) need no fixed
+            sum. It compiles once for each function object: define it outside loops.
         num_examples: the number of examples.
         *data: arrays that the statistic needs.
-        num_resamples: draws; the standard error's own relative error is about
-            1 / sqrt(2 num_resamples).
+        num_resamples: number of draws; the standard error's own relative error is
+            about 1 / sqrt(2 num_resamples).
         batch_size: resamples at once; memory only.
 
     Returns:
         The statistic's pytree with a leading axis of `num_resamples`.
 
+    Raises:
+        ValueError: no example, fewer than two resamples, no batch size.
+
     References:
         Rubin (1981), The Bayesian bootstrap, doi:10.1214/aos/1176345338.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> x = jnp.arange(100.0)
         >>> mean = lambda weights, x: jnp.sum(weights * x) / jnp.sum(weights)
-        >>> draws = bootstrap(jax.random.key(0), mean, 100, x, num_resamples=4000)
+        >>> key = jax.random.key(0)
+        >>> draws = bayesian_bootstrap(key, mean, 100, x, num_resamples=4000)
         >>> round(draws.std().item(), 1), round(x.std().item() / 100**0.5, 1)
         (2.9, 2.9)
     """
@@ -64,7 +66,7 @@ def bootstrap(
     return jax.tree.map(lambda leaf: leaf[1:], _draws(statistic, settings, key, data))
 
 
-def with_error(
+def with_bootstrap_error(
     key: Key,
     statistic: Callable[..., Any],
     num_examples: int,
@@ -72,31 +74,44 @@ def with_error(
     num_resamples: int = 200,
     batch_size: int = 20,
 ) -> tuple[Any, Any]:
-    """Return a statistic at equal weights, and its standard error by `bootstrap`.
+    """Return a statistic at equal weights, and its bootstrap standard error.
 
     Args:
         key: random key.
-        statistic: see `bootstrap`; value and error come of one compiled program.
+        statistic: see `bayesian_bootstrap`; one compiled program gives value and error.
         num_examples: the number of examples.
         *data: arrays that the statistic needs.
-        num_resamples: draws that the error is of.
+        num_resamples: number of draws whose spread is the error.
         batch_size: resamples at once; memory only.
 
     Returns:
-        Two pytrees as the statistic's, of NumPy arrays.
+        Two pytrees like the statistic's: its value and its standard error.
+
+    Raises:
+        ValueError: no example, fewer than two resamples, no batch size.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> mean = lambda weights, x: jnp.sum(weights * x) / jnp.sum(weights)
-        >>> value, error = with_error(jax.random.key(0), mean, 4, jnp.arange(4.0))
-        >>> value.item()
-        1.5
+        >>> x = jnp.arange(4.0)
+        >>> value, error = with_bootstrap_error(jax.random.key(0), mean, len(x), x)
+        >>> value.item(), 0.3 < error.item() < 0.7  # sd / √(n + 1) = 0.5
+        (1.5, True)
     """
     settings = _settings(num_examples, num_resamples, batch_size)
-    draws = jax.tree.map(np.asarray, _draws(statistic, settings, key, data))
+    return _with_error(statistic, settings, key, data)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _with_error(
+    statistic: Callable[..., Any],
+    settings: tuple[int, int, int],
+    key: Key,
+    data: tuple[PyTree, ...],
+) -> tuple[Any, Any]:
+    draws = _draws(statistic, settings, key, data)
     return (
         jax.tree.map(lambda leaf: leaf[0], draws),
-        jax.tree.map(lambda leaf: np.std(leaf[1:], axis=0, ddof=1), draws),
+        jax.tree.map(lambda leaf: jnp.std(leaf[1:], axis=0, ddof=1), draws),
     )
 
 

@@ -1,11 +1,11 @@
-r"""How well a score tells anomalies from background: ROC curve, its area, its errors.
+r"""How well a score tells anomalies from background: the ROC curve and its area.
 
 Every function takes `scores`, higher for what looks more anomalous, and the mask
-`is_anomaly`. A mask keeps shapes fixed, so ten left-out classes are one `vmap`; and
-examples may carry `weights`, so a bootstrap is a `vmap` too.
+`is_anomaly`. A mask keeps shapes fixed, so one `vmap` serves ten left-out classes.
+Examples may carry `weights`, so one `vmap` serves a bootstrap too.
 
-A tie is one step of the curve, drawn as its chord, so the area counts a tied pair
-as one half: AUC = P(anomaly > background) + ½ P(anomaly = background).
+Tied scores are one straight step of the curve. The area then counts a tied pair as one
+half: AUC = P(anomaly > background) + ½ P(anomaly = background).
 """
 
 from typing import Any, NamedTuple
@@ -17,11 +17,12 @@ from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
+from vijax.metrics.estimate import Estimate
 from vijax.types import Scalar
-from vijax.validate import check, seen, where_valid
+from vijax.validate import check, is_traced, seen, where_valid
 
-Scores = Float[ArrayLike, " examples"]
-Mask = Bool[ArrayLike, " examples"]
+_Scores = Float[ArrayLike, " examples"]
+_Mask = Bool[ArrayLike, " examples"]
 
 
 class ROC(NamedTuple):
@@ -31,12 +32,14 @@ class ROC(NamedTuple):
     true_positive_rate: Float[Array, " thresholds"]
     threshold: Float[Array, " thresholds"]  # falls from +inf
 
-
-class AUC(NamedTuple):
-    """Area under the ROC curve and its standard error."""
-
-    value: Scalar
-    standard_error: Scalar
+    def __str__(self) -> str:
+        """Return the anomalies found at three rates of false alarms."""
+        if is_traced(self) or np.ndim(self.threshold) != 1:
+            return f"ROC curves of shape {np.shape(self.threshold)}"
+        rates = np.array([0.01, 0.1, 0.5])
+        found = np.asarray(_rate_at(self, jnp.asarray(rates)))
+        at = ", ".join(f"{y:.3g} at {x:g}" for x, y in zip(rates, found, strict=True))
+        return f"ROC of {len(self.threshold) - 1} examples, true positive rate: {at}"
 
 
 class _Steps(NamedTuple):
@@ -50,22 +53,35 @@ class _Steps(NamedTuple):
     true_after: Float[Array, " examples"]
 
 
-def curve(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> ROC:
-    """Return the ROC curve, one point an example and (0, 0) before them.
+def roc_curve(
+    scores: _Scores, is_anomaly: _Mask, weights: _Scores | None = None
+) -> ROC:
+    """Return the ROC curve: (0, 0), then one point for each example.
+
+    Args:
+        scores: (examples,), higher for what looks more anomalous.
+        is_anomaly: (examples,), the mask of anomalies.
+        weights: (examples,), finite and not negative; 1 each by default.
+
+    Raises:
+        ValueError: another shape or type, a NaN score, a bad weight, a missing class.
 
     Example:
-        >>> roc = curve(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool))
+        >>> scores, is_anomaly = jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.arange(4) >= 2
+        >>> roc = roc_curve(scores, is_anomaly)
         >>> roc.false_positive_rate.tolist()
         [0.0, 0.0, 0.5, 0.5, 1.0]
         >>> roc.true_positive_rate.tolist()
         [0.0, 0.5, 1.0, 1.0, 1.0]
+        >>> print(roc)
+        ROC of 4 examples, true positive rate: 0.51 at 0.01, 0.6 at 0.1, 1 at 0.5
     """
     valid = _check(scores, is_anomaly, weights)
     return where_valid(valid, _curve(scores, is_anomaly, weights))
 
 
 @jax.jit
-def _curve(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> ROC:
+def _curve(scores: _Scores, is_anomaly: _Mask, weights: _Scores | None) -> ROC:
     steps = _steps(scores, is_anomaly, weights)
     zero = jnp.zeros(1, steps.scores.dtype)
     return ROC(
@@ -75,8 +91,16 @@ def _curve(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> ROC:
     )
 
 
-def auc(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> Scalar:
+def auc(scores: _Scores, is_anomaly: _Mask, weights: _Scores | None = None) -> Scalar:
     """Return the area under the ROC curve, the Mann-Whitney U over its maximum.
+
+    Args:
+        scores: (examples,), higher for what looks more anomalous.
+        is_anomaly: (examples,), the mask of anomalies.
+        weights: (examples,), finite and not negative; 1 each by default.
+
+    Raises:
+        ValueError: another shape or type, a NaN score, a bad weight, a missing class.
 
     Example:
         >>> auc(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool)).item()
@@ -87,7 +111,7 @@ def auc(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> Scal
 
 
 @jax.jit
-def _auc(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> Scalar:
+def _auc(scores: _Scores, is_anomaly: _Mask, weights: _Scores | None) -> Scalar:
     steps = _steps(scores, is_anomaly, weights)
     width = steps.false_after - steps.false_before
     height = 0.5 * (steps.true_before + steps.true_after)
@@ -96,16 +120,23 @@ def _auc(scores: Scores, is_anomaly: Mask, weights: Scores | None) -> Scalar:
     return jnp.sum(jnp.where(is_first, width * height, 0))
 
 
-def auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
-    r"""Return the area and its standard error, for test sets drawn from both classes.
+def auc_with_error(scores: _Scores, is_anomaly: _Mask) -> Estimate:
+    r"""Return the area and its standard error over test sets of this size.
 
     With V_i the share of background below anomaly i, and V_j the share of anomalies
     above background j (ties count half),
 
         AUC = mean V_i = mean V_j,    var AUC = var(V_i) / m + var(V_j) / n.
 
-    Each class needs two examples. The error is that of the finite test set alone: a
-    model trained again gives another area.
+    The error is that of the finite test set alone: a model trained again gives another
+    area.
+
+    Args:
+        scores: (examples,), higher for what looks more anomalous.
+        is_anomaly: (examples,), the mask; two examples of each class or more.
+
+    Raises:
+        ValueError: another shape or type, a NaN score, fewer than two of a class.
 
     References:
         DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44, 837, doi:10.2307/2531595.
@@ -121,23 +152,31 @@ def auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
 
 
 @jax.jit
-def _auc_with_error(scores: Scores, is_anomaly: Mask) -> AUC:
+def _auc_with_error(scores: _Scores, is_anomaly: _Mask) -> Estimate:
     steps = _steps(scores, is_anomaly)
     share_below = 1 - 0.5 * (steps.false_before + steps.false_after)
     share_above = 0.5 * (steps.true_before + steps.true_after)
     value, variance_anomalies = _mean_and_variance(share_below, steps.is_anomaly)
     _, variance_background = _mean_and_variance(share_above, ~steps.is_anomaly)
     error = jnp.sqrt(variance_anomalies + variance_background)
-    return AUC(value, error)
+    return Estimate(value, error)
 
 
 def auc_interval(
-    scores: Scores, is_anomaly: Mask, *, mass: float = 0.95
+    scores: _Scores, is_anomaly: _Mask, *, level: float = 0.95
 ) -> tuple[Scalar, Scalar]:
     """Return the confidence interval of the area, Gaussian in its logit.
 
-    It stays inside [0, 1]; where the classes are separated without an error it has
-    no width, and only a larger test set can tell more.
+    It stays inside [0, 1]. Where the score separates the classes perfectly it has no
+    width, and only a larger test set can tell more.
+
+    Args:
+        scores: (examples,), higher for what looks more anomalous.
+        is_anomaly: (examples,), the mask; two examples of each class or more.
+        level: confidence level, inside (0, 1).
+
+    Raises:
+        ValueError: as `auc_with_error`; a level outside (0, 1).
 
     Example:
         >>> scores = jnp.arange(40.0) % 7
@@ -145,12 +184,12 @@ def auc_interval(
         >>> round(lower.item(), 3), round(upper.item(), 3)
         (0.34, 0.708)
     """
-    check(0 < mass < 1, "mass", mass, "give a probability inside (0, 1)")
+    check(0 < level < 1, "level", level, "give a probability inside (0, 1)")
     value, error = auc_with_error(scores, is_anomaly)
     certain = (value <= 0) | (value >= 1)
     inside = jnp.where(certain, 0.5, value)
     logit = jnp.log(inside) - jnp.log1p(-inside)
-    half_width = ndtri(0.5 + 0.5 * mass) * error / (inside * (1 - inside))
+    half_width = ndtri(0.5 + 0.5 * level) * error / (inside * (1 - inside))
     return (
         jnp.where(certain, value, jax.nn.sigmoid(logit - half_width)),
         jnp.where(certain, value, jax.nn.sigmoid(logit + half_width)),
@@ -162,11 +201,19 @@ def true_positive_rate(
 ) -> Float[Array, "*rates"]:
     """Return the share of anomalies found at a given share of false alarms.
 
-    Where the curve jumps at that rate the upper end is taken; between two points it
-    is interpolated, which a cut that draws lots inside a tie attains.
+    Where the curve jumps at that rate, the upper end is taken. Between two points it is
+    interpolated: a cut that draws lots inside a tie attains that.
+
+    Args:
+        roc: from `roc_curve`.
+        false_positive_rate: one rate or several, inside [0, 1].
+
+    Raises:
+        ValueError: a rate outside [0, 1].
 
     Example:
-        >>> roc = curve(jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.array([0, 0, 1, 1], bool))
+        >>> scores, is_anomaly = jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.arange(4) >= 2
+        >>> roc = roc_curve(scores, is_anomaly)
         >>> true_positive_rate(roc, jnp.array([0.0, 0.25, 0.5])).tolist()
         [0.5, 0.75, 1.0]
     """
@@ -187,7 +234,11 @@ def _rate_at(roc: ROC, rate: Array) -> Array:
 
 
 def _check(
-    scores: Scores, is_anomaly: Mask, weights: Scores | None = None, *, least: int = 1
+    scores: _Scores,
+    is_anomaly: _Mask,
+    weights: _Scores | None = None,
+    *,
+    least: int = 1,
 ) -> Bool[ArrayLike, ""]:
     scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
     weights = jnp.ones(scores.shape) if weights is None else jnp.asarray(weights)
@@ -214,7 +265,9 @@ def _check(
 
 
 @jax.jit
-def _steps(scores: Scores, is_anomaly: Mask, weights: Scores | None = None) -> _Steps:
+def _steps(
+    scores: _Scores, is_anomaly: _Mask, weights: _Scores | None = None
+) -> _Steps:
     scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
     weights = jnp.ones_like(scores) if weights is None else jnp.asarray(weights)
     order = jnp.argsort(-scores)

@@ -1,13 +1,13 @@
-r"""How good generated examples are: numbers that tell a good model from a bad one.
+r"""How far generated examples are from real ones.
 
-All compare two sets of feature vectors, real and generated, drawn independently:
+Each function compares two independent sets of feature vectors, real and generated:
 
     frechet_distance     ‖μ₁ - μ₂‖² + tr(C₁ + C₂ - 2 (C₁ C₂)^½)     0 for equal moments
-    two_sample_accuracy  how often a classifier knows them apart     ½ for equal sets
+    two_sample_accuracy  how often a classifier tells them apart     ½ for equal sets
 
-A distance between finite sets is above zero even where both are real. That noise
-floor depends on the sizes of the sets and on the features, so no value means anything
-without it: `noise_floor` measures it, real against real.
+Two finite sets are at a distance above zero even where both are real. That noise floor
+depends on the sizes of the sets and on the features, and a distance means nothing
+without it. `noise_floor` measures it: real against real.
 """
 
 from collections.abc import Callable
@@ -18,33 +18,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from vijax.metrics.estimate import Estimate
 from vijax.types import Key, Scalar
-from vijax.validate import check
+from vijax.validate import check, is_whole, seen, where_valid
 
-Features = Float[ArrayLike, "_ features"]
-
-
-class Estimate(NamedTuple):
-    """A number and its standard error."""
-
-    value: Scalar
-    standard_error: Scalar
+_Features = Float[ArrayLike, "_ features"]
 
 
-class Moments(NamedTuple):
-    """Mean and covariance."""
+class GaussianMoments(NamedTuple):
+    """Mean and covariance of feature vectors, all that the Fréchet distance sees."""
 
     mean: Float[Array, " features"]
     covariance: Float[Array, "features features"]
 
 
-def moments(y: Features, weights: Float[ArrayLike, " _"] | None = None) -> Moments:
+def mean_and_covariance(
+    y: _Features, weights: Float[ArrayLike, " _"] | None = None
+) -> GaussianMoments:
     """Return the weighted mean and the unbiased covariance of feature vectors.
 
+    Args:
+        y: (n, features).
+        weights: (n,), of any sum; equal ones by default.
+
+    Raises:
+        ValueError: weights that are not one for each vector.
+
     Example:
-        >>> moments(jnp.array([[0.0], [2.0]])).covariance.item()
+        >>> mean_and_covariance(jnp.array([[0.0], [2.0]])).covariance.item()
         2.0
     """
     y = jnp.asarray(y)
@@ -56,22 +59,22 @@ def moments(y: Features, weights: Float[ArrayLike, " _"] | None = None) -> Momen
     weights = weights / jnp.sum(weights)
     mean = weights @ y
     covariance = (weights[:, None] * (y - mean)).T @ (y - mean)
-    return Moments(mean, covariance / (1 - jnp.sum(weights**2)))
+    return GaussianMoments(mean, covariance / (1 - jnp.sum(weights**2)))
 
 
-def squared_wasserstein(a: Moments, b: Moments) -> Scalar:
+def squared_wasserstein(a: GaussianMoments, b: GaussianMoments) -> Scalar:
     r"""Return W₂² between two Gaussians, the Fréchet distance of Heusel et al.
 
-    The trace of (C₁ C₂)^½ is the sum of the roots of the eigenvalues of the symmetric
-    C₁^½ C₂ C₁^½, which keeps everything real.
+    The trace of (C₁ C₂)^½ is Σ √λ over the eigenvalues λ of C₁^½ C₂ C₁^½. That matrix
+    is symmetric, so everything stays real.
 
     References:
         Dowson & Landau (1982), J. Multivariate Anal. 12, 450; Heusel et al. (2017),
         arXiv:1706.08500.
 
     Example:
-        >>> a = Moments(jnp.zeros(2), jnp.eye(2))
-        >>> b = Moments(jnp.ones(2), 4 * jnp.eye(2))
+        >>> a = GaussianMoments(jnp.zeros(2), jnp.eye(2))
+        >>> b = GaussianMoments(jnp.ones(2), 4 * jnp.eye(2))
         >>> round(squared_wasserstein(a, b).item(), 4)  # 1 + 1 + (2 - 1)² + (2 - 1)²
         4.0
     """
@@ -83,8 +86,15 @@ def squared_wasserstein(a: Moments, b: Moments) -> Scalar:
     return jnp.sum((a.mean - b.mean) ** 2) + traces - 2 * overlap
 
 
-def frechet_distance(real: Features, generated: Features) -> Scalar:
+def frechet_distance(real: _Features, generated: _Features) -> Scalar:
     """Return the Fréchet distance of two sets, in squared units of the features.
+
+    Args:
+        real: (n, features).
+        generated: (m, features).
+
+    Raises:
+        ValueError: unlike features, fewer than two examples, NaN or infinities.
 
     References:
         Heusel et al. (2017), arXiv:1706.08500.
@@ -94,23 +104,35 @@ def frechet_distance(real: Features, generated: Features) -> Scalar:
         >>> frechet_distance(y, y + 3).item()
         9.0
     """
-    _check(real, generated)
-    return squared_wasserstein(moments(real), moments(generated))
+    valid = _check(real, generated)
+    return where_valid(valid, _frechet(jnp.asarray(real), jnp.asarray(generated)))
+
+
+@jax.jit
+def _frechet(real: Array, generated: Array) -> Scalar:
+    return squared_wasserstein(
+        mean_and_covariance(real), mean_and_covariance(generated)
+    )
 
 
 def frechet_distance_with_error(
-    key: Key, real: Features, generated: Features, *, num_resamples: int = 100
+    key: Key, real: _Features, generated: _Features, *, num_resamples: int = 100
 ) -> Estimate:
     """Return the Fréchet distance and its standard error by the Bayesian bootstrap.
 
-    The error is that of both sets being finite. The bias which they share with every
-    other pair of such sizes is not in it: compare with `frechet_noise_floor`.
+    The error comes from the finite size of both sets. Finite sets also bias the
+    distance upwards, and the error does not cover that: compare with
+    `frechet_noise_floor`.
 
     Args:
         key: for the weights.
         real: (n, features).
         generated: (m, features).
-        num_resamples: of the bootstrap; 2 or more.
+        num_resamples: bootstrap resamples, 2 or more.
+
+    Raises:
+        ValueError: unlike features, fewer than two examples or resamples, NaN or
+            infinities.
 
     Example:
         >>> y = jnp.arange(100.0)[:, None]  # two means, each known to 29 / √100 = 2.9
@@ -118,24 +140,21 @@ def frechet_distance_with_error(
         >>> round(value.item()), 60 < error.item() < 110  # 2 · 10 · 2.9 · √2 = 82
         (100, True)
     """
-    _check(real, generated)
-    check(num_resamples >= 2, "num_resamples", num_resamples, "give 2 or more")
-    size, other = len(jnp.asarray(real)), len(jnp.asarray(generated))
-    first = np.arange(size + other) < size
-    rng = _generator(key)
-    weights = rng.exponential(size=(num_resamples, size + other))
-    weights = np.concatenate([np.ones((1, size + other)), weights])
-    draws = _between(real, generated, weights * first, weights * ~first)
-    return Estimate(draws[0], jnp.asarray(np.std(draws[1:], ddof=1)))
+    valid = _check(real, generated)
+    _check_number("num_resamples", num_resamples)
+    union = jnp.concatenate([jnp.asarray(real), jnp.asarray(generated)])
+    sizes = len(jnp.asarray(real)), len(jnp.asarray(generated))
+    draws = _distances(union, _bootstrap_weights(key, sizes, num_resamples))
+    return where_valid(valid, Estimate(draws[0], jnp.std(draws[1:], ddof=1)))
 
 
 def frechet_noise_floor(
-    key: Key, first: Features, second: Features, *, num_splits: int = 100
+    key: Key, first: _Features, second: _Features, *, num_splits: int = 100
 ) -> Estimate:
     """Return `noise_floor` of the Fréchet distance.
 
-    It runs the program of `frechet_distance_with_error`, of as many draws and sets of
-    these sizes: no other compilation.
+    The distances run in the compiled program of `frechet_distance_with_error`, for as
+    many draws and sets of these sizes.
 
     Args:
         key: for the splits.
@@ -143,50 +162,65 @@ def frechet_noise_floor(
         second: other real examples, as many as the model generated.
         num_splits: 2 or more.
 
+    Raises:
+        ValueError: unlike features, fewer than two examples or splits, NaN or
+            infinities.
+
     Example:
         >>> y = jnp.arange(200.0)[:, None]  # of halves: 2 · 57.7² / 100
         >>> floor = frechet_noise_floor(jax.random.key(0), y[:100], y[100:])
         >>> 40 < floor.value.item() < 100
         True
     """
-    _check(first, second)
-    check(num_splits >= 2, "num_splits", num_splits, "give 2 or more")
-    size, other = len(jnp.asarray(first)), len(jnp.asarray(second))
-    rng = _generator(key)
-    chosen = np.stack(
-        [rng.permutation(size + other) < size for _ in range(num_splits + 1)]
-    )
-    draws = _between(first, second, 1.0 * chosen, 1.0 * ~chosen)
-    return Estimate(jnp.mean(draws), jnp.asarray(np.std(draws, ddof=1)))
-
-
-def _generator(key: Key) -> np.random.Generator:
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
-
-
-def _between(
-    first: Features, second: Features, weights: np.ndarray, others: np.ndarray
-) -> Float[Array, " draws"]:
-    """Return distances between two weighted sets of all vectors, one for each draw."""
+    valid = _check(first, second)
+    _check_number("num_splits", num_splits)
     union = jnp.concatenate([jnp.asarray(first), jnp.asarray(second)])
-    weights = np.stack([weights, others], axis=1)  # (draws, 2, vectors)
-    return _distances(union, jnp.asarray(weights, union.dtype))
+    sizes = len(jnp.asarray(first)), len(jnp.asarray(second))
+    draws = _distances(union, _split_weights(key, sizes, num_splits + 1))
+    return where_valid(valid, Estimate(jnp.mean(draws), jnp.std(draws, ddof=1)))
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _bootstrap_weights(
+    key: Key, sizes: tuple[int, int], num_resamples: int
+) -> Float[Array, "draws 2 vectors"]:
+    """Return weights of both sets: equal ones, then Exp(1) for each resample."""
+    weights = jax.random.exponential(key, (num_resamples, sum(sizes)))
+    weights = jnp.concatenate([jnp.ones((1, sum(sizes))), weights])
+    is_first = jnp.arange(sum(sizes)) < sizes[0]
+    return jnp.where(jnp.stack([is_first, ~is_first]), weights[:, None], 0.0)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _split_weights(
+    key: Key, sizes: tuple[int, int], num_splits: int
+) -> Float[Array, "draws 2 vectors"]:
+    """Return weights that choose each vector for one of two sets, at random."""
+    rows = jnp.broadcast_to(jnp.arange(sum(sizes)), (num_splits, sum(sizes)))
+    rows = jax.random.permutation(key, rows, axis=1, independent=True)
+    is_first = rows < sizes[0]
+    return jnp.stack([is_first, ~is_first], axis=1).astype(float)
 
 
 @jax.jit
-def _distances(union: Array, weights: Array) -> Float[Array, " draws"]:
+def _distances(
+    union: Array, weights: Float[Array, "draws 2 vectors"]
+) -> Float[Array, " draws"]:
+    """Return distances between two weighted sets of all vectors, one for each draw."""
+
     def one(weights: Array) -> Scalar:
         return squared_wasserstein(
-            moments(union, weights[0]), moments(union, weights[1])
+            mean_and_covariance(union, weights[0]),
+            mean_and_covariance(union, weights[1]),
         )
 
-    return jax.lax.map(one, weights, batch_size=10)
+    return jax.lax.map(one, weights.astype(union.dtype), batch_size=10)
 
 
 def noise_floor(
     key: Key,
-    first: Features,
-    second: Features,
+    first: _Features,
+    second: _Features,
     distance: Callable[[Any, Any], Scalar],
     *,
     num_splits: int = 50,
@@ -201,9 +235,13 @@ def noise_floor(
         num_splits: random splits of the union into sets of these two sizes.
 
     Returns:
-        The mean over the splits, and their standard deviation: that of one set's
-        distance where nothing is wrong, so values beyond a few of it tell a model
-        from the data.
+        The mean over the splits, and their standard deviation. A perfect model's
+        distance scatters by that much about the mean, so a distance several of them
+        above it tells a model from the data.
+
+    Raises:
+        ValueError: unlike features, fewer than two examples or splits, NaN or
+            infinities.
 
     Example:
         >>> y = jnp.arange(200.0)[:, None]  # of halves: 2 · 57.7² / 100
@@ -212,14 +250,14 @@ def noise_floor(
         >>> 40 < floor.value.item() < 100
         True
     """
-    _check(first, second)
-    check(num_splits >= 2, "num_splits", num_splits, "give 2 or more")
+    valid = _check(first, second)
+    _check_number("num_splits", num_splits)
     first, second = jnp.asarray(first), jnp.asarray(second)
     union, size = jnp.concatenate([first, second]), len(first)
 
     keys = jax.random.split(key, num_splits)
     draws = _splits(distance, size, union, keys)
-    return Estimate(jnp.mean(draws), jnp.std(draws, ddof=1))
+    return where_valid(valid, Estimate(jnp.mean(draws), jnp.std(draws, ddof=1)))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -233,16 +271,20 @@ def _splits(
     return jax.lax.map(one, keys, batch_size=10)
 
 
-def two_sample_accuracy(real: Features, generated: Features) -> Estimate:
+def two_sample_accuracy(real: _Features, generated: _Features) -> Estimate:
     """Return how often a nearest-neighbour classifier tells real from generated.
 
-    Every second vector of both sets is known with its label; each of the others gets
-    the label of the nearest known one. Given the known half these are independent
-    trials, so the binomial error holds. ½ means that no difference was found.
+    The classifier knows every second vector of both sets, with its label. Each other
+    vector gets the label of the nearest known one. Given the known half these are
+    independent trials, so the binomial error holds. ½ means that no difference was
+    found.
 
     Args:
         real: (n, features).
-        generated: as many; of a longer set the first n are taken.
+        generated: (m, features); the longer set is cut to the length of the shorter.
+
+    Raises:
+        ValueError: unlike features, fewer than two examples, NaN or infinities.
 
     References:
         Lopez-Paz & Oquab (2017), arXiv:1610.06545.
@@ -252,8 +294,13 @@ def two_sample_accuracy(real: Features, generated: Features) -> Estimate:
         >>> two_sample_accuracy(real, generated).value.item()
         1.0
     """
-    _check(real, generated)
-    real, generated = jnp.asarray(real), jnp.asarray(generated)
+    valid = _check(real, generated)
+    found = _two_sample_accuracy(jnp.asarray(real), jnp.asarray(generated))
+    return where_valid(valid, found)
+
+
+@jax.jit
+def _two_sample_accuracy(real: Array, generated: Array) -> Estimate:
     size = min(len(real), len(generated)) // 2 * 2
     real, generated = real[:size], generated[:size]
     known = jnp.concatenate([real[::2], generated[::2]])
@@ -270,13 +317,20 @@ def two_sample_accuracy(real: Features, generated: Features) -> Estimate:
     return Estimate(value, jnp.sqrt(value * (1 - value) / size))
 
 
-def _check(real: Features, generated: Features) -> None:
+def _check_number(name: str, number: int) -> None:
+    check(is_whole(number) and number >= 2, name, number, "give 2 or more")
+
+
+def _check(real: _Features, generated: _Features) -> Bool[ArrayLike, ""]:
     shapes = jnp.shape(real), jnp.shape(generated)
     if len(shapes[0]) != 2 or shapes[0][1:] != shapes[1][1:]:
         raise ValueError(
             f"real has shape {shapes[0]} and generated {shapes[1]}: give vectors "
             "(examples, features) of equally many features"
         )
+    valid: Any = True
     for name, y in (("real", jnp.asarray(real)), ("generated", jnp.asarray(generated))):
         check(len(y) >= 2, name, y, "give two examples or more")
-        check(jnp.isfinite(y), name, y, "remove NaN and infinities")
+        finite: Any = check(abs(seen(y)) < np.inf, name, y, "remove NaN and infinities")
+        valid &= finite.all()
+    return valid

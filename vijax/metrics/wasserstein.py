@@ -1,13 +1,14 @@
-r"""Wasserstein distances between two sets of equally many examples, W₁.
+r"""Exact Wasserstein distances W₁ between two sets of equally many examples.
 
     W₁ = min over pairings of the mean distance between the two of a pair
 
-the least average way that examples have to be moved to make one set of the other, in
-the units of the columns: put columns on one scale before. In one dimension the best
-pairing is by order; in more it is an assignment problem, whose time grows as n³.
+It is how far examples have to be moved, on average and at best, to turn one set into
+the other. Its unit is that of the columns: put them on one scale first. In one
+dimension sorting finds the best pairing. In more it is an assignment problem, whose
+time grows as n³. Both run on the host, in NumPy and SciPy.
 
-Sets of n examples of one and the same density are at a distance above zero, about
-n^-1/2 in one and two dimensions: `vijax.vae.generate.noise_floor` measures it.
+Two sets of n examples of one and the same density are not at distance zero, but at
+about n^-1/2 in one and two dimensions. Measure real against real to know that floor.
 """
 
 import numpy as np
@@ -21,11 +22,21 @@ Examples = Float[np.ndarray, "_ features"]
 LARGEST = 5000
 
 
-def by_column(real: Examples, generated: Examples) -> Float[np.ndarray, " features"]:
-    """Return W₁ of each column alone.
+def wasserstein_by_column(
+    real: Examples, generated: Examples
+) -> Float[np.ndarray, " features"]:
+    """Return W₁ of each column alone, in its unit.
+
+    Args:
+        real: (n, features).
+        generated: as many.
+
+    Raises:
+        ValueError: sets of unequal shapes, no example, NaN or infinities.
 
     Example:
-        >>> by_column(np.array([[0.0], [1.0]]), np.array([[3.0], [1.0]])).tolist()
+        >>> real, generated = np.array([[0.0], [1.0]]), np.array([[3.0], [1.0]])
+        >>> wasserstein_by_column(real, generated).tolist()
         [1.5]
     """
     real, generated = _checked(real, generated)
@@ -33,15 +44,18 @@ def by_column(real: Examples, generated: Examples) -> Float[np.ndarray, " featur
     return np.mean(np.abs(gaps), axis=0)
 
 
-def wasserstein(real: Examples, generated: Examples) -> float:
+def wasserstein_distance(real: Examples, generated: Examples) -> float:
     """Return W₁ in all columns together, by the Euclidean distance, exactly.
 
     Args:
-        real: up to 5000 examples; 1000 take a tenth of a second.
+        real: (n, features), n <= 5000; 1000 take a tenth of a second.
         generated: as many.
 
+    Raises:
+        ValueError: sets of unequal shapes, no example or too many, NaN or infinities.
+
     Example:
-        >>> wasserstein(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]))
+        >>> wasserstein_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]))
         5.0
     """
     real, generated = _checked(real, generated)

@@ -12,6 +12,7 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, RED, PINK = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 COLOURS = (BLUE, RED, GREEN, ORANGE, PINK, SKY, BLACK)
 GREY = "#707070"
+MARKERS = "osD^vP"  # of as many scores, codes or generators
 # Ten classes need ten colours: matplotlib's tab10 order, made distinct in lightness.
 CLASS_COLOURMAP = "tab10"
 DENSITY_COLOURMAP = "viridis"

@@ -1,4 +1,4 @@
-"""Figures of the three uses: anomalies found, images compressed, images generated."""
+"""Figures of the three uses of a VAE: anomalies, compression, generation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,11 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from vijax.plot import style
-from vijax.plot.style import BLACK, BLUE, COLOURS, GREEN, GREY, ORANGE, RED
-
-SCORE_MARKERS = "osD^vP"
+from vijax.plot.style import BLACK, BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, RED
 
 
 @style.styled
-def anomaly(
+def classes_left_out(
     false_positive_rates: ArrayLike,
     true_positive_rates: ArrayLike,
     values: Mapping[str, ArrayLike],
@@ -74,7 +72,7 @@ def anomaly(
             place + shift,
             areas,
             yerr=1.96 * np.asarray(errors[score]),
-            fmt=SCORE_MARKERS[index],
+            fmt=MARKERS[index],
             color=COLOURS[index],
             markersize=4,
             elinewidth=1,
@@ -95,7 +93,7 @@ def anomaly(
 
 
 @style.styled
-def compression(
+def lossy_and_lossless(
     points: Mapping[str, tuple[ArrayLike, ArrayLike]],
     lossless: Mapping[str, float],
     *,
@@ -146,7 +144,7 @@ def compression(
 
 
 @style.styled
-def generation(
+def samples_and_distances(
     images: Mapping[str, ArrayLike],
     distances: Mapping[str, float],
     distance_errors: Mapping[str, float],

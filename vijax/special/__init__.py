@@ -1,21 +1,27 @@
 """What JAX lacks of the incomplete beta and gamma functions.
 
-Their quantiles, both tails in logs, and every derivative, to the last digits, under
-jit, vmap and grad, in float32 and float64. `incomplete` has the formulas.
+    betaincinv, betainccinv              quantiles of Beta, from either tail
+    gammaincinv, gammainccinv            quantiles of Gamma, from either tail
+    log_betainc, log_betaincc            log probabilities of Beta's tails
+    log_gammainc, log_gammaincc          log probabilities of Gamma's tails
+    log_binomial_tails, log_poisson_tails    exact tails of counts, as `LogTails`
+
+They are accurate to the last digits, also where a tail is smaller than any float,
+under jit, vmap and grad, in float32 and float64. The formulas stand in `incomplete`.
 """
 
-from vijax.special.counts import LogTails, log_binomial_tails, log_poisson_tails
+from vijax.special.count_tails import LogTails, log_binomial_tails, log_poisson_tails
+from vijax.special.log_tails import (
+    log_betainc,
+    log_betaincc,
+    log_gammainc,
+    log_gammaincc,
+)
 from vijax.special.quantiles import (
     betainccinv,
     betaincinv,
     gammainccinv,
     gammaincinv,
-)
-from vijax.special.tails import (
-    log_betainc,
-    log_betaincc,
-    log_gammainc,
-    log_gammaincc,
 )
 
 __all__ = [
@@ -31,3 +37,7 @@ __all__ = [
     "log_gammaincc",
     "log_poisson_tails",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

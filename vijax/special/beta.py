@@ -1,7 +1,8 @@
-"""Beta(a, b): its tails, their slopes, and its quantile; flat arrays of one dtype.
+"""The Beta(a, b) distribution: its tails, their derivatives, its quantile; flat arrays.
 
-Of the two tails, that is computed whose quantile is on its side of the mean; the other
-is its complement. t = logit x, and D = m e^(W - K) is the density of t.
+All arrays of a call have one dtype. On either side of the mean the smaller tail is
+computed, and the other is its complement. t = logit x, and D = m e^(W - K) is the
+density of t, in the notation of `incomplete`.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vijax.special import incomplete, quadrature, solve
+from vijax.special import incomplete, quadrature, quantile_steps
 from vijax.special.elementary import Elements, Log, Mask, digamma_rest, split_log
 from vijax.special.elementwise import elementwise
 
@@ -92,9 +93,9 @@ def quantile(a: Elements, b: Elements, w: Elements) -> tuple[Elements, Elements]
         x, y = (
             jnp.where(apt, new, old) for new, old in zip(moved, (x, y), strict=True)
         )
-        x, y = solve.finish(advance, args, (x, y), known | (apt & done))
+        x, y = quantile_steps.finish(advance, args, (x, y), known | (apt & done))
     else:
-        x, y = solve.until_done(advance, args, (x, y), known)
+        x, y = quantile_steps.until_done(advance, args, (x, y), known)
 
     def by_power_law() -> tuple[Elements, Elements]:
         low = x < y
@@ -117,7 +118,7 @@ def _advance(
     step = _step(a, b, w, log_w, weight, x, y, ratio, exact=exact)
     x, y = (jnp.maximum(v, tiny) for v in _move(x, y, step.value))
     still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
-    return (x, y), still | (step.size < solve.EXACT)
+    return (x, y), still | (step.size < quantile_steps.EXACT)
 
 
 def _is_lower(a: Elements, b: Elements, x: Elements, y: Elements) -> Mask:
@@ -188,7 +189,7 @@ def _step(
     ratio: Ratio,
     *,
     exact: bool,
-) -> solve.Step:
+) -> quantile_steps.Step:
     """Return the step in logit x that brings the lower tail to w."""
     lower, small = _is_lower(a, b, x, y), jnp.minimum(a, b)
     a_side, b_side, x_side, y_side = _sided(lower, a, b, x, y)
@@ -207,7 +208,9 @@ def _step(
         rest = _complement(wanted, a_side, b_side, x_side, weight, rest)
     g = jnp.log(jnp.where(lower, part, rest / w)) + jnp.where(lower, log_front, 0.0)
     rise = jnp.where(lower, a_side, density) / jnp.where(lower, f, rest)
-    return solve.householder(g, rise, jnp.where(lower, slope, -slope), -(a + b) * x * y)
+    return quantile_steps.householder(
+        g, rise, jnp.where(lower, slope, -slope), -(a + b) * x * y
+    )
 
 
 class _Guess(NamedTuple):
@@ -223,11 +226,14 @@ def _guess(
     a: Elements, b: Elements, log_w: Elements, weight: Elements, *, log_tiny: float
 ) -> _Guess:
     # t is the difference of two logs of Gamma variables.
-    of_a, of_b = solve.log_gamma_cumulants(a), solve.log_gamma_cumulants(b)
+    of_a, of_b = (
+        quantile_steps.log_gamma_cumulants(a),
+        quantile_steps.log_gamma_cumulants(b),
+    )
     cumulants = [
         p + (-1) ** k * q for k, (p, q) in enumerate(zip(of_a, of_b, strict=True), 1)
     ]
-    t = solve.cornish_fisher(solve.normal_quantile(log_w), cumulants)
+    t = quantile_steps.cornish_fisher(quantile_steps.normal_quantile(log_w), cumulants)
     # I_x(a, b) is between x^a and x^a / (a B(a, b)), and 1 - I likewise.
     log_rest = jnp.log(-jnp.expm1(log_w))
     lows, highs, known = [], [], jnp.zeros(a.shape, bool)

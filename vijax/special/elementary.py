@@ -1,4 +1,4 @@
-"""Elementary functions to the last digit: what cancels when it is written plainly.
+"""Elementary functions to the last digit, where the plain formula would cancel.
 
 All are elementwise, take floating arrays of one dtype, and keep it.
 """
@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from scipy import special
 
 Elements = Float[Array, "..."]
 Mask = Bool[Array, "..."]
@@ -29,9 +28,26 @@ _STIRLING = (
     1 / 156,
     -3617 / 122400,
 )
+
+
+def _zeta_minus_1(k: int) -> float:
+    """Return ζ(k) - 1 for k >= 2: 19 terms, and the rest by Euler and Maclaurin.
+
+    SciPy has it, but would take longer to import than all of this package.
+    """
+    n = 20
+    terms = [j**-k for j in range(n - 1, 1, -1)]
+    rest = [n ** (1 - k) / (k - 1), 0.5 * n**-k, k * n ** (-k - 1) / 12]
+    rest.append(-k * (k + 1) * (k + 2) * n ** (-k - 3) / 720)
+    rest.append(math.perm(k + 4, 5) * n ** (-k - 5) / 30240)
+    rest.append(-math.perm(k + 6, 7) * n ** (-k - 7) / 1209600)
+    rest.append(math.perm(k + 8, 9) * n ** (-k - 9) / 47900160)
+    return math.fsum(terms + rest)
+
+
 # log Γ(1 + f) = -log(1 + f) + (1 - γ) f + sum_k (ζ(k) - 1) (-f)^k / k, k >= 2.
 _ZETA = [1 - np.euler_gamma]
-_ZETA += [(-1) ** k * float(special.zetac(k)) / k for k in range(2, 29)]
+_ZETA += [(-1) ** k * _zeta_minus_1(k) / k for k in range(2, 29)]
 
 
 class Log(NamedTuple):
@@ -78,9 +94,7 @@ def expm1_excess(s: Elements) -> Elements:
     """Return e^s - 1 - s >= 0."""
     near = jnp.abs(s) < 0.5
     t = jnp.where(near, s, 0.0)
-    series = (
-        t * t * polynomial([1 / float(special.factorial(k)) for k in range(2, 18)], t)
-    )
+    series = t * t * polynomial([1 / math.factorial(k) for k in range(2, 18)], t)
     return jnp.where(near, series, jnp.expm1(s) - s)
 
 

@@ -1,4 +1,4 @@
-"""Compile an elementwise function so that its whole batch can decide on branches."""
+"""Compile elementwise functions so that branches and loops stay branches and loops."""
 
 import math
 from collections.abc import Callable
@@ -67,7 +67,8 @@ def call(core: Callable[..., Any], *values: ArrayLike) -> Any:
 
     Small eager calls run compiled, whatever their shape.
 
-    Errors: ValueError for what is not real numbers, or of shapes that do not broadcast.
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
     """
     for name, value in zip(signature(core).parameters, values, strict=True):
         check(_is_real(value), name, value, "give real numbers")

@@ -1,6 +1,7 @@
-"""Gamma(a, rate 1): its tails, their slope, and its quantile; flat arrays of one dtype.
+"""The Gamma(a, rate 1) distribution: its tails, their derivative, its quantile.
 
-As `beta`, of which it is the limit b → ∞ at x b; t = log x, D = a e^(W - K).
+The method is that of `beta`, of which this is the limit b → ∞ at x b. t = log x, and
+D = a e^(W - K) is the density of t, in the notation of `incomplete`.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vijax.special import incomplete, quadrature, solve
+from vijax.special import incomplete, quadrature, quantile_steps
 from vijax.special.beta import ROUGH_BLOCKS, SMALL
 from vijax.special.elementary import Elements, Log, Mask, digamma_rest, split_log
 from vijax.special.elementwise import elementwise
@@ -81,9 +82,9 @@ def quantile(a: Elements, w: Elements, upper: Mask) -> Elements:
         moved, done = _advance(args, x, tiny, fraction, exact=False)
         apt = _is_moderate(a) & ~_wants_complement(a, x, upper)
         x = jnp.where(apt, moved, x)
-        x = solve.finish(advance, args, x, known | (apt & done))
+        x = quantile_steps.finish(advance, args, x, known | (apt & done))
     else:
-        x = solve.until_done(advance, args, x, known)
+        x = quantile_steps.until_done(advance, args, x, known)
 
     def by_power_law() -> Elements:
         log_tail = jnp.where(upper, jnp.log1p(-w), log_w.value)
@@ -100,7 +101,7 @@ def _advance(
     step = _step(a, w, log_w, weight, x, upper, ratio, exact=exact)
     moved = x + x * jnp.expm1(jnp.clip(step.value, -600.0, 600.0))
     still = jnp.abs(step.value) < 4 * jnp.finfo(x.dtype).eps
-    return jnp.maximum(moved, tiny), still | (step.size < solve.EXACT)
+    return jnp.maximum(moved, tiny), still | (step.size < quantile_steps.EXACT)
 
 
 def _is_lower(a: Elements, x: Elements) -> Mask:
@@ -161,7 +162,7 @@ def _step(
     ratio: Ratio,
     *,
     exact: bool,
-) -> solve.Step:
+) -> quantile_steps.Step:
     """Return the step in log x that brings the tail to w."""
     lower = _is_lower(a, x)
     direct = lower != upper  # the tail that is known is the one that is asked for
@@ -176,8 +177,8 @@ def _step(
     g = jnp.log(jnp.where(direct, part, rest / w)) + jnp.where(direct, log_front, 0.0)
     rise = a * front / jnp.where(direct, f, rest)
     sign = jnp.where(upper, -1.0, 1.0).astype(x.dtype)
-    step = solve.householder(g, rise, sign * (a - x), -x)
-    return solve.Step(sign * step.value, step.size)
+    step = quantile_steps.householder(g, rise, sign * (a - x), -x)
+    return quantile_steps.Step(sign * step.value, step.size)
 
 
 class _Guess(NamedTuple):
@@ -189,9 +190,9 @@ class _Guess(NamedTuple):
 
 
 def _guess(a: Elements, log_w: Elements, weight: Elements, *, upper: Mask) -> _Guess:
-    z = solve.normal_quantile(log_w)
+    z = quantile_steps.normal_quantile(log_w)
     z = jnp.where(upper, -z, z)
-    t = solve.cornish_fisher(z, solve.log_gamma_cumulants(a))
+    t = quantile_steps.cornish_fisher(z, quantile_steps.log_gamma_cumulants(a))
     # The lower tail is below x^a / Γ(a + 1), the upper one below e^-K (Chernoff), and
     # the median below the mean.
     log_lower = jnp.where(upper, jnp.log(-jnp.expm1(log_w)), log_w)

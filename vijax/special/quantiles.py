@@ -1,4 +1,4 @@
-"""Quantiles of Beta and Gamma, given either tail, differentiable in every argument.
+"""Quantiles of Beta and Gamma from either tail, differentiable in every argument.
 
 dx = x (1 - x) dt,  dt = (dp - ∂I/∂a da - ∂I/∂b db) / D,  D the density of t = logit x
 """
@@ -30,7 +30,8 @@ def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Elements:
         x in [0, 1], of the broadcast shape; 0 where it is too small for a float; NaN
         outside a, b > 0, 0 <= p <= 1, as SciPy's. Differentiable in all three.
 
-    Errors: ValueError for what is not real numbers, or of shapes that do not broadcast.
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     References:
         DLMF 8.17; the method is this package's own.
@@ -45,7 +46,10 @@ def betaincinv(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Elements:
 def betainccinv(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Elements:
     r"""Return x with 1 - I_x(a, b) = q, exact also for tiny q; else as `betaincinv`.
 
-    Arguments, shapes, errors and source as there, with q the upper tail's probability.
+    Arguments, shapes and source as in `betaincinv`; q is the upper tail's probability.
+
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     Example:
         >>> round(betainccinv(1.0, 1.0, 0.25).item(), 4)
@@ -70,7 +74,8 @@ def gammaincinv(a: ArrayLike, p: ArrayLike) -> Elements:
         too small for a float, infinite at p = 1; NaN outside a > 0, 0 <= p <= 1.
         Differentiable in both.
 
-    Errors: ValueError for what is not real numbers, or of shapes that do not broadcast.
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     References:
         DLMF 8.2.
@@ -85,7 +90,10 @@ def gammaincinv(a: ArrayLike, p: ArrayLike) -> Elements:
 def gammainccinv(a: ArrayLike, q: ArrayLike) -> Elements:
     r"""Return x with Q(a, x) = q, exact also for tiny q; else as `gammaincinv`.
 
-    Arguments, shapes, errors and source as there, with q the upper tail's probability.
+    Arguments, shapes and source as in `gammaincinv`; q is the upper tail's probability.
+
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     Example:
         >>> round(gammainccinv(1.0, 1e-30).item(), 4)  # 30 log 10
@@ -101,6 +109,9 @@ def beta_quantile(
 
     Both ends of an interval in one call compile in half the time of two.
 
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
+
     Example:
         >>> ends = beta_quantile(11.0, 5.0, 0.025, jnp.array([False, True]))
         >>> print(f"{ends[0]:.4f} {ends[1]:.4f}")
@@ -111,6 +122,9 @@ def beta_quantile(
 
 def gamma_quantile(a: ArrayLike, p: ArrayLike, upper: ArrayLike) -> Elements:
     """Return x with P(a, x) = p, or with Q(a, x) = p where `upper`.
+
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     Example:
         >>> ends = gamma_quantile(1.0, 0.25, jnp.array([False, True]))

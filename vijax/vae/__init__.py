@@ -1,20 +1,55 @@
 """Autoencoders and variational autoencoders.
 
-    model = models.vae((28, 28), latent=2)              what is learned
-    trained = train.fit(model, key, images, epochs=30)  how, by losses.negative_elbo
-    evaluate.elbo(model, trained.params, key, x_test)   how well, in nats per example
+    model = vae.models.vae((28, 28), latent=2)                what is learned
+    trained = vae.training.fit(model, key, images, epochs=30)           how
+    vae.evaluation.elbo.elbo(model, trained.params, key, x)   how well, in nats
 
 From the images of a file of your own, `images = data.load("mine.npz").train`, to log
 p(x) of held-out ones, saved on the way so that a run which is killed goes on:
 
-    trained = train.fit(model, key, images, epochs=30, checkpoint="results/mine",
-                        on_epoch=log.csv_file("results/mine.csv"))
-    x = likelihoods.binarize(key, held_out)             Bernoulli pixels are 0 or 1
-    estimate = evidence.importance(model, trained.params, key, x, num_samples=5000)
-    evidence.summarise(estimate)                        mean, errors, sample sizes
+    trained = vae.training.fit(
+        model, key, images, epochs=30,
+        checkpoint="results/mine", on_epoch=vae.training.csv_log("results/mine.csv"))
+    x = vae.models.likelihoods.binarize(key, held_out)    Bernoulli pixels are 0 or 1
 
-Tables are the same with `likelihoods.gaussian(None)`, as `models.vae((10,), …)`.
-
-A model is a tuple of pure functions, its parameters a pytree beside it. Everything
-is measured per example in nats, and images keep their shape: (batch, *shape).
+Tables are the same with `likelihoods.gaussian(None)`, as `models.vae((10,), …)`. The
+rooms `models`, `training`, `evaluation`, and the three uses `anomaly`, `compression`
+and `generation` load when they are first asked for.
 """
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on demand
+    from vijax.vae import (
+        anomaly,
+        compression,
+        evaluation,
+        event_tables,
+        generation,
+        models,
+        training,
+    )
+
+__all__ = [
+    "anomaly",
+    "compression",
+    "evaluation",
+    "event_tables",
+    "generation",
+    "models",
+    "training",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a room when it is first named."""
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what a user wants."""
+    return sorted(__all__)

@@ -1,8 +1,10 @@
-r"""Tables of events: columns put on one scale, and numbers rounded within a bound.
+r"""Tables of events: columns put on one scale, numbers rounded to bins within a bound.
 
-    u = (f(x) - loc) / scale,     f the natural logarithm or nothing, column by column
+A model of a table is trained on its scaled columns,
 
-is what a model of the table is trained on and sees. Float64 throughout, NumPy.
+    u = (f(x) - loc) / scale,     f the natural logarithm or the identity,
+
+and `from_scaled` undoes them. Everything runs on the host, in float64 NumPy.
 """
 
 from typing import Any, NamedTuple
@@ -16,28 +18,32 @@ Table = Float[np.ndarray, "events features"]
 Column = Float[np.ndarray, " features"]
 
 
-class Scale(NamedTuple):
-    """Of each column."""
+class ColumnScale(NamedTuple):
+    """How each column is scaled."""
 
     loc: Column
     scale: Column
     logarithm: Bool[np.ndarray, " features"]  # whether f is the logarithm
 
 
-class Bins(NamedTuple):
-    """A table in whole numbers: u = lower + step · symbols, to within the bound."""
+class BinnedTable(NamedTuple):
+    """A table in whole numbers: u = lower + step · symbols, within the bound."""
 
     symbols: Int[np.ndarray, "events features"]
     lower: Column  # scaled centre of each column's bin 0
     step: Column
 
 
-def fit_scale(table: Table, *, logarithm: Any = False) -> Scale:
+def fit_scale(table: Table, *, logarithm: Any = False) -> ColumnScale:
     """Return the scale that gives training columns mean 0 and deviation 1.
 
     Args:
-        table: of the training events.
-        logarithm: for each column, whether it is positive and its logarithm is taken.
+        table: (events, features), the training events.
+        logarithm: for each column or for all, whether its logarithm is taken.
+
+    Raises:
+        ValueError: no event, NaN or infinities, a logarithm of what is not positive,
+            logarithms for another number of columns.
 
     Example:
         >>> fit_scale(np.array([[1.0, 5.0], [3.0, 5.0]])).loc.tolist()
@@ -49,15 +55,18 @@ def fit_scale(table: Table, *, logarithm: Any = False) -> Scale:
     check(positive > 0, "table", positive, "take no logarithm of this column")
     u = np.where(logarithm, np.log(positive), table)
     spread = u.std(axis=0)
-    return Scale(u.mean(axis=0), np.where(spread > 0, spread, 1.0), logarithm)
+    return ColumnScale(u.mean(axis=0), np.where(spread > 0, spread, 1.0), logarithm)
 
 
-def scaled(table: Table, scale: Scale) -> Table:
-    """Return what a model of the table sees.
+def to_scaled(table: Table, scale: ColumnScale) -> Table:
+    """Return what a model of the table is trained on and sees.
+
+    Raises:
+        ValueError: another number of columns, a logarithm of what is not positive.
 
     Example:
         >>> scale = fit_scale(np.array([[1.0], [3.0]]))  # mean 2, deviation 1
-        >>> scaled(np.array([[5.0]]), scale).tolist()
+        >>> to_scaled(np.array([[5.0]]), scale).tolist()
         [[3.0]]
     """
     _by_column("the scale", scale.loc, np.shape(table)[-1])
@@ -68,12 +77,15 @@ def scaled(table: Table, scale: Scale) -> Table:
     ) / scale.scale
 
 
-def unscaled(u: Table, scale: Scale) -> Table:
-    """Undo `scaled`.
+def from_scaled(u: Table, scale: ColumnScale) -> Table:
+    """Undo `to_scaled`.
+
+    Raises:
+        ValueError: another number of columns.
 
     Example:
         >>> scale = fit_scale(np.array([[1.0], [4.0]]), logarithm=True)
-        >>> unscaled(scaled(np.array([[3.0]]), scale), scale).round(6).tolist()
+        >>> from_scaled(to_scaled(np.array([[3.0]]), scale), scale).round(6).tolist()
         [[3.0]]
     """
     _by_column("the scale", scale.loc, np.shape(u)[-1])
@@ -81,7 +93,7 @@ def unscaled(u: Table, scale: Scale) -> Table:
     return np.where(scale.logarithm, np.exp(np.where(scale.logarithm, x, 0.0)), x)
 
 
-def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
+def to_bins(table: Table, scale: ColumnScale, bound: Any) -> BinnedTable:
     """Return each number's bin; its centre is within the bound of the number.
 
     Args:
@@ -90,9 +102,13 @@ def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
         bound: greatest error of each column, or of all: absolute, in the column's
             units; relative where the column is scaled by its logarithm.
 
+    Raises:
+        ValueError: no event, NaN or infinities, a bound that is not positive or needs
+            more than 2^20 bins, bounds for another number of columns.
+
     Example:
         >>> table = np.array([[0.0], [0.9], [2.2]])
-        >>> rounded(table, fit_scale(table), 0.5).symbols.ravel().tolist()
+        >>> to_bins(table, fit_scale(table), 0.5).symbols.ravel().tolist()
         [0, 1, 2]
     """
     table = _checked(table)
@@ -101,12 +117,12 @@ def rounded(table: Table, scale: Scale, bound: Any) -> Bins:
     # A hair less than the bound, for the rounding of floats on the way back.
     width = np.where(scale.logarithm, np.log1p(bound), bound) * (1 - 1e-6)
     step = 2 * width / scale.scale
-    u = scaled(table, scale)
+    u = to_scaled(table, scale)
     lower = u.min(axis=0)
     symbols = np.rint((u - lower) / step)
     remedy = "widen the bound: its column has more than 2^20 bins"
     check(symbols.max(axis=0) < 2**20, "bound", bound, remedy)
-    return Bins(symbols.astype(np.int32), lower, step)
+    return BinnedTable(symbols.astype(np.int32), lower, step)
 
 
 def _checked(table: Table) -> Table:

@@ -11,10 +11,10 @@ it, hides inside one mode of p), KL[p ‖ q] one that misses mass of p (q covers
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, gammaln, logsumexp
 from jax.typing import ArrayLike
@@ -158,6 +158,7 @@ def kl_quadrature(
 
     Example:
         >>> grid = jnp.linspace(-12.0, 12.0, 1001)
+        >>> import numpyro.distributions as dist
         >>> q, p = dist.Normal(0.0, 1.0), dist.Normal(1.0, 2.0)
         >>> round(kl_quadrature(q.log_prob, p.log_prob, grid).item(), 4)
         0.4431
@@ -180,14 +181,24 @@ def _kl_on_grid(log_q: Array, log_p: Array, grid: Array) -> Scalar:
 
 
 def kl_monte_carlo(
-    key: Key, q: dist.Distribution, p: dist.Distribution, *, num_samples: int
+    key: Key, q: Any, p: Any, *, num_samples: int
 ) -> tuple[Scalar, Scalar]:
     r"""KL[q ‖ p] in nats as a mean over draws of q, with its standard error.
 
     KL ≈ (1/S) Σ_s (log q(z_s) − log p(z_s)), z_s ~ q; unbiased.
 
+    Args:
+        key: for the draws.
+        q: a NumPyro distribution, or what has its `sample` and `log_prob`.
+        p: likewise.
+        num_samples: S, 2 or more.
+
+    Raises:
+        ValueError: `num_samples` is below 2.
+
     Example:
         >>> import jax
+        >>> import numpyro.distributions as dist
         >>> q, p = dist.Normal(0.0, 1.0), dist.Normal(1.0, 2.0)
         >>> kl, error = kl_monte_carlo(jax.random.key(0), q, p, num_samples=10_000)
         >>> bool(abs(kl - 0.443147) < 3 * error), bool(error < 0.01)

@@ -13,7 +13,7 @@ from numpyro.infer import MCMC, NUTS
 from scipy import stats
 
 from tests.bayes.cases import CASES, NUM_DATA
-from tests.bayes.marginals import MARGINALS
+from tests.bayes.scipy_marginals import MARGINALS
 
 NUM_REPLICATES = 2000
 FAST = {"beta_binomial", "normal_inverse_gamma"}

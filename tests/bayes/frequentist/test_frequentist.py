@@ -146,26 +146,26 @@ def test_coverage(x64):
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("function", "arguments", "options", "message"),
     [
-        (lambda: freq.binomial_estimate(15, 14), "successes = 15"),
-        (lambda: freq.binomial_estimate(1.5, 14), "successes = 1.5"),
-        (lambda: freq.binomial_estimate(-1, 14), "successes = -1"),
-        (lambda: freq.binomial_estimate(0, 0), "trials = 0"),
-        (lambda: freq.binomial_p_value(3, 4, null=1.5), "null = 1.5"),
-        (lambda: freq.binomial_p_value(3, 4, alternative="larger"), "alternative"),
-        (lambda: freq.binomial_p_value(3, 4, method="guess"), "method"),
-        (lambda: freq.binomial_interval(3, 4, method="guess"), "method"),
-        (lambda: freq.binomial_interval(3, 4, 95.0), "level = 95"),
-        (lambda: freq.poisson_interval(np.nan), "counts = nan"),
-        (lambda: freq.significance(1.5), "p_value = 1.5"),
-        (lambda: freq.significance(0.5, sides=3), "sides = 3"),
-        (lambda: freq.binomial_estimate(np.array([]), 3), "successes is empty"),
+        (freq.binomial_estimate, (15, 14), {}, "successes = 15"),
+        (freq.binomial_estimate, (1.5, 14), {}, "successes = 1.5"),
+        (freq.binomial_estimate, (-1, 14), {}, "successes = -1"),
+        (freq.binomial_estimate, (0, 0), {}, "trials = 0"),
+        (freq.binomial_estimate, (np.array([]), 3), {}, "successes is empty"),
+        (freq.binomial_p_value, (3, 4), {"null": 1.5}, "null = 1.5"),
+        (freq.binomial_p_value, (3, 4), {"alternative": "larger"}, "alternative"),
+        (freq.binomial_p_value, (3, 4), {"method": "guess"}, "method"),
+        (freq.binomial_interval, (3, 4), {"method": "guess"}, "method"),
+        (freq.binomial_interval, (3, 4, 95.0), {}, "level = 95"),
+        (freq.poisson_interval, (np.nan,), {}, "counts = nan"),
+        (freq.significance, (1.5,), {}, "p_value = 1.5"),
+        (freq.significance, (0.5,), {"sides": 3}, "sides = 3"),
     ],
 )
-def test_bad_input(call, message):
+def test_bad_input(function, arguments, options, message):
     with pytest.raises(ValueError, match=message):
-        call()
+        function(*arguments, **options)
 
 
 def test_bad_input_in_a_trace_is_nan():

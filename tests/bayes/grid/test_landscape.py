@@ -37,7 +37,7 @@ def sensors(high=16.0, num_points=401):
 
 def test_two_sensors_against_gamma_posteriors():
     grid = landscape.update(sensors(), log_likelihood, COUNTS)
-    mean, covariance = landscape.moments(grid)
+    mean, covariance = landscape.mean_and_covariance(grid)
     evidence = 0.0
     for i, rate in enumerate(PRIOR_RATES):
         prior = dist.Gamma(1.0, rate)
@@ -77,12 +77,14 @@ def test_three_dimensions_and_marginals():
     normal = dist.MultivariateNormal(jnp.array([0.5, -1.0, 0.0]), covariance)
     axes = tuple(landscape.axis(-10.0, 10.0, 49) for _ in range(3))
     grid = landscape.prior(normal.log_prob, axes)
-    mean, computed = landscape.moments(grid)
+    mean, computed = landscape.mean_and_covariance(grid)
     np.testing.assert_allclose(mean, [0.5, -1.0, 0.0], atol=1e-8)
     np.testing.assert_allclose(computed, covariance, atol=1e-7)
     pair = landscape.marginal(grid, 0, 2)
     np.testing.assert_allclose(
-        landscape.moments(pair)[1], covariance[np.ix_([0, 2], [0, 2])], atol=1e-7
+        landscape.mean_and_covariance(pair)[1],
+        covariance[np.ix_([0, 2], [0, 2])],
+        atol=1e-7,
     )
     with pytest.raises(ValueError, match="dims"):
         landscape.marginal(grid, 2, 0)
@@ -106,7 +108,9 @@ def test_an_unconjugate_pair_of_parameters():
     exact = normal_inverse_gamma.log_evidence(prior, values)
     np.testing.assert_allclose(grid.log_evidence, exact, atol=2e-4)
     after = normal_inverse_gamma.posterior(prior, values)
-    np.testing.assert_allclose(landscape.moments(grid)[0][0], after.loc, atol=1e-5)
+    np.testing.assert_allclose(
+        landscape.mean_and_covariance(grid)[0][0], after.loc, atol=1e-5
+    )
 
 
 def test_edge_mass_says_that_the_grid_is_too_small():
@@ -142,7 +146,7 @@ def test_likelihoods_that_underflow():
     grid = landscape.update(
         landscape.prior(lambda theta: 0.0, (axis,)), log_likelihood, counts
     )
-    mean, covariance = landscape.moments(grid)
+    mean, covariance = landscape.mean_and_covariance(grid)
     np.testing.assert_allclose(mean[0], 100_001 / 1000, rtol=1e-10)
     np.testing.assert_allclose(covariance[0, 0], 100_001 / 1000**2, rtol=1e-8)
 
@@ -152,7 +156,7 @@ def test_under_jit_and_grad():
         axis = landscape.axis(0.0, 20.0, 201)
         flat = landscape.prior(lambda theta: -rate * theta[0], (axis,))
         after = landscape.update(flat, log_likelihood, jnp.array([[3], [4]]))
-        return landscape.moments(after)[0][0]
+        return landscape.mean_and_covariance(after)[0][0]
 
     value, slope = jax.jit(jax.value_and_grad(mean_of_rate))(0.5)
     np.testing.assert_allclose(value, 8 / 2.5, rtol=1e-6)

@@ -1,5 +1,7 @@
 """Credible intervals of distributions, draws and grids against SciPy and simulation."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -135,6 +137,45 @@ def test_derivatives_of_the_ends():
         both = jax.vmap(function)(at + shifts), jax.vmap(function)(at - shifts)
         numeric = ((both[0] - both[1]) / (2 * step)).T
         np.testing.assert_allclose(jacobian, numeric, atol=2e-8)
+    # The uniform Beta has no slope: its interval stays the central one.
+    uniform = jax.jit(jax.jacfwd(partial(ends, kind="highest_density")))
+    by_mass = uniform(jnp.array([1.0, 1.0, 0.9]))[:, 2]
+    np.testing.assert_allclose(by_mass, [-0.5, 0.5], rtol=1e-12)
+
+
+def moving_ends(family, parameter, mass):
+    """Return both ends, and their derivatives in the parameter and in the mass."""
+
+    def ends(parameter, mass):
+        both = credible_interval(family(parameter), mass, kind="highest_density")
+        return jnp.stack(both)
+
+    slopes = jax.jit(jax.jacfwd(ends, (0, 1)))(parameter, mass)
+    return (*map(np.asarray, (ends(parameter, mass), *slopes)),)
+
+
+def test_derivatives_of_ends_that_bisection_finds():
+    """A log-normal one: its scale stretches the ends, which stay equally dense."""
+    ends, by_loc, by_mass = moving_ends(lambda loc: dist.LogNormal(loc, 0.7), 0.3, 0.9)
+    np.testing.assert_allclose(by_loc, ends, rtol=1e-9)
+    density = stats.lognorm(0.7, scale=np.exp(0.3)).pdf(ends)
+    np.testing.assert_allclose(density @ (by_mass * [-1, 1]), 1.0, rtol=1e-9)
+    log_slope = -(1 + (np.log(ends) - 0.3) / 0.7**2) / ends
+    np.testing.assert_allclose(*(log_slope * by_mass), rtol=1e-8)
+
+
+def test_derivatives_of_ends_at_the_end_of_the_support():
+    ends, by_rate, by_mass = moving_ends(dist.Exponential, 2.0, 0.9)
+    np.testing.assert_allclose(by_rate, [0.0, -ends[1] / 2], rtol=1e-9)
+    np.testing.assert_allclose(by_mass, [0.0, 1 / (2 * 0.1)], rtol=1e-9)
+
+
+def test_derivatives_of_ends_of_a_flat_density():
+    """The interval is the central one, and stays it."""
+    ends, by_high, by_mass = moving_ends(lambda high: dist.Uniform(0.0, high), 2.0, 0.9)
+    np.testing.assert_allclose(ends[1] - ends[0], 1.8, rtol=1e-12)
+    np.testing.assert_allclose(by_high, ends / 2, rtol=1e-9)
+    np.testing.assert_allclose(by_mass[1] - by_mass[0], 2.0, rtol=1e-9)
 
 
 def test_upper_tail_keeps_digits():

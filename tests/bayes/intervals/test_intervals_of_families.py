@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.bayes.cases import CASES, problems
-from tests.bayes.marginals import MARGINALS
+from tests.bayes.scipy_marginals import MARGINALS
 from vijax.bayes.conjugate.marginals import marginals
 from vijax.bayes.intervals import credible_interval
 

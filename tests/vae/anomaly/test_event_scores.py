@@ -13,7 +13,9 @@ from vijax.vae import event_tables
 from vijax.vae.anomaly import event_scores
 
 # All studies here have the same shapes, so that they share their programs.
-SMALL = event_scores.TableVAE(hidden=(16,), latent=1, steps=300, batch_size=64)
+SMALL = event_scores.EventDetectorSettings(
+    hidden=(16,), latent=1, steps=300, batch_size=64
+)
 FAST = replace(SMALL, steps=600, learning_rate=2e-2)
 TRAIN, TEST = 400, 200  # events of each class
 
@@ -53,7 +55,7 @@ def test_broad_background_hides_narrow_anomalies(narrow_and_broad):
 
 def test_mahalanobis_is_scipys(narrow_and_broad):
     (train, _), (test, _) = narrow_and_broad
-    found = event_scores.mahalanobis(train, test)
+    found = event_scores.mahalanobis_distance(train, test)
     normal = stats.multivariate_normal(train.mean(axis=0), np.cov(train, rowvar=False))
     log_p, top = normal.logpdf(test), normal.logpdf(train.mean(axis=0))
     np.testing.assert_allclose(found, 2 * (top - log_p), rtol=1e-9)
@@ -73,7 +75,7 @@ def test_measure_adds_the_errors_of_events_and_trainings():
     mask = np.arange(200) < 60
     values = rng.normal(size=(4, 200)) + mask
     areas = [metrics.roc_auc_score(mask, v) for v in values]
-    found = event_scores.measure(values, mask)
+    found = event_scores.measure_detection(values, mask)
     assert found.auc == pytest.approx(np.mean(areas), abs=1e-5)
     assert found.training_spread == pytest.approx(np.std(areas, ddof=1), rel=1e-3)
     assert found.auc_standard_error > found.training_spread / 2
@@ -102,7 +104,7 @@ def test_signal_among_the_training_events_hides_itself():
         for size in (TRAIN, TEST)
     )
     before, after = (
-        event_scores.injected(
+        event_scores.injected_signal(
             jax.random.key(0),
             train,
             test,
@@ -121,14 +123,16 @@ def test_signal_among_the_training_events_hides_itself():
 def test_scores_of_each_training_have_its_own_parameters(narrow_and_broad, key):
     (train, _), (test, _) = narrow_and_broad
     rows = np.tile(np.arange(TRAIN), (2, 1))
-    scaled = event_tables.scaled(train, event_tables.fit_scale(train))
+    scaled = event_tables.to_scaled(train, event_tables.fit_scale(train))
     short = replace(SMALL, steps=2)
-    model, params = event_scores.fit(jax.random.key(1), scaled, rows, short)
-    found = event_scores.score_each(model, params, key, test)
+    model, params = event_scores.fit_event_vaes(jax.random.key(1), scaled, rows, short)
+    found = event_scores.score_events(model, params, key, test)
     total = found["reconstruction"] + found["KL"]
     np.testing.assert_allclose(found[event_scores.BOUND], total, rtol=1e-6)
     assert not np.allclose(*total)
-    again = jax.jit(lambda key: event_scores.score_each(model, params, key, test))(key)
+    again = jax.jit(lambda key: event_scores.score_events(model, params, key, test))(
+        key
+    )
     np.testing.assert_allclose(again["KL"], found["KL"], rtol=1e-5)
 
 
@@ -144,22 +148,22 @@ def test_bad_input_is_named(narrow_and_broad):
     with pytest.raises(ValueError, match="train's labels"):
         event_scores.both_directions(key, (train, labels + 1), (test, labels[:400]))
     with pytest.raises(ValueError, match="num_trainings = 0"):
-        event_scores.injected(
+        event_scores.injected_signal(
             key, (train, train), (test, test), fractions=(0.1,), num_trainings=0
         )
     with pytest.raises(ValueError, match="same columns"):
-        event_scores.mahalanobis(train, test[:, :2])
+        event_scores.mahalanobis_distance(train, test[:, :2])
     with pytest.raises(ValueError, match="rank"):
-        event_scores.mahalanobis(
+        event_scores.mahalanobis_distance(
             np.repeat(train, 2, axis=1), np.repeat(test, 2, axis=1)
         )
     with pytest.raises(ValueError, match="latent = 4"):
         event_scores.pca_residual(train, test, latent=4)
     with pytest.raises(ValueError, match="is_anomaly"):
-        event_scores.measure(np.zeros(4), np.zeros(4, bool))
+        event_scores.measure_detection(np.zeros(4), np.zeros(4, bool))
     with pytest.raises(ValueError, match="a mask"):
-        event_scores.measure(np.zeros(4), np.zeros(4))
+        event_scores.measure_detection(np.zeros(4), np.zeros(4))
     with pytest.raises(ValueError, match="a mask"):
-        event_scores.measure(np.zeros((2, 4)), np.zeros(3, bool))
+        event_scores.measure_detection(np.zeros((2, 4)), np.zeros(3, bool))
     with pytest.raises(ValueError, match="remove NaN"):
-        event_scores.measure(np.full(4, np.nan), np.arange(4) < 2)
+        event_scores.measure_detection(np.full(4, np.nan), np.arange(4) < 2)

@@ -25,11 +25,11 @@ def x():
 
 def test_each_model_scores_every_example(two_models, x, key):
     model, params = two_models
-    found = leave_one_out.score_each(model, params, key, x, num_samples=3)
+    found = leave_one_out.scores_by_model(model, params, key, x, num_samples=3)
     assert found.kl.shape == (2, 9)
     for run in range(2):
         own = jax.tree.map(lambda leaf, run=run: leaf[run], params)
-        expected = scores.scores(model, own, key, x, num_samples=3)
+        expected = scores.anomaly_scores(model, own, key, x, num_samples=3)
         for mine, theirs in zip(found, expected, strict=True):
             np.testing.assert_allclose(mine[run], theirs, rtol=2e-5)
 
@@ -38,7 +38,7 @@ def test_the_same_key_gives_the_same_scores_in_every_transformation(two_models, 
     model, params = two_models
 
     def bound(key):
-        found = leave_one_out.score_each(model, params, key, x, num_samples=3)
+        found = leave_one_out.scores_by_model(model, params, key, x, num_samples=3)
         return found.negative_elbo
 
     eager = bound(key)
@@ -50,7 +50,7 @@ def test_distances_are_those_of_each_model_and_its_rows(two_models, x):
     model, params = two_models
     x = np.where(x.any(axis=(1, 2), keepdims=True), x, 1.0)
     rows = np.array([[0, 1, 2], [3, 4, 5]])
-    found = leave_one_out.distances_each(model, params, rows, x, x)
+    found = leave_one_out.distances_by_model(model, params, rows, x, x)
     for run in range(2):
         own = jax.tree.map(lambda leaf, run=run: leaf[run], params)
         z = np.asarray(autoencoders.latent_mean(model, own, x))
@@ -60,17 +60,17 @@ def test_distances_are_those_of_each_model_and_its_rows(two_models, x):
             found.unexplained[run], scores.unexplained(model, own, x), rtol=1e-5
         )
     with pytest.raises(ValueError, match="zero everywhere"):
-        leave_one_out.distances_each(model, params, rows, x, 0 * x)
+        leave_one_out.distances_by_model(model, params, rows, x, 0 * x)
 
 
 def test_local_code_without_a_class_is_that_of_the_others(x):
     labels = np.arange(9) % 3
-    found = leave_one_out.local_code_without(x, labels, x)
+    found = leave_one_out.local_code_without_class(x, labels, x)
     for label in range(3):
         counts = stroke_codes.count_patterns(x[labels != label])
         np.testing.assert_allclose(found[label], stroke_codes.local_code(counts, x))
     with pytest.raises(ValueError, match="labels' shape"):
-        leave_one_out.local_code_without(x, labels[:-1], x)
+        leave_one_out.local_code_without_class(x, labels[:-1], x)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def toy():
 
 def test_areas_are_sklearns(toy):
     scores, masks = toy
-    found = leave_one_out.areas(
+    found = leave_one_out.class_areas(
         jax.random.key(0), scores, masks, false_positive_rates=(0.1, 1.0)
     )
     for name, values in scores.items():
@@ -104,7 +104,7 @@ def test_areas_are_sklearns(toy):
 
 def test_the_error_of_an_area_is_delongs(toy):
     scores, masks = toy
-    found = leave_one_out.areas(
+    found = leave_one_out.class_areas(
         jax.random.key(0), {"good": scores["good"]}, masks, num_resamples=400
     )["good"]
     expected = [
@@ -120,16 +120,16 @@ def test_the_error_of_an_area_is_delongs(toy):
 def test_bad_input_is_named(two_models, x, toy, key):
     scores, masks = toy
     with pytest.raises(ValueError, match="scores = 0"):
-        leave_one_out.areas(key, {}, masks)
+        leave_one_out.class_areas(key, {}, masks)
     with pytest.raises(ValueError, match=r"scores\['good'\]"):
-        leave_one_out.areas(key, {"good": scores["good"][:, 1:]}, masks)
+        leave_one_out.class_areas(key, {"good": scores["good"][:, 1:]}, masks)
     with pytest.raises(ValueError, match=r"scores\['good'\]"):
-        leave_one_out.areas(key, {"good": scores["good"] * np.nan}, masks)
+        leave_one_out.class_areas(key, {"good": scores["good"] * np.nan}, masks)
     with pytest.raises(ValueError, match="false_positive_rates"):
-        leave_one_out.areas(key, scores, masks, false_positive_rates=(1.5,))
+        leave_one_out.class_areas(key, scores, masks, false_positive_rates=(1.5,))
     with pytest.raises(ValueError, match="masks"):
-        leave_one_out.areas(key, scores, masks & False)
+        leave_one_out.class_areas(key, scores, masks & False)
     with pytest.raises(ValueError, match="train_labels"):
         leave_one_out.class_masks([0, 1], [0, 0])
     with pytest.raises(ValueError, match="bernoulli"):
-        leave_one_out.score_each(*two_models, key, x + jnp.nan)
+        leave_one_out.scores_by_model(*two_models, key, x + jnp.nan)

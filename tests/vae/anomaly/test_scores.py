@@ -26,7 +26,7 @@ def linear():
 
 def test_scores_of_a_linear_gaussian_vae_are_exact(linear):
     model, params = linear
-    score = jax.jit(partial(scores.scores, model, params, num_samples=4_000))
+    score = jax.jit(partial(scores.anomaly_scores, model, params, num_samples=4_000))
     x = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
     s = score(jax.random.key(2), x)
     q = autoencoders.encode(model, params, x)
@@ -52,7 +52,7 @@ def test_scores_of_a_linear_gaussian_vae_are_exact(linear):
 def test_unexplained_share_is_a_likelihood_ratio(linear):
     model, params = linear
     x = np.random.default_rng(5).normal(size=(6, 4)).astype(np.float32)
-    share = np.asarray(scores.unexplained(model, params, x))
+    share = np.asarray(scores.unexplained_share(model, params, x))
     again = np.asarray(autoencoders.reconstruct(model, params, x))
     # The best scale of a Gaussian is the root mean square of what it leaves.
     fits = [
@@ -63,8 +63,8 @@ def test_unexplained_share_is_a_likelihood_ratio(linear):
     np.testing.assert_allclose(share, np.exp((noise - model_fit) / 2), rtol=1e-4)
     blank = np.where(np.arange(6)[:, None] == 2, 0, x)
     with pytest.raises(ValueError, match=r"0\.0 \(at index 2\) .* blank"):
-        scores.unexplained(model, params, blank)
-    traced = jax.jit(partial(scores.unexplained, model, params))(blank)
+        scores.unexplained_share(model, params, blank)
+    traced = jax.jit(partial(scores.unexplained_share, model, params))(blank)
     np.testing.assert_array_equal(np.isnan(traced), np.arange(6) == 2)
 
 
@@ -82,12 +82,25 @@ def test_latent_distance_is_to_the_nearest_of_all(linear):
         scores.latent_distance(model, params, x, background * np.float32(np.nan))
 
 
+def test_a_second_call_compiles_nothing(linear, compiled):
+    model, params = linear
+    x = np.random.default_rng(7).normal(size=(5, 4)).astype(np.float32)
+    for seed in (0, 1):
+        compiled.clear()
+        scores.anomaly_scores(model, params, jax.random.key(seed), x, num_samples=2)
+        scores.unexplained_share(model, params, x)
+        scores.latent_distance(model, params, x, x)
+    assert not compiled
+
+
 @pytest.mark.parametrize("shape", [(0, 4), (3, 5), (4,)])
 def test_data_of_another_shape_are_refused(linear, shape):
     model, params = linear
     with pytest.raises(ValueError, match=r"give \(n, 4\), n >= 1"):
-        scores.scores(model, params, jax.random.key(0), np.zeros(shape, np.float32))
+        scores.anomaly_scores(
+            model, params, jax.random.key(0), np.zeros(shape, np.float32)
+        )
     with pytest.raises(ValueError, match="x has shape"):
         scores.reconstruction_error(model, params, np.zeros(shape, np.float32))
     with pytest.raises(ValueError, match="x has shape"):
-        scores.unexplained(model, params, np.zeros(shape, np.float32))
+        scores.unexplained_share(model, params, np.zeros(shape, np.float32))

@@ -180,9 +180,9 @@ def test_table_costs_what_the_model_says(events, table_model):
     model, params, scale = table_model
     bound = np.full(4, 1e-3)
     data = file_format.encode_table(model, params, events, scale, bound)
-    bins = event_tables.rounded(events, scale, bound)
+    bins = event_tables.to_bins(events, scale, bound)
     x = jnp.asarray(bins.lower + bins.step * bins.symbols, jnp.float32)
-    estimate = elbo.elbo(model, params, jax.random.key(1), x, num_samples=200)
+    estimate = elbo.held_out_elbo(model, params, jax.random.key(1), x, num_samples=200)
     nats = -float(estimate.elbo) - np.log(bins.step).sum()
     bits = len(events) * nats / np.log(2)
     # Columns take 6 × 8 bytes each, the header 40; one draw of z for each event.
@@ -203,10 +203,10 @@ def test_damaged_tables_are_found(events, table_model):
 
 def test_scale_is_undone(events):
     scale = event_tables.fit_scale(events, logarithm=[False, False, False, True])
-    u = event_tables.scaled(events, scale)
+    u = event_tables.to_scaled(events, scale)
     np.testing.assert_allclose(u.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(u.std(axis=0), 1, rtol=1e-12)
-    np.testing.assert_allclose(event_tables.unscaled(u, scale), events, rtol=1e-12)
+    np.testing.assert_allclose(event_tables.from_scaled(u, scale), events, rtol=1e-12)
     np.testing.assert_allclose(
         u[:, 3], scipy.stats.zscore(np.log(events[:, 3])), rtol=1e-9
     )

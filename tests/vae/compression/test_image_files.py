@@ -24,7 +24,7 @@ def coder():
 
 
 def test_png_holds_every_pixel_of_every_image(images):
-    sheet = np.asarray(Image.open(io.BytesIO(image_files.png(images))))
+    sheet = np.asarray(Image.open(io.BytesIO(image_files.png_of_images(images))))
     assert sheet.shape == (6 * 5, 7 * 3)
     tiles = sheet.reshape(6, 5, 7, 3).swapaxes(1, 2).reshape(42, 5, 3)
     np.testing.assert_array_equal(tiles[:40], images)
@@ -32,7 +32,7 @@ def test_png_holds_every_pixel_of_every_image(images):
 
 
 def test_rates_count_bytes_and_weights(coder, images):
-    found = image_files.measure(*coder, jax.random.key(1), images)
+    found = image_files.measure_image_file(*coder, jax.random.key(1), images)
     assert found.bits_per_pixel == 8 * found.file_bytes / 600
     # 15·4 + 4 + 4·4 + 4 numbers in the encoder, 2·4 + 4 + 4·15 + 15 in the decoder.
     assert found.weights_bytes == 4 * (84 + 87)
@@ -51,17 +51,17 @@ def test_rates_count_bytes_and_weights(coder, images):
 
 
 def test_a_longer_file_is_cheaper_and_ends_at_the_whole_one(coder, images):
-    found = image_files.rate_of_first(*coder, images, (1, 3, 10, 30, 40))
+    found = image_files.rates_of_first_images(*coder, images, (1, 3, 10, 30, 40))
     assert np.all(np.diff(found["bits_per_pixel"]) < 0)
-    whole = image_files.measure(*coder, jax.random.key(1), images)
+    whole = image_files.measure_image_file(*coder, jax.random.key(1), images)
     assert found["bits_per_pixel"][-1] == whole.bits_per_pixel
     assert found["best_other"][-1] == min(whole.others.values())
 
 
 def test_bad_input_is_named(coder, images):
     with pytest.raises(ValueError, match="numbers"):
-        image_files.rate_of_first(*coder, images, (1, 41))
+        image_files.rates_of_first_images(*coder, images, (1, 41))
     with pytest.raises(ValueError, match="binarise"):
-        image_files.packed_rates(images + 0.5)
+        image_files.packed_image_rates(images + 0.5)
     with pytest.raises(ValueError, match="shape"):
-        image_files.png(images[0])
+        image_files.png_of_images(images[0])

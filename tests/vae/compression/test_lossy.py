@@ -53,7 +53,7 @@ def test_impossible_symbol_costs_infinitely_many_bits():
 
 def test_concentration_counts_training_symbols():
     grid = latent_grids.Grid(jnp.zeros(2), jnp.ones(2), jnp.array([3, 2]))
-    alpha = lossy.concentration(grid, np.array([[0, 1], [2, 1]]), max_levels=4)
+    alpha = lossy.symbol_concentration(grid, np.array([[0, 1], [2, 1]]), max_levels=4)
     np.testing.assert_array_equal(alpha, [[1.5, 0.5, 1.5, 0], [0.5, 2.5, 0, 0]])
 
 
@@ -62,10 +62,10 @@ def test_training_data_are_rounded_by_at_most_half_a_step(shared_step):
     latents = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32)
     latents *= [10, 1, 0.1]
     grid = latent_grids.uniform_grid(latents, num_levels=16, shared_step=shared_step)
-    symbols = latent_grids.quantize(grid, latents)
+    symbols = latent_grids.quantise(grid, latents)
     assert symbols.min() >= 0
     assert np.all(symbols.max(0) < grid.num_levels)
-    error = np.abs(latent_grids.dequantize(grid, symbols) - latents)
+    error = np.abs(latent_grids.dequantise(grid, symbols) - latents)
     assert np.all(error <= 0.5001 * grid.step)
     if not shared_step:
         np.testing.assert_array_equal(grid.num_levels, [16, 16, 16])
@@ -81,7 +81,7 @@ def test_quantisation_error_is_step_squared_over_12():
     latents = np.random.default_rng(2).uniform(size=(20_000, 1)).astype(np.float32)
     grid = latent_grids.uniform_grid(latents, num_levels=33)
     error = (
-        latent_grids.dequantize(grid, latent_grids.quantize(grid, latents)) - latents
+        latent_grids.dequantise(grid, latent_grids.quantise(grid, latents)) - latents
     )
     # Standard error of the mean of uniform squares: 0.6 %.
     np.testing.assert_allclose(np.mean(error**2), grid.step[0] ** 2 / 12, rtol=0.03)
@@ -89,17 +89,17 @@ def test_quantisation_error_is_step_squared_over_12():
 
 def test_held_out_data_are_clipped_to_the_grid():
     grid = latent_grids.uniform_grid(np.array([[0.0], [1.0]], np.float32), num_levels=3)
-    symbols = latent_grids.quantize(grid, np.array([[-5.0], [7.0]], np.float32))
+    symbols = latent_grids.quantise(grid, np.array([[-5.0], [7.0]], np.float32))
     assert symbols.tolist() == [[0], [2]]
 
 
 def test_an_axis_without_width_costs_nothing():
     latents = np.ones((10, 1), np.float32)
     grid = latent_grids.uniform_grid(latents, num_levels=8)
-    symbols = latent_grids.quantize(grid, latents)
-    alpha = lossy.concentration(grid, symbols, max_levels=8)
+    symbols = latent_grids.quantise(grid, latents)
+    alpha = lossy.symbol_concentration(grid, symbols, max_levels=8)
     assert lossy.code_length(symbols, alpha) == 0
-    np.testing.assert_array_equal(latent_grids.dequantize(grid, symbols), latents)
+    np.testing.assert_array_equal(latent_grids.dequantise(grid, symbols), latents)
 
 
 def test_principal_components_are_scikit_learns():

@@ -19,14 +19,14 @@ def events():
 
 
 def test_events_come_back_within_their_bounds(events):
-    settings = table_files.TableVAE(
+    settings = table_files.TableCoderSettings(
         latent=1, hidden=(8,), epochs=2, batch_size=50, learning_rate=1e-2
     )
     train, test = events[:200], events[200:]
-    coder = table_files.fit(
+    coder = table_files.fit_table_coder(
         jax.random.key(0), train, bound=BOUND, logarithm=LOGARITHM, settings=settings
     )
-    coded = table_files.code(coder, train, test, bound=BOUND)
+    coded = table_files.measure_table_file(coder, train, test, bound=BOUND)
     np.testing.assert_array_equal(np.rint(coded.decoded[:, 2]), test[:, 2])
     error = np.abs(coded.decoded[:, :2] / test[:, :2] - 1)
     assert 0.009 < error.max() <= 0.01
@@ -37,12 +37,12 @@ def test_events_come_back_within_their_bounds(events):
 
 
 def test_training_moves_numbers_by_up_to_their_bound(events):
-    coder = table_files.fit(
+    coder = table_files.fit_table_coder(
         jax.random.key(0),
         events,
         bound=BOUND,
         logarithm=LOGARITHM,
-        settings=table_files.TableVAE(latent=1, hidden=(), epochs=1),
+        settings=table_files.TableCoderSettings(latent=1, hidden=(), epochs=1),
     )
     moved = coder.model.likelihood.prepare(jax.random.key(1), jnp.zeros((9999, 3)))
     # By half a bin: log(1 + bound), or the bound, in deviations of the column.
@@ -66,7 +66,7 @@ def test_damage_is_what_was_done():
     rng = np.random.default_rng(0)
     mass, energy = np.exp(rng.normal(size=(2, 300)))
     changed = energy * np.where(np.arange(300) % 2, 1.02, 0.98)
-    found = table_files.damage(
+    found = table_files.quantity_errors(
         {"mass": mass, "energy": energy}, {"mass": 1.01 * mass, "energy": changed}
     )
     assert found["mass"]["largest"] == pytest.approx(0.01)
@@ -81,14 +81,14 @@ def test_damage_is_what_was_done():
 @pytest.mark.usefixtures("as_users_do")
 def test_bad_input_is_named(events):
     with pytest.raises(ValueError, match="bound"):
-        table_files.fit(jax.random.key(0), events, bound=0.0)
+        table_files.fit_table_coder(jax.random.key(0), events, bound=0.0)
     with pytest.raises(ValueError, match="symbols"):
         table_files.columns_code_length(np.array([[0]]), np.array([[-1]]))
     with pytest.raises(ValueError, match="columns"):
         table_files.columns_code_length(np.array([[0, 1]]), np.array([[0]]))
     with pytest.raises(ValueError, match="after"):
-        table_files.damage({"a": np.ones(3)}, {"b": np.ones(3)})
+        table_files.quantity_errors({"a": np.ones(3)}, {"b": np.ones(3)})
     with pytest.raises(ValueError, match=r"after\['a'\]"):
-        table_files.damage({"a": np.ones(3)}, {"a": np.ones(2)})
+        table_files.quantity_errors({"a": np.ones(3)}, {"a": np.ones(2)})
     with pytest.raises(ValueError, match=r"before\['a'\]"):
-        table_files.damage({"a": np.zeros(3)}, {"a": np.ones(3)})
+        table_files.quantity_errors({"a": np.zeros(3)}, {"a": np.ones(3)})

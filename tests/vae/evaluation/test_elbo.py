@@ -9,7 +9,7 @@ from vijax.vae.models import autoencoders
 
 def test_elbo_is_the_log_evidence_at_the_exact_posterior(linear_vae, key):
     vae = linear_vae
-    estimate = elbo.elbo(vae.model, vae.params, key, vae.x, num_samples=500)
+    estimate = elbo.held_out_elbo(vae.model, vae.params, key, vae.x, num_samples=500)
     deviation = estimate.elbo - vae.log_evidence.mean()
     assert estimate.draw_standard_error < 0.02
     assert abs(deviation) < 4 * estimate.draw_standard_error
@@ -21,7 +21,9 @@ def test_elbo_is_the_log_evidence_at_the_exact_posterior(linear_vae, key):
 def test_standard_errors_are_the_spread_of_repeated_estimates(linear_vae):
     vae = linear_vae
     estimates = [
-        elbo.elbo(vae.model, vae.params, jax.random.key(i), vae.x, num_samples=5)
+        elbo.held_out_elbo(
+            vae.model, vae.params, jax.random.key(i), vae.x, num_samples=5
+        )
         for i in range(40)
     ]
     spread = np.std([estimate.elbo for estimate in estimates], ddof=1)
@@ -32,7 +34,7 @@ def test_standard_errors_are_the_spread_of_repeated_estimates(linear_vae):
 
 def test_standard_error_over_examples(linear_vae, key):
     vae = linear_vae
-    estimate = elbo.elbo(vae.model, vae.params, key, vae.x, num_samples=500)
+    estimate = elbo.held_out_elbo(vae.model, vae.params, key, vae.x, num_samples=500)
     expected = np.std(vae.log_evidence, ddof=1) / np.sqrt(50)
     np.testing.assert_allclose(estimate.elbo_standard_error, expected, rtol=0.02)
 
@@ -40,8 +42,10 @@ def test_standard_error_over_examples(linear_vae, key):
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 64])
 def test_batches_change_nothing(linear_vae, key, batch_size):
     vae = linear_vae
-    terms = elbo.per_example(vae.model, vae.params, key, vae.x, batch_size=batch_size)
-    whole = elbo.per_example(vae.model, vae.params, key, vae.x, batch_size=25)
+    terms = elbo.elbo_per_example(
+        vae.model, vae.params, key, vae.x, batch_size=batch_size
+    )
+    whole = elbo.elbo_per_example(vae.model, vae.params, key, vae.x, batch_size=25)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), terms, whole)
 
 
@@ -49,17 +53,17 @@ def test_batches_change_nothing(linear_vae, key, batch_size):
     ("x", "message"),
     [
         (jnp.zeros((5, 3)), r"x has shape \(5, 3\): give \(n, 8, 8\)"),
-        (jnp.zeros((1, 8, 8)), "with n >= 2"),
+        (jnp.zeros((1, 8, 8)), r"give \(n, 8, 8\), n >= 2"),
         (jnp.full((5, 8, 8), 0.5), r"x = 0.5 .*bernoulli data are 0 or 1"),
     ],
 )
 def test_bad_data(x, message, key):
     model = autoencoders.vae((8, 8), hidden=())
     with pytest.raises(ValueError, match=message):
-        elbo.elbo(model, autoencoders.init(model, key), key, x)
+        elbo.held_out_elbo(model, autoencoders.init(model, key), key, x)
 
 
 def test_one_draw_has_no_error(linear_vae, key):
     vae = linear_vae
     with pytest.raises(ValueError, match=r"num_samples = 1 .*give 2 draws or more"):
-        elbo.elbo(vae.model, vae.params, key, vae.x, num_samples=1)
+        elbo.held_out_elbo(vae.model, vae.params, key, vae.x, num_samples=1)

@@ -26,11 +26,11 @@ def test_batches_are_put_together_in_order(rows):
 
 def test_encode_and_decode_are_the_models(linear_vae):
     vae = linear_vae
-    z = latent_maps.encode(vae.model, vae.params, vae.x, batch_size=8)
+    z = latent_maps.latent_means(vae.model, vae.params, vae.x, batch_size=8)
     expected = autoencoders.latent_mean(vae.model, vae.params, vae.x)
     np.testing.assert_allclose(z, expected, rtol=1e-5, atol=1e-6)
     grid = z[:48].reshape(6, 8, 2)
-    images = latent_maps.decode(vae.model, vae.params, grid, batch_size=7)
+    images = latent_maps.decoded_means(vae.model, vae.params, grid, batch_size=7)
     assert images.shape == (6, 8, 6)
     expected = autoencoders.decoded_mean(vae.model, vae.params, grid)
     np.testing.assert_allclose(images, expected, rtol=1e-4, atol=1e-5)
@@ -51,12 +51,12 @@ def test_range_grid_spans_the_box():
     grid = np.asarray(latent_maps.range_grid(z, 2))
     np.testing.assert_allclose(grid[0], [[0, 8, 6], [2, 8, 6]])
     np.testing.assert_allclose(grid[1], [[0, 4, 6], [2, 4, 6]])
-    assert latent_maps.box(z) == (-1, 3, 2, 10)
+    assert latent_maps.latent_box(z) == (-1, 3, 2, 10)
 
 
 def test_uniform_fills_the_box(key):
     z = jnp.array([[-1.0, 2.0], [3.0, 10.0]])
-    draws = np.asarray(latent_maps.uniform(key, z, 20_000))
+    draws = np.asarray(latent_maps.uniform_in_box(key, z, num_samples=20_000))
     unit = (draws - [-1, 2]) / [4, 8]
     for column in unit.T:
         assert stats.kstest(column, "uniform").pvalue > 1e-3
@@ -64,9 +64,9 @@ def test_uniform_fills_the_box(key):
 
 def test_traversal_and_interpolation():
     z = jnp.array([1.0, 2.0])
-    path = latent_maps.traversal(z, 1, jnp.array([-1.0, 0.0, 1.0]))
+    path = latent_maps.latent_traversal(z, 1, jnp.array([-1.0, 0.0, 1.0]))
     np.testing.assert_array_equal(path, [[1, -1], [1, 0], [1, 1]])
-    line = latent_maps.interpolate(z, jnp.array([3.0, -2.0]), 3)
+    line = latent_maps.latent_line(z, jnp.array([3.0, -2.0]), 3)
     np.testing.assert_allclose(line, [[1, 2], [2, 0], [3, -2]])
 
 
@@ -81,7 +81,7 @@ def test_kl_of_moments_is_the_closed_form(x64):
 
 
 def test_sliced_wasserstein_of_a_shift_and_of_the_prior(key):
-    normal = jax.random.normal(key, (5000, 2))
+    normal = jax.random.normal(key, (2000, 2))
     assert latent_maps.sliced_wasserstein(normal, key, num_projections=500) < 0.05
     # W₂² along u of a shift by m is (u·m)², whose mean over directions is |m|² / 2;
     # of 500 directions the mean of cos² is known to 3 %, its root to 1.6 %.
@@ -107,9 +107,9 @@ def test_nearest_distance_is_the_brute_force_one(key):
 
 def test_off_data_of_known_distances(key):
     held_out = jnp.linspace(0.0, 1.0, 1001)
-    decoded = latent_gaps.Decoded(jnp.zeros((1, 1)), held_out)
+    decoded = latent_gaps.DecodedData(jnp.zeros((1, 1)), held_out)
     distances = jnp.linspace(0.0, 2.0, 1000)  # beyond 0.99: 50.5 %
-    off = latent_gaps.off_data(distances, decoded, key)
+    off = latent_gaps.share_off_data(distances, decoded, key)
     np.testing.assert_allclose(off.share, 0.505, atol=1e-3)
     # Binomial sqrt(p q / n) = 0.0158; the threshold's own error adds 0.0015.
     np.testing.assert_allclose(off.share_standard_error, 0.0158, rtol=0.25)
@@ -123,12 +123,12 @@ def test_held_out_data_are_off_the_data_by_one_per_cent(linear_vae, key):
     decoded = latent_gaps.decoded_data(vae.model, vae.params, x[0], x[1])
     # The decoder is injective and q(z | x) shrinks all z alike: new draws of the same
     # distribution are as far from the data as the held-out ones.
-    again = latent_maps.encode(vae.model, vae.params, x[2])
-    distances = latent_gaps.distances(vae.model, vae.params, decoded, again)
-    off = latent_gaps.off_data(distances, decoded, key)
+    again = latent_maps.latent_means(vae.model, vae.params, x[2])
+    distances = latent_gaps.distances_to_data(vae.model, vae.params, decoded, again)
+    off = latent_gaps.share_off_data(distances, decoded, key)
     assert abs(off.share - 0.01) < 4 * max(off.share_standard_error, 0.003)
-    far = latent_gaps.distances(vae.model, vae.params, decoded, again + 20)
-    assert latent_gaps.off_data(far, decoded, key).share == 1
+    far = latent_gaps.distances_to_data(vae.model, vae.params, decoded, again + 20)
+    assert latent_gaps.share_off_data(far, decoded, key).share == 1
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_held_out_data_are_off_the_data_by_one_per_cent(linear_vae, key):
 def test_bad_data(key, x, message):
     model = autoencoders.vae((8, 8), hidden=(4,))
     with pytest.raises(ValueError, match=message):
-        latent_maps.encode(model, autoencoders.init(model, key), x)
+        latent_maps.latent_means(model, autoencoders.init(model, key), x)
 
 
 @pytest.mark.parametrize("make", [autoencoders.vae, autoencoders.autoencoder])

@@ -13,7 +13,7 @@ def test_usage_of_a_model_with_a_dead_latent(linear_vae):
     dead = jnp.array([1.0, 0.0, 1.0, 0.0])
     output = {"kernel": output["kernel"] * dead, "bias": output["bias"] * dead}
     params = vae.params._replace(encoder={"output": output})
-    found = latent_usage.usage(vae.model, params, vae.x)
+    found = latent_usage.active_units(vae.model, params, vae.x)
     np.testing.assert_array_equal(found.active, [True, False])
     np.testing.assert_allclose(found.variance_of_means[1], 0, atol=1e-12)
     np.testing.assert_allclose(found.kl[1], 0, atol=1e-7)
@@ -30,7 +30,7 @@ def test_aggregate_of_the_generating_model_is_the_prior(linear_vae, key):
     random = np.random.default_rng(1)
     z = random.normal(size=(8000, 2))
     x = z @ weights + bias + 0.5 * random.normal(size=(8000, 6))
-    found = latent_usage.aggregate(vae.model, vae.params, key, x)
+    found = latent_usage.aggregate_posterior(vae.model, vae.params, key, x)
     information = 0.5 * np.sum(np.log1p(np.sum(weights**2, axis=1) / 0.25))
     # 8000 draws of a quantity with sd about 1: an error of 0.011 nats.
     np.testing.assert_allclose(found.mutual_information, information, atol=0.045)
@@ -45,8 +45,8 @@ def test_aggregate_sees_codes_that_miss_the_prior(linear_vae, key):
     vae = linear_vae
     kernel = np.asarray(vae.params.decoder["output"]["kernel"])
     shifted = np.asarray(vae.x) + 5 * kernel[0]  # z₁ + 5 in x
-    found = latent_usage.aggregate(vae.model, vae.params, key, shifted)
-    near = latent_usage.aggregate(vae.model, vae.params, key, vae.x)
+    found = latent_usage.aggregate_posterior(vae.model, vae.params, key, shifted)
+    near = latent_usage.aggregate_posterior(vae.model, vae.params, key, vae.x)
     assert found.marginal_kl > near.marginal_kl + 8
     np.testing.assert_allclose(
         found.mutual_information, near.mutual_information, atol=0.5

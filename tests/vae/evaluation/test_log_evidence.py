@@ -21,7 +21,7 @@ def shift(params: ModelParams, by: float) -> ModelParams:
 
 def test_importance_sampling_is_exact_at_the_posterior(linear_vae, key):
     vae = linear_vae
-    found = log_evidence.importance(
+    found = log_evidence.importance_log_evidence(
         vae.model, vae.params, key, vae.x, num_samples=20, chunk_size=10
     )
     np.testing.assert_allclose(found.log_evidence, vae.log_evidence, atol=1e-4)
@@ -34,7 +34,7 @@ def test_importance_sampling_finds_the_evidence_from_a_wrong_q(
     linear_vae, key, batch_size
 ):
     vae, moved = linear_vae, shift(linear_vae.params, 0.3)
-    found = log_evidence.importance(
+    found = log_evidence.importance_log_evidence(
         vae.model, moved, key, vae.x, num_samples=4000, batch_size=batch_size
     )
     deviation = (found.log_evidence - vae.log_evidence) / found.standard_error
@@ -42,7 +42,7 @@ def test_importance_sampling_finds_the_evidence_from_a_wrong_q(
     assert abs(deviation.mean()) < 4 / np.sqrt(50)
     assert 0.7 < deviation.std() < 1.3  # the error is claimed at its true size
     assert np.all(found.effective_sample_size < 3600)
-    summary = log_evidence.summarise(found)
+    summary = log_evidence.mean_log_evidence(found)
     deviation = summary.log_evidence - vae.log_evidence.mean()
     assert abs(deviation) < 4 * summary.draw_standard_error
 
@@ -51,7 +51,9 @@ def test_importance_sampling_finds_the_evidence_from_a_wrong_q(
 def test_effective_sample_size_is_the_weights_own(linear_vae, key, chunk_size):
     vae, moved = linear_vae, shift(linear_vae.params, 0.3)
     settings = {"num_samples": 60, "chunk_size": chunk_size, "batch_size": 50}
-    found = log_evidence.importance(vae.model, moved, key, vae.x, **settings)
+    found = log_evidence.importance_log_evidence(
+        vae.model, moved, key, vae.x, **settings
+    )
     q, first = autoencoders.encode(vae.model, moved, vae.x), jax.random.fold_in(key, 0)
     keys = [jax.random.fold_in(first, i) for i in range(60 // chunk_size)]
     z = jnp.concatenate([losses.draw(k, q, num_samples=chunk_size) for k in keys])
@@ -70,7 +72,7 @@ def test_chunks_only_bound_the_memory(linear_vae):
     params = vae.params._replace(
         decoder={"output": vae.params.decoder["output"] | {"bias": jnp.full(6, 40.0)}}
     )
-    found = log_evidence.importance(
+    found = log_evidence.importance_log_evidence(
         vae.model, params, jax.random.key(0), vae.x, num_samples=100, chunk_size=1
     )
     assert np.all(np.isfinite(found.log_evidence))
@@ -80,7 +82,7 @@ def test_chunks_only_bound_the_memory(linear_vae):
 @pytest.mark.parametrize("num_nodes", [100, 300])
 def test_quadrature_is_the_exact_evidence(linear_vae, num_nodes):
     vae = linear_vae
-    found = log_evidence.quadrature(
+    found = log_evidence.quadrature_log_evidence(
         vae.model, vae.params, vae.x, num_nodes=num_nodes, batch_size=20
     )
     np.testing.assert_allclose(found, vae.log_evidence, atol=2e-4)
@@ -95,10 +97,12 @@ def test_both_agree_for_a_bernoulli_decoder(key):
         jax.tree.map(lambda leaf: 2 * leaf, params.decoder),
     )
     x = jax.random.bernoulli(key, 0.3, (40, 8, 8)).astype(jnp.float32)
-    exact = log_evidence.quadrature(model, params, x, num_nodes=300)
-    coarse = log_evidence.quadrature(model, params, x, num_nodes=200)
+    exact = log_evidence.quadrature_log_evidence(model, params, x, num_nodes=300)
+    coarse = log_evidence.quadrature_log_evidence(model, params, x, num_nodes=200)
     np.testing.assert_allclose(coarse, exact, atol=1e-3)
-    found = log_evidence.importance(model, params, key, x, num_samples=5000)
+    found = log_evidence.importance_log_evidence(
+        model, params, key, x, num_samples=5000
+    )
     good = found.effective_sample_size > 100
     assert good.sum() > 20
     deviation = ((found.log_evidence - exact) / found.standard_error)[good]
@@ -124,10 +128,14 @@ def test_the_table_is_the_same_with_and_without_the_matrix_product(key):
 def test_bad_settings(linear_vae, key):
     vae = linear_vae
     with pytest.raises(ValueError, match=r"num_samples = 150 .*multiple of"):
-        log_evidence.importance(vae.model, vae.params, key, vae.x, num_samples=150)
+        log_evidence.importance_log_evidence(
+            vae.model, vae.params, key, vae.x, num_samples=150
+        )
     model = autoencoders.vae((6,), latent=4)
     with pytest.raises(ValueError, match=r"latent = 4 .*use importance"):
-        log_evidence.quadrature(model, autoencoders.init(model, key), vae.x)
+        log_evidence.quadrature_log_evidence(
+            model, autoencoders.init(model, key), vae.x
+        )
 
 
 def test_quadrature_of_more_nodes_than_a_chunk_adds_nothing_to_the_grid():
@@ -139,9 +147,9 @@ def test_quadrature_of_more_nodes_than_a_chunk_adds_nothing_to_the_grid():
     params = jax.tree.map(jnp.ones_like, params)
     x = jnp.full((2, 1), 11.0)
     settings = {"num_nodes": 2001, "width": 8.0}
-    found = log_evidence.quadrature(model, params, x, **settings)
+    found = log_evidence.quadrature_log_evidence(model, params, x, **settings)
     exact = -25 - 0.5 * np.log(4 * np.pi)  # log N(11 | 1, 2)
     np.testing.assert_allclose(found, exact, atol=1e-4)
-    found = log_evidence.quadrature(model, params, x, num_nodes=2001)
+    found = log_evidence.quadrature_log_evidence(model, params, x, num_nodes=2001)
     cut = exact + np.log(0.5 * (1 + math.erf(0.5)))  # what lies below z = 5.5
     np.testing.assert_allclose(found, cut, atol=3e-3)

@@ -10,7 +10,7 @@ from vijax.vae.evaluation.annealed_sampling import Walk
 
 @pytest.mark.parametrize(
     ("steps", "chains"),
-    [(100, 20), (8, 1000)],  # few steps: it is the weights that make it right
+    [(60, 20), (8, 400)],  # few steps: it is the weights that make it right
 )
 def test_the_curve_of_the_solvable_model(linear_vae, key, steps, chains):
     # p_β(z | x) is normal with precision 1 + β |w_j|² / s², for W of orthogonal w_j.
@@ -21,7 +21,7 @@ def test_the_curve_of_the_solvable_model(linear_vae, key, steps, chains):
     )
     walk = Walk(num_steps=steps, num_chains=chains, num_leapfrog=3)
     found = [
-        rate_distortion.curve(
+        rate_distortion.rate_distortion_curve(
             vae.model, vae.params, one, vae.x, walk=walk, batch_size=50
         )
         for one in jax.random.split(key, 8)

@@ -21,7 +21,7 @@ def stripes():
 
 def test_real_images_are_at_the_floor_and_blank_ones_are_not(stripes):
     images, labels = stripes
-    found = image_samples.compare(
+    found = image_samples.compare_images(
         jax.random.key(0),
         {"again": images[:60], "blank": np.zeros((60, 4, 4), np.float32)},
         images[60:300],
@@ -47,7 +47,7 @@ def test_real_images_are_at_the_floor_and_blank_ones_are_not(stripes):
 def test_measure_is_that_of_the_metrics(key):
     rng = np.random.default_rng(1)
     real, generated = rng.normal(size=(2, 40, 3)).astype(np.float32)
-    found = image_samples.measure(key, real, generated)
+    found = image_samples.sample_quality(key, real, generated)
     expected = sample_distances.frechet_distance(real, generated)
     np.testing.assert_allclose(found.frechet, expected, rtol=1e-5)
     accuracy = sample_distances.two_sample_accuracy(real, generated)
@@ -60,10 +60,10 @@ def test_bad_input_is_named(stripes, key):
     images, labels = stripes
     real = images[:100], labels[:100], images[100:], labels[100:]
     with pytest.raises(ValueError, match="images = 0"):
-        image_samples.compare(key, {}, *real)
+        image_samples.compare_images(key, {}, *real)
     with pytest.raises(ValueError, match="images of 'b'"):
-        image_samples.compare(key, {"a": images[:9], "b": images[:8]}, *real)
+        image_samples.compare_images(key, {"a": images[:9], "b": images[:8]}, *real)
     with pytest.raises(ValueError, match="fewer than 100"):
-        image_samples.compare(key, {"a": images[:100]}, *real)
+        image_samples.compare_images(key, {"a": images[:100]}, *real)
     with pytest.raises(ValueError, match="images to compare = 1"):
-        image_samples.num_comparable(4, 10, 10)
+        image_samples.num_comparable_images(4, 10, 10)

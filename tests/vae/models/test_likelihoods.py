@@ -64,7 +64,7 @@ def test_integrates_to_one_with_its_mean(x64, name, outputs):
 
 
 @pytest.mark.parametrize(("name", "outputs"), CASES)
-def test_draws_follow_the_law_and_are_supported(key, name, outputs):
+def test_draws_follow_the_distribution_and_are_supported(key, name, outputs):
     likelihood = MAKE[name]()
     tiled = jnp.broadcast_to(jnp.asarray(outputs, jnp.float32), (20_000, len(outputs)))
     draws = jax.jit(likelihood.sample)(key, tiled)

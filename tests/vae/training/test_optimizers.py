@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+import optax.contrib
 import pytest
 
 from vijax import data
-from vijax.vae.models import autoencoders
-from vijax.vae.training import muon, train
+from vijax.vae import models, training
+from vijax.vae.training import Muon, muon, optimizers
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
@@ -59,20 +61,49 @@ def test_first_step_of_each_kind_of_leaf(key):
     assert int(state.step) == 1
 
 
-def test_fit_takes_the_optimiser_by_name():
+def test_one_step_of_a_training():
     # One step on all images: biases move by 0.1 × learning_rate, as Adam's do.
     images = data.load("digits").train[:64]
-    model = autoencoders.autoencoder((8, 8), hidden=(), output="identity")
-    start = autoencoders.init(model, jax.random.split(jax.random.key(0))[0])
-    settings = {"epochs": 1, "batch_size": 64, "learning_rate": 3e-2}
-    trained = train.fit(
-        model, jax.random.key(0), images, optimizer="muon", **settings
-    ).params.decoder["output"]
+    model = models.autoencoder((8, 8), hidden=(), output="identity")
+    start = models.init(model, jax.random.split(jax.random.key(0))[0])
+    settings = {"epochs": 1, "batch_size": 64, "optimizer": Muon(3e-2)}
+    trained = training.fit(model, jax.random.key(0), images, **settings).params.decoder[
+        "output"
+    ]
     moved = trained["bias"] - start.decoder["output"]["bias"]
     np.testing.assert_allclose(np.abs(moved).max(), 3e-3, rtol=1e-3)
     moved = np.asarray(trained["kernel"] - start.decoder["output"]["kernel"])
     # 2 latents -> 64 outputs: both singular values are 3e-2 × sqrt(32), nearly.
     values = np.linalg.svd(moved, compute_uv=False) / (3e-2 * np.sqrt(32))
     assert 0.68 < values.min() <= values.max() < 1.21
-    with pytest.raises(ValueError, match=r"optimizer = 'sgd' .*adam, muon"):
-        train.fit(model, jax.random.key(0), images, optimizer="sgd", **settings)
+
+
+def test_matrix_steps_are_those_of_optax(key):
+    gradient = {"kernel": jax.random.normal(key, (4, 16))}
+    ours = muon.scale_by_muon(beta=0.9)
+    theirs = optax.contrib.muon(1.0, beta=0.9)
+    states = [optimizer.init(gradient) for optimizer in (ours, theirs)]
+    for factor in (1.0, -0.3, 2.0):
+        scaled = {"kernel": factor * gradient["kernel"] ** 2}
+        found, states[0] = ours.update(scaled, states[0])
+        expected, states[1] = theirs.update(scaled, states[1], gradient)
+        np.testing.assert_allclose(found["kernel"], -expected["kernel"], atol=2e-3)
+
+
+@pytest.mark.parametrize("step", [0, 3, 10, 12])
+def test_the_rate_on_its_way(step):
+    # scale_by_adam's first direction is the gradient's sign; 12 is beyond the end.
+    state = optimizers.start(
+        jnp.ones(1), training.Adam(0.2, final_fraction=0.1), num_steps=10
+    )
+    state = state.opt_state._replace(
+        inner_state=(
+            state.opt_state.inner_state[0],
+            optax.ScaleByScheduleState(jnp.asarray(step)),
+        )
+    )
+    transformation = optimizers.transformation("adam")
+    updates, _ = transformation.update(jnp.ones(1), state, jnp.ones(1))
+    half_cosine = 0.5 * (1 + np.cos(np.pi * min(step, 10) / 10))
+    expected = 0.2 * (0.1 + 0.9 * half_cosine)
+    np.testing.assert_allclose(updates, [-expected], rtol=1e-4)

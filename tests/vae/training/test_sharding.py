@@ -12,14 +12,14 @@ import jax
 import numpy as np
 import pytest
 
-from vijax.vae.models import autoencoders
-from vijax.vae.training import train
+from vijax.vae import models, training
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = """
 import json, os, sys, jax, numpy as np
 from vijax import data
-from vijax.vae import losses, models, train
+from vijax.vae import models, training
+from vijax.vae.models import losses
 address, index = sys.argv[1:]
 if address:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -28,7 +28,7 @@ mesh = None
 if jax.device_count() > 1:
     mesh = jax.make_mesh((jax.device_count(),), ("data",))
 model = models.vae((8, 8), hidden=(32,))
-trained = train.fit(
+trained = training.fit(
     model, jax.random.key(0), data.load("digits").train[:512], epochs=3, batch_size=64,
     loss=losses.negative_elbo(model, num_samples=2), kl_warm_up=1, mesh=mesh,
 )
@@ -87,8 +87,8 @@ def test_two_processes(one):
 def test_a_batch_that_cannot_be_split():
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1] * 3), ("data",))
     with pytest.raises(ValueError, match=r"batch_size = 64 .*multiple of .* axis, 3"):
-        train.fit(
-            autoencoders.vae((8, 8), hidden=(4,)),
+        training.fit(
+            models.vae((8, 8), hidden=(4,)),
             jax.random.key(0),
             np.zeros((100, 8, 8)),
             epochs=1,

@@ -7,4 +7,56 @@ model(prior, data…)          the same model in NumPyro, for MCMC and VI
 
 sufficient_statistics(data…) -> the sufficient statistics; they add with `+`
 update(prior, statistics)    -> the posterior from them
+
+Beside the families: `on_off`, a signal above a measured background; `marginals`, the
+distribution of each single number; `streaming`, how statistics add. The distributions
+that NumPyro lacks are in `count_distributions` and `truncated_gamma`.
 """
+
+from vijax.bayes.conjugate import (
+    beta_bernoulli,
+    beta_binomial,
+    beta_geometric,
+    beta_negative_binomial,
+    dirichlet_categorical,
+    dirichlet_multinomial,
+    gamma_exponential,
+    gamma_poisson,
+    inverse_gamma_normal,
+    linear_regression,
+    marginals,
+    multivariate_normal,
+    normal_inverse_gamma,
+    normal_inverse_wishart,
+    normal_normal,
+    on_off,
+    pareto_uniform,
+    streaming,
+    truncated_gamma_poisson,
+)
+
+__all__ = [
+    "beta_bernoulli",
+    "beta_binomial",
+    "beta_geometric",
+    "beta_negative_binomial",
+    "dirichlet_categorical",
+    "dirichlet_multinomial",
+    "gamma_exponential",
+    "gamma_poisson",
+    "inverse_gamma_normal",
+    "linear_regression",
+    "marginals",
+    "multivariate_normal",
+    "normal_inverse_gamma",
+    "normal_inverse_wishart",
+    "normal_normal",
+    "on_off",
+    "pareto_uniform",
+    "streaming",
+    "truncated_gamma_poisson",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, outcomes: value_checks.Data) -> dist.Beta:
+def posterior(prior: dist.Beta, outcomes: Numbers) -> dist.Beta:
     r"""Return Beta(a + number of ones, b + number of zeros).
 
     Args:
@@ -29,8 +29,8 @@ def posterior(prior: dist.Beta, outcomes: value_checks.Data) -> dist.Beta:
         outcomes: 0 or 1 (or booleans), any shape; all of them are one data set.
 
     Raises:
-        ValueError: an outcome that is not 0 or 1, an improper posterior. In a trace
-            such input gives NaN.
+        ValueError: a prior of another family, an outcome that is not 0 or 1, an
+            improper posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.4.
@@ -43,11 +43,14 @@ def posterior(prior: dist.Beta, outcomes: value_checks.Data) -> dist.Beta:
     return update(prior, sufficient_statistics(outcomes))
 
 
-def sufficient_statistics(outcomes: value_checks.Data) -> Statistics:
+def sufficient_statistics(outcomes: Numbers) -> Statistics:
     """Return the numbers of ones and of zeros.
 
-    x_i as in `posterior`, which has errors and source; two single counts that add with
-    `+`, exact up to 2^53 (float32: 2^24).
+    x_i as in `posterior`, which has the source; two single counts that add with `+`,
+    exact up to 2^53 (float32: 2^24).
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([1, 0, 1])
@@ -60,13 +63,18 @@ def sufficient_statistics(outcomes: value_checks.Data) -> Statistics:
     return where_valid(value_checks.all_of(valid), result)
 
 
-def log_evidence(prior: dist.Beta, outcomes: value_checks.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Beta, outcomes: Numbers) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(a + ones, b + zeros) - log B(a, b), in nats.
 
     The evidence of the sequence: without a binomial coefficient.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), [1, 0, 1])  # -ln 12
@@ -79,7 +87,10 @@ def log_evidence(prior: dist.Beta, outcomes: value_checks.Data) -> Float[Array, 
 def predictive(posterior: dist.Beta) -> dist.BernoulliProbs:
     """Return the distribution of the next outcome.
 
-    P(1) = a / (a + b). Shape: the batch of the posterior.
+    P(1) = a / (a + b).
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> print(f"{predictive(dist.Beta(3.0, 2.0)).mean:.4f}")

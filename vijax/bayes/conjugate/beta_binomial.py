@@ -9,8 +9,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.conjugate.predictives import BetaBinomial
-from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
+from vijax.bayes.conjugate.count_distributions import BetaBinomial
+from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -25,9 +26,7 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(
-    prior: dist.Beta, successes: value_checks.Data, trials: value_checks.Data
-) -> dist.Beta:
+def posterior(prior: dist.Beta, successes: Numbers, trials: Numbers) -> dist.Beta:
     r"""Return Beta(a + Σ k_i, b + Σ (n_i - k_i)).
 
     Args:
@@ -36,8 +35,9 @@ def posterior(
         trials: n_i, broadcast against the successes.
 
     Raises:
-        ValueError: a count that is negative, fractional or above its trials, or a prior
-            that is not proper. In a trace such input gives NaN.
+        ValueError: a prior of another family, a count that is negative, fractional or
+            above its trials, or a prior that is not proper. In a trace such input gives
+            NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.4.
@@ -50,28 +50,32 @@ def posterior(
     return update(prior, sufficient_statistics(successes, trials))
 
 
-def sufficient_statistics(
-    successes: value_checks.Data, trials: value_checks.Data
-) -> Statistics:
+def sufficient_statistics(successes: Numbers, trials: Numbers) -> Statistics:
     """Return Σ k_i and Σ (n_i - k_i).
 
-    Data, errors and source as in `posterior`; two single counts that add with `+`,
-    exact up to 2^53 (float32: 2^24).
+    Data and source as in `posterior`; two single counts that add with `+`, exact up to
+    2^53 (float32: 2^24).
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([3, 7], 7) + sufficient_statistics(0, 2)
         Statistics(successes=Array(10., dtype=float32),
                    failures=Array(6., dtype=float32))
     """
-    successes, trials, valid = _data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials)
     result = Statistics(successes.sum(), (trials - successes).sum())
-    return where_valid(valid, result)
+    return where_valid(value_checks.all_of(valid), result)
 
 
 def update(prior: dist.Beta, data: Statistics) -> dist.Beta:
     """Return the posterior from sufficient statistics.
 
-    Beta(a + successes, b + failures); batches, errors and source as in `posterior`.
+    Beta(a + successes, b + failures); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics(successes=10, trials=14)
@@ -95,7 +99,11 @@ def log_sequence_evidence(prior: dist.Beta, data: Statistics) -> Float[Array, ".
     The evidence of outcomes one by one, as Bernoulli, geometric and negative binomial
     data are.
 
-    Shape: the prior's batch. A prior that is not proper is a ValueError that says why.
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: a prior that is not proper.
 
     Example:
         >>> data = sufficient_statistics(1, 2)
@@ -110,7 +118,7 @@ def log_sequence_evidence(prior: dist.Beta, data: Statistics) -> Float[Array, ".
 
 
 def log_evidence(
-    prior: dist.Beta, successes: value_checks.Data, trials: value_checks.Data
+    prior: dist.Beta, successes: Numbers, trials: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log p(k | n) in nats, with the binomial coefficients.
 
@@ -119,8 +127,13 @@ def log_evidence(
     to 1e12 and a, b from 1e-8 to 1e12; in float32 the absolute error is about 1e-6
     times the sum of |log B|.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> uniform = log_evidence(dist.Beta(1.0, 1.0), 10, 14)  # -log 15
@@ -129,19 +142,23 @@ def log_evidence(
         -2.708, 1.210
     """
     shape_checks.of_type("prior", prior, dist.Beta)
-    successes, trials, valid = _data(successes, trials)
+    successes, trials, valid = count_checks.binomial(successes, trials)
     counts = jnp.stack([successes, trials - successes], axis=-1)
     totals = counts.reshape(-1, 2).sum(axis=0)
     # p(data) = p(Σk | Σn) p(data | Σk, Σn): the second factor knows no prior.
     of_totals = count_pmfs.dirichlet_multinomial_log_pmf(totals, _concentration(prior))
+    valid = value_checks.all_of(valid)
     return where_valid(_proper(prior) & valid, of_totals + count_pmfs.log_split(counts))
 
 
 def predictive(posterior: dist.Beta, trials: ArrayLike = 1) -> BetaBinomial:
     """Return the distribution of the successes in the next `trials` trials.
 
-    P(k) = C(n, k) B(a + k, b + n - k) / B(a, b). Shape: the batch of the posterior
-    against the trials.
+    P(k) = C(n, k) B(a + k, b + n - k) / B(a, b).
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against the
+        trials.
 
     Raises:
         ValueError: trials that are negative or fractional (by NumPyro).
@@ -187,18 +204,3 @@ def _proper(prior: dist.Beta) -> Array:
 def _concentration(prior: dist.Beta) -> Array:
     pair = prior.concentration1, prior.concentration0
     return jnp.stack(jnp.broadcast_arrays(*map(value_checks.as_float, pair)), axis=-1)
-
-
-def _data(
-    successes: value_checks.Data, trials: value_checks.Data
-) -> tuple[Array, Array, Array]:
-    successes, successes_valid = value_checks.counts("successes", successes)
-    trials, trials_valid = value_checks.counts("trials", trials)
-    successes, trials = shape_checks.broadcast(successes=successes, trials=trials)
-    remedy = "give a count between 0 and trials"
-    possible = value_checks.checked(successes <= trials, "successes", successes, remedy)
-    return (
-        successes,
-        trials,
-        value_checks.all_of(successes_valid, trials_valid, possible),
-    )

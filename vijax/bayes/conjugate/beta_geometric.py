@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial, beta_negative_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.conjugate.predictives import BetaNegativeBinomial
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial
+from vijax.bayes.validation import Numbers
 
 __all__ = [
     "Statistics",
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, failures: value_checks.Data) -> dist.Beta:
+def posterior(prior: dist.Beta, failures: Numbers) -> dist.Beta:
     r"""Return Beta(a + n, b + Σ k_i) after n counts.
 
     Args:
@@ -29,8 +29,8 @@ def posterior(prior: dist.Beta, failures: value_checks.Data) -> dist.Beta:
         failures: k_i = 0, 1, …, any shape; all of them are one data set.
 
     Raises:
-        ValueError: a count that is negative or fractional, an improper posterior. In a
-            trace such input gives NaN.
+        ValueError: a prior of another family, a count that is negative or fractional,
+            an improper posterior. In a trace such input gives NaN.
 
     References:
         Raiffa & Schlaifer (1961), Applied Statistical Decision Theory, section 7.3.
@@ -43,10 +43,13 @@ def posterior(prior: dist.Beta, failures: value_checks.Data) -> dist.Beta:
     return update(prior, sufficient_statistics(failures))
 
 
-def sufficient_statistics(failures: value_checks.Data) -> Statistics:
+def sufficient_statistics(failures: Numbers) -> Statistics:
     """Return n and Σ k_i, as successes and failures.
 
-    Data, errors and source as in `posterior`; two single counts that add with `+`.
+    Data and source as in `posterior`; two single counts that add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([0, 3, 1])
@@ -56,11 +59,16 @@ def sufficient_statistics(failures: value_checks.Data) -> Statistics:
     return beta_negative_binomial.sufficient_statistics(failures, 1)
 
 
-def log_evidence(prior: dist.Beta, failures: value_checks.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Beta, failures: Numbers) -> Float[Array, "..."]:
     r"""Return log p(k) = log B(a + n, b + Σ k_i) - log B(a, b), in nats.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), 1)  # -ln 6
@@ -73,8 +81,10 @@ def log_evidence(prior: dist.Beta, failures: value_checks.Data) -> Float[Array, 
 def predictive(posterior: dist.Beta) -> BetaNegativeBinomial:
     """Return the distribution of the failures before the next success.
 
-    P(k) = B(a + 1, b + k) / B(a, b), a count of trials. Shape: the batch of the
-    posterior.
+    P(k) = B(a + 1, b + k) / B(a, b), a count of trials.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> value = predictive(dist.Beta(11.0, 5.0)).log_prob(0)  # ln(11 / 16)

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.conjugate.predictives import BetaNegativeBinomial, GammaPoisson
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial, GammaPoisson
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -29,9 +29,7 @@ __all__ = [
 ]
 
 
-def posterior(
-    prior: dist.Beta, failures: value_checks.Data, successes: value_checks.Data
-) -> dist.Beta:
+def posterior(prior: dist.Beta, failures: Numbers, successes: Numbers) -> dist.Beta:
     r"""Return Beta(a + Σ r_i, b + Σ k_i).
 
     Args:
@@ -40,8 +38,8 @@ def posterior(
         successes: r_i >= 1, after which the trials stopped, broadcast against k_i.
 
     Raises:
-        ValueError: a count that is negative or fractional, an improper posterior. In a
-            trace such input gives NaN.
+        ValueError: a prior of another family, a count that is negative or fractional,
+            an improper posterior. In a trace such input gives NaN.
 
     References:
         Raiffa & Schlaifer (1961), Applied Statistical Decision Theory, section 7.3.
@@ -54,12 +52,13 @@ def posterior(
     return update(prior, sufficient_statistics(failures, successes))
 
 
-def sufficient_statistics(
-    failures: value_checks.Data, successes: value_checks.Data
-) -> Statistics:
+def sufficient_statistics(failures: Numbers, successes: Numbers) -> Statistics:
     """Return Σ r_i and Σ k_i.
 
-    Data, errors and source as in `posterior`; two single counts that add with `+`.
+    Data and source as in `posterior`; two single counts that add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([4, 0], 2)
@@ -71,15 +70,20 @@ def sufficient_statistics(
 
 
 def log_evidence(
-    prior: dist.Beta, failures: value_checks.Data, successes: value_checks.Data
+    prior: dist.Beta, failures: Numbers, successes: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log p(k) in nats, with the coefficients C(k_i + r_i - 1, k_i).
 
     Σ log C(k_i + r_i - 1, k_i) + log B(a + Σ r_i, b + Σ k_i) - log B(a, b). The Bayes
     factor of two priors is that of binomial data: when to stop tells nothing of p.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Beta(1.0, 1.0), 4, 10)
@@ -98,8 +102,11 @@ def log_evidence(
 def predictive(posterior: dist.Beta, successes: ArrayLike = 1) -> BetaNegativeBinomial:
     """Return the distribution of the failures before the next `successes` successes.
 
-    P(k) = C(k + r - 1, k) B(a + r, b + k) / B(a, b). Shape: the batch of the posterior
-    against the successes r.
+    P(k) = C(k + r - 1, k) B(a + r, b + k) / B(a, b).
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against the
+        successes r.
 
     Example:
         >>> value = predictive(dist.Beta(11.0, 5.0)).log_prob(0)  # ln(11 / 16)
@@ -133,9 +140,7 @@ def model(
     numpyro.sample("failures", counts, obs=failures)
 
 
-def _data(
-    failures: value_checks.Data, successes: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def _data(failures: Numbers, successes: Numbers) -> tuple[Array, Array, Array]:
     failures, failures_valid = value_checks.counts("failures", failures)
     successes, successes_valid = value_checks.counts("successes", successes)
     remedy = "give a whole number >= 1"

@@ -7,7 +7,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.dirichlet_multinomial import Statistics, update
-from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
+from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Dirichlet, labels: value_checks.Data) -> dist.Dirichlet:
+def posterior(prior: dist.Dirichlet, labels: Numbers) -> dist.Dirichlet:
     r"""Return Dirichlet(α + counts of the labels).
 
     Args:
@@ -29,8 +30,8 @@ def posterior(prior: dist.Dirichlet, labels: value_checks.Data) -> dist.Dirichle
         labels: x_i in 0 … categories - 1, any shape; all of them are one data set.
 
     Raises:
-        ValueError: a label that is fractional or names no category, an improper
-            posterior. In a trace such input gives NaN.
+        ValueError: a prior of another family, a label that is fractional or names no
+            category, an improper posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 3.4.
@@ -44,12 +45,15 @@ def posterior(prior: dist.Dirichlet, labels: value_checks.Data) -> dist.Dirichle
     return update(prior, sufficient_statistics(labels, num_categories))
 
 
-def sufficient_statistics(labels: value_checks.Data, num_categories: int) -> Statistics:
+def sufficient_statistics(labels: Numbers, num_categories: int) -> Statistics:
     """Return how often each category was seen.
 
     Args:
         labels: as in `posterior`, which has errors and source.
         num_categories: length of the result, counts that add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([0, 2, 2], 3).counts.tolist()
@@ -63,15 +67,18 @@ def sufficient_statistics(labels: value_checks.Data, num_categories: int) -> Sta
     return where_valid(value_checks.all_of(valid), Statistics(counts))
 
 
-def log_evidence(
-    prior: dist.Dirichlet, labels: value_checks.Data
-) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Dirichlet, labels: Numbers) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(α + counts) - log B(α), in nats.
 
     The evidence of the sequence: without a multinomial coefficient.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Dirichlet(jnp.ones(3)), [0, 2, 2])  # -ln 30
@@ -90,7 +97,10 @@ def log_evidence(
 def predictive(posterior: dist.Dirichlet) -> dist.CategoricalProbs:
     """Return the distribution of the next outcome.
 
-    P(j) = α_j / Σ α. Shape: the batch of the posterior.
+    P(j) = α_j / Σ α.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> after = dist.Dirichlet(jnp.array([2.0, 1.0, 5.0]))

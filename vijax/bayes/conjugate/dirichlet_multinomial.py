@@ -9,8 +9,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.conjugate.predictives import DirichletMultinomial
-from vijax.bayes.numerics import count_pmfs, shape_checks, value_checks
+from vijax.bayes.conjugate.count_distributions import DirichletMultinomial
+from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -24,7 +25,7 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(prior: dist.Dirichlet, counts: value_checks.Data) -> dist.Dirichlet:
+def posterior(prior: dist.Dirichlet, counts: Numbers) -> dist.Dirichlet:
     r"""Return Dirichlet(α + Σ_i n_i).
 
     Args:
@@ -33,8 +34,8 @@ def posterior(prior: dist.Dirichlet, counts: value_checks.Data) -> dist.Dirichle
             are one data set.
 
     Raises:
-        ValueError: a negative or fractional count, an improper prior. In a trace such
-            input gives NaN.
+        ValueError: a prior of another family, a negative or fractional count, an
+            improper prior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 3.4.
@@ -46,11 +47,13 @@ def posterior(prior: dist.Dirichlet, counts: value_checks.Data) -> dist.Dirichle
     return update(prior, sufficient_statistics(counts))
 
 
-def sufficient_statistics(counts: value_checks.Data) -> Statistics:
+def sufficient_statistics(counts: Numbers) -> Statistics:
     """Return the counts summed over all rows.
 
-    Data, errors and source as in `posterior`; shape (categories,), counts that add with
-    `+`.
+    Data and source as in `posterior`; shape (categories,), counts that add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([[4, 0, 2], [1, 1, 0]]).counts.tolist()
@@ -66,7 +69,10 @@ def sufficient_statistics(counts: value_checks.Data) -> Statistics:
 def update(prior: dist.Dirichlet, data: Statistics) -> dist.Dirichlet:
     """Return the posterior from sufficient statistics.
 
-    Dirichlet(α + counts); batches, errors and source as in `posterior`.
+    Dirichlet(α + counts); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([4, 0, 2])
@@ -82,16 +88,19 @@ def update(prior: dist.Dirichlet, data: Statistics) -> dist.Dirichlet:
     return dist.Dirichlet(where_valid(valid, concentration))
 
 
-def log_evidence(
-    prior: dist.Dirichlet, counts: value_checks.Data
-) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Dirichlet, counts: Numbers) -> Float[Array, "..."]:
     r"""Return log p(n) = Σ_i log(N_i! / Π_j n_ij!) + log B(α + Σ n_i) - log B(α).
 
     In nats, with the multinomial coefficients. Relative error below 1e-10 in x64 for
     counts up to 1e12 and α from 1e-8.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = dist.Dirichlet(jnp.ones(3))
@@ -112,8 +121,10 @@ def log_evidence(
 def predictive(posterior: dist.Dirichlet, total_count: int = 1) -> DirichletMultinomial:
     """Return the distribution of the next row of `total_count` counts.
 
-    P(n) = N! / Π n_j! · B(α + n) / B(α), N = `total_count` >= 0. Shape: the batch of
-    the posterior; rows (categories,).
+    P(n) = N! / Π n_j! · B(α + n) / B(α), N = `total_count` >= 0.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch. Rows (categories,).
 
     Example:
         >>> after = dist.Dirichlet(jnp.array([5.0, 1.0, 3.0]))

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -27,7 +28,7 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(prior: dist.Gamma, times: value_checks.Data) -> dist.Gamma:
+def posterior(prior: dist.Gamma, times: Numbers) -> dist.Gamma:
     r"""Return Gamma(a + n, b + Σ t_i).
 
     Args:
@@ -35,8 +36,8 @@ def posterior(prior: dist.Gamma, times: value_checks.Data) -> dist.Gamma:
         times: t_i >= 0 in the unit that 1/λ has, any shape; all are one data set.
 
     Raises:
-        ValueError: a negative or NaN time, an improper posterior. In a trace such input
-            gives NaN.
+        ValueError: a prior of another family, a negative or NaN time, an improper
+            posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
@@ -49,11 +50,14 @@ def posterior(prior: dist.Gamma, times: value_checks.Data) -> dist.Gamma:
     return update(prior, sufficient_statistics(times))
 
 
-def sufficient_statistics(times: value_checks.Data) -> Statistics:
+def sufficient_statistics(times: Numbers) -> Statistics:
     """Return n and Σ t_i.
 
-    Data, errors and source as in `posterior`; a single count and a single time, which
-    add with `+`.
+    Data and source as in `posterior`; a single count and a single time, which add with
+    `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([0.5, 1.5])
@@ -68,7 +72,10 @@ def sufficient_statistics(times: value_checks.Data) -> Statistics:
 def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
     """Return the posterior from sufficient statistics.
 
-    Gamma(a + n, b + Σ t_i); batches, errors and source as in `posterior`.
+    Gamma(a + n, b + Σ t_i); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([0.5, 1.5])
@@ -83,13 +90,18 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
     return dist.Gamma(*where_valid(valid, (concentration, rate)))
 
 
-def log_evidence(prior: dist.Gamma, times: value_checks.Data) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Gamma, times: Numbers) -> Float[Array, "..."]:
     r"""Return log p(t) = log of Γ(a + n) / Γ(a) · b^a / (b + Σ t_i)^(a + n).
 
     In nats, of a density in the unit of time to the power -n.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Gamma(1.0, 1.0), 1.0)  # -2 ln 2
@@ -99,7 +111,7 @@ def log_evidence(prior: dist.Gamma, times: value_checks.Data) -> Float[Array, ".
     shape_checks.of_type("prior", prior, dist.Gamma)
     data = sufficient_statistics(times)
     valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
-    log_ratio = log_counts.log_gamma_ratio(prior.concentration, data.num_times)
+    log_ratio = log_gamma.log_gamma_ratio(prior.concentration, data.num_times)
     log_ratio -= prior.concentration * jnp.log1p(data.total_time / prior.rate)
     log_ratio -= data.num_times * jnp.log(prior.rate + data.total_time)
     return where_valid(valid, log_ratio)
@@ -108,8 +120,10 @@ def log_evidence(prior: dist.Gamma, times: value_checks.Data) -> Float[Array, ".
 def predictive(posterior: dist.Gamma) -> "Lomax":
     """Return the distribution of the next time: Lomax, a heavy-tailed one.
 
-    p(t) = a b^a / (b + t)^(a + 1), t in the unit of b. Shape: the batch of the
-    posterior.
+    p(t) = a b^a / (b + t)^(a + 1), t in the unit of b.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> value = predictive(dist.Gamma(3.0, 4.0)).log_prob(0.0)  # ln(3 / 4)
@@ -154,8 +168,8 @@ class Lomax(dist.Distribution):
 
     def __init__(
         self,
-        concentration: value_checks.Data,
-        rate: value_checks.Data,
+        concentration: Numbers,
+        rate: Numbers,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -165,18 +179,18 @@ class Lomax(dist.Distribution):
         super().__init__(batch_shape=shape, validate_args=validate_args)
 
     def log_prob(
-        self, value: value_checks.Data, intermediates: None = None
+        self, value: Numbers, intermediates: None = None
     ) -> Float[Array, "..."]:
         """Return the log density."""
         log_growth = jnp.log1p(value / self.rate)
         log_density = jnp.log(self.concentration / self.rate)
         return log_density - (self.concentration + 1) * log_growth
 
-    def cdf(self, value: value_checks.Data) -> Float[Array, "..."]:
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
         """Return the probability of a shorter time."""
         return -jnp.expm1(-self.concentration * jnp.log1p(value / self.rate))
 
-    def icdf(self, q: value_checks.Data) -> Float[Array, "..."]:
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile."""
         return self.rate * jnp.expm1(-jnp.log1p(-q) / self.concentration)
 

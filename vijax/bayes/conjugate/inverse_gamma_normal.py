@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -26,8 +27,8 @@ class Statistics(NamedTuple):
 
 def posterior(
     prior: dist.InverseGamma,
-    observations: value_checks.Data,
-    loc: value_checks.Data = 0.0,
+    observations: Numbers,
+    loc: Numbers = 0.0,
 ) -> dist.InverseGamma:
     r"""Return InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²).
 
@@ -37,8 +38,8 @@ def posterior(
         loc: their known mean μ, broadcast against them.
 
     Raises:
-        ValueError: NaN among the data, an improper posterior. In a trace such input
-            gives NaN.
+        ValueError: a prior of another family, NaN among the data, an improper
+            posterior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.6.
@@ -51,13 +52,14 @@ def posterior(
     return update(prior, sufficient_statistics(observations, loc))
 
 
-def sufficient_statistics(
-    observations: value_checks.Data, loc: value_checks.Data = 0.0
-) -> Statistics:
+def sufficient_statistics(observations: Numbers, loc: Numbers = 0.0) -> Statistics:
     """Return n and Σ (x_i - μ)².
 
-    Data, errors and source as in `posterior`; two single numbers, the second in the
-    square of the data's unit, which add with `+`.
+    Data and source as in `posterior`; two single numbers, the second in the square of
+    the data's unit, which add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> data = sufficient_statistics([1.0, 2.0, 3.0], loc=2.0)
@@ -76,8 +78,10 @@ def sufficient_statistics(
 def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
     """Return the posterior from sufficient statistics.
 
-    InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²); batches, errors and source as in
-    `posterior`.
+    InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([1.0, 2.0, 3.0], loc=2.0)
@@ -94,15 +98,20 @@ def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
 
 def log_evidence(
     prior: dist.InverseGamma,
-    observations: value_checks.Data,
-    loc: value_checks.Data = 0.0,
+    observations: Numbers,
+    loc: Numbers = 0.0,
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log of Γ(a') b^a / (Γ(a) b'^a') - n/2 log 2π.
 
     a and b are concentration and rate, primed after the data. In nats, of a density.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.InverseGamma(0.5, 0.5), 0.0)  # Cauchy: -ln π
@@ -112,7 +121,7 @@ def log_evidence(
     shape_checks.of_type("prior", prior, dist.InverseGamma)
     data = sufficient_statistics(observations, loc)
     half, gain = 0.5 * data.num_data, 0.5 * data.sum_squares
-    value = log_counts.log_gamma_ratio(prior.concentration, half)
+    value = log_gamma.log_gamma_ratio(prior.concentration, half)
     value -= prior.concentration * jnp.log1p(gain / prior.rate)
     value -= half * jnp.log(2 * jnp.pi * (prior.rate + gain))
     valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
@@ -123,7 +132,9 @@ def predictive(posterior: dist.InverseGamma, loc: ArrayLike = 0.0) -> dist.Stude
     """Return the distribution of the next observation: Student's t.
 
     t with 2a degrees of freedom, location μ and scale √(b / a), in the data's unit.
-    Shape: the batch of the posterior against `loc`.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against `loc`.
 
     Example:
         >>> t = predictive(dist.InverseGamma(3.5, 3.5))

@@ -24,7 +24,8 @@ from vijax.bayes.conjugate.regression_priors import (
     improper_sites,
     is_improper,
 )
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -53,7 +54,7 @@ class Statistics(NamedTuple):
 
 
 def posterior(
-    prior: NormalInverseGamma, features: value_checks.Data, targets: value_checks.Data
+    prior: NormalInverseGamma, features: Numbers, targets: Numbers
 ) -> NormalInverseGamma:
     r"""Return the parameters after n data.
 
@@ -68,8 +69,8 @@ def posterior(
         targets: y, shape (data,).
 
     Raises:
-        ValueError: NaN in the data, shapes that do not fit, fewer data than a flat
-            prior needs.
+        ValueError: a prior of another family, NaN in the data, shapes that do not fit,
+            fewer data than a flat prior needs.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., sections 14.2 and 14.8.
@@ -83,13 +84,14 @@ def posterior(
     return update(prior, sufficient_statistics(features, targets))
 
 
-def sufficient_statistics(
-    features: value_checks.Data, targets: value_checks.Data
-) -> Statistics:
+def sufficient_statistics(features: Numbers, targets: Numbers) -> Statistics:
     """Return the triangular factor of [X y].
 
     [X y] = Q R with R upper triangular, (features + 1) in both axes: `+` takes the
-    factor of two stacked. Data, errors and source as in `posterior`.
+    factor of two stacked. Data and source as in `posterior`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([[3.0], [4.0]], [0.0, 0.0]).factor.shape
@@ -106,7 +108,10 @@ def sufficient_statistics(
 def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
     """Return the posterior from sufficient statistics.
 
-    The formulas, errors and source of `posterior`.
+    The formulas and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
@@ -133,18 +138,21 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, features: value_checks.Data, targets: value_checks.Data
+    prior: NormalInverseGamma, features: Numbers, targets: Numbers
 ) -> Float[Array, ""]:
     r"""Return log p(y | X) in nats.
 
     log Γ(a') b^a / (Γ(a) b'^a') + ½ log |precision| / |precision'| - n/2 log 2π, with
     a = concentration, b = rate, primed after the data.
 
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
     Raises:
         ValueError: also for an improper prior, whose evidence has an arbitrary factor.
-
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+            ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
@@ -161,7 +169,7 @@ def log_evidence(
     _, factor, gain = _solve(prior, data)
     half = 0.5 * data.num_data
     value = (
-        log_counts.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
+        log_gamma.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
         - prior.concentration * jnp.log1p(gain / prior.rate)
         - half * jnp.log(2 * jnp.pi * (prior.rate + gain))
         + jnp.log(diagonal).sum()
@@ -170,9 +178,7 @@ def log_evidence(
     return where_valid(valid, value)
 
 
-def predictive(
-    posterior: NormalInverseGamma, features: value_checks.Data
-) -> dist.StudentT:
+def predictive(posterior: NormalInverseGamma, features: Numbers) -> dist.StudentT:
     """Return the distribution of the target at each row of features: Student's t.
 
     At features x: 2a degrees of freedom, location x · loc, and the square of the scale
@@ -180,10 +186,13 @@ def predictive(
 
     Args:
         posterior: as `posterior` returns it.
-        features: shape (data, features); another number of columns is a ValueError.
+        features: shape (data, features).
 
     Returns:
         Batch shape (data,), in the targets' unit.
+
+    Raises:
+        ValueError: features with another number of columns than the posterior has.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution.
@@ -295,9 +304,7 @@ def _cholesky(precision: Array) -> Array:
     return jnp.where(flat[:, None], 0.0, jnp.linalg.cholesky(filled))
 
 
-def _data(
-    features: value_checks.Data, targets: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def _data(features: Numbers, targets: Numbers) -> tuple[Array, Array, Array]:
     features, features_valid = value_checks.finite("features", features)
     targets, targets_valid = value_checks.finite("targets", targets)
     if features.ndim != 2 or targets.shape != features.shape[:1]:

@@ -1,7 +1,7 @@
 """The distribution of each single number in a posterior of several.
 
-What intervals and densities of one variable are asked of, where a posterior holds
-vectors, or a location beside a variance.
+Intervals and one-dimensional densities need it wherever a posterior holds a vector, or
+a location and a variance.
 """
 
 from typing import TypeAlias
@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from vijax.bayes.conjugate import linear_regression, normal_inverse_gamma
 from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
 from vijax.bayes.conjugate.normal_inverse_wishart import NormalInverseWishart
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import Numbers, value_checks
 
 Joint: TypeAlias = dist.Distribution | NormalInverseGamma | NormalInverseWishart
 
@@ -85,5 +85,5 @@ def _of_wishart(params: NormalInverseWishart) -> dict[str, dist.Distribution]:
     }
 
 
-def _norms(rows: value_checks.Data) -> value_checks.Data:
+def _norms(rows: Numbers) -> Numbers:
     return jnp.sqrt(jnp.sum(jnp.square(rows), axis=-1))

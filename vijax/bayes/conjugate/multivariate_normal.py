@@ -8,14 +8,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def posterior(
     prior: dist.MultivariateNormal,
-    observations: value_checks.Data,
-    covariance: value_checks.Data,
+    observations: Numbers,
+    covariance: Numbers,
 ) -> dist.MultivariateNormal:
     r"""Return N(m', S'): S'⁻¹ = S⁻¹ + n Σ⁻¹, S'⁻¹ m' = S⁻¹ m + n Σ⁻¹ x̄.
 
@@ -25,8 +25,8 @@ def posterior(
         covariance: Σ of one observation, shape (dims, dims).
 
     Raises:
-        ValueError: NaN in the data, shapes that do not fit, a covariance that is not
-            positive definite. In a trace such input gives NaN.
+        ValueError: a prior of another family, NaN in the data, shapes that do not fit,
+            a covariance that is not positive definite. In a trace such input gives NaN.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution, sec. 8.
@@ -40,11 +40,14 @@ def posterior(
     return update(prior, sufficient_statistics(observations), covariance)
 
 
-def sufficient_statistics(observations: value_checks.Data) -> Moments:
+def sufficient_statistics(observations: Numbers) -> Moments:
     """Return number, mean and scatter matrix of the observations.
 
-    Data, errors and source as in `posterior`: a single number, (dims,) and (dims,
-    dims), which add with `+`.
+    Data and source as in `posterior`: a single number, (dims,) and (dims, dims), which
+    add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([[1.0, 0.0], [3.0, 0.0]]).scatter.tolist()
@@ -57,11 +60,14 @@ def sufficient_statistics(observations: value_checks.Data) -> Moments:
 
 
 def update(
-    prior: dist.MultivariateNormal, data: Moments, covariance: value_checks.Data
+    prior: dist.MultivariateNormal, data: Moments, covariance: Numbers
 ) -> dist.MultivariateNormal:
     """Return the posterior from sufficient statistics.
 
-    The formulas, errors and source of `posterior`.
+    The formulas and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))
@@ -93,13 +99,18 @@ def update(
 
 def log_evidence(
     prior: dist.MultivariateNormal,
-    observations: value_checks.Data,
-    covariance: value_checks.Data,
+    observations: Numbers,
+    covariance: Numbers,
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats: log N(x̄; m, S + Σ/n) + log p(x | x̄).
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))
@@ -123,11 +134,14 @@ def log_evidence(
 
 
 def predictive(
-    posterior: dist.MultivariateNormal, covariance: value_checks.Data
+    posterior: dist.MultivariateNormal, covariance: Numbers
 ) -> dist.MultivariateNormal:
     """Return the distribution of the next observation.
 
     N(m, S + Σ), event shape (dims,); Σ as in `posterior`.
+
+    Raises:
+        ValueError: a covariance that is not symmetric, or of another size.
 
     Example:
         >>> after = dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2))

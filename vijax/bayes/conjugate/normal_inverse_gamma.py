@@ -13,7 +13,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -23,15 +24,13 @@ class NormalInverseGamma(NamedTuple):
     μ | σ² ~ N(loc, σ² / precision),  σ² ~ InverseGamma(concentration, rate)
     """
 
-    loc: value_checks.Data  # () here, (features,) in a regression
-    precision: value_checks.Data  # in units of 1/σ²; a matrix in a regression
-    concentration: value_checks.Data
-    rate: value_checks.Data
+    loc: Numbers  # () here, (features,) in a regression
+    precision: Numbers  # in units of 1/σ²; a matrix in a regression
+    concentration: Numbers
+    rate: Numbers
 
 
-def posterior(
-    prior: NormalInverseGamma, observations: value_checks.Data
-) -> NormalInverseGamma:
+def posterior(prior: NormalInverseGamma, observations: Numbers) -> NormalInverseGamma:
     r"""Return the family's parameters after n observations with mean x̄.
 
     precision' = precision + n,  loc' = (precision · loc + n x̄) / precision',
@@ -43,8 +42,8 @@ def posterior(
         observations: x_i, any shape; all of them are one data set.
 
     Raises:
-        ValueError: NaN among the observations, an improper prior. In a trace such
-            input gives NaN.
+        ValueError: a prior of another family, NaN among the observations, an improper
+            prior. In a trace such input gives NaN.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution, sec. 6.
@@ -57,10 +56,13 @@ def posterior(
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: value_checks.Data) -> Moments:
+def sufficient_statistics(observations: Numbers) -> Moments:
     """Return number, mean and scatter of the observations.
 
-    Data, errors and source as in `posterior`: three single numbers, which add with `+`.
+    Data and source as in `posterior`: three single numbers, which add with `+`.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([1.0, 3.0]).scatter.item()
@@ -75,7 +77,10 @@ def sufficient_statistics(observations: value_checks.Data) -> Moments:
 def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
     """Return the posterior from sufficient statistics.
 
-    The formulas, batches, errors and source of `posterior`.
+    The formulas, batches and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = NormalInverseGamma(0.0, 1.0, 2.0, 1.0)
@@ -98,14 +103,19 @@ def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, observations: value_checks.Data
+    prior: NormalInverseGamma, observations: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log Γ(a') b^a / (Γ(a) b'^a') + ½ log(κ / κ') - n/2 log 2π.
 
     a, b and κ are concentration, rate and precision, primed after the data. In nats.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = NormalInverseGamma(0.0, 1.0, 2.0, 1.0)
@@ -118,7 +128,7 @@ def log_evidence(
     half = 0.5 * data.weight
     gain = _rate_gain(prior, data)
     value = (
-        log_counts.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
+        log_gamma.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
         - prior.concentration * jnp.log1p(gain / prior.rate)
         - half * jnp.log(2 * jnp.pi * (prior.rate + gain))
         - 0.5 * jnp.log1p(data.weight / prior.precision)
@@ -133,7 +143,10 @@ def predictive(posterior: NormalInverseGamma) -> dist.StudentT:
     """Return the distribution of the next observation: Student's t.
 
     2a degrees of freedom, location loc and the square of the scale b/a · (1 + 1/κ),
-    with a, b, κ as in `log_evidence`. Shape: the batch; in the data's unit.
+    with a, b, κ as in `log_evidence`.
+
+    Returns:
+        The distribution, in the shape of the parameters' batch; in the data's unit.
 
     Example:
         >>> t = predictive(NormalInverseGamma(1.5, 4.0, 3.5, 3.5))
@@ -149,7 +162,10 @@ def loc_marginal(params: NormalInverseGamma) -> dist.StudentT:
     """Return the distribution of μ alone: Student's t.
 
     2a degrees of freedom, location loc, and the square of the scale b / (a κ), with a,
-    b, κ as in `log_evidence`. Shape: the batch; in the data's unit.
+    b, κ as in `log_evidence`.
+
+    Returns:
+        The distribution, in the shape of the parameters' batch; in the data's unit.
 
     References:
         Murphy (2007), Conjugate Bayesian analysis of the Gaussian distribution, sec. 6.
@@ -166,8 +182,11 @@ def loc_marginal(params: NormalInverseGamma) -> dist.StudentT:
 def variance_marginal(params: NormalInverseGamma) -> dist.InverseGamma:
     """Return the distribution of σ² alone: inverse gamma.
 
-    InverseGamma(concentration, rate). Shape: the batch; in the square of the data's
-    unit.
+    InverseGamma(concentration, rate).
+
+    Returns:
+        The distribution, in the shape of the parameters' batch; in the square of the
+        data's unit.
 
     Example:
         >>> variance = variance_marginal(NormalInverseGamma(1.5, 4.0, 3.5, 3.5))

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.multivariate_normal import sufficient_statistics
 from vijax.bayes.conjugate.streaming import Moments
-from vijax.bayes.numerics import log_counts, shape_checks, value_checks
+from vijax.bayes.numerics import log_gamma
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -36,18 +37,14 @@ class NormalInverseWishart(NamedTuple):
     μ | Σ ~ N(loc, Σ / precision),  Σ ~ InverseWishart(df, scale)
     """
 
-    loc: value_checks.Data  # (dims,)
-    precision: (
-        value_checks.Data
-    )  # in units of Σ⁻¹: how many data the prior mean is worth
-    df: value_checks.Data  # > dims - 1
-    scale: (
-        value_checks.Data
-    )  # (dims, dims); the prior mean of Σ is scale / (df - dims - 1)
+    loc: Numbers  # (dims,)
+    precision: Numbers  # in units of Σ⁻¹: how many data the prior mean is worth
+    df: Numbers  # > dims - 1
+    scale: Numbers  # (dims, dims); the prior mean of Σ is scale / (df - dims - 1)
 
 
 def posterior(
-    prior: NormalInverseWishart, observations: value_checks.Data
+    prior: NormalInverseWishart, observations: Numbers
 ) -> NormalInverseWishart:
     r"""Return the family's parameters after n observations with mean x̄.
 
@@ -60,7 +57,8 @@ def posterior(
         observations: x_i, shape (data, dims), or (dims,) for one.
 
     Raises:
-        ValueError: NaN in the data, an improper prior. In a trace such input gives NaN.
+        ValueError: a prior of another family, NaN in the data, an improper prior. In a
+            trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 3.6.
@@ -77,7 +75,10 @@ def posterior(
 def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
     """Return the posterior from sufficient statistics.
 
-    The formulas, errors and source of `posterior`.
+    The formulas and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> prior = NormalInverseWishart(jnp.zeros(1), 1.0, 4.0, 2 * jnp.eye(1))
@@ -96,15 +97,20 @@ def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
 
 
 def log_evidence(
-    prior: NormalInverseWishart, observations: value_checks.Data
+    prior: NormalInverseWishart, observations: Numbers
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats.
 
     Log of π^(-nd/2) · Γ_d(df'/2) / Γ_d(df/2) · |scale|^(df/2) / |scale'|^(df'/2) ·
     (precision / precision')^(d/2), primed after the data.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> prior = NormalInverseWishart(jnp.zeros(1), 1.0, 4.0, 2 * jnp.eye(1))
@@ -124,7 +130,7 @@ def log_evidence(
     # log |scale'| - log |scale|, without the difference
     log_growth = jnp.log1p(jnp.linalg.eigvalsh(0.5 * (white + white.T))).sum()
     log_det = 2 * jnp.log(jnp.diagonal(factor)).sum() + log_growth
-    gammas = log_counts.log_gamma_ratio(0.5 * (prior.df - jnp.arange(dims)), half)
+    gammas = log_gamma.log_gamma_ratio(0.5 * (prior.df - jnp.arange(dims)), half)
     value = (
         gammas.sum()
         - 0.5 * prior.df * log_growth

@@ -7,13 +7,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
-def posterior(
-    prior: dist.Normal, observations: value_checks.Data, scale: value_checks.Data
-) -> dist.Normal:
+def posterior(prior: dist.Normal, observations: Numbers, scale: Numbers) -> dist.Normal:
     r"""Return N(m', s'²): 1/s'² = 1/s² + Σ 1/σ_i², m'/s'² = m/s² + Σ x_i/σ_i².
 
     Args:
@@ -22,8 +20,8 @@ def posterior(
         scale: standard deviation σ_i of each observation, broadcast against them.
 
     Raises:
-        ValueError: NaN among the observations, a scale that is not positive, an
-            improper prior. In a trace such input gives NaN.
+        ValueError: a prior of another family, NaN among the observations, a scale that
+            is not positive, an improper prior. In a trace such input gives NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.5.
@@ -36,13 +34,14 @@ def posterior(
     return update(prior, sufficient_statistics(observations, scale))
 
 
-def sufficient_statistics(
-    observations: value_checks.Data, scale: value_checks.Data
-) -> Moments:
+def sufficient_statistics(observations: Numbers, scale: Numbers) -> Moments:
     """Return Σ w_i, the weighted mean and scatter, with w_i = 1 / σ_i².
 
-    Data, errors and source as in `posterior`; three single numbers, which add with `+`.
-    The weight has the unit of x to the power -2.
+    Data and source as in `posterior`; three single numbers, which add with `+`. The
+    weight has the unit of x to the power -2.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([1.0, 3.0], 0.5).weight.item()
@@ -55,7 +54,10 @@ def sufficient_statistics(
 def update(prior: dist.Normal, data: Moments) -> dist.Normal:
     """Return the posterior from sufficient statistics.
 
-    The formulas, batches, errors and source of `posterior`.
+    The formulas, batches and source of `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([1.0, 2.0, 3.0], scale=1.0)
@@ -73,14 +75,19 @@ def update(prior: dist.Normal, data: Moments) -> dist.Normal:
 
 
 def log_evidence(
-    prior: dist.Normal, observations: value_checks.Data, scale: value_checks.Data
+    prior: dist.Normal, observations: Numbers, scale: Numbers
 ) -> Float[Array, "..."]:
     r"""Return log N(x; m, diag(σ²) + s²), all entries of the second term s².
 
     In nats.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Normal(0.0, 1.0), 0.0, 1.0)  # N(0; 0, 2)
@@ -106,8 +113,11 @@ def log_evidence(
 def predictive(posterior: dist.Normal, scale: ArrayLike) -> dist.Normal:
     """Return the distribution of the next observation with standard deviation `scale`.
 
-    N(m, s² + σ²), in the data's unit. Shape: the batch of the posterior against
-    `scale`.
+    N(m, s² + σ²), in the data's unit.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against
+        `scale`.
 
     Example:
         >>> predictive(dist.Normal(1.5, 3.0), 4.0).scale.item()
@@ -137,9 +147,7 @@ def model(
     numpyro.sample("observations", dist.Normal(loc, scale), obs=observations)
 
 
-def _data(
-    observations: value_checks.Data, scale: value_checks.Data
-) -> tuple[Array, Array, Array]:
+def _data(observations: Numbers, scale: Numbers) -> tuple[Array, Array, Array]:
     observations, finite = value_checks.finite("observations", observations)
     scale, positive = value_checks.positive("scale", scale)
     observations, scale = shape_checks.broadcast(observations=observations, scale=scale)

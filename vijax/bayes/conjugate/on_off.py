@@ -2,8 +2,9 @@
 
     s ~ Gamma,  b ~ Gamma,  n_on ~ Poisson(s + α b),  n_off ~ Poisson(b)
 
-How many of the n_on counts are signal is unknown: given that number k, the signal is
-Gamma(a + k, rate + 1). So the posterior is a mixture of n_on + 1 Gamma distributions.
+Nobody knows how many of the n_on counts are signal. If it were known to be k, the
+signal would be Gamma(a + k, rate + 1); so the posterior is a mixture of n_on + 1 Gamma
+distributions. The frequentist answers are in `vijax.bayes.frequentist`.
 """
 
 from collections.abc import Callable
@@ -11,25 +12,29 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import gamma_poisson
-from vijax.bayes.numerics import count_pmfs, log_counts, value_checks
+from vijax.bayes.numerics import count_pmfs, log_gamma
+from vijax.bayes.validation import Numbers, count_checks, value_checks
 from vijax.validate import is_traced, where_valid
 
 
 def posterior(
     signal_prior: dist.Gamma,
     background_prior: dist.Gamma,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
     *,
     max_count: int | None = None,
 ) -> dist.MixtureSameFamily:
     r"""Return the posterior of the signal s, a mixture of Gamma distributions.
+
+    p(s | data) = Σ_k w_k Gamma(s; a + k, rate + 1), k = 0 … n_on, in counts.
 
     Args:
         signal_prior: Gamma of the signal counts s expected in the on region; with
@@ -41,13 +46,12 @@ def posterior(
         max_count: the number of components less one, n_on or more; needed where n_on is
             traced, since it fixes the shapes.
 
+    Raises:
+        ValueError: a prior of another family, impossible counts or alpha, arrays of
+            them; an improper posterior.
+
     References:
         T. Loredo (1992), in Statistical Challenges in Modern Astronomy, section 5.2.
-
-    p(s | data) = Σ_k w_k Gamma(s; a + k, rate + 1), k = 0 … n_on, in counts.
-
-    Raises:
-        ValueError: impossible counts or alpha, arrays of them; an improper posterior.
 
     Example:
         >>> prior = dist.Gamma(1.0, 0.01)
@@ -84,16 +88,19 @@ def posterior(
 def log_evidence(
     signal_prior: dist.Gamma,
     background_prior: dist.Gamma,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
     *,
     max_count: int | None = None,
 ) -> Float[Array, ""]:
     r"""Return log p(n_on, n_off) with a signal, in nats.
 
-    log Σ_k P(k | s) P(n_on - k, n_off | b), one number; arguments, errors and source as
-    in `posterior`, both priors proper.
+    log Σ_k P(k | s) P(n_on - k, n_off | b), one number; arguments and source as in
+    `posterior`, both priors proper.
+
+    Raises:
+        ValueError: as in `posterior`.
 
     Example:
         >>> signal_prior, background_prior = dist.Gamma(1.0, 0.1), dist.Gamma(1.0, 0.01)
@@ -115,14 +122,17 @@ def log_evidence(
 
 def background_log_evidence(
     background_prior: dist.Gamma,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
 ) -> Float[Array, ""]:
     """Return log p(n_on, n_off) without a signal, in nats.
 
-    One number; arguments, errors and source as in `posterior`. s = 0 in it: with
-    `log_evidence` it gives the Bayes factor of a signal.
+    One number; arguments and source as in `posterior`. s = 0 in it: with `log_evidence`
+    it gives the Bayes factor of a signal.
+
+    Raises:
+        ValueError: as in `posterior`.
 
     Example:
         >>> value = background_log_evidence(dist.Gamma(1.0, 0.01), 14, 10, 0.5)
@@ -153,7 +163,7 @@ def _counts(n_on: Array, max_count: int | None) -> tuple[Array, Array]:
 
 @partial(jax.jit, static_argnums=0)
 def _log_terms(
-    log_total: Callable[[dist.Gamma, Array, value_checks.Data], Array],
+    log_total: Callable[[dist.Gamma, Array, Numbers], Array],
     signal_prior: dist.Gamma,
     background_prior: dist.Gamma,
     signal_counts: Array,
@@ -173,27 +183,24 @@ def _log_terms(
     return from_signal + jnp.where(possible, log_joint, -jnp.inf)
 
 
-def _log_pmf(prior: dist.Gamma, count: Array, exposure: value_checks.Data) -> Array:
+def _log_pmf(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
     return count_pmfs.gamma_poisson_log_pmf(
         count, prior.concentration, prior.rate, exposure
     )
 
 
-def _log_shape(prior: dist.Gamma, count: Array, exposure: value_checks.Data) -> Array:
+def _log_shape(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
     """Return the same up to a constant, finite also for the improper rate 0."""
     share = exposure / (prior.rate + exposure)
-    rising = log_counts.log_gamma_ratio(prior.concentration, count)
+    rising = log_gamma.log_gamma_ratio(prior.concentration, count)
     return rising - gammaln(count + 1) + count * jnp.log(share)
 
 
 def _data(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
+    n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> tuple[Array, Array, Array, Array]:
-    n_on, on_valid = value_checks.counts("n_on", n_on)
-    n_off, off_valid = value_checks.counts("n_off", n_off)
-    alpha, alpha_valid = value_checks.positive("alpha", alpha)
     for name, value in (("n_on", n_on), ("n_off", n_off), ("alpha", alpha)):
-        if value.ndim:
+        if np.ndim(value):
             remedy = "give one number, and vmap over data sets"
-            raise ValueError(f"{name} has shape {value.shape}: {remedy}")
-    return n_on, n_off, alpha, value_checks.all_of(on_valid, off_valid, alpha_valid)
+            raise ValueError(f"{name} has shape {np.shape(value)}: {remedy}")
+    return count_checks.on_off(n_on, n_off, alpha)

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
         )
 
 
-def posterior(prior: dist.Pareto, observations: value_checks.Data) -> dist.Pareto:
+def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
     r"""Return Pareto(max(m, x_1, …, x_n), α + n).
 
     Args:
@@ -36,8 +36,8 @@ def posterior(prior: dist.Pareto, observations: value_checks.Data) -> dist.Paret
         observations: x_i > 0, any shape; all of them are one data set.
 
     Raises:
-        ValueError: an observation that is not positive, an improper posterior. In a
-            trace such input gives NaN.
+        ValueError: a prior of another family, an observation that is not positive, an
+            improper posterior. In a trace such input gives NaN.
 
     References:
         M. DeGroot (1970), Optimal Statistical Decisions, section 9.7.
@@ -50,11 +50,14 @@ def posterior(prior: dist.Pareto, observations: value_checks.Data) -> dist.Paret
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: value_checks.Data) -> Statistics:
+def sufficient_statistics(observations: Numbers) -> Statistics:
     """Return n and the largest observation.
 
-    Data, errors and source as in `posterior`: a single count and a single number in the
-    data's unit; `+` adds the counts and keeps the larger maximum.
+    Data and source as in `posterior`: a single count and a single number in the data's
+    unit; `+` adds the counts and keeps the larger maximum.
+
+    Raises:
+        ValueError: data that `posterior` refuses.
 
     Example:
         >>> sufficient_statistics([3.0, 0.5]).maximum.item()
@@ -70,7 +73,10 @@ def sufficient_statistics(observations: value_checks.Data) -> Statistics:
 def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
     """Return the posterior from sufficient statistics.
 
-    Pareto(max(m, maximum), α + n); batches, errors and source as in `posterior`.
+    Pareto(max(m, maximum), α + n); batches and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([3.0, 0.5])
@@ -85,15 +91,18 @@ def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
     return dist.Pareto(*where_valid(valid, (scale, alpha)))
 
 
-def log_evidence(
-    prior: dist.Pareto, observations: value_checks.Data
-) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Pareto, observations: Numbers) -> Float[Array, "..."]:
     r"""Return log p(x) = log α m^α / ((α + n) M^(α + n)), M = max(m, x_1, …, x_n).
 
     In nats, of a density in the unit of x to the power -n.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> value = log_evidence(dist.Pareto(1.0, 2.0), 0.5)  # ln(2 / 3)
@@ -111,8 +120,10 @@ def log_evidence(
 def predictive(posterior: dist.Pareto) -> "UniformPareto":
     """Return the distribution of the next observation: flat, then a Pareto tail.
 
-    p(x) = α / (α + 1) / max(m, x) · (m / max(m, x))^α, in the data's unit. Shape: the
-    batch of the posterior.
+    p(x) = α / (α + 1) / max(m, x) · (m / max(m, x))^α, in the data's unit.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch.
 
     Example:
         >>> value = predictive(dist.Pareto(3.0, 4.0)).log_prob(1.0)  # ln(4 / 15)
@@ -164,8 +175,8 @@ class UniformPareto(dist.Distribution):
 
     def __init__(
         self,
-        scale: value_checks.Data,
-        alpha: value_checks.Data,
+        scale: Numbers,
+        alpha: Numbers,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -190,7 +201,7 @@ class UniformPareto(dist.Distribution):
         limit = pareto.sample(limit_key, sample_shape)
         return limit * jax.random.uniform(value_key, limit.shape, limit.dtype)
 
-    def icdf(self, q: value_checks.Data) -> Float[Array, "..."]:
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile: linear up to the scale, then a Pareto tail."""
         share = self.alpha / (self.alpha + 1)
         tail = (1 - value_checks.as_float(q)) * (self.alpha + 1)

@@ -1,4 +1,4 @@
-"""Improper priors of a linear regression, and how NumPyro is told of them."""
+"""Improper priors of a linear regression, and their density as a NumPyro model."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +7,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 
 from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import value_checks
 from vijax.validate import is_traced
 
 

@@ -1,9 +1,9 @@
 """Sufficient statistics that add: a stream of batches, or shards on several devices.
 
 Every family's `sufficient_statistics(data)` is a NamedTuple of arrays, and `s + t` is
-the statistic of both data sets together. `total` adds along a leading axis, as `vmap`
-over shards leaves it. Counts add leaf by leaf, exactly. Means and scatters add by the
-formula of Chan, Golub & LeVeque (1979), which loses no digits as sums of squares do.
+the statistic of both data sets together. `total` adds along a leading axis, which is
+how `vmap` over shards returns them. Counts add exactly. Means and scatters add by the
+formula of Chan, Golub & LeVeque (1979), which loses no digits as sums of squares would.
 """
 
 from typing import Any, NamedTuple, TypeVar

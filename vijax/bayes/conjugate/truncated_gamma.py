@@ -1,4 +1,4 @@
-"""The Gamma distribution cut off at `high`, and a Poisson count that it drives."""
+"""The Gamma distribution cut off at `high`, and the Poisson count that it drives."""
 
 from typing import Any, ClassVar
 
@@ -10,10 +10,11 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
 from vijax import special
-from vijax.bayes.numerics import count_pmfs, value_checks
+from vijax.bayes.numerics import count_pmfs, roots
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.types import Key
 
-_NEWTON_STEPS = 12
+_NEWTON_STEPS = 13
 
 
 class TruncatedGamma(dist.Distribution):
@@ -34,9 +35,9 @@ class TruncatedGamma(dist.Distribution):
 
     def __init__(
         self,
-        concentration: value_checks.Data,
-        rate: value_checks.Data,
-        high: value_checks.Data,
+        concentration: Numbers,
+        rate: Numbers,
+        high: Numbers,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -59,7 +60,7 @@ class TruncatedGamma(dist.Distribution):
         return special.log_gammainc(self.concentration, self.rate * self.high)
 
     def log_prob(
-        self, value: value_checks.Data, intermediates: None = None
+        self, value: Numbers, intermediates: None = None
     ) -> Float[Array, "..."]:
         """Return the log density, -inf outside (0, high)."""
         value = value_checks.as_float(value)
@@ -68,13 +69,13 @@ class TruncatedGamma(dist.Distribution):
         log_x = _log_pdf_of_log(self.concentration, self.rate * safe) - jnp.log(safe)
         return jnp.where(inside, log_x - self.log_mass, -jnp.inf)
 
-    def cdf(self, value: value_checks.Data) -> Float[Array, "..."]:
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
         """Return the probability below the value."""
         value = jnp.clip(value_checks.as_float(value), 0.0, self.high)
         log_cdf = special.log_gammainc(self.concentration, self.rate * value)
         return jnp.exp(log_cdf - self.log_mass)
 
-    def icdf(self, q: value_checks.Data) -> Float[Array, "..."]:
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile."""
         q = value_checks.as_float(q)
         scaled_high = self.rate * self.high
@@ -125,10 +126,10 @@ class TruncatedGammaPoisson(dist.Distribution):
 
     def __init__(
         self,
-        concentration: value_checks.Data,
-        rate: value_checks.Data,
-        high: value_checks.Data,
-        exposure: value_checks.Data = 1.0,
+        concentration: Numbers,
+        rate: Numbers,
+        high: Numbers,
+        exposure: Numbers = 1.0,
         *,
         validate_args: bool | None = None,
     ) -> None:
@@ -145,7 +146,7 @@ class TruncatedGammaPoisson(dist.Distribution):
         super().__init__(batch_shape=shape, validate_args=validate_args)
 
     def log_prob(
-        self, value: value_checks.Data, intermediates: None = None
+        self, value: Numbers, intermediates: None = None
     ) -> Float[Array, "..."]:
         """Return the log probability: of the plain Gamma, times what the cuts leave.
 
@@ -196,16 +197,8 @@ def _log_pdf_of_log(a: Array, x: Array) -> Array:
 def _quantile(a: Array, log_p: Array, high: Array) -> Array:
     """Return x <= high with log P(a, x) = log_p, by Newton's method in log x.
 
-    log P is concave in log x, so no step can run away. The last step alone is
-    differentiated: at the solution that is the implicit derivative.
+    log P is concave in log x, so no step can run away.
     """
-
-    def step(a: Array, log_p: Array, log_x: Array) -> Array:
-        x = jnp.exp(log_x)
-        log_cdf = special.log_gammainc(a, x)
-        log_slope = _log_pdf_of_log(a, x) - log_cdf
-        return log_x - (log_cdf - log_p) * jnp.exp(-log_slope)
-
     a, log_p, high = jnp.broadcast_arrays(a, log_p, high)
     # P(a, x) <= x^a / Γ(a + 1) bounds x from below; the quantile is exact, but for
     # probabilities that no float holds.
@@ -215,8 +208,16 @@ def _quantile(a: Array, log_p: Array, high: Array) -> Array:
     guess = special.gammaincinv(a, jnp.exp(jnp.where(held, log_p, -1.0)))
     start = jnp.where(held, jnp.log(guess), bound)
     start = jnp.clip(start, bound, jnp.log(high))
-    frozen_a, frozen_p, start = jax.lax.stop_gradient((a, log_p, start))
-    log_x = jax.lax.fori_loop(
-        0, _NEWTON_STEPS, lambda _, log_x: step(frozen_a, frozen_p, log_x), start
-    )
-    return jnp.exp(step(a, log_p, log_x))
+
+    def solve(gap: roots.Residual, start: Array) -> Array:
+        def step(_: Array, log_x: Array) -> Array:
+            missing = gap(log_x)
+            log_slope = _log_pdf_of_log(a, jnp.exp(log_x)) - (missing + log_p)
+            return log_x - missing * jnp.exp(-log_slope)
+
+        return jax.lax.fori_loop(0, _NEWTON_STEPS, step, start)
+
+    def gap(log_x: Array) -> Array:
+        return special.log_gammainc(a, jnp.exp(log_x)) - log_p
+
+    return jnp.exp(roots.implicit_root(gap, start, solve))

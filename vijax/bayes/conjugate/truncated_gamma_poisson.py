@@ -14,15 +14,13 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import gamma_poisson
 from vijax.bayes.conjugate.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
-from vijax.bayes.numerics import shape_checks, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 Prior: TypeAlias = dist.Uniform | TruncatedGamma
 
 
-def posterior(
-    prior: Prior, counts: value_checks.Data, exposure: value_checks.Data = 1.0
-) -> TruncatedGamma:
+def posterior(prior: Prior, counts: Numbers, exposure: Numbers = 1.0) -> TruncatedGamma:
     r"""Return Gamma(1 + Σ n_i, Σ t_i) cut off at h.
 
     Args:
@@ -31,8 +29,9 @@ def posterior(
         exposure: t_i (time, luminosity, area), broadcast against the counts.
 
     Raises:
-        ValueError: a negative or fractional count, an exposure that is not positive, a
-            uniform prior that does not begin at 0. In a trace such input gives NaN.
+        ValueError: a prior of another family, a negative or fractional count, an
+            exposure that is not positive, a uniform prior that does not begin at 0. In
+            a trace such input gives NaN.
 
     References:
         Gamma prior: Gelman et al. (2013), Bayesian Data Analysis, section 2.6; the cut
@@ -52,8 +51,11 @@ sufficient_statistics = gamma_poisson.sufficient_statistics
 def update(prior: Prior, data: gamma_poisson.Statistics) -> TruncatedGamma:
     """Return the posterior from sufficient statistics.
 
-    Gamma(a + Σ n_i, b + Σ t_i) cut off at h; Uniform(0, h) has a = 1, b = 0. Batches,
-    errors and source as in `posterior`.
+    Gamma(a + Σ n_i, b + Σ t_i) cut off at h; Uniform(0, h) has a = 1, b = 0. Batches
+    and source as in `posterior`.
+
+    Raises:
+        ValueError: a prior of another family, or one that these data leave improper.
 
     Example:
         >>> data = sufficient_statistics([3, 4, 2])
@@ -66,14 +68,19 @@ def update(prior: Prior, data: gamma_poisson.Statistics) -> TruncatedGamma:
 
 
 def log_evidence(
-    prior: Prior, counts: value_checks.Data, exposure: value_checks.Data = 1.0
+    prior: Prior, counts: Numbers, exposure: Numbers = 1.0
 ) -> Float[Array, "..."]:
     r"""Return log p(n): for one count log P(n + 1, t h) - log(t h), P from `gammainc`.
 
     In nats.
 
-    Shape: the prior's batch. The prior must be proper, else a ValueError says why;
-    other arguments, errors and source as in `posterior`.
+    Arguments and source as in `posterior`.
+
+    Returns:
+        Nats, in the shape of the prior's batch.
+
+    Raises:
+        ValueError: as in `posterior`, and for a prior that is not proper.
 
     Example:
         >>> print(f"{log_evidence(dist.Uniform(0.0, 5.0), 3):.4f}")
@@ -92,8 +99,11 @@ def predictive(
 ) -> TruncatedGammaPoisson:
     """Return the distribution of the next count in `exposure`.
 
-    P(n) = ∫ Poisson(n; λ t) p(λ) dλ with t = `exposure` > 0. Shape: the batch of the
-    posterior against the exposure.
+    P(n) = ∫ Poisson(n; λ t) p(λ) dλ with t = `exposure` > 0.
+
+    Returns:
+        The distribution, in the shape of the posterior's batch broadcast against the
+        exposure.
 
     Example:
         >>> value = predictive(TruncatedGamma(10.0, 3.0, 5.0)).log_prob(3)

@@ -3,8 +3,8 @@
     n_on  ~ Poisson(s + α b)      the region (or time) where the signal would be
     n_off ~ Poisson(b)            a region with background only, 1/α times as large
 
-Frequentist answers here: Li & Ma, the exact binomial test, the profile likelihood. The
-Bayesian one stands in `vijax.bayes.on_off`.
+The frequentist answers: Li and Ma's significance, the exact binomial test, the profile
+likelihood. The Bayesian one is in `vijax.bayes.on_off`.
 """
 
 import jax
@@ -12,18 +12,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.frequentist.binomial import binomial_log_p_value
-from vijax.bayes.frequentist.confidence import Interval
-from vijax.bayes.numerics import shape_checks, significances, value_checks
-from vijax.bayes.numerics.log_counts import deviance
+from vijax.bayes.frequentist.binomial_tests import binomial_log_p_value
+from vijax.bayes.frequentist.confidence_intervals import Interval
+from vijax.bayes.numerics import roots, significances
+from vijax.bayes.numerics.log_gamma import deviance
+from vijax.bayes.validation import Numbers, count_checks, value_checks
 from vijax.validate import where_valid
 
-_BISECTIONS = 80
 
-
-def poisson_log_p_value(
-    counts: value_checks.Data, background: value_checks.Data
-) -> Float[Array, "..."]:
+def poisson_log_p_value(counts: Numbers, background: Numbers) -> Float[Array, "..."]:
     """Return log P(N >= n) where the background's mean is known.
 
     log P in nats, of the arguments' common shape.
@@ -40,7 +37,8 @@ def poisson_log_p_value(
 
     Example:
         >>> value = poisson_log_p_value(9, 2.0)
-        >>> print(f"{jnp.exp(value):.6f} {sigmas.significance_from_log(value):.4f}")
+        >>> sigmas = significances.significance_from_log(value)
+        >>> print(f"{jnp.exp(value):.6f} {sigmas:.4f}")
         0.000237 3.4945
     """
     counts, valid = value_checks.counts("counts", counts)
@@ -50,7 +48,7 @@ def poisson_log_p_value(
 
 
 def li_ma_significance(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
+    n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> Float[Array, "..."]:
     r"""Return the likelihood-ratio significance of a signal, negative for a deficit.
 
@@ -62,20 +60,20 @@ def li_ma_significance(
         n_off: counts in the off region, broadcast against them.
         alpha: exposure of the on region over that of the off region.
 
-    References:
-        T.-P. Li, Y.-Q. Ma (1983), Astrophys. J. 272, 317, eq. 17.
-
     Returns:
         One-sided Gaussian sigmas.
 
     Raises:
         ValueError: a negative or fractional count, an alpha that is not positive.
 
+    References:
+        T.-P. Li, Y.-Q. Ma (1983), Astrophys. J. 272, 317, eq. 17.
+
     Example:
         >>> print(f"{li_ma_significance(140, 100, 1.0):.4f}")
         2.5880
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     share = alpha / (1 + alpha)
     total = n_on + n_off
     ratio = deviance(n_on, total * share) + deviance(n_off, total / (1 + alpha))
@@ -84,24 +82,27 @@ def li_ma_significance(
 
 
 def on_off_log_p_value(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
+    n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> Float[Array, "..."]:
     r"""Return the log of the exact p-value: P(K >= n_on | n_on + n_off, α / (1 + α)).
 
     Without a signal the total tells nothing about the split, which is binomial.
-    `sigmas.significance_from_log` turns it into Z_Bi.
+    `significance_from_log` turns it into Z_Bi.
+
+    In nats; arguments and shapes as in `li_ma_significance`.
+
+    Raises:
+        ValueError: as in `li_ma_significance`.
 
     References:
         Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 4.
 
-    In nats; arguments, shapes and errors as in `li_ma_significance`.
-
     Example:
         >>> value = on_off_log_p_value(140, 100, 1.0)
-        >>> print(f"{sigmas.significance_from_log(value):.4f}")
+        >>> print(f"{significances.significance_from_log(value):.4f}")
         2.5221
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     total = n_on + n_off
     log_p_value = binomial_log_p_value(
         jnp.where(valid, n_on, 0),
@@ -112,10 +113,10 @@ def on_off_log_p_value(
 
 
 def profile_log_likelihood(
-    signal: value_checks.Data,
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
+    signal: Numbers,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
 ) -> Float[Array, "..."]:
     r"""Return log L(s, b̂(s)) - log L(ŝ, b̂): the background is at its best for each s.
 
@@ -128,31 +129,31 @@ def profile_log_likelihood(
         n_off: counts in the off region.
         alpha: exposure of the on region over that of the off region.
 
-    References:
-        Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 3.
-
     Returns:
         Nats, at most 0, of the arguments' common shape.
 
     Raises:
         ValueError: counts or alpha as in `li_ma_significance`, an infinite signal.
 
+    References:
+        Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 3.
+
     Example:
         >>> value = profile_log_likelihood(0.0, 140, 100, 1.0)
         >>> print(f"{jnp.sqrt(-2 * value):.4f}")  # Li and Ma's significance
         2.5880
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     signal, signal_valid = value_checks.finite("signal", signal)
     log_likelihood = _profile(signal, n_on, n_off, alpha)
     return where_valid(valid & signal_valid, log_likelihood)
 
 
 def profile_interval(
-    n_on: value_checks.Data,
-    n_off: value_checks.Data,
-    alpha: value_checks.Data,
-    level: value_checks.Data = 0.6827,
+    n_on: Numbers,
+    n_off: Numbers,
+    alpha: Numbers,
+    level: Numbers = 0.6827,
 ) -> Interval:
     r"""Return the signals s >= 0 with -2 log profile likelihood ratio <= z².
 
@@ -178,7 +179,7 @@ def profile_interval(
         >>> print(f"{lower:.2f} {upper:.2f}")
         24.55 55.56
     """
-    n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
+    n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     level, level_valid = value_checks.fraction("level", level)
     z = significances.significance(1 - level, sides=2)
     n_on, n_off, alpha, z = jnp.broadcast_arrays(n_on, n_off, alpha, z)
@@ -195,26 +196,14 @@ def _profile_ends(n_on: Array, n_off: Array, alpha: Array, z: Array) -> Interval
     def excess(signal: Array) -> Array:
         return 2 * (peak - _profile(signal, n_on, n_off, alpha)) - z**2
 
-    def solve(inner: Array, outer: Array) -> Array:
-        """Bisect between a signal inside and one outside of the interval."""
-
-        def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-            inner, outer = bounds
-            middle = 0.5 * (inner + outer)
-            is_in = excess(middle) <= 0
-            return jnp.where(is_in, middle, inner), jnp.where(is_in, outer, middle)
-
-        start = jax.lax.stop_gradient((inner, outer))
-        end = jax.lax.fori_loop(0, _BISECTIONS, halve, start)[0]
-        # One Newton step from the solution carries the derivatives.
-        end = jax.lax.stop_gradient(end)
-        slope = jax.jvp(excess, (end,), (jnp.ones_like(end),))[1]
-        slope = jax.lax.stop_gradient(slope)
-        return end - excess(end) / jnp.where(slope == 0, jnp.inf, slope)
+    def solve(excess: roots.Residual, outer: Array) -> Array:
+        """Bisect between the best signal, inside of the interval, and one outside."""
+        return roots.bisect(lambda signal: excess(signal) <= 0, best, outer)[0]
 
     spread = jnp.sqrt(n_on + alpha**2 * n_off + 1)
-    upper = solve(best, best + (z + 1) * 4 * spread + 2 * z**2 + 10)
-    lower = solve(best, jnp.zeros_like(best))
+    beyond = best + (z + 1) * 4 * spread + 2 * z**2 + 10
+    upper = roots.implicit_root(excess, beyond, solve)
+    lower = roots.implicit_root(excess, jnp.zeros_like(best), solve)
     includes_zero = 2 * (peak - at_zero) <= z**2
     return jnp.where(includes_zero, 0.0, lower), upper
 
@@ -228,13 +217,3 @@ def _profile(signal: Array, n_on: Array, n_off: Array, alpha: Array) -> Array:
     safe = jnp.where(linear > 0, root + linear, 1.0)
     background = jnp.where(linear > 0, 2 * signal * n_off / safe, by_sum)
     return -deviance(n_on, signal + alpha * background) - deviance(n_off, background)
-
-
-def _data(
-    n_on: value_checks.Data, n_off: value_checks.Data, alpha: value_checks.Data
-) -> tuple[Array, Array, Array, Array]:
-    n_on, on_valid = value_checks.counts("n_on", n_on)
-    n_off, off_valid = value_checks.counts("n_off", n_off)
-    alpha, alpha_valid = value_checks.positive("alpha", alpha)
-    n_on, n_off, alpha = shape_checks.broadcast(n_on=n_on, n_off=n_off, alpha=alpha)
-    return n_on, n_off, alpha, on_valid & off_valid & alpha_valid

@@ -19,7 +19,7 @@ from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import value_checks
 from vijax.types import Scalar
 from vijax.validate import seen, where_valid
 
@@ -118,12 +118,12 @@ def update(
 ) -> Landscape:
     """Return the landscape after the data, all rows at once.
 
+    p(θ | data) ∝ p(θ) Π_i p(datum_i | θ); `log_evidence` grows by log p(data), in nats.
+
     Args:
         landscape: before the data.
         log_likelihood: log p(datum | theta) of one row of the data.
         data: a pytree whose leaves have one row for each datum.
-
-    p(θ | data) ∝ p(θ) Π_i p(datum_i | θ); `log_evidence` grows by log p(data), in nats.
 
     Raises:
         ValueError: a likelihood that is NaN, inf, nowhere possible, or no number.
@@ -132,7 +132,7 @@ def update(
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 20.0),))
         >>> poisson = lambda theta, n: n * jnp.log(theta[0]) - theta[0]
         >>> after = update(flat, poisson, jnp.array([3, 4, 2]))
-        >>> print(f"{moments(after)[0][0]:.4f}")  # Gamma(10, 3)
+        >>> print(f"{mean_and_covariance(after)[0][0]:.4f}")  # Gamma(10, 3)
         3.3333
     """
 
@@ -153,8 +153,10 @@ def sequence(
 ) -> Landscape:
     """Return the landscapes after the first datum, the first two, …, stacked.
 
-    Arguments and errors as in `update`; every leaf gains a leading axis, one entry a
-    datum.
+    Arguments as in `update`; every leaf gains a leading axis, one entry a datum.
+
+    Raises:
+        ValueError: as in `update`.
 
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 20.0),))
@@ -186,7 +188,7 @@ def probabilities(landscape: Landscape) -> Float[Array, "..."]:
     return _probabilities(landscape.log_density, landscape.axes)
 
 
-def moments(
+def mean_and_covariance(
     landscape: Landscape,
 ) -> tuple[Float[Array, " dims"], Float[Array, "dims dims"]]:
     """Return mean and covariance of the parameters.
@@ -196,15 +198,15 @@ def moments(
 
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 6.0),))
-        >>> mean, covariance = moments(flat)
+        >>> mean, covariance = mean_and_covariance(flat)
         >>> print(f"{mean[0]:.4f} {covariance[0, 0]:.4f}")  # 3 and 6² / 12
         3.0000 3.0000
     """
-    return _moments(landscape)
+    return _mean_and_covariance(landscape)
 
 
 @jax.jit
-def _moments(landscape: Landscape) -> tuple[Array, Array]:
+def _mean_and_covariance(landscape: Landscape) -> tuple[Array, Array]:
     probability = probabilities(landscape).ravel()
     points = _points(landscape.axes).reshape(-1, len(landscape.axes))
     mean = probability @ points

@@ -1,7 +1,8 @@
-"""Highest-density regions of a density on a grid: where it is above one level.
+"""Highest-density regions of a grid: all points where the density exceeds a level.
 
-With several modes the region falls apart; in one dimension it comes back as several
-intervals, else as a mask over the grid. The level is also what a contour is drawn at.
+A density with several modes has a region of several pieces. In one dimension they come
+back as intervals, otherwise as a mask over the grid. The level itself is what a plot
+draws its contour at.
 """
 
 import jax
@@ -9,16 +10,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from vijax.bayes.grid.landscape import Landscape, probabilities
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.numerics import roots
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import where_valid
 
 MAX_INTERVALS = 8
-_BISECTIONS = 80
 
 
-def log_density_level(
-    landscape: Landscape, mass: value_checks.Data
-) -> Float[Array, ""]:
+def log_density_level(landscape: Landscape, mass: Numbers) -> Float[Array, ""]:
     """Return the log density above which the cells hold `mass`.
 
     Args:
@@ -55,10 +54,13 @@ def _log_density_level(landscape: Landscape, mass: Array) -> Array:
     return log_density[order][last]
 
 
-def region(landscape: Landscape, mass: value_checks.Data = 0.95) -> Bool[Array, "..."]:
+def region(landscape: Landscape, mass: Numbers = 0.95) -> Bool[Array, "..."]:
     """Return which nodes belong to the highest-density region, a mask over the grid.
 
-    {θ: p(θ) >= level}; arguments, errors and source as in `log_density_level`.
+    {θ: p(θ) >= level}; arguments and source as in `log_density_level`.
+
+    Raises:
+        ValueError: as in `log_density_level`.
 
     Example:
         >>> from vijax.bayes.grid import landscape
@@ -71,7 +73,7 @@ def region(landscape: Landscape, mass: value_checks.Data = 0.95) -> Bool[Array, 
 
 
 def intervals_of(
-    landscape: Landscape, mass: value_checks.Data = 0.95
+    landscape: Landscape, mass: Numbers = 0.95
 ) -> tuple[Float[Array, " intervals"], Float[Array, " intervals"]]:
     """Return the intervals where a density of one variable is above one level.
 
@@ -124,14 +126,11 @@ def _intervals_of(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
         part = jnp.where(crosses, share * 0.5 * (top + level), 0.5 * (top + bottom))
         return jnp.sum(widths * jnp.where(top > level, part, 0.0)) / total
 
-    def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bounds
-        middle = 0.5 * (low + high)
-        enough = above(middle) >= mass
-        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+    def holds_enough(level: Array) -> Array:
+        return above(level) >= mass
 
     zero, one = jnp.zeros_like(total), jnp.ones_like(total)
-    level = jax.lax.fori_loop(0, _BISECTIONS, halve, (zero, one))[0]
+    level, _ = roots.bisect(holds_enough, zero, one)
 
     inside = density > level
     edge = jnp.zeros(1, bool)

@@ -1,6 +1,6 @@
 """Credible intervals: the middle of a posterior, or its densest part.
 
-One function for distributions, for draws and for a density on a grid.
+One function for distributions, for draws, and for a density on a grid.
 """
 
 from functools import partial
@@ -16,15 +16,15 @@ from vijax.bayes.grid.landscape import Landscape
 from vijax.bayes.grid.regions import intervals_of
 from vijax.bayes.intervals.highest_density import highest_density
 from vijax.bayes.intervals.quantiles import central, quantile, upper_quantile
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
 __all__ = ["credible_interval", "quantile", "upper_quantile"]
 
 
 def credible_interval(
-    posterior: Joint | Landscape | value_checks.Data,
-    mass: value_checks.Data = 0.95,
+    posterior: Joint | Landscape | Numbers,
+    mass: Numbers = 0.95,
     *,
     kind: str = "equal_tailed",
 ) -> tuple[Any, Any]:

@@ -1,11 +1,13 @@
-"""The narrowest interval that holds a given mass: both ends have the same density.
+"""The narrowest interval that holds a given mass: the density is equal at both ends.
 
-Beta, Gamma and InverseGamma are solved by the level of their density, see `level`,
-all others by bisection.
+Beta, Gamma and InverseGamma are solved by `numerics.density_level`, the Normal and
+Student's t by symmetry, and every other distribution by bisection. The derivatives of
+the ends are the same for all: see `_ends`.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +16,13 @@ from jaxtyping import Array, Float
 
 from vijax import special
 from vijax.bayes.intervals import quantiles
-from vijax.bayes.numerics import log_densities
+from vijax.bayes.numerics import log_densities, roots
 from vijax.bayes.numerics.density_level import Profile, solve_level
+from vijax.special import log_tails
 from vijax.special.elementary import expm1_excess
 from vijax.special.elementwise import elementwise
 
 Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
-Params = tuple[Array, ...]
 
 _BISECTIONS = 60
 
@@ -52,81 +54,105 @@ def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
     return _by_bisection(distribution, mass)
 
 
-class _Family(NamedTuple):
-    """What the derivatives of an interval's ends are made of."""
-
-    quantile: Callable[[Params, Array], Array]
-    upper_quantile: Callable[[Params, Array], Array]
-    lower_tail: Callable[[Params, Array], Array]
-    log_density: Callable[[Params, Array], Array]
-    high: float  # where the support ends; it begins at 0
-
-
-def _implicit(family: _Family) -> Callable[[Callable], Callable]:
-    """Give an interval the derivatives that its two defining equations have."""
+def _interval_of(
+    family: Callable[..., dist.Distribution],
+) -> Callable[[Callable[..., Interval]], Callable[..., Interval]]:
+    """Compile an interval of (*parameters, mass), and give it its derivatives."""
 
     def decorate(interval: Callable[..., Interval]) -> Callable[..., Interval]:
         function = jax.custom_jvp(elementwise(interval))
 
         @function.defjvp
         def jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
-            *params, mass = primals
-            *params_dot, mass_dot = tangents
-            params, params_dot = tuple(params), tuple(params_dot)
-            lower, upper = function(*primals)
-            at_low, at_high = lower <= 0, upper >= family.high
-            # Keep what is evaluated, and not used, away from the ends.
-            below = jnp.where(at_low, 0.25, family.lower_tail(params, lower))
-            above = jnp.where(at_high, 0.25, 1 - mass - jnp.where(at_low, 0, below))
-            x, x_dot = jax.jvp(
-                lambda p: family.quantile(p, below), (params,), (params_dot,)
-            )
-            y, y_dot = jax.jvp(
-                lambda p: family.upper_quantile(p, above), (params,), (params_dot,)
-            )
-            x_rate = jnp.exp(-family.log_density(params, x))
-            y_rate = jnp.exp(-family.log_density(params, y))
-            # x moves with its tail's mass t, y with t + mass; log f(x) = log f(y).
-            ones = jnp.ones_like(x)
-            x_slope = jax.jvp(lambda v: family.log_density(params, v), (x,), (ones,))[1]
-            y_slope = jax.jvp(lambda v: family.log_density(params, v), (y,), (ones,))[1]
-            drift = jax.jvp(
-                lambda p: family.log_density(p, y) - family.log_density(p, x),
-                (params,),
-                (params_dot,),
-            )[1]
-            drift += y_slope * (y_dot + y_rate * mass_dot) - x_slope * x_dot
-            stiffness = y_slope * y_rate - x_slope * x_rate
-            flat = stiffness == 0
-            t_dot = jnp.where(
-                flat, -0.5 * mass_dot, -drift / jnp.where(flat, 1.0, stiffness)
-            )
-            t_dot = jnp.where(at_low, 0.0, jnp.where(at_high, -mass_dot, t_dot))
-            lower_dot = jnp.where(at_low, 0.0, x_dot + x_rate * t_dot)
-            upper_dot = jnp.where(at_high, 0.0, y_dot + y_rate * (t_dot + mass_dot))
-            return (lower, upper), (lower_dot, upper_dot)
+            ends = function(*primals)
+            share = _share_below(family(*primals[:-1]), ends, primals[-1])
+
+            def at_share(*arguments: Array) -> Interval:
+                return _ends(family(*arguments[:-1]), arguments[-1], share)
+
+            return ends, jax.jvp(at_share, primals, tangents)[1]
 
         return function
 
     return decorate
 
 
-@_implicit(
-    _Family(
-        quantile=lambda p, q: special.betaincinv(p[0], p[1], q),
-        upper_quantile=lambda p, q: special.betainccinv(p[0], p[1], q),
-        lower_tail=lambda p, x: jnp.exp(special.log_betainc(p[0], p[1], x)),
-        log_density=lambda p, x: log_densities.beta_log_density(p[0], p[1], x),
-        high=1.0,
-    )
-)
+def _share_below(distribution: Any, ends: Interval, mass: Array) -> Array:
+    """Return how much of the mass outside of an interval lies below it, 0 to 1."""
+    lower, upper = ends
+    high = 1.0 if isinstance(distribution, dist.Beta) else jnp.inf
+    share = quantiles.lower_tail(distribution, lower) / (1 - mass)
+    return jnp.where(lower <= 0, 0.0, jnp.where(upper >= high, 1.0, share))
+
+
+def _at_share(distribution: Any, mass: Array, share: Array) -> Interval:
+    """Return the interval with this share of the mass outside below it."""
+    below = share * (1 - mass)
+    above = jnp.maximum(1 - mass - below, 0.0)
+    lower = quantiles.quantile(distribution, below)
+    return lower, quantiles.upper_quantile(distribution, above)
+
+
+@jax.custom_jvp
+def _ends(distribution: Any, mass: Array, share: Array) -> Interval:
+    """Return the same at the share that has been solved for, with its derivatives.
+
+    At this share both ends are equally dense. When the distribution or the mass
+    changes, the share moves so that they stay so (implicit function theorem). A share
+    of 0 or 1 stays: there the interval begins or ends where the support does.
+    """
+    return _at_share(distribution, mass, share)
+
+
+@_ends.defjvp
+def _ends_jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
+    *arguments, share = primals
+    *dots, _ = tangents
+
+    def ends_and_rise(
+        share: Array, distribution: Any, mass: Array
+    ) -> tuple[Interval, Array]:
+        lower, upper = _at_share(distribution, mass, share)
+        # An end of the support, where the density may be infinite, is out of the way.
+        left = jnp.where(share > 0, lower, upper)
+        right = jnp.where(share < 1, upper, lower)
+        log_density = partial(log_densities.log_density, distribution)
+        return (lower, upper), log_density(right) - log_density(left)
+
+    (ends, _), push = jax.linearize(ends_and_rise, share, *arguments)
+    _, slope = push(jnp.ones_like(share), *jax.tree.map(jnp.zeros_like, dots))
+    _, drift = push(jnp.zeros_like(share), *dots)
+    # A flat density has a slope of rounding only: there the interval stays central.
+    is_sloped = jnp.abs(slope) > 100 * jnp.finfo(slope.dtype).eps
+    moves = (share > 0) & (share < 1) & is_sloped
+    share_dot = jnp.where(moves, -drift / jnp.where(moves, slope, 1.0), 0.0)
+    return ends, push(share_dot, *dots)[0]
+
+
+@_interval_of(dist.Beta)
 def _beta(a: Array, b: Array, mass: Array) -> Interval:
     inner = (a > 1) & (b > 1)
     a_, b_ = jnp.where(inner, a, 2.0), jnp.where(inner, b, 2.0)
-    strength = a_ + b_ - 2
-    mode, rest = (a_ - 1) / strength, (b_ - 1) / strength
+    lower, upper = _beta_level(a_, b_, mass)
+    # No inner maximum: the interval begins at 0, or mirrored at 1.
+    mirrored = a > b
+    end = jax.lax.cond(
+        jnp.all(inner),
+        lambda: mass,
+        lambda: special.betaincinv(a, b, jnp.where(mirrored, 1 - mass, mass)),
+    )
+    uniform = (a == 1) & (b == 1)
+    edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, end, 0.0))
+    edge_upper = jnp.where(uniform, 0.5 * (1 + mass), jnp.where(mirrored, 1.0, end))
+    return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
+
+
+def _beta_level(a: Array, b: Array, mass: Array) -> Interval:
+    """Return the interval for a, b > 1, where the density has an inner maximum."""
+    strength = a + b - 2
+    mode, rest = (a - 1) / strength, (b - 1) / strength
     spread = mode * rest
-    top = jnp.exp(log_densities.beta_log_density(a_, b_, mode)) * spread
+    top = jnp.exp(log_densities.beta_log_density(a, b, mode)) * spread
     few = jnp.finfo(mass.dtype).eps ** 0.2
 
     # d is the log odds of x over those of the mode. On the mode's lower side
@@ -161,8 +187,8 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
         # digits of its rest, whose other tail is asked for instead.
         share, rest_of_it = shares(ends)
         turned = share > 0.5
-        own, other = jnp.stack([a_, b_]), jnp.stack([b_, a_])
-        below, above = special.tails.log_beta_tails(
+        own, other = jnp.stack([a, b]), jnp.stack([b, a])
+        below, above = log_tails.log_beta_tails(
             jnp.where(turned, other, own),
             jnp.where(turned, own, other),
             jnp.where(turned, rest_of_it, share),
@@ -175,29 +201,10 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
 
     ends = solve_level(profile, outside, start, strength * spread, mass)
     (lower, _), (_, upper) = shares(ends)
-
-    # No inner maximum: the interval begins at 0, or mirrored at 1.
-    mirrored = a > b
-    end = jax.lax.cond(
-        jnp.all(inner),
-        lambda: mass,
-        lambda: special.betaincinv(a, b, jnp.where(mirrored, 1 - mass, mass)),
-    )
-    uniform = (a == 1) & (b == 1)
-    edge_lower = jnp.where(uniform, 0.5 * (1 - mass), jnp.where(mirrored, end, 0.0))
-    edge_upper = jnp.where(uniform, 0.5 * (1 + mass), jnp.where(mirrored, 1.0, end))
-    return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
+    return lower, upper
 
 
-@_implicit(
-    _Family(
-        quantile=lambda p, q: special.gammaincinv(p[0], q),
-        upper_quantile=lambda p, q: special.gammainccinv(p[0], q),
-        lower_tail=lambda p, x: jnp.exp(special.log_gammainc(p[0], x)),
-        log_density=lambda p, x: log_densities.gamma_log_density(p[0], x),
-        high=jnp.inf,
-    )
-)
+@_interval_of(lambda a: dist.Gamma(a, 1.0))
 def _gamma(a: Array, mass: Array) -> Interval:
     inner = a > 1
     safe = jnp.where(inner, a, 2.0)
@@ -210,17 +217,7 @@ def _gamma(a: Array, mass: Array) -> Interval:
     return jnp.where(inner, lower, 0.0), jnp.where(inner, upper, end)
 
 
-@_implicit(
-    _Family(
-        quantile=lambda p, q: 1 / special.gammainccinv(p[0], q),
-        upper_quantile=lambda p, q: 1 / special.gammaincinv(p[0], q),
-        lower_tail=lambda p, x: jnp.exp(special.log_gammaincc(p[0], 1 / x)),
-        log_density=lambda p, x: (
-            log_densities.gamma_log_density(p[0], 1 / x) - 2 * jnp.log(x)
-        ),
-        high=jnp.inf,
-    )
-)
+@_interval_of(lambda a: dist.InverseGamma(a, 1.0))
 def _inverse_gamma(a: Array, mass: Array) -> Interval:
     low, high = _gamma_level(a, a + 1, mass)
     return 1 / high, 1 / low
@@ -238,7 +235,7 @@ def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
 
     def outside(ends: Array) -> Array:
         a_and_a = jnp.stack([a, a])  # both tails in one call: half as much to compile
-        tails = special.tails.log_gamma_tails(a_and_a, mode * jnp.exp(ends))
+        tails = log_tails.log_gamma_tails(a_and_a, mode * jnp.exp(ends))
         return jnp.exp(tails[0][0]) + jnp.exp(tails[1][1])
 
     def start(level: Array) -> Array:
@@ -253,32 +250,21 @@ def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
 
 @jax.jit
 def _by_bisection(distribution: dist.Distribution, mass: Array) -> Interval:
-    """Move the mass below the interval until both ends are as dense, or to an end."""
-    shape = jnp.broadcast_shapes(mass.shape, distribution.batch_shape)
-    mass = jnp.broadcast_to(mass, shape)
+    """Move the mass outside from one side to the other until both ends are as dense."""
+    mass = jnp.broadcast_to(
+        mass, jnp.broadcast_shapes(mass.shape, distribution.batch_shape)
+    )
+    frozen, room = jax.lax.stop_gradient((distribution, 1 - mass))
+    log_density = log_densities.log_density
 
-    def ends(below: Array, distribution: dist.Distribution) -> Interval:
-        lower = quantiles.quantile(distribution, below)
-        above = jnp.maximum(1 - mass - below, 0.0)
-        return lower, quantiles.upper_quantile(distribution, above)
+    def rises(share: Array) -> Array:
+        below = share * room
+        lower = quantiles.quantile(frozen, below)
+        upper = quantiles.upper_quantile(frozen, jnp.maximum(room - below, 0.0))
+        return log_density(frozen, upper) > log_density(frozen, lower)
 
-    def rise(below: Array, distribution: dist.Distribution) -> Array:
-        lower, upper = ends(below, distribution)
-        log_density = log_densities.log_density
-        return log_density(distribution, upper) - log_density(distribution, lower)
-
-    frozen = jax.lax.stop_gradient(distribution)
-
-    def halve(_: Array, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bounds
-        middle = 0.5 * (low + high)
-        rising = rise(middle, frozen) > 0
-        return jnp.where(rising, middle, low), jnp.where(rising, high, middle)
-
-    room = jax.lax.stop_gradient(1 - mass)
-    start = jnp.zeros_like(mass), room
-    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, start)
-    below = 0.5 * (low + high)
+    zero, one = jnp.zeros_like(mass), jnp.ones_like(mass)
+    low, high = roots.bisect(rises, zero, one, num_steps=_BISECTIONS)
     # Snap to the ends of the support, else the mass outside is of rounding only.
-    below = jnp.where(low == 0, 0.0, jnp.where(high == room, room, below))
-    return ends(below, distribution)
+    share = jnp.where(low == 0, 0.0, jnp.where(high == 1, 1.0, 0.5 * (low + high)))
+    return _ends(distribution, mass, share)

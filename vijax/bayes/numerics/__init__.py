@@ -1,1 +1,31 @@
-"""Numerics that the exact families share: log probabilities, significances, checks."""
+"""The numerics that exact inference stands on; users meet them through their rooms.
+
+log_gamma        differences of log-gamma functions that lose no digits
+count_pmfs       log probabilities of counts, exact up to 10^12 counts
+log_densities    log densities of Beta and Gamma kin, as exact
+significances    p-values and Gaussian sigmas, into each other
+roots            bisection, and the derivatives of any root
+density_level    where a density with one mode cuts off a given mass
+"""
+
+from vijax.bayes.numerics import (
+    count_pmfs,
+    density_level,
+    log_densities,
+    log_gamma,
+    roots,
+    significances,
+)
+
+__all__ = [
+    "count_pmfs",
+    "density_level",
+    "log_densities",
+    "log_gamma",
+    "roots",
+    "significances",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,20 +1,18 @@
 """Log densities that keep their digits where the parameters are huge or tiny.
 
 The textbook form of a Beta density with parameters near 10^12 subtracts numbers near
-10^13; here they are deviances from the mean (see `vijax.bayes.exact`).
+10^13. Here they are deviances from the mean, which do not cancel: see `log_gamma`.
 """
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import value_checks
-from vijax.bayes.numerics.log_counts import deviance, excess
+from vijax.bayes.numerics.log_gamma import deviance, excess
+from vijax.bayes.validation import Numbers, value_checks
 
 
-def log_density(
-    distribution: dist.Distribution, value: value_checks.Data
-) -> Float[Array, "..."]:
+def log_density(distribution: dist.Distribution, value: Numbers) -> Float[Array, "..."]:
     """Return the log density; for all but Beta and Gamma kin NumPyro's own.
 
     Example:
@@ -36,9 +34,7 @@ def log_density(
     return jnp.asarray(distribution.log_prob(value))
 
 
-def beta_log_density(
-    a: value_checks.Data, b: value_checks.Data, x: value_checks.Data
-) -> Float[Array, "..."]:
+def beta_log_density(a: Numbers, b: Numbers, x: Numbers) -> Float[Array, "..."]:
     """Return log of x^(a - 1) (1 - x)^(b - 1) / B(a, b), -inf outside [0, 1].
 
     Example:
@@ -65,9 +61,7 @@ def beta_log_density(
     return jnp.where(inside, log_density, jnp.where(is_edge, edge, -jnp.inf))
 
 
-def gamma_log_density(
-    a: value_checks.Data, x: value_checks.Data
-) -> Float[Array, "..."]:
+def gamma_log_density(a: Numbers, x: Numbers) -> Float[Array, "..."]:
     """Return log of x^(a - 1) exp(-x) / Γ(a), -inf below 0.
 
     Example:

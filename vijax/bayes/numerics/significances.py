@@ -1,8 +1,9 @@
-"""p-values and Gaussian significances, into each other without loss.
+"""p-values and Gaussian significances, converted into each other without loss.
 
     one-sided   p = P(Z > z)          two-sided   p = P(|Z| > z)
 
-A p-value below the smallest float has a logarithm, so each function has a twin in logs.
+A p-value below the smallest float still has a logarithm, so each function has a twin
+that works with log p.
 """
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from jax.scipy import special as jsp
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import value_checks
+from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import where_valid
 
 _FRACTION_FROM = 4.0
@@ -18,21 +19,21 @@ _FRACTION_DEPTH = 40
 _NEWTON_STEPS = 6
 
 
-def significance(p_value: value_checks.Data, *, sides: int = 1) -> Float[Array, "..."]:
+def significance(p_value: Numbers, *, sides: int = 1) -> Float[Array, "..."]:
     r"""Return z with P(Z > z) = p, in sigmas; with `sides=2`, P(|Z| > z) = p.
 
     Relative error below 1e-12 in x64 for p from 1e-300 to 1/2; float32 ends at 1e-38,
     `significance_from_log` does not.
+
+    Args:
+        p_value: any shape.
+        sides: 1 or 2.
 
     Raises:
         ValueError: a p-value outside [0, 1]. In a trace such input gives NaN.
 
     References:
         Cowan, Cranmer, Gross & Vitells (2011), Eur. Phys. J. C 71, 1554, eq. 1.
-
-    Args:
-        p_value: any shape.
-        sides: 1 or 2.
 
     Example:
         >>> print(f"{significance(0.0897827):.4f}")
@@ -51,11 +52,14 @@ def significance(p_value: value_checks.Data, *, sides: int = 1) -> Float[Array, 
 
 
 def significance_from_log(
-    log_p_value: value_checks.Data, *, sides: int = 1
+    log_p_value: Numbers, *, sides: int = 1
 ) -> Float[Array, "..."]:
     """Return the significance of a p-value that is given by its natural logarithm.
 
-    Shapes and errors as in `significance`: any p-value down to exp(-1e300).
+    Shapes as in `significance`: any p-value down to exp(-1e300).
+
+    Raises:
+        ValueError: as in `significance`.
 
     Example:
         >>> print(f"{significance_from_log(-1000.0):.4f}")
@@ -74,10 +78,13 @@ def significance_from_log(
     return where_valid(valid, jnp.where(in_tail, z, -z))
 
 
-def p_value(significance: value_checks.Data, *, sides: int = 1) -> Float[Array, "..."]:
+def p_value(significance: Numbers, *, sides: int = 1) -> Float[Array, "..."]:
     """Return P(Z > z), or P(|Z| > z) with `sides=2`.
 
     P(Z > z) = ½ erfc(z / √2). Any shape; `sides` is 1 or 2; NaN is a ValueError.
+
+    Raises:
+        ValueError: NaN, or `sides` other than 1 or 2.
 
     Example:
         >>> print(f"{p_value(5.0):.3e}")
@@ -86,12 +93,13 @@ def p_value(significance: value_checks.Data, *, sides: int = 1) -> Float[Array, 
     return jnp.exp(log_p_value(significance, sides=sides))
 
 
-def log_p_value(
-    significance: value_checks.Data, *, sides: int = 1
-) -> Float[Array, "..."]:
+def log_p_value(significance: Numbers, *, sides: int = 1) -> Float[Array, "..."]:
     """Return log P(Z > z), or log P(|Z| > z) with `sides=2`.
 
     In nats, without underflow at any z; arguments as in `p_value`.
+
+    Raises:
+        ValueError: as in `p_value`.
 
     Example:
         >>> print(f"{log_p_value(44.6157):.1f}")

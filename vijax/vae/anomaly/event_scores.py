@@ -1,16 +1,17 @@
 r"""Anomaly detection in tables of events: train VAEs, score, and say how well it works.
 
-    settings = TableVAE(latent=2)
-    model, params = fit(key, scaled, rows, settings)        (trainings, ...)
-    found = score_each(model, params, score_key, events)    score -> (trainings, events)
-    measure(found["−ELBO"], is_anomaly)                     Detection
+    settings = EventDetectorSettings(latent=2)
+    model, params = fit_event_vaes(key, scaled, rows, settings)   (trainings, ...)
+    found = score_events(model, params, key, events)     score -> (trainings, events)
+    measure_detection(found["−ELBO"], is_anomaly)        Detection
 
 Two studies put these parts together. `both_directions` takes each of two classes in
-turn as background. `injected` hides more and more signal among the training events.
-`mahalanobis` and `pca_residual` are scores without a network, to hold a VAE against.
+turn as background. `injected_signal` hides more and more signal among the training
+events. `mahalanobis_distance` and `pca_residual` are scores without a network, to hold
+a VAE against.
 
 Events are tables (events, features); the networks see them through
-`event_tables.scaled`. One training of a network differs from another, so several are
+`event_tables.to_scaled`. One training of a network differs from another, so several are
 trained at once and their spread is part of every error.
 """
 
@@ -24,14 +25,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from vijax.metrics import roc
-from vijax.metrics.bootstrap import with_error
+from vijax.metrics import Estimate, roc
+from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.types import Key
-from vijax.vae import event_tables
+from vijax.vae import event_tables, training
 from vijax.vae.anomaly import scores
+from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import ensemble
 from vijax.validate import check, is_whole
 
 Events = Float[np.ndarray, "_ features"]  # the numbers of events may differ
@@ -44,7 +45,7 @@ CURVE_RATES = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 121)])
 
 
 @dataclass(frozen=True)
-class TableVAE:
+class EventDetectorSettings:
     """Architecture and training of a VAE of a table, with a Gaussian likelihood."""
 
     hidden: tuple[int, ...] = (64, 64)  # widths of the encoder's hidden layers
@@ -56,7 +57,7 @@ class TableVAE:
     learning_rate: float = 2e-3  # Adam's at the first step; falls along a cosine
 
 
-DEFAULT = TableVAE()
+DEFAULT = EventDetectorSettings()
 
 
 class Detection(NamedTuple):
@@ -73,11 +74,11 @@ class Detection(NamedTuple):
     found_at_standard_error: Float[np.ndarray, " cuts"]
 
 
-def fit(
+def fit_event_vaes(
     key: Key,
     events: Events,
     rows: Int[Any, "trainings rows"],
-    settings: TableVAE = DEFAULT,
+    settings: EventDetectorSettings = DEFAULT,
 ) -> tuple[VAE, ModelParams]:
     """Train one VAE for each set of rows, all in one `vmap`.
 
@@ -91,13 +92,13 @@ def fit(
         The model, and parameters with a leading axis of trainings.
 
     Raises:
-        ValueError: as `autoencoders.vae` and `ensemble.fit`.
+        ValueError: as `autoencoders.vae` and `training.fit_ensemble`.
 
     Example:
         >>> events = np.random.default_rng(0).normal(size=(40, 3))
         >>> rows = np.tile(np.arange(40), (2, 1))
-        >>> small = TableVAE(hidden=(4,), latent=1, steps=2)
-        >>> model, params = fit(jax.random.key(0), events, rows, small)
+        >>> small = EventDetectorSettings(hidden=(4,), latent=1, steps=2)
+        >>> model, params = fit_event_vaes(jax.random.key(0), events, rows, small)
         >>> params.encoder["output"]["bias"].shape  # 2 trainings, mean and log scale
         (2, 2)
     """
@@ -109,20 +110,20 @@ def fit(
         likelihood=likelihoods.gaussian(None, min_scale=settings.min_scale),
     )
     batch_size = min(settings.batch_size, rows.shape[1])
-    params = ensemble.fit(
+    trained = training.fit_ensemble(
         model,
         key,
         events,
         rows,
-        epochs=ensemble.epochs(rows.shape[1], settings.steps, batch_size),
+        epochs=training.num_epochs(rows.shape[1], settings.steps, batch_size),
         batch_size=batch_size,
-        learning_rate=settings.learning_rate,
+        optimizer=training.Adam(settings.learning_rate),
         description="VAEs of events",
     )
-    return model, params
+    return model, trained.params
 
 
-def score_each(
+def score_events(
     model: VAE, params: ModelParams, key: Key, events: Any
 ) -> dict[str, Float[Array, "trainings events"]]:
     """Return the scores of every event under each training.
@@ -141,28 +142,27 @@ def score_each(
 
     Example:
         >>> events = np.random.default_rng(0).normal(size=(40, 3))
-        >>> small = TableVAE(hidden=(4,), latent=1, steps=2)
+        >>> small = EventDetectorSettings(hidden=(4,), latent=1, steps=2)
         >>> rows = np.tile(np.arange(40), (2, 1))
-        >>> model, params = fit(jax.random.key(0), events, rows, small)
-        >>> found = score_each(model, params, jax.random.key(1), events[:5])
+        >>> model, params = fit_event_vaes(jax.random.key(0), events, rows, small)
+        >>> found = score_events(model, params, jax.random.key(1), events[:5])
         >>> {name: values.shape for name, values in found.items()}
         {'−ELBO': (2, 5), 'reconstruction': (2, 5), 'KL': (2, 5)}
     """
-    x = jnp.asarray(events, jnp.float32)
-    likelihoods.check_support(model.likelihood, x)
-    return dict(zip(SCORES, _score_each(model, params, key, x), strict=True))
+    x = check_in_support(model, jnp.asarray(events, jnp.float32))
+    return dict(zip(SCORES, _score_events(model, params, key, x), strict=True))
 
 
 @partial(jax.jit, static_argnums=0)
-def _score_each(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
+def _score_events(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
     def one(params: ModelParams) -> Array:
-        found = scores.scores(model, params, key, x)
+        found = scores.anomaly_scores(model, params, key, x)
         return jnp.stack([found.negative_elbo, found.reconstruction, found.kl])
 
     return jnp.moveaxis(jax.lax.map(one, params), 0, 1)  # (scores, trainings, events)
 
 
-def mahalanobis(train: Events, events: Events) -> Float[np.ndarray, " events"]:
+def mahalanobis_distance(train: Events, events: Events) -> Float[np.ndarray, " events"]:
     r"""Return the squared Mahalanobis distance, (x − m)ᵀ C⁻¹ (x − m).
 
     m and C are mean and covariance of the training events. Up to a constant it is
@@ -179,7 +179,8 @@ def mahalanobis(train: Events, events: Events) -> Float[np.ndarray, " events"]:
 
     Example:
         >>> train = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
-        >>> mahalanobis(train, np.array([[1.0, 0.0], [0.0, 2.0]])).round(3).tolist()
+        >>> events = np.array([[1.0, 0.0], [0.0, 2.0]])
+        >>> mahalanobis_distance(train, events).round(3).tolist()
         [1.5, 1.5]
     """
     train, events = _same_columns(train, events)
@@ -234,7 +235,7 @@ def _same_columns(train: Events, events: Events) -> tuple[np.ndarray, np.ndarray
     return train, events
 
 
-def measure(values: Any, is_anomaly: Bool[Any, " events"]) -> Detection:
+def measure_detection(values: Any, is_anomaly: Bool[Any, " events"]) -> Detection:
     """Say how well a score finds anomalies, over one or several trainings.
 
     The AUC's error is DeLong's for the test events, added in quadrature to that of a
@@ -255,7 +256,7 @@ def measure(values: Any, is_anomaly: Bool[Any, " events"]) -> Detection:
 
     Example:
         >>> is_anomaly = np.array([False, False, True, True])
-        >>> found = measure(np.array([0.1, 0.4, 0.35, 0.8]), is_anomaly)
+        >>> found = measure_detection(np.array([0.1, 0.4, 0.35, 0.8]), is_anomaly)
         >>> found.auc, round(found.auc_standard_error, 4), found.training_spread
         (0.75, 0.3536, 0.0)
     """
@@ -271,7 +272,7 @@ def measure(values: Any, is_anomaly: Bool[Any, " events"]) -> Detection:
     check(enough, "is_anomaly", mask, remedy)
     number = len(values)
     areas, rates = jax.tree.map(np.asarray, _measure(values, mask))
-    (each, found_at), (_, error_at) = with_error(
+    (each, found_at), (_, error_at) = with_bootstrap_error(
         jax.random.key(0), _found_at, mask.size, values, mask, num_resamples=100
     )
     spread, spread_at = (
@@ -290,9 +291,9 @@ def measure(values: Any, is_anomaly: Bool[Any, " events"]) -> Detection:
 
 
 @jax.jit
-def _measure(values: Array, mask: Array) -> tuple[roc.AUC, Array]:
-    def one(values: Array) -> tuple[roc.AUC, Array]:
-        curve = roc.curve(values, mask)
+def _measure(values: Array, mask: Array) -> tuple[Estimate, Array]:
+    def one(values: Array) -> tuple[Estimate, Array]:
+        curve = roc.roc_curve(values, mask)
         rates = roc.true_positive_rate(curve, jnp.asarray(CURVE_RATES))
         return roc.auc_with_error(values, mask), rates
 
@@ -303,7 +304,7 @@ def _found_at(weights: Array, values: Array, mask: Array) -> tuple[Array, Array]
     """Return the rates of (trainings, events) at `CUT_RATES`, and their mean."""
 
     def one(values: Array) -> Array:
-        curve = roc.curve(values, mask, weights)
+        curve = roc.roc_curve(values, mask, weights)
         return roc.true_positive_rate(curve, jnp.asarray(CUT_RATES))
 
     each = jax.vmap(one)(values)
@@ -314,8 +315,10 @@ def _measure_vae(
     model: VAE, params: ModelParams, key: Key, events: Any, is_anomaly: Any
 ) -> dict[str, Detection]:
     """Score events with several trainings and measure each score."""
-    found = score_each(model, params, key, events)
-    return {name: measure(values, is_anomaly) for name, values in found.items()}
+    found = score_events(model, params, key, events)
+    return {
+        name: measure_detection(values, is_anomaly) for name, values in found.items()
+    }
 
 
 def both_directions(
@@ -325,7 +328,7 @@ def both_directions(
     *,
     names: tuple[str, str] = ("0", "1"),
     num_trainings: int = 5,
-    settings: TableVAE = DEFAULT,
+    settings: EventDetectorSettings = DEFAULT,
 ) -> dict[str, dict[str, Detection]]:
     """Take each of two classes in turn as background, the other as anomaly.
 
@@ -346,7 +349,7 @@ def both_directions(
 
     Raises:
         ValueError: if a label is neither 0 nor 1, or `num_trainings` is not a whole
-            number of 1 or more; as `fit` and `measure`.
+            number of 1 or more; as `fit_event_vaes` and `measure_detection`.
     """
     _check_trainings(num_trainings)
     (train_events, labels), (test_events, test_labels) = (
@@ -360,17 +363,20 @@ def both_directions(
         fit_key, score_key = jax.random.split(direction_key)
         own = train_events[labels == background]
         scale = event_tables.fit_scale(own)
-        own, events = (event_tables.scaled(x, scale) for x in (own, test_events))
+        own, events = (event_tables.to_scaled(x, scale) for x in (own, test_events))
         rows = np.tile(np.arange(len(own)), (num_trainings, 1))
-        model, params = fit(fit_key, own, rows, settings)
+        model, params = fit_event_vaes(fit_key, own, rows, settings)
         mask = test_labels != background
         without_network = {
-            MAHALANOBIS: mahalanobis(own, events),
+            MAHALANOBIS: mahalanobis_distance(own, events),
             PCA: pca_residual(own, events, latent=settings.latent),
         }
         result[f"{names[background]} is background"] = _measure_vae(
             model, params, score_key, events, mask
-        ) | {name: measure(values, mask) for name, values in without_network.items()}
+        ) | {
+            name: measure_detection(values, mask)
+            for name, values in without_network.items()
+        }
     return result
 
 
@@ -409,7 +415,7 @@ def contaminated_rows(
     return np.concatenate([kept, taken])
 
 
-def injected(
+def injected_signal(
     key: Key,
     train: tuple[Events, Events],
     test: tuple[Events, Events],
@@ -417,7 +423,7 @@ def injected(
     fractions: Sequence[float],
     logarithm: Any = False,
     num_trainings: int = 5,
-    settings: TableVAE = DEFAULT,
+    settings: EventDetectorSettings = DEFAULT,
 ) -> list[dict[str, Detection]]:
     """Train with more and more signal among the events, and find it in others.
 
@@ -437,8 +443,9 @@ def injected(
         For each fraction: score -> `Detection`.
 
     Raises:
-        ValueError: as `contaminated_rows`, `event_tables.fit_scale`, `fit` and
-            `measure`; if `num_trainings` is not a whole number of 1 or more.
+        ValueError: if `num_trainings` is not a whole number of 1 or more; as
+            `contaminated_rows`, `event_tables.fit_scale`, `fit_event_vaes` and
+            `measure_detection`.
     """
     _check_trainings(num_trainings)
     check(len(fractions) >= 1, "fractions", fractions, "give one or more")
@@ -452,9 +459,9 @@ def injected(
         for own, share in zip(keys, shares, strict=True)
     ]
     scale = event_tables.fit_scale(background, logarithm=logarithm)
-    pool = event_tables.scaled(np.concatenate([background, signal]), scale)
-    model, params = fit(fit_key, pool, np.stack(rows), settings)
-    events = event_tables.scaled(np.concatenate(test), scale)
+    pool = event_tables.to_scaled(np.concatenate([background, signal]), scale)
+    model, params = fit_event_vaes(fit_key, pool, np.stack(rows), settings)
+    events = event_tables.to_scaled(np.concatenate(test), scale)
     mask = np.arange(len(events)) >= len(test[0])
     results = []
     for start in range(0, len(shares), num_trainings):

@@ -2,16 +2,16 @@ r"""Leave each class out in turn, and measure which score finds it.
 
 Nobody can test a detector on the anomalies that it will meet. Labelled data offer a
 substitute: train one VAE for each class on all the other classes, then ask how well a
-score tells that class from the rest of a test set. `ensemble` trains all VAEs in one
-`vmap`:
+score tells that class from the rest of a test set. `training.fit_ensemble` trains all
+VAEs in one `vmap`:
 
-    rows = ensemble.rows_without(train_labels, key)             (classes, rows)
-    params = ensemble.fit(model, fit_key, train, rows, epochs=10)
-    found = score_each(model, params, score_key, x)             (classes, examples)
+    rows = training.rows_without(train_labels, key)             (classes, rows)
+    trained = training.fit_ensemble(model, fit_key, train, rows, epochs=10)
+    found = scores_by_model(model, trained.params, key, x)      (classes, examples)
     masks = class_masks(train_labels, test_labels)              (classes, examples)
-    areas(area_key, {"-ELBO": found.negative_elbo}, masks)
+    class_areas(area_key, {"-ELBO": found.negative_elbo}, masks)
 
-Compare several scores on the same test set: `areas` gives all of them the same
+Compare several scores on the same test set: `class_areas` gives all of them the same
 resampled test sets, so that their errors are comparable.
 """
 
@@ -25,26 +25,26 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from vijax.metrics import roc
-from vijax.metrics.bootstrap import with_error
+from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.types import Key
-from vijax.vae.anomaly import scores as anomaly_scores
+from vijax.vae.anomaly import scores as one_model
 from vijax.vae.anomaly import stroke_codes
-from vijax.vae.anomaly.scores import Scores
-from vijax.vae.models import likelihoods
+from vijax.vae.anomaly.scores import AnomalyScores
+from vijax.vae.input_checks import check_in_support
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
 from vijax.validate import check, seen
 
 ByClass = Float[Any, "classes examples"]
 
 
-class Distances(NamedTuple):
+class RelativeDistances(NamedTuple):
     """Two relative distances of every example from each model's training data."""
 
     unexplained: ByClass  # share of the example that the model cannot draw
     latent: ByClass  # distance to the nearest training example, in latent space
 
 
-class Areas(NamedTuple):
+class ClassAreas(NamedTuple):
     """How well one score finds each class that was left out.
 
     All standard errors are those of a finite test set. A second training would give
@@ -67,7 +67,7 @@ def class_masks(train_labels: Any, test_labels: Any) -> Bool[np.ndarray, "_ _"]:
         test_labels: (m,).
 
     Returns:
-        A mask of shape (classes, m), the rows in the order of `ensemble.rows_without`.
+        A mask of shape (classes, m), the rows in the order of `training.rows_without`.
 
     Raises:
         ValueError: if the labels have more than one axis, or a class has no test
@@ -88,23 +88,23 @@ def class_masks(train_labels: Any, test_labels: Any) -> Bool[np.ndarray, "_ _"]:
     return masks
 
 
-def score_each(
+def scores_by_model(
     model: VAE, params: ModelParams, key: Key, x: Any, *, num_samples: int = 8
-) -> Scores:
+) -> AnomalyScores:
     """Return every score of every example under each of several models.
 
     Args:
         model: the architecture.
-        params: with a leading axis of classes, from `ensemble.fit`.
+        params: with a leading axis of classes, from `training.fit_ensemble`.
         key: for z ~ q(z | x); the same draws for every model.
         x: (n, *shape) in the likelihood's support.
         num_samples: draws of z for each example.
 
     Returns:
-        `Scores` whose fields have the shape (classes, examples).
+        `AnomalyScores` whose fields have the shape (classes, examples).
 
     Raises:
-        ValueError: as `scores.scores`.
+        ValueError: as `scores.anomaly_scores`.
 
     Example:
         >>> from vijax.vae.models import autoencoders
@@ -113,42 +113,42 @@ def score_each(
         >>> params = jax.vmap(lambda key: autoencoders.init(model, key))(keys)
         >>> blank = jax.tree.map(jnp.zeros_like, params)
         >>> x = jnp.array([[1.0, 1.0, 0.0, 0.0]])  # four fair coins: 4 log 2
-        >>> found = score_each(model, blank, keys[0], x).negative_elbo
+        >>> found = scores_by_model(model, blank, keys[0], x).negative_elbo
         >>> found.shape, round(found[0, 0].item(), 4)
         ((3, 1), 2.7726)
     """
     # In a compiled program a number that is not valid cannot raise: look before.
-    likelihoods.check_support(model.likelihood, jnp.asarray(x))
-    return _score_each(model, num_samples, params, key, jnp.asarray(x))
+    x = check_in_support(model, x)
+    return _scores_by_model(model, num_samples, params, key, x)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _score_each(
+def _scores_by_model(
     model: VAE, num_samples: int, params: ModelParams, key: Key, x: Array
-) -> Scores:
-    def one(params: ModelParams) -> Scores:
-        return anomaly_scores.scores(model, params, key, x, num_samples=num_samples)
+) -> AnomalyScores:
+    def one(params: ModelParams) -> AnomalyScores:
+        return one_model.anomaly_scores(model, params, key, x, num_samples=num_samples)
 
     return jax.lax.map(one, params)
 
 
-def distances_each(
+def distances_by_model(
     model: Autoencoder | VAE, params: ModelParams, rows: Any, train: Any, x: Any
-) -> Distances:
+) -> RelativeDistances:
     """Return both relative distances of every example under each of several models.
 
     Nothing is drawn at random: grey images are taken as they are.
 
     Args:
         model: the architecture.
-        params: with a leading axis of classes, from `ensemble.fit`.
+        params: with a leading axis of classes, from `training.fit_ensemble`.
         rows: (classes, n), the training examples that a latent's nearest neighbour is
             sought among: those that the model has seen, or some of them.
         train: (m, *shape), what `rows` number.
         x: (examples, *shape), none of them zero everywhere.
 
     Returns:
-        `Distances`, of shape (classes, examples) each.
+        `RelativeDistances`, of shape (classes, examples) each.
 
     Raises:
         ValueError: if x or train have another shape than the model's or numbers that
@@ -160,7 +160,7 @@ def distances_each(
         >>> params = autoencoders.init(model, jax.random.key(0))
         >>> blank = jax.tree.map(lambda leaf: jnp.zeros_like(leaf)[None], params)
         >>> x = jnp.array([[1.0, 1.0, 0.0, 0.0]])  # zeros decode to sigmoid(0) = ½
-        >>> found = distances_each(model, blank, [[0]], x, x)
+        >>> found = distances_by_model(model, blank, [[0]], x, x)
         >>> found.unexplained.tolist(), found.latent.tolist()
         ([[0.5]], [[0.0]])
     """
@@ -169,24 +169,24 @@ def distances_each(
         check(np.isfinite(seen(images)), name, images, "remove NaN and infinities")
     blank = (seen(x) == 0).all(axis=tuple(range(1, x.ndim)))
     check(~blank, "x", x, "remove examples that are zero everywhere")
-    return _distances_each(model, params, jnp.asarray(rows), train, x)
+    return _distances_by_model(model, params, jnp.asarray(rows), train, x)
 
 
 @partial(jax.jit, static_argnums=0)
-def _distances_each(
+def _distances_by_model(
     model: Autoencoder | VAE, params: ModelParams, rows: Array, train: Array, x: Array
-) -> Distances:
-    def one(run: tuple[ModelParams, Array]) -> Distances:
+) -> RelativeDistances:
+    def one(run: tuple[ModelParams, Array]) -> RelativeDistances:
         params, rows = run
-        return Distances(
-            anomaly_scores.unexplained(model, params, x),
-            anomaly_scores.latent_distance(model, params, x, train[rows]),
+        return RelativeDistances(
+            one_model.unexplained_share(model, params, x),
+            one_model.latent_distance(model, params, x, train[rows]),
         )
 
     return jax.lax.map(one, (params, rows))
 
 
-def local_code_without(train: Any, labels: Any, x: Any) -> ByClass:
+def local_code_without_class(train: Any, labels: Any, x: Any) -> ByClass:
     """Return what binary images cost in local codes, each without one class.
 
     The patterns of each class are counted once. The counts without a class are the
@@ -206,7 +206,7 @@ def local_code_without(train: Any, labels: Any, x: Any) -> ByClass:
     Example:
         >>> black, white = np.ones((1, 1, 2)), np.zeros((1, 1, 2))
         >>> train, labels = np.concatenate([black, white, white]), [0, 1, 1]
-        >>> cost = local_code_without(train, labels, black)
+        >>> cost = local_code_without_class(train, labels, black)
         >>> np.exp(-cost).round(4).tolist()  # (½ / 5) (½ / 1), and (1.5 / 2) (1.5 / 2)
         [[0.05...], [0.5625]]
     """
@@ -223,7 +223,7 @@ def local_code_without(train: Any, labels: Any, x: Any) -> ByClass:
     return np.stack([np.asarray(stroke_codes.local_code(own, x)) for own in without])
 
 
-def areas(
+def class_areas(
     key: Key,
     scores: Mapping[str, ByClass],
     masks: Bool[Any, "classes examples"],
@@ -231,7 +231,7 @@ def areas(
     false_positive_rates: Sequence[float] | np.ndarray = (),
     num_resamples: int = 100,
     batch_size: int = 5,
-) -> dict[str, Areas]:
+) -> dict[str, ClassAreas]:
     """Return every score's areas under the ROC curve, with their standard errors.
 
     One Bayesian bootstrap resamples the test examples for all scores and classes at
@@ -247,16 +247,16 @@ def areas(
         batch_size: resamples at once; memory only.
 
     Returns:
-        Name -> `Areas`.
+        Name -> `ClassAreas`.
 
     Raises:
         ValueError: if there is no score, or one has another shape than the masks; if
-            a rate is outside [0, 1]; as `roc.auc` and `bootstrap.with_error`.
+            a rate is outside [0, 1]; as `roc.auc` and `bootstrap.with_bootstrap_error`.
 
     Example:
         >>> masks = np.array([[False, False, True, True], [True, True, False, False]])
         >>> score = np.array([[0.1, 0.4, 0.35, 0.8]] * 2, np.float32)
-        >>> found = areas(jax.random.key(0), {"a score": score}, masks)["a score"]
+        >>> found = class_areas(jax.random.key(0), {"a score": score}, masks)["a score"]
         >>> found.auc.tolist(), round(float(found.mean_auc), 3)
         ([0.75, 0.25], 0.5)
     """
@@ -273,7 +273,7 @@ def areas(
     both = masks.any(axis=1) & ~masks.all(axis=1)
     check(both, "masks", both, "give examples of both kinds for every class")
     stacked = np.stack([np.asarray(values, np.float32) for values in scores.values()])
-    value, error = with_error(
+    value, error = with_bootstrap_error(
         key,
         _measure,
         masks.shape[1],
@@ -284,7 +284,7 @@ def areas(
         batch_size=batch_size,
     )
     return {
-        name: Areas(
+        name: ClassAreas(
             value["auc"][i],
             error["auc"][i],
             value["mean_auc"][i],
@@ -302,7 +302,7 @@ def _measure(
     """Return areas and rates of (scores, classes, examples)."""
 
     def one(scores: Array, mask: Array) -> tuple[Array, Array]:
-        curve = roc.curve(scores, mask, weights)
+        curve = roc.roc_curve(scores, mask, weights)
         return roc.auc(scores, mask, weights), roc.true_positive_rate(curve, rates)
 
     found, at = jax.vmap(jax.vmap(one), in_axes=(0, None))(scores, masks)

@@ -1,9 +1,10 @@
-r"""What a binary image costs in codes that know strokes and no digits, in nats.
+r"""What a binary image costs, in nats, in codes that know strokes but no digits.
 
-Both predict each pixel from neighbours that come before it. `complexity` knows no
-training data at all and learns from the image itself while it is read; `local_code` has
+Both codes predict each pixel from neighbours that come before it. `complexity` knows no
+training data: it learns from the image itself while it is read. `local_code` has
 learned from training images what a pixel's neighbours say, and nothing beyond them.
-Subtracted from a model's -log p(x), they leave what the model alone knows.
+Subtract such a code from a model's -log p(x), and what the model alone knows is left.
+Both run on the host, in NumPy: they count patterns of whole numbers.
 
 References:
     Serrà et al. (2020), Input complexity and out-of-distribution detection with
@@ -24,16 +25,18 @@ from vijax.validate import check
 def complexity(x: Any) -> Float[Array, " examples"]:
     r"""Return what binary images cost without a model of them, in nats.
 
-    Each pixel is predicted from its four neighbours that come before it (left, and the
-    three above), with nothing known beforehand about any of the 16 patterns c: their
-    pixels are Bernoulli draws under a Beta(½, ½) prior, so that
+    Each pixel is predicted from the four neighbours that come before it: left, and the
+    three above. Nothing is known beforehand about any of their 16 patterns c. Pixels
+    after one pattern are Bernoulli draws under a Beta(½, ½) prior, so the cost is minus
+    the log evidence of 16 coins:
 
         -log p(x) = -Σ_c log B(n_c1 + ½, n_c0 + ½) / B(½, ½)
 
-    is the evidence of 16 coins, learnt from the image itself while it is read.
-
     Args:
         x: (n, height, width), 0 or 1.
+
+    Raises:
+        ValueError: another number of axes, no image, pixels that are not 0 or 1.
 
     Example:
         >>> blank, noise = jnp.zeros((8, 8)), jnp.arange(64.0).reshape(8, 8) * 7 % 5 % 2
@@ -62,7 +65,11 @@ def count_patterns(
 
     Args:
         x: (n, height, width), 0 or 1: training images. Counts of parts add up.
-        num_neighbours: of the pixels that come before a pixel, 1 to 8.
+        num_neighbours: how many of the pixels that come before a pixel, 1 to 8.
+
+    Raises:
+        ValueError: another number of axes, no image, pixels that are not 0 or 1, a
+            number of neighbours outside 1 to 8.
 
     Example:
         >>> count_patterns(np.ones((1, 1, 3)), num_neighbours=1).tolist()
@@ -87,6 +94,10 @@ def local_code(
     Args:
         counts: from `count_patterns`, of training images.
         x: (n, height, width), 0 or 1.
+
+    Raises:
+        ValueError: counts that are not from `count_patterns`, another number of axes,
+            no image, pixels that are not 0 or 1.
 
     Example:
         >>> counts = count_patterns(np.ones((1, 1, 3)), num_neighbours=1)
@@ -116,7 +127,7 @@ def _binary(x: Any) -> Int[np.ndarray, "n height width"]:
 
 
 def _patterns(x: np.ndarray, num_neighbours: int) -> Int[np.ndarray, "n height width"]:
-    """Return the number that a pixel's neighbours write in binary; 0 beyond edges."""
+    """Return each pixel's neighbours read as a binary number; 0 beyond the edges."""
     _, height, width = x.shape
     around = np.pad(x, ((0, 0), (2, 0), (2, 2)))
     parts = (

@@ -1,20 +1,20 @@
-r"""Lossless compression with a VAE: about -ELBO / ln 2 bits, and back exactly.
+r"""Bits-back coding: lossless compression with a VAE in about -ELBO / ln 2 bits.
 
-A stack of bits (asymmetric numeral systems) lets one draw a symbol from a
-distribution by taking bits off, and code it by putting bits on; the two are exact
-inverses. For each batch of examples, from the last to the first,
+The code is a stack of bits (asymmetric numeral systems). Taking bits off it draws a
+symbol from a distribution, putting bits on it codes a symbol, and the two are exact
+inverses. For each batch of examples, from the last to the first, the encoder does
 
     take   z ~ q(z | x)       -log₂ q(z | x) bits come back
     put    x under p(x | z)   -log₂ p(x | z) bits
     put    z under p(z)       -log₂ p(z) bits
 
-and the decoder undoes it in reverse. z lives on a grid of steps below the scales of
-q(z | x): how fine it is does not matter, since what it costs comes back. The first
-example finds an empty stack: its z is the mean of q, and nothing comes back.
+and the decoder undoes it in reverse. z lives on a grid whose step is below the scales
+of q(z | x). How fine the grid is does not matter, since what it costs comes back. The
+first batch finds an empty stack: its z is the mean of q, and nothing comes back.
 
-Both sides compute q(z | x) and p(x | z), and must get the same bits of the same
-floats: decode with the parameters, the versions and the kind of machine that encoded.
-`vijax.vae.files` makes files of this that tell when something went wrong.
+Encoder and decoder both compute q(z | x) and p(x | z) and must get the same floats to
+the last bit. So decode with the parameters, the versions and the kind of machine that
+encoded. `file_format` writes files that notice when something went wrong.
 
 References:
     Townsend, Bird & Barber (2019), arXiv:1901.04866; Bamler (2022), arXiv:2201.01741
@@ -37,32 +37,36 @@ from vijax.vae.models.autoencoders import VAE, ModelParams
 MAX_LATENT = 8.0  # standard deviations of the prior that the grid of z spans
 MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
 
-Symbols = Int[np.ndarray, "rows ..."]
+_Symbols = Int[np.ndarray, "rows ..."]
 
 
-class Code(NamedTuple):
-    """How the symbols of an example are coded, given z."""
+class SymbolCode(NamedTuple):
+    """How the symbols of an example are coded, given its latents z."""
 
-    to_x: Callable[[Symbols], np.ndarray]  # symbols -> what the encoder network sees
+    to_x: Callable[[_Symbols], np.ndarray]  # symbols -> what the encoder network sees
     given: Callable[[np.ndarray], tuple[Any, ...]]  # z -> the stack's model, numbers
 
 
-class Settings(NamedTuple):
-    """What both sides must agree on."""
+class BitsBackSettings(NamedTuple):
+    """What encoder and decoder must agree on."""
 
     batch_size: int  # examples that the networks see at once
     latent_step: float  # of the grid of z
 
 
-def encode(
-    model: VAE, params: ModelParams, code: Code, settings: Settings, symbols: Symbols
+def encode_symbols(
+    model: VAE,
+    params: ModelParams,
+    code: SymbolCode,
+    settings: BitsBackSettings,
+    symbols: _Symbols,
 ) -> np.ndarray:
-    """Return the stack as 32-bit words.
+    """Code symbols and return the stack as 32-bit words.
 
     Args:
         model: the VAE.
         params: its parameters.
-        code: of its likelihood, `levels` or `bins`.
+        code: of the model's likelihood, from `level_code` or `bin_code`.
         settings: batch size and latent step.
         symbols: (n, *shape), integers.
     """
@@ -77,15 +81,27 @@ def encode(
     return stack.get_compressed()
 
 
-def decode(
+def decode_symbols(
     model: VAE,
     params: ModelParams,
-    code: Code,
-    settings: Settings,
+    code: SymbolCode,
+    settings: BitsBackSettings,
     words: np.ndarray,
     num_rows: int,
-) -> Symbols | None:
-    """Return the symbols, or None if the words are not a whole stack of this model."""
+) -> _Symbols | None:
+    """Undo `encode_symbols`.
+
+    Args:
+        model: the VAE that encoded.
+        params: its parameters, the same to the bit.
+        code: as for `encode_symbols`.
+        settings: as for `encode_symbols`.
+        words: the stack.
+        num_rows: number of examples.
+
+    Returns:
+        The symbols, or None if the words are not a whole stack of this model.
+    """
     stack = constriction.stream.stack.AnsCoder(words.astype(np.uint32))
     grid = _Latents(model, params, settings)
     symbols = np.zeros((num_rows, *model.shape), np.int32)
@@ -103,10 +119,10 @@ def decode(
     return symbols if stack.is_empty() else None
 
 
-def levels(
-    model: VAE, params: ModelParams, settings: Settings, *, num_levels: int
-) -> Code:
-    """Return the code of pixels 0, 1, …, num_levels - 1, which x has divided by top."""
+def level_code(
+    model: VAE, params: ModelParams, settings: BitsBackSettings, *, num_levels: int
+) -> SymbolCode:
+    """Return the code of grey levels 0, 1, …, num_levels - 1, where x = level / top."""
     top = np.float32(num_levels - 1)
     stream = constriction.stream.model
     bernoulli, categorical = (
@@ -124,22 +140,30 @@ def levels(
         share = (p[:, 1] / p.sum(axis=1)).astype(float)
         return bernoulli, np.clip(share, 2e-7, 1 - 2e-7)
 
-    return Code(lambda symbols: symbols / top, given)
+    return SymbolCode(lambda symbols: symbols / top, given)
 
 
-def bins(
+def bin_code(
     model: VAE,
     params: ModelParams,
-    settings: Settings,
+    settings: BitsBackSettings,
     *,
     lower: Float[np.ndarray, " features"],
     step: Float[np.ndarray, " features"],
     num_bins: Int[np.ndarray, " features"],
-) -> Code:
-    """Return the code of bins of a real table, under a Gaussian likelihood.
+) -> SymbolCode:
+    """Return the code of a real table's bins, under a Gaussian likelihood.
 
-    Bin k of a column is centred at lower + step · k; its probability is the Gaussian's
-    integral over it.
+    Bin k of a column is centred at lower + step · k. Its probability is the integral of
+    the Gaussian over it.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        settings: batch size and latent step.
+        lower: centre of each column's bin 0.
+        step: width of each column's bins.
+        num_bins: of each column.
     """
     gaussian = constriction.stream.model.QuantizedGaussian(0, int(num_bins.max()) - 1)
 
@@ -147,21 +171,23 @@ def bins(
         filled = _fill(z, settings.batch_size)
         outputs = _gaussian(model, params, filled)
         loc, scale = (np.asarray(part, float)[: len(z)] for part in outputs)
-        # Within the bins there are; a scale far below one bin would make rounding
-        # errors of the mean expensive.
+        # The mean stays within the bins. The scale stays near one bin or above: were it
+        # far below, a rounding error of the mean would cost many bits.
         loc = np.clip((loc - lower) / step, 0, num_bins - 1)
         return gaussian, loc.ravel(), np.maximum(scale / step, 0.05).ravel()
 
-    def to_x(symbols: Symbols) -> np.ndarray:
+    def to_x(symbols: _Symbols) -> np.ndarray:
         return (lower + step * symbols).astype(np.float32)
 
-    return Code(to_x, given)
+    return SymbolCode(to_x, given)
 
 
 class _Latents:
-    """The grid of z and the distributions on it."""
+    """The grid of latents and the distributions on it."""
 
-    def __init__(self, model: VAE, params: ModelParams, settings: Settings) -> None:
+    def __init__(
+        self, model: VAE, params: ModelParams, settings: BitsBackSettings
+    ) -> None:
         self.model, self.params, self.settings = model, params, settings
         self.span = round(MAX_LATENT / settings.latent_step)
         self.code = constriction.stream.model.QuantizedGaussian(-self.span, self.span)
@@ -191,10 +217,10 @@ class _Latents:
 
 
 def _batches(num_rows: int, batch_size: int) -> list[slice]:
-    """Return rows in the decoder's order; the encoder goes from the last one.
+    """Return batches of rows in the decoder's order; the encoder starts at the last.
 
-    The encoder's first batches are small: what a batch takes off the stack must have
-    been put there before, or nothing comes back for it.
+    The encoder's first batches are small. A batch can only take off the stack what was
+    put there before it.
     """
     stop, done, slices = num_rows, 0, []
     while stop > 0:
@@ -205,7 +231,7 @@ def _batches(num_rows: int, batch_size: int) -> list[slice]:
 
 
 def _fill(rows: np.ndarray, batch_size: int) -> np.ndarray:
-    """Fill up a batch, so that the networks are compiled for one shape only."""
+    """Fill up a batch with zeros, so that networks compile for one shape only."""
     filled = np.zeros((batch_size, *rows.shape[1:]), np.float32)
     filled[: len(rows)] = rows
     return filled

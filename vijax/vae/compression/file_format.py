@@ -1,13 +1,13 @@
-r"""Files of images, without loss, and of tables, with a bound on every error.
+r"""Compressed files: of images without loss, of tables with a bound on every error.
 
-    data = encode_images(model, params, x)               decode_images(…, data) == x
-    data = encode_table(model, params, table, bound)     |decoded - table| <= bound
+    data = encode_images(model, params, x)                 decode_images(…, data) == x
+    data = encode_table(model, params, table, scale, bound)   |decoded - table| <= bound
 
 A table's numbers are rounded to bins twice as wide as their bound, and the bins are
-coded without loss: rounding is all that is lost. Its model is a VAE with a Gaussian
-likelihood, trained on `tables.scaled(table, scale)`.
+coded without loss. So rounding is all that is lost. The model of a table is a VAE with
+a Gaussian likelihood, trained on `event_tables.to_scaled(table, scale)`.
 
-The model is not in the file. Its checksum is, and that of what was coded: a damaged
+The file does not hold the model, but its checksum and that of what was coded. A damaged
 or foreign file, or a machine that computes other floats, ends in a ValueError.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from vijax.vae import event_tables
 from vijax.vae.compression import bits_back
-from vijax.vae.compression.bits_back import Settings
-from vijax.vae.event_tables import Scale, Table
+from vijax.vae.compression.bits_back import BitsBackSettings
+from vijax.vae.event_tables import ColumnScale, Table
 from vijax.vae.models import likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.validate import check
@@ -32,7 +32,7 @@ BATCH_SIZE, LATENT_STEP = 32, 2.0**-6
 
 
 class _Header(NamedTuple):
-    """What stands before the words, besides the shape of one example."""
+    """What precedes the words in a file, besides the shape of one example."""
 
     num_rows: int
     params_crc: int  # of the parameters
@@ -57,13 +57,17 @@ def encode_images(
     """Return a file of images that decodes to them exactly.
 
     Args:
-        model: a VAE whose likelihood is of levels: Bernoulli, discretised logistic,
-            beta-binomial.
+        model: a VAE whose likelihood is one of levels: Bernoulli, discretised
+            logistic, beta-binomial.
         params: its parameters.
         x: (n, *shape), multiples of 1 / (num_levels - 1) in [0, 1].
-        num_levels: of a pixel.
+        num_levels: grey levels of a pixel.
         batch_size: images that the networks see at once; for speed.
-        latent_step: grid of z; below the scales of q(z | x).
+        latent_step: step of the grid of z; keep it below the scales of q(z | x).
+
+    Raises:
+        ValueError: a likelihood of real numbers, another shape, no image, pixels that
+            are not such levels, a setting out of its range.
 
     References:
         Townsend, Bird & Barber (2019), arXiv:1901.04866.
@@ -89,8 +93,8 @@ def encode_images(
     symbols = np.rint(x * top).astype(np.int32)
     remedy = f"give multiples of 1/{top} in [0, 1]"
     check(np.abs(symbols / top - x) < 1e-6, "x", x, remedy)
-    code = bits_back.levels(model, params, settings, num_levels=num_levels)
-    words = bits_back.encode(model, params, code, settings, symbols)
+    code = bits_back.level_code(model, params, settings, num_levels=num_levels)
+    words = bits_back.encode_symbols(model, params, code, settings, symbols)
     header = _Header(len(x), _crc(params), _crc((symbols,)), num_levels, *settings)
     return _pack(IMAGES, header, model.shape, b"", words)
 
@@ -104,14 +108,14 @@ def decode_images(model: VAE, params: ModelParams, data: bytes) -> np.ndarray:
         data: the file.
 
     Raises:
-        ValueError: if this is no such file, was made with another model, or does not
+        ValueError: not such a file, one that another model made, one that does not
             decode to what went in.
     """
     header, body = _unpack(IMAGES, model, params, data)
     if header.num_levels < 2:
         raise ValueError("the file is damaged: its pixels have no levels")
-    settings = Settings(header.batch_size, header.latent_step)
-    code = bits_back.levels(model, params, settings, num_levels=header.num_levels)
+    settings = BitsBackSettings(header.batch_size, header.latent_step)
+    code = bits_back.level_code(model, params, settings, num_levels=header.num_levels)
     symbols = _decode(model, params, code, settings, header, body, ())
     return (symbols / (header.num_levels - 1)).astype(np.float32)
 
@@ -120,23 +124,28 @@ def encode_table(
     model: VAE,
     params: ModelParams,
     table: Table,
-    scale: Scale,
+    scale: ColumnScale,
     bound: Any,
     *,
     batch_size: int = BATCH_SIZE,
     latent_step: float = LATENT_STEP,
 ) -> bytes:
-    """Return a file of a table whose every number comes back within its bound.
+    """Return a file of a table; each number comes back within its column's bound.
 
     Args:
         model: a VAE with a Gaussian likelihood.
         params: its parameters, trained on scaled events.
         table: (events, features).
-        scale: of the columns, from `tables.fit_scale`.
-        bound: greatest error of each column: absolute, or relative where the column
-            is a logarithm. Below ½ it keeps whole numbers exact.
+        scale: of the columns, from `event_tables.fit_scale`.
+        bound: greatest error of each column, or one for all: absolute, or relative
+            where the column is scaled by its logarithm. Below ½ it keeps whole numbers.
         batch_size: events that the networks see at once; for speed.
-        latent_step: grid of z; below the scales of q(z | x).
+        latent_step: step of the grid of z; keep it below the scales of q(z | x).
+
+    Raises:
+        ValueError: another likelihood, another shape, no event, NaN or infinities, a
+            bound that is not positive or needs more than 2^20 bins, a setting out of
+            its range.
 
     Example:
         >>> from vijax.vae.models import autoencoders as models
@@ -144,7 +153,7 @@ def encode_table(
         >>> model = models.vae((1,), latent=1, hidden=(), likelihood=gaussian)
         >>> params = models.init(model, jax.random.key(0))
         >>> table = np.array([[1.0], [2.5], [3.7]])
-        >>> scale = tables.fit_scale(table)
+        >>> scale = event_tables.fit_scale(table)
         >>> data = encode_table(model, params, table, scale, 0.1)
         >>> bool(np.all(np.abs(decode_table(model, params, data) - table) <= 0.1))
         True
@@ -156,19 +165,19 @@ def encode_table(
         )
     table = np.asarray(table, float)
     settings = _settings(model, table, batch_size, latent_step)
-    symbols, lower, step = event_tables.rounded(table, scale, bound)
+    symbols, lower, step = event_tables.to_bins(table, scale, bound)
     num_bins = symbols.max(axis=0) + 1
-    code = bits_back.bins(
+    code = bits_back.bin_code(
         model, params, settings, lower=lower, step=step, num_bins=num_bins
     )
-    words = bits_back.encode(model, params, code, settings, symbols)
+    words = bits_back.encode_symbols(model, params, code, settings, symbols)
     columns = np.stack([*scale, lower, step, num_bins]).astype("<f8")
     header = _Header(len(table), _crc(params), _crc((columns, symbols)), 0, *settings)
     return _pack(TABLE, header, model.shape, columns.tobytes(), words)
 
 
 def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
-    """Return the table, float64; the errors are within the bounds it was made with.
+    """Return the table, float64, with errors within the bounds it was made with.
 
     Args:
         model: the VAE that encoded.
@@ -176,7 +185,7 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
         data: the file, from `encode_table`.
 
     Raises:
-        ValueError: if this is no such file, was made with another model, or does not
+        ValueError: not such a file, one that another model made, one that does not
             decode to what went in.
     """
     header, body = _unpack(TABLE, model, params, data)
@@ -187,8 +196,8 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     loc, spread, logarithm, lower, step, num_bins = columns
     if not (np.isfinite(columns).all() and (step > 0).all() and (num_bins >= 1).all()):
         raise ValueError("the file is damaged: its columns make no sense")
-    settings = Settings(header.batch_size, header.latent_step)
-    code = bits_back.bins(
+    settings = BitsBackSettings(header.batch_size, header.latent_step)
+    code = bits_back.bin_code(
         model,
         params,
         settings,
@@ -198,21 +207,21 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     )
     rest = body[48 * features :]
     symbols = _decode(model, params, code, settings, header, rest, (columns,))
-    return event_tables.unscaled(
-        lower + step * symbols, Scale(loc, spread, logarithm.astype(bool))
+    return event_tables.from_scaled(
+        lower + step * symbols, ColumnScale(loc, spread, logarithm.astype(bool))
     )
 
 
 def _settings(
     model: VAE, x: np.ndarray, batch_size: int, latent_step: float
-) -> Settings:
+) -> BitsBackSettings:
     if x.shape[1:] != model.shape or not len(x):
         shape = ", ".join(["n", *map(str, model.shape)])
-        raise ValueError(f"the data have shape {x.shape}: give ({shape}) with n >= 1")
+        raise ValueError(f"the data have shape {x.shape}: give ({shape}), n >= 1")
     check(1 <= batch_size < 2**16, "batch_size", batch_size, "give 1 to 65535")
     low = bits_back.MIN_STEP
     check(low <= latent_step <= 1, "latent_step", latent_step, f"give {low} to 1")
-    return Settings(batch_size, latent_step)
+    return BitsBackSettings(batch_size, latent_step)
 
 
 def _pack(
@@ -250,14 +259,16 @@ def _unpack(
 def _decode(
     model: VAE,
     params: ModelParams,
-    code: bits_back.Code,
-    settings: Settings,
+    code: bits_back.SymbolCode,
+    settings: BitsBackSettings,
     header: _Header,
     body: bytes,
     columns: tuple[np.ndarray, ...],
 ) -> np.ndarray:
     words = np.frombuffer(body, "<u4")
-    symbols = bits_back.decode(model, params, code, settings, words, header.num_rows)
+    symbols = bits_back.decode_symbols(
+        model, params, code, settings, words, header.num_rows
+    )
     if symbols is None or _crc((*columns, symbols)) != header.content_crc:
         raise ValueError(
             "the file does not decode to what went in: it is damaged, or this machine "

@@ -1,6 +1,6 @@
 """What a file of binary images costs: by a VAE, and by gzip, bz2, xz and PNG.
 
-    cost = measure(model, params, key, x)        a real file, decoded again
+    cost = measure_image_file(model, params, key, x)      a real file, decoded again
     cost.bits_per_pixel, cost.bound_bits_per_pixel, cost.others["PNG"]
 
 The rate of a VAE's file is its model's ELBO, to within the header and the first image,
@@ -15,7 +15,6 @@ from math import isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from vijax.types import Key
 from vijax.vae.compression import file_format, lossy
@@ -26,7 +25,7 @@ from vijax.validate import check
 BATCH_SIZE = 100
 
 
-class FileCost(NamedTuple):
+class ImageFileCost(NamedTuple):
     """A file of images, its bound, and what else there is; rates in bits per pixel."""
 
     bits_per_pixel: float
@@ -44,14 +43,14 @@ class FileCost(NamedTuple):
     decoded_images_per_second: float
 
 
-def measure(
+def measure_image_file(
     model: VAE,
     params: ModelParams,
     key: Key,
     x: Any,
     *,
     batch_size: int = BATCH_SIZE,
-) -> FileCost:
+) -> ImageFileCost:
     """Code images into a file, decode it, and hold its size against its bound.
 
     Everything is compiled before the clock starts.
@@ -64,10 +63,10 @@ def measure(
         batch_size: images that the networks see at once, n at the most; for speed.
 
     Returns:
-        `FileCost`.
+        `ImageFileCost`.
 
     Raises:
-        ValueError: as `file_format.encode_images` and `elbo.elbo`.
+        ValueError: as `file_format.encode_images` and `elbo.held_out_elbo`.
         RuntimeError: if the file does not give back every pixel.
 
     Example:
@@ -76,7 +75,7 @@ def measure(
         >>> model = autoencoders.vae((4, 4), latent=1, hidden=())
         >>> params = autoencoders.init(model, jax.random.key(0))
         >>> x = np.stack([np.eye(4, dtype=np.float32)] * 2)
-        >>> cost = measure(model, params, jax.random.key(1), x)
+        >>> cost = measure_image_file(model, params, jax.random.key(1), x)
         >>> cost.weights_bytes  # 16 · 2 + 2 in the encoder, 16 + 16 in the decoder
         264
         >>> cost.bits_per_pixel == 8 * cost.file_bytes / 32
@@ -94,14 +93,14 @@ def measure(
     decoded = time.perf_counter()
     if not np.array_equal(found, x):
         raise RuntimeError("the file does not decode to what went in")
-    bound = elbo.elbo(model, params, key, x)
+    bound = elbo.held_out_elbo(model, params, key, x)
     pixels = prod(model.shape)
-    weights = lossy.num_bits(params)
+    weights = lossy.parameter_bits(params)
     rate = 8 * len(data) / x.size
-    others = other_rates(x)
+    others = other_image_rates(x)
     name, best = min(others.items(), key=lambda item: item[1])
     saved = pixels * (best - rate)  # bits an image
-    return FileCost(
+    return ImageFileCost(
         bits_per_pixel=rate,
         file_bytes=len(data),
         bound_bits_per_pixel=float(lossy.bits_per_pixel(-bound.elbo, pixels)),
@@ -120,7 +119,7 @@ def measure(
     )
 
 
-def rate_of_first(
+def rates_of_first_images(
     model: VAE,
     params: ModelParams,
     x: Any,
@@ -152,7 +151,8 @@ def rate_of_first(
         >>> model = autoencoders.vae((4, 4), latent=1, hidden=())
         >>> params = autoencoders.init(model, jax.random.key(0))
         >>> x = np.stack([np.eye(4, dtype=np.float32)] * 9)
-        >>> one, nine = rate_of_first(model, params, x, (1, 9))["bits_per_pixel"]
+        >>> found = rates_of_first_images(model, params, x, (1, 9))
+        >>> one, nine = found["bits_per_pixel"]
         >>> one > nine
         True
     """
@@ -165,11 +165,11 @@ def rate_of_first(
         size = min(batch_size, len(x))
         data = file_format.encode_images(model, params, some, batch_size=size)
         rates.append(8 * len(data) / some.size)
-        best.append(min(other_rates(some).values()))
+        best.append(min(other_image_rates(some).values()))
     return {"bits_per_pixel": rates, "best_other": best}
 
 
-def other_rates(x: Any) -> dict[str, float]:
+def other_image_rates(x: Any) -> dict[str, float]:
     """Return bits per pixel of packed bits under gzip, bz2 and xz, and of one PNG.
 
     Args:
@@ -179,13 +179,13 @@ def other_rates(x: Any) -> dict[str, float]:
         ValueError: if x has another shape or other numbers.
 
     Example:
-        >>> sorted(other_rates(np.zeros((9, 8, 8))))
+        >>> sorted(other_image_rates(np.zeros((9, 8, 8))))
         ['PNG', 'bz2', 'gzip', 'xz']
     """
-    return packed_rates(x) | {"PNG": 8 * len(png(x)) / np.size(x)}
+    return packed_image_rates(x) | {"PNG": 8 * len(png_of_images(x)) / np.size(x)}
 
 
-def packed_rates(x: Any) -> dict[str, float]:
+def packed_image_rates(x: Any) -> dict[str, float]:
     """Return bits per pixel of eight pixels a byte, under gzip, bz2 and xz.
 
     Args:
@@ -195,7 +195,7 @@ def packed_rates(x: Any) -> dict[str, float]:
         ValueError: if x has another shape or other numbers.
 
     Example:
-        >>> sorted(packed_rates(np.zeros((9, 8, 8))))
+        >>> sorted(packed_image_rates(np.zeros((9, 8, 8))))
         ['bz2', 'gzip', 'xz']
     """
     packed = np.packbits(_binary(x)).tobytes()
@@ -203,7 +203,7 @@ def packed_rates(x: Any) -> dict[str, float]:
     return {name: bits / np.size(x) for name, bits in sizes.items()}
 
 
-def png(x: Any) -> bytes:
+def png_of_images(x: Any) -> bytes:
     """Return one PNG of one bit a pixel that holds all images side by side.
 
     Args:
@@ -214,9 +214,11 @@ def png(x: Any) -> bytes:
 
     Example:
         >>> from PIL import Image
-        >>> Image.open(io.BytesIO(png(np.ones((5, 4, 2))))).size
+        >>> Image.open(io.BytesIO(png_of_images(np.ones((5, 4, 2))))).size
         (6, 8)
     """
+    from PIL import Image  # here, so that other rates do without Pillow
+
     x = _binary(x)
     n, height, width = x.shape
     columns = isqrt(n - 1) + 1

@@ -1,4 +1,9 @@
-"""Latents rounded to a grid: symbols that can be coded, and what they stand for."""
+"""_Latents rounded to a grid: whole numbers that can be coded.
+
+grid = uniform_grid(train_latents, num_levels=16)
+symbols = quantise(grid, latents)        whole numbers from 0
+dequantise(grid, symbols)                latents again, within half a step
+"""
 
 from functools import partial
 from typing import NamedTuple
@@ -11,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from vijax.validate import check, is_traced, seen, where_valid
 
-Latents = Float[ArrayLike, "examples latent"]
+_Latents = Float[ArrayLike, "examples latent"]
 Symbols = Int[ArrayLike, "examples latent"]
 
 
@@ -24,16 +29,19 @@ class Grid(NamedTuple):
 
 
 def uniform_grid(
-    latents: Latents, *, num_levels: int | Int[Array, ""], shared_step: bool = False
+    latents: _Latents, *, num_levels: int | Int[Array, ""], shared_step: bool = False
 ) -> Grid:
-    """Span the range of training latents by equal steps.
+    """Return a grid of equal steps over the range of training latents.
 
     Args:
         latents: of the training data; later values are clipped to their range.
-        num_levels: levels on each axis, or on the longest one of a shared step.
-        shared_step: one step for all axes, so that short axes take fewer levels (the
-            longest may take one more). It is the best choice where axes are
+        num_levels: levels on each axis, 2 or more; with a shared step, on the longest.
+        shared_step: one step for all axes, so that short axes take fewer levels and
+            the longest may take one more. It is the best choice where axes are
             orthonormal, as those of principal components.
+
+    Raises:
+        ValueError: fewer than two levels, no example, NaN or infinities.
 
     Example:
         >>> uniform_grid(jnp.array([[0.0, 0.0], [3.0, 1.0]]), num_levels=4).step
@@ -61,12 +69,15 @@ def _uniform_grid(latents: Array, num_levels: Array, shared_step: bool) -> Grid:
     return Grid(mean - below * step, step, (below + above).astype(int) + 1)
 
 
-def quantize(grid: Grid, latents: Latents) -> Int[Array, "examples latent"]:
+def quantise(grid: Grid, latents: _Latents) -> Int[Array, "examples latent"]:
     """Return the number of the nearest level, 0 to num_levels - 1.
+
+    Raises:
+        ValueError: latents of another number of dimensions, NaN or infinities.
 
     Example:
         >>> grid = uniform_grid(jnp.array([[0.0], [3.0]]), num_levels=4)
-        >>> quantize(grid, jnp.array([[1.2], [-5.0], [9.0]])).ravel().tolist()
+        >>> quantise(grid, jnp.array([[1.2], [-5.0], [9.0]])).ravel().tolist()
         [1, 0, 3]
     """
     latents = _finite("latents", latents, columns=len(grid.lower))
@@ -79,12 +90,15 @@ def _nearest(grid: Grid, latents: Array) -> Array:
     return jnp.clip(symbols, 0, grid.num_levels - 1)
 
 
-def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
-    """Return the levels themselves, lower + step · symbol.
+def dequantise(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
+    """Return the levels that symbols stand for, lower + step · symbol.
+
+    Raises:
+        ValueError: symbols that are not whole numbers or not on the grid.
 
     Example:
         >>> grid = uniform_grid(jnp.array([[1.0], [4.0]]), num_levels=4)
-        >>> dequantize(grid, jnp.array([[2]])).item()
+        >>> dequantise(grid, jnp.array([[2]])).item()
         3.0
     """
     symbols = jnp.asarray(symbols)
@@ -99,7 +113,7 @@ def dequantize(grid: Grid, symbols: Symbols) -> Float[Array, "examples latent"]:
 
 
 def _finite(
-    name: str, latents: Latents, *, columns: int | None = None
+    name: str, latents: _Latents, *, columns: int | None = None
 ) -> Float[Array, "examples latent"]:
     latents = jnp.asarray(latents)
     if latents.ndim != 2 or columns not in (None, latents.shape[1]):

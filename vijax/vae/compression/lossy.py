@@ -1,16 +1,14 @@
-r"""What an image costs, in bits, and what is lost.
+r"""Lossy compression by rounded latents: what images cost, in bits, and what is lost.
 
-Lossy: an encoder's latents are rounded to a grid and coded without further loss,
+An encoder's latents are rounded to a grid, and the rounded ones are coded without loss:
 
-    symbols = grids.quantize(grid, encoder(x))
-    x' = decoder(grids.dequantize(grid, symbols))
+    symbols = quantise(grid, encoder(x))
+    x' = decoder(dequantise(grid, symbols))
     rate = code_length(symbols, concentration) / pixels    bits per pixel
     distortion = mean (x - x')²                            on held-out images
 
-Lossless: a model that gives data the probability p(x) can code them in -log₂ p(x)
-bits, and a VAE, through bits back, in -ELBO / ln 2.
-
-What the receiver must have before the first image, the decoder's weights, counts too.
+`rate_distortion` does all of this. The receiver also needs the decoder's parameters,
+whose size is `parameter_bits`. The compressors that everybody has are there to compare.
 """
 
 import bz2
@@ -28,31 +26,46 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from vijax.metrics.estimate import in_digits
 from vijax.types import Params, Scalar
 from vijax.vae.compression import latent_grids
 from vijax.vae.compression.latent_grids import Grid, Symbols
-from vijax.validate import check, is_whole, seen, where_valid
+from vijax.validate import check, is_traced, is_whole, seen, where_valid
 
 
-class Principal(NamedTuple):
-    """A linear autoencoder: x ≈ mean + (x - mean) · componentsᵀ · components."""
+class PrincipalComponents(NamedTuple):
+    """The best linear autoencoder: x ≈ mean + (x - mean) · componentsᵀ · components."""
 
     mean: Float[Array, " pixels"]
     components: Float[Array, "latent pixels"]  # orthonormal rows, by falling variance
 
 
 class RateDistortion(NamedTuple):
-    """What a set of images costs and what is lost."""
+    """What a set of images costs, and what is lost."""
 
     bits: Scalar  # of all latents of all images, entropy-coded
     mse: Scalar  # mean (x - x')² over all pixels
-    mse_standard_error: Scalar  # if these images are a sample of more
+    mse_standard_error: Scalar  # over sets of as many images
+
+    def __str__(self) -> str:
+        """Return bits and mean square error."""
+        mse = in_digits(self.mse, self.mse_standard_error)
+        if is_traced(self.bits) or np.ndim(self.bits):
+            return f"rates and distortions of shape {np.shape(self.bits)}"
+        return f"{self.bits:.1f} bits, mean square error {mse}"
 
 
 def principal_components(
     rows: Float[ArrayLike, "examples pixels"], *, latent: int
-) -> Principal:
+) -> PrincipalComponents:
     """Return the linear map that loses least: principal component analysis.
+
+    Args:
+        rows: the examples, one or more.
+        latent: number of components, at most the number of pixels.
+
+    Raises:
+        ValueError: no row, NaN or infinities, a number of components out of its range.
 
     Example:
         >>> rows = jnp.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
@@ -72,29 +85,32 @@ def principal_components(
 
 
 @partial(jax.jit, static_argnums=1)
-def _principal(rows: Array, latent: int) -> Principal:
+def _principal(rows: Array, latent: int) -> PrincipalComponents:
     mean = jnp.mean(rows, axis=0)
     covariance = (rows - mean).T @ (rows - mean) / rows.shape[0]
     _, vectors = jnp.linalg.eigh(covariance)
-    return Principal(mean, vectors[:, ::-1][:, :latent].T)
+    return PrincipalComponents(mean, vectors[:, ::-1][:, :latent].T)
 
 
-def concentration(
+def symbol_concentration(
     grid: Grid, symbols: Symbols, *, max_levels: int
 ) -> Float[Array, "latent levels"]:
-    """Return what a code knows beforehand: ½ and the training symbols' counts.
+    """Return a code's prior knowledge: ½ plus the count of each training symbol.
 
     Args:
-        grid: the levels; those at and above `num_levels` get zero, impossible.
+        grid: the levels; those at and above `num_levels` get 0, impossible.
         symbols: of the training data.
         max_levels: length of the result's last axis, at least every `num_levels`.
+
+    Raises:
+        ValueError: fewer levels than an axis of the grid has.
 
     References:
         Krichevsky & Trofimov (1981), IEEE Trans. Inf. Theory 27, 199.
 
     Example:
-        >>> grid = grids.uniform_grid(jnp.array([[0.0], [1.0]]), num_levels=2)
-        >>> concentration(grid, jnp.array([[1], [1]]), max_levels=3).tolist()
+        >>> grid = latent_grids.uniform_grid(jnp.array([[0.0], [1.0]]), num_levels=2)
+        >>> symbol_concentration(grid, jnp.array([[1], [1]]), max_levels=3).tolist()
         [[0.5, 2.5, 0.0]]
     """
     remedy = f"give the most levels of an axis or more, {grid.num_levels}"
@@ -114,20 +130,24 @@ def code_length(
 ) -> Scalar:
     r"""Return the bits that an adaptive arithmetic code gives to a table of symbols.
 
-    Before the symbol numbered i, level k has probability (α_k + n_k) / (A + i), where
-    n_k counts its earlier occurrences and A = Σ_k α_k. The product of all is the
-    evidence of a Dirichlet prior,
+    After i symbols, level k has probability (α_k + n_k) / (A + i), where n_k counts its
+    occurrences so far and A = Σ_k α_k. The product over all symbols is the evidence
+    under a Dirichlet prior:
 
-        p(symbols) = Γ(A) / Γ(A + n) Π_k Γ(α_k + n_k) / Γ(α_k),
+        p(symbols) = Γ(A) / Γ(A + n) Π_k Γ(α_k + n_k) / Γ(α_k)
 
-    and -log₂ p the length of the file, to within two bits for all symbols together.
-    Sender and receiver learn alike, so no table is sent.
+    The file is -log₂ p bits long, to within two bits for all symbols together. Sender
+    and receiver learn alike, so no table of frequencies is sent.
 
     Args:
         symbols: of the data to be coded, each column by its own code.
         concentration: α; ½ for a code that knows nothing (Krichevsky & Trofimov 1981),
             plus counts for one that has seen training data. Zero makes a level
             impossible: its occurrence costs infinitely many bits.
+
+    Raises:
+        ValueError: negative concentration, symbols that are not whole numbers, have no
+            row of concentration, or are not one of its levels.
 
     Example:
         >>> bits = code_length(jnp.array([[0], [0], [1]]), jnp.array([[0.5, 0.5]]))
@@ -180,13 +200,17 @@ def rate_distortion(
         images: those images.
         decode: latents -> images.
         num_levels: levels on an axis; may be traced, so `vmap` or `lax.map` over it.
-        max_levels: the most that a grid will have: `num_levels`, or one more where the
-            step is shared.
-        shared_step: see `grids.uniform_grid`.
+        max_levels: the most levels that an axis may have: `num_levels`, or one more
+            where the step is shared.
+        shared_step: see `latent_grids.uniform_grid`.
 
     Returns:
         Bits of all held-out latents, and the mean square error with its standard error
         over images.
+
+    Raises:
+        ValueError: unlike numbers of latents and images; as `uniform_grid` and
+            `symbol_concentration`.
 
     Example:
         >>> z = jnp.array([[0.0], [1.0], [0.6]])
@@ -202,11 +226,11 @@ def rate_distortion(
     grid = latent_grids.uniform_grid(
         train, num_levels=num_levels, shared_step=shared_step
     )
-    alpha = concentration(
-        grid, latent_grids.quantize(grid, train), max_levels=max_levels
+    alpha = symbol_concentration(
+        grid, latent_grids.quantise(grid, train), max_levels=max_levels
     )
-    symbols = latent_grids.quantize(grid, test)
-    decoded = decode(latent_grids.dequantize(grid, symbols))
+    symbols = latent_grids.quantise(grid, test)
+    decoded = decode(latent_grids.dequantise(grid, symbols))
     mean, error = _mean_square(decoded, jnp.asarray(images))
     return RateDistortion(code_length(symbols, alpha), mean, error)
 
@@ -222,6 +246,9 @@ def _mean_square(decoded: Array, images: Array) -> tuple[Scalar, Scalar]:
 def bits_per_pixel(nats: ArrayLike, num_pixels: int) -> Float[Array, "..."]:
     """Turn nats per example into bits per pixel.
 
+    Raises:
+        ValueError: a number of pixels that is not whole and positive.
+
     Example:
         >>> round(bits_per_pixel(86.76, 784).item(), 3)  # IWAE paper's VAE, MNIST
         0.16
@@ -234,6 +261,9 @@ def bits_per_pixel(nats: ArrayLike, num_pixels: int) -> Float[Array, "..."]:
 def peak_signal_to_noise(mse: ArrayLike) -> Float[Array, "..."]:
     """Return the PSNR in decibels of pixels in [0, 1], -10 log₁₀ MSE.
 
+    Raises:
+        ValueError: a negative mean square.
+
     Example:
         >>> peak_signal_to_noise(0.01).item()
         20.0
@@ -243,11 +273,11 @@ def peak_signal_to_noise(mse: ArrayLike) -> Float[Array, "..."]:
     return where_valid(valid, -10 * jnp.log10(mse))
 
 
-def num_bits(params: Params) -> int:
-    """Return what a decoder costs when its parameters are sent as they are stored.
+def parameter_bits(params: Params) -> int:
+    """Return the bits of a decoder's parameters as they are stored in memory.
 
     Example:
-        >>> num_bits({"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)})
+        >>> parameter_bits({"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)})
         288
     """
     return 8 * sum(leaf.nbytes for leaf in jax.tree.leaves(params))
@@ -261,7 +291,7 @@ GENERAL_PURPOSE: dict[str, Callable[[bytes], bytes]] = {
 
 
 def general_purpose_bits(data: bytes) -> dict[str, int]:
-    """Return the bits of a file under the compressors that everybody has.
+    """Return the size in bits of a file compressed by gzip, bz2 and xz.
 
     Example:
         >>> general_purpose_bits(bytes(100_000))["gzip"] < 1200

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vijax.vae import training
 from vijax.vae.compression import lossy
 from vijax.vae.compression.lossy import RateDistortion
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
-from vijax.vae.training import ensemble
 from vijax.validate import check, is_whole
 
 
@@ -48,7 +48,7 @@ def autoencoder_curves(
 
     Args:
         model: the architecture.
-        params: with a leading axis of runs, from `ensemble.fit`.
+        params: with a leading axis of runs, from `training.fit_ensemble`.
         train: (n, *shape), images whose latents fix the grid and the code.
         test: (m, *shape), held-out images that are coded.
         levels: on a latent's axis, 2 or more each.
@@ -119,7 +119,7 @@ def pca_curves(
         True
     """
     train, test = (jnp.asarray(x).reshape(len(x), -1) for x in (train, test))
-    return _pca_curves(_checked(levels), ensemble.masks(latents), train, test)
+    return _pca_curves(_checked(levels), training.masks(latents), train, test)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -1,13 +1,14 @@
 r"""Files of events that keep every number within a bound, and what they cost.
 
-    coder = fit(key, train, bound=0.01, logarithm=True)
-    coded = code(coder, train, test, bound=0.01)
+    coder = fit_table_coder(key, train, bound=0.01, logarithm=True)
+    coded = measure_table_file(coder, train, test, bound=0.01)
     coded.bits_per_number, coded.others["xz"], coded.largest_error
-    damage(quantities(test), quantities(coded.decoded))
+    quantity_errors(quantities(test), quantities(coded.decoded))
 
 A bound is relative for a column that is scaled by its logarithm and absolute for the
-others; 0.49 keeps whole numbers exact. `code` decodes its own file and checks every
-number. `damage` says what the errors do to the quantities of an analysis.
+others; 0.49 keeps whole numbers exact. `measure_table_file` decodes its own file and
+checks every number. `quantity_errors` says what the errors do to the quantities of an
+analysis.
 """
 
 import time
@@ -21,15 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy.special import gammaln
-from scipy.stats import wasserstein_distance
 
+from vijax.metrics.wasserstein import wasserstein_by_column
 from vijax.types import Key
-from vijax.vae import event_tables
+from vijax.vae import event_tables, training
 from vijax.vae.compression import file_format, lossy
-from vijax.vae.event_tables import Scale
+from vijax.vae.event_tables import ColumnScale
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.vae.training import train
 from vijax.validate import check
 
 Events = Float[np.ndarray, "_ features"]  # the numbers of events may differ
@@ -37,7 +37,7 @@ BATCH_SIZE = 100
 
 
 @dataclass(frozen=True)
-class TableVAE:
+class TableCoderSettings:
     """Architecture and training of the VAE whose density the file codes with."""
 
     latent: int = 4  # latent dimensions
@@ -48,18 +48,18 @@ class TableVAE:
     min_scale: float = 0.01  # least standard deviation of a column, in its own
 
 
-DEFAULT = TableVAE()
+DEFAULT = TableCoderSettings()
 
 
-class Coder(NamedTuple):
+class TableCoder(NamedTuple):
     """A trained VAE of scaled events."""
 
     model: VAE
     params: ModelParams
-    scale: Scale
+    scale: ColumnScale
 
 
-class Coded(NamedTuple):
+class TableFileCost(NamedTuple):
     """A file of events; rates in bits per number."""
 
     decoded: Events  # the events as they come back
@@ -72,14 +72,14 @@ class Coded(NamedTuple):
     decoded_events_per_second: float
 
 
-def fit(
+def fit_table_coder(
     key: Key,
     table: Events,
     *,
     bound: Any,
     logarithm: Any = False,
-    settings: TableVAE = DEFAULT,
-) -> Coder:
+    settings: TableCoderSettings = DEFAULT,
+) -> TableCoder:
     """Train a VAE whose density, integrated over bins, is what the file codes with.
 
     In each step a number is moved at random inside its bin, which is twice as wide as
@@ -94,19 +94,22 @@ def fit(
         settings: architecture and training.
 
     Returns:
-        `Coder`.
+        `TableCoder`.
 
     Raises:
         ValueError: if a bound is not above 0; as `event_tables.fit_scale` and
-            `train.fit`.
+            `training.fit`.
 
     References:
         Theis, van den Oord & Bethge (2016), arXiv:1511.01844, section 3.1.
 
     Example:
         >>> table = np.random.default_rng(0).normal(size=(20, 2))
-        >>> small = TableVAE(latent=1, hidden=(), epochs=1)
-        >>> fit(jax.random.key(0), table, bound=0.1, settings=small).model.shape
+        >>> small = TableCoderSettings(latent=1, hidden=(), epochs=1)
+        >>> coder = fit_table_coder(
+        ...     jax.random.key(0), table, bound=0.1, settings=small
+        ... )
+        >>> coder.model.shape
         (2,)
     """
     scale = event_tables.fit_scale(table, logarithm=logarithm)
@@ -125,30 +128,30 @@ def fit(
         hidden=settings.hidden,
         likelihood=likelihood._replace(prepare=prepare),
     )
-    trained = train.fit(
+    trained = training.fit(
         model,
         key,
-        event_tables.scaled(table, scale).astype(np.float32),
+        event_tables.to_scaled(table, scale).astype(np.float32),
         epochs=settings.epochs,
         batch_size=min(settings.batch_size, len(table)),
-        learning_rate=settings.learning_rate,
+        optimizer=training.Adam(settings.learning_rate),
         description="VAE of events",
     )
-    return Coder(model, trained.params, scale)
+    return TableCoder(model, trained.params, scale)
 
 
-def code(
-    coder: Coder,
+def measure_table_file(
+    coder: TableCoder,
     train: Events,
     table: Events,
     *,
     bound: Any,
     batch_size: int = BATCH_SIZE,
-) -> Coded:
+) -> TableFileCost:
     """Code held-out events, decode them, and check every number against its bound.
 
     Args:
-        coder: from `fit`.
+        coder: from `fit_table_coder`.
         train: the training events, whose statistics the code of each column alone
             has seen.
         table: (n, features), the events of the file; two or more.
@@ -157,7 +160,7 @@ def code(
         batch_size: events that the networks see at once, n at the most; for speed.
 
     Returns:
-        `Coded`.
+        `TableFileCost`.
 
     Raises:
         ValueError: as `file_format.encode_table`.
@@ -165,9 +168,9 @@ def code(
 
     Example:
         >>> table = np.random.default_rng(0).normal(size=(20, 2))
-        >>> small = TableVAE(latent=1, hidden=(), epochs=1)
-        >>> coder = fit(jax.random.key(0), table, bound=0.1, settings=small)
-        >>> coded = code(coder, table, table, bound=0.1)
+        >>> small = TableCoderSettings(latent=1, hidden=(), epochs=1)
+        >>> coder = fit_table_coder(jax.random.key(0), table, bound=0.1, settings=small)
+        >>> coded = measure_table_file(coder, table, table, bound=0.1)
         >>> bool(coded.largest_error.max() <= 0.1), coded.decoded.shape
         (True, (20, 2))
     """
@@ -191,12 +194,12 @@ def code(
     error = np.abs(decoded - table) / np.where(scale.logarithm, table, 1.0)
     if not np.all(error <= bound):
         raise RuntimeError(f"errors of {error.max(axis=0)} are above {bound}")
-    bins = event_tables.rounded(table, scale, bound)
-    before = np.rint((event_tables.scaled(train, scale) - bins.lower) / bins.step)
+    bins = event_tables.to_bins(table, scale, bound)
+    before = np.rint((event_tables.to_scaled(train, scale) - bins.lower) / bins.step)
     smallest = np.uint16 if bins.symbols.max() < 2**16 else np.uint32
     columns = np.ascontiguousarray(bins.symbols.T.astype(smallest)).tobytes()
     sizes = lossy.general_purpose_bits(columns)
-    return Coded(
+    return TableFileCost(
         decoded,
         len(data),
         8 * len(data) / table.size,
@@ -243,7 +246,7 @@ def columns_code_length(
     return float(nats / np.log(2))
 
 
-def damage(
+def quantity_errors(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> dict[str, dict[str, float]]:
@@ -263,7 +266,7 @@ def damage(
 
     Example:
         >>> mass = np.array([1.0, 2.0, 3.0])
-        >>> found = damage({"mass": mass}, {"mass": 1.01 * mass})["mass"]
+        >>> found = quantity_errors({"mass": mass}, {"mass": 1.01 * mass})["mass"]
         >>> round(found["largest"], 6), round(found["wasserstein"], 6)
         (0.01, 0.02)
     """
@@ -278,11 +281,12 @@ def damage(
         check(true != 0, f"before[{name!r}]", true, "leave out events where it is 0")
         relative = found / true - 1
         spread = true.std(ddof=1)
+        (distance,) = wasserstein_by_column(true[:, None], found[:, None])
         shift = (found.mean() - true.mean()) / (spread / np.sqrt(len(true)))
         result[name] = {
             "largest": float(np.abs(relative).max()),
             "root_mean_square": float(np.sqrt(np.mean(relative**2))),
             "shift_of_mean": float(shift),
-            "wasserstein": float(wasserstein_distance(true, found) / spread),
+            "wasserstein": float(distance / spread),
         }
     return result

@@ -1,13 +1,13 @@
-r"""log p(x) by annealed importance sampling: a check that needs no encoder.
+r"""log p(x) by annealed importance sampling, which needs no encoder.
 
-Chains walk from the prior to the posterior through p_β(z) ∝ p(z) p(x | z)^β with
-Hamiltonian Monte Carlo, and each gathers the weight
-log w = Σ_t (β_t - β_{t-1}) log p(x | z_{t-1}). The mean of w is p(x), so its log is a
-lower bound in expectation, which rises with the number of steps. Chains start all over
-the prior: a mode that q(z | x) misses is found, which `evidence.importance` cannot.
+Chains walk from the prior to the posterior through p_β(z) ∝ p(z) p(x | z)^β by
+Hamiltonian Monte Carlo. Each gathers the weight
+log w = Σ_t (β_t - β_{t-1}) log p(x | z_{t-1}). The mean of w is p(x), so the log of
+that mean is a lower bound in expectation. More steps raise it. Chains start all over
+the prior, so they find modes that q(z | x), and with it importance sampling, misses.
 
-Where x was drawn from the model with a known z, the same walk backwards from that z
-gives an upper bound (bidirectional Monte Carlo), and the two enclose log p(x).
+Where x was drawn from the model and its z is known, the same walk backwards from z
+gives an upper bound (bidirectional Monte Carlo). The two enclose log p(x).
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.batching import map_batches
 from vijax.types import Key
-from vijax.vae.evaluation.elbo import check_data
+from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import losses
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_whole, seen
 from vijax.vi import bounds
 
 TARGET_ACCEPTANCE = 0.65
@@ -34,11 +34,20 @@ TARGET_ACCEPTANCE = 0.65
 
 @dataclass(frozen=True)
 class Walk:
-    """How long the chains walk; the time goes with the product of the three."""
+    """How long the chains walk; the time grows with the product of all three.
 
-    num_steps: int = 500  # T, temperatures from the prior to the posterior
-    num_chains: int = 16  # for each example, 2 or more
-    num_leapfrog: int = 10  # gradients in each proposal
+    Attributes:
+        num_steps: T, temperatures from the prior to the posterior, 1 or more.
+        num_chains: chains for each example, 2 or more.
+        num_leapfrog: gradients in each proposal, 1 or more.
+
+    Raises:
+        ValueError: a number that is not whole, or too small.
+    """
+
+    num_steps: int = 500
+    num_chains: int = 16
+    num_leapfrog: int = 10
 
     def __post_init__(self) -> None:
         """Raise a ValueError that names what is out of its range."""
@@ -51,31 +60,31 @@ class Walk:
 WALK = Walk()
 
 
-class Annealed(NamedTuple):
-    """Estimates of log p(x), in nats, one for each example."""
+class AnnealedEstimate(NamedTuple):
+    """Estimates of log p(x) in nats, one for each example."""
 
     log_evidence: Float[Array, " examples"]  # log of the mean weight of the chains
-    standard_error: Float[Array, " examples"]  # from the chains' spread
-    acceptance: Float[Array, " examples"]  # of the proposals, mean over the walk
+    standard_error: Float[Array, " examples"]  # over chains
+    acceptance: Float[Array, " examples"]  # share of proposals taken, over the walk
 
 
 class Chains(NamedTuple):
-    """Where the walks stand."""
+    """Where all chains stand at one temperature."""
 
     z: Float[Array, "chains batch latent"]
     log_weight: Float[Array, "chains batch"]
     log_step: Float[Array, "chains batch"]  # log of the leapfrog's step size
 
 
-class Path(NamedTuple):
-    """What a walk saw on its way, before each of its steps."""
+class WalkRecord(NamedTuple):
+    """What the chains saw on their way, before each step."""
 
     log_weight: Float[Array, "steps chains batch"]
     log_likelihood: Float[Array, "steps chains batch"]
     accepted: Bool[Array, "steps chains batch"]  # the step's proposal
 
 
-def annealed(
+def annealed_lower_bound(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -83,12 +92,12 @@ def annealed(
     *,
     walk: Walk = WALK,
     batch_size: int = 25,
-) -> Annealed:
+) -> AnnealedEstimate:
     """Estimate log p(x) of each example by walks from the prior to the posterior.
 
-    Each chain adapts its step size to accept about 65 % of the proposals, as is usual;
-    strictly, a kernel that learns from its past is not the one that the theory asks
-    for.
+    The estimate is a lower bound in expectation. Each chain adapts its step size to
+    accept about 65 % of the proposals. That is usual, but not covered by the theory,
+    which asks for a kernel that does not depend on the chain's past.
 
     Args:
         model: the VAE.
@@ -111,16 +120,17 @@ def annealed(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # a decoder that ignores z: every weight is ½
-        >>> found = annealed(model, params, jax.random.key(0), x, walk=Walk(10, 2, 1))
+        >>> key, walk = jax.random.key(0), Walk(10, 2, 1)
+        >>> found = annealed_lower_bound(model, params, key, x, walk=walk)
         >>> found.log_evidence.round(4).tolist(), found.standard_error.max() < 1e-6
         ([-0.693..., -0.693...], Array(True, dtype=bool))
     """
-    x = check_data(model, x)
+    x = check_in_support(model, x)
     run = partial(_forward, model, walk, params, key)
     return map_batches(run, np.arange(len(x)), x, batch_size=batch_size)
 
 
-def reverse(
+def annealed_upper_bound(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -129,11 +139,11 @@ def reverse(
     *,
     walk: Walk = WALK,
     batch_size: int = 25,
-) -> Annealed:
+) -> AnnealedEstimate:
     """Estimate log p(x) from above, for x drawn from the model with known z.
 
-    The walk goes from z, an exact draw of the posterior, to the prior; -log of the
-    mean of 1 / w is an upper bound in expectation.
+    The walk goes from z, an exact draw of the posterior, to the prior. Then
+    -log mean(1 / w) is an upper bound in expectation.
 
     Args:
         model: the VAE.
@@ -141,11 +151,11 @@ def reverse(
         key: for the walks.
         x: (n, *shape), x ~ p(x | z).
         z: (n, latent), z ~ N(0, I).
-        walk: as `annealed`'s; all chains of an example start from its z.
+        walk: steps, chains and leapfrog steps; all chains of an example start at z.
         batch_size: examples at once; memory only.
 
     Raises:
-        ValueError: as `annealed`; z of another shape.
+        ValueError: as `annealed_lower_bound`; z of another shape or not finite.
 
     References:
         Grosse, Ghahramani & Adams (2015), arXiv:1511.02543.
@@ -155,14 +165,16 @@ def reverse(
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x, z = jnp.ones((2, 1)), jnp.zeros((2, 1))
-        >>> found = reverse(model, params, jax.random.key(0), x, z, walk=Walk(10, 2, 1))
+        >>> key, walk = jax.random.key(0), Walk(10, 2, 1)
+        >>> found = annealed_upper_bound(model, params, key, x, z, walk=walk)
         >>> found.log_evidence.round(4).tolist()  # no z matters: no gap to enclose
         [-0.693..., -0.693...]
     """
-    x = check_data(model, x)
+    x = check_in_support(model, x)
     expected = len(x), model.latent
     check(np.shape(z) == expected, "z's shape", np.shape(z), f"give {expected}")
-    check(np.isfinite(z), "z", z, "remove NaN and infinities")
+    finite = abs(seen(jnp.asarray(z))) < np.inf
+    check(finite, "z", z, "remove NaN and infinities")
     run = partial(_backward, model, walk, params, key)
     return map_batches(run, np.arange(len(x)), x, z, batch_size=batch_size)
 
@@ -170,10 +182,10 @@ def reverse(
 @partial(jax.jit, static_argnums=(0, 1))
 def _forward(
     model: VAE, walk: Walk, params: ModelParams, key: Key, index: Array, x: Images
-) -> Annealed:
+) -> AnnealedEstimate:
     key = jax.random.fold_in(key, index[0])
     chains, path = from_prior(model, walk, params, key, x)
-    return Annealed(
+    return AnnealedEstimate(
         bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
         jnp.mean(path.accepted, axis=(0, 1)),
@@ -189,13 +201,13 @@ def _backward(
     index: Array,
     x: Images,
     z: Array,
-) -> Annealed:
+) -> AnnealedEstimate:
     key = jax.random.fold_in(key, index[0])
     z = jnp.broadcast_to(z, (walk.num_chains, *z.shape))
     betas = temperatures(walk.num_steps)[::-1]
     # The walk's weight is that of 1 / w: its temperatures fall.
     chains, path = anneal(model, params, key, x, z, betas, walk.num_leapfrog)
-    return Annealed(
+    return AnnealedEstimate(
         -bounds.iwae(chains.log_weight),
         bounds.iwae_standard_error(chains.log_weight),
         jnp.mean(path.accepted, axis=(0, 1)),
@@ -215,8 +227,12 @@ def temperatures(num_steps: int) -> Float[Array, " steps"]:
 
 def from_prior(
     model: VAE, walk: Walk, params: ModelParams, key: Key, x: Images
-) -> tuple[Chains, Path]:
-    """Walk from draws of the prior to the posterior of each example."""
+) -> tuple[Chains, WalkRecord]:
+    """Walk from draws of the prior to the posterior of each example.
+
+    Returns:
+        Where the chains end, and what they saw before each step.
+    """
     keys = jax.random.split(key)
     z = jax.random.normal(keys[0], (walk.num_chains, len(x), model.latent), x.dtype)
     betas = temperatures(walk.num_steps)
@@ -231,17 +247,19 @@ def anneal(
     z: Float[Array, "chains batch latent"],
     betas: Float[Array, " temperatures"],
     num_leapfrog: int,
-) -> tuple[Chains, Path]:
-    """Weigh the draw at each new temperature, then move it under that temperature.
+) -> tuple[Chains, WalkRecord]:
+    """Weigh the draws at each new temperature, then move them under it.
 
-    Forward and backward are each other's reverse: the draw that is weighed between two
-    temperatures was made by moves under the one before.
+    A walk along rising temperatures and one along falling ones are each other's
+    reverse: the draw weighed between two temperatures was moved under the one before.
     """
 
     def log_likelihood(z: Array) -> Array:
         return losses.log_likelihood(model, params, x, z)
 
-    def step(chains: Chains, inputs: tuple[Array, Array, Array]) -> tuple[Chains, Path]:
+    def step(
+        chains: Chains, inputs: tuple[Array, Array, Array]
+    ) -> tuple[Chains, WalkRecord]:
         key, before, beta = inputs
         values = log_likelihood(chains.z)
         log_weight = chains.log_weight + (beta - before) * values
@@ -249,7 +267,7 @@ def anneal(
             key, chains.z, log_likelihood, beta, jnp.exp(chains.log_step), num_leapfrog
         )
         rate = accepted.astype(z.dtype) - TARGET_ACCEPTANCE
-        seen = Path(chains.log_weight, values, accepted)
+        seen = WalkRecord(chains.log_weight, values, accepted)
         return Chains(z, log_weight, chains.log_step + 0.05 * rate), seen
 
     zero = jnp.zeros(z.shape[:-1], z.dtype)

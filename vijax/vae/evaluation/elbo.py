@@ -1,8 +1,8 @@
-"""How good a trained VAE is: its ELBO on held-out data, with its errors.
+"""The ELBO of a trained VAE on held-out data, with its standard errors.
 
-Data are in the likelihood's support here, not grey levels: binarise a test set once
-(`likelihoods.binarize`) and keep it, so that numbers can be compared. Everything runs
-in batches of examples, so the memory is bounded whatever the size of the test set.
+The data must be in the likelihood's support: for Bernoulli pixels, binarise a test set
+once with `likelihoods.binarize` and keep it, so that numbers can be compared. Examples
+are evaluated in batches, so memory is bounded whatever the size of the test set.
 """
 
 from functools import partial
@@ -15,34 +15,45 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from vijax.batching import map_batches
+from vijax.metrics.estimate import in_digits
 from vijax.types import Key, Scalar
-from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.input_checks import check_in_support
+from vijax.vae.models import autoencoders, losses
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 from vijax.vae.models.losses import ELBOTerms
 from vijax.validate import check, is_whole
+from vijax.vi import bounds
 
 
 class ELBOEstimate(NamedTuple):
     """The ELBO of a data set, mean over its examples, in nats per example."""
 
     elbo: Scalar
-    elbo_standard_error: Scalar  # if the test set is a sample; the draws' error within
-    draw_standard_error: Scalar  # from the draws of z alone, for this very test set
+    elbo_standard_error: Scalar  # over test sets of this size, and over draws of z
+    draw_standard_error: Scalar  # over draws of z, for this very test set
     log_likelihood: Scalar  # E_q[log p(x | z)]
     log_likelihood_standard_error: Scalar
     kl: Scalar
     kl_standard_error: Scalar
 
+    def __str__(self) -> str:
+        """Return the ELBO and its two terms with their errors over test sets."""
+        return (
+            f"ELBO {in_digits(self.elbo, self.elbo_standard_error)} nats per example = "
+            f"{in_digits(self.log_likelihood, self.log_likelihood_standard_error)} "
+            f"- KL {in_digits(self.kl, self.kl_standard_error)}"
+        )
 
-class PerExample(NamedTuple):
+
+class ELBOPerExample(NamedTuple):
     """The ELBO's terms example by example, in nats."""
 
     log_likelihood: Float[Array, " examples"]  # mean over the draws of z
-    draw_variance: Float[Array, " examples"]  # of that mean, from the spread of draws
+    draw_variance: Float[Array, " examples"]  # of that mean
     kl: Float[Array, " examples"]
 
 
-def elbo(
+def held_out_elbo(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -58,7 +69,7 @@ def elbo(
         params: its parameters.
         key: for z ~ q(z | x).
         x: (n, *shape) in the likelihood's support, n >= 2.
-        num_samples: L draws of z for each example, at least 2 to know their error.
+        num_samples: L draws of z for each example; the error needs 2 or more.
         batch_size: examples at once; memory only.
 
     Returns:
@@ -72,29 +83,30 @@ def elbo(
         Kingma & Welling (2014), arXiv:1312.6114, equation 10.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
-        >>> found = elbo(model, params, jax.random.key(0), jnp.ones((2, 1)))
-        >>> found.elbo.round(4).item(), found.draw_standard_error.item()
-        (-0.693..., 0.0)
+        >>> found = held_out_elbo(model, params, jax.random.key(0), jnp.ones((2, 1)))
+        >>> print(found)  # log ½: a fair coin, and q(z | x) is the prior
+        ELBO -0.693147 ± 0 nats per example = -0.693147 ± 0 - KL 0 ± 0
     """
-    terms = per_example(
+    terms = elbo_per_example(
         model, params, key, x, num_samples=num_samples, batch_size=batch_size
     )
-    return summarise(terms)
+    return mean_elbo(terms)
 
 
 @jax.jit
-def summarise(terms: PerExample) -> ELBOEstimate:
+def mean_elbo(terms: ELBOPerExample) -> ELBOEstimate:
     """Return means and standard errors of the terms of many examples.
 
     Example:
         >>> values, kl = jnp.array([-80.0, -90.0]), jnp.array([20.0, 24.0])
-        >>> found = summarise(PerExample(values, jnp.zeros(2), kl))
+        >>> found = mean_elbo(ELBOPerExample(values, jnp.zeros(2), kl))
         >>> found.elbo.item(), found.elbo_standard_error.item()  # of -100 and -114
         (-107.0, 7.0)
     """
-    mean, error = jnp.mean, standard_error
+    mean, error = jnp.mean, bounds.standard_error
     each = ELBOTerms(terms.log_likelihood, terms.kl).elbo
     return ELBOEstimate(
         mean(each),
@@ -107,7 +119,7 @@ def summarise(terms: PerExample) -> ELBOEstimate:
     )
 
 
-def per_example(
+def elbo_per_example(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -115,13 +127,17 @@ def per_example(
     *,
     num_samples: int = 10,
     batch_size: int = 500,
-) -> PerExample:
-    """Return the ELBO's terms example by example; the arguments are `elbo`'s.
+) -> ELBOPerExample:
+    """Return the ELBO's terms example by example; the arguments are `held_out_elbo`'s.
+
+    Raises:
+        ValueError: as `held_out_elbo`.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
-        >>> found = per_example(model, params, jax.random.key(0), jnp.ones((2, 1)))
+        >>> found = elbo_per_example(model, params, jax.random.key(0), jnp.ones((2, 1)))
         >>> found.log_likelihood.round(4).tolist(), found.kl.tolist()
         ([-0.693..., -0.693...], [0.0, 0.0])
     """
@@ -129,7 +145,7 @@ def per_example(
     check(
         is_whole(num_samples) and num_samples >= 2, "num_samples", num_samples, remedy
     )
-    x = check_data(model, x)
+    x = check_in_support(model, x)
     apply = partial(_per_example, model, num_samples, params, key)
     return map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
 
@@ -142,37 +158,15 @@ def _per_example(
     key: Key,
     index: Int[Array, " batch"],
     x: Images,
-) -> PerExample:
+) -> ELBOPerExample:
     q = autoencoders.encode(model, params, x)
     # A key for each example: the result does not depend on the batches.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
     draw = partial(losses.draw, num_samples=num_samples)
     z = jax.vmap(draw, out_axes=1)(keys, q)
     values = losses.log_likelihood(model, params, x, z)
-    return PerExample(
+    return ELBOPerExample(
         jnp.mean(values, axis=0),
         jnp.var(values, axis=0, ddof=1) / num_samples,
         losses.kl_to_prior(q),
     )
-
-
-def check_data(model: VAE, x: ArrayLike) -> Images:
-    """Put data on the device, or raise a ValueError: wrong shape, outside support."""
-    if not isinstance(model, VAE):
-        raise ValueError("model is not a VAE: only a VAE has a likelihood")
-    x = jnp.asarray(x)
-    if x.shape[1:] != model.shape or len(x) < 2:
-        expected = ", ".join(["n", *map(str, model.shape)])
-        raise ValueError(f"x has shape {x.shape}: give ({expected}) with n >= 2")
-    likelihoods.check_support(model.likelihood, x)
-    return x
-
-
-def standard_error(values: Float[Array, " examples"]) -> Scalar:
-    """Return the standard error of the mean, sd / sqrt(n).
-
-    Example:
-        >>> standard_error(jnp.array([1.0, 3.0])).item()
-        1.0
-    """
-    return jnp.std(values, ddof=1) / jnp.sqrt(len(values))

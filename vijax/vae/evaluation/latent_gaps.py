@@ -1,18 +1,18 @@
-"""The gaps of a latent space, measured: latent mass that decodes off the data.
+"""Gaps in a latent space: the share of latents that decode to images unlike the data.
 
-Nothing in an autoencoder's loss speaks of the latents between those of the data, so
-the decoder does there what it likes, and nothing says where to draw from. A VAE's KL
-pulls the q(z | x) together to a prior that they fill, and its decoder sees draws, not
-points. The eye sees the difference as gaps in a decoded grid. As a number:
+An autoencoder's loss says nothing of the latents between those of the data, so its
+decoder may do anything there. A VAE's KL pulls all q(z | x) together to a prior that
+they fill, and its decoder is trained on draws, not points. In a decoded grid the eye
+sees the difference as gaps. As a number:
 
     a latent z is off the data if decode(z) is further from the nearest of the
     decoded training images, decode(encode(x)), than 99 % of the held-out ones are.
 
-Both sides of the comparison are decoded images, because a decoder's images are
-smooth: the most meaningless of them is nearer to some real image than most real
-images are to each other, so the distance to real images would see no gap at all.
-Held-out data themselves are off the data by 1 %. A share larger than that is mass
-that a sampler spends on images unlike any that data are mapped to.
+Both sides of the comparison are decoded images, because a decoder's images are smooth.
+Even a meaningless one is nearer to some real image than most real images are to each
+other, so a distance to real images would see no gap at all. Of held-out data, 1 % are
+off the data by definition. A larger share is what a sampler wastes on images unlike
+any that data decode to.
 """
 
 from functools import partial
@@ -25,42 +25,50 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.batching import map_batches
+from vijax.metrics.estimate import in_digits
 from vijax.types import Key, Scalar
 from vijax.vae.evaluation import latent_maps
-from vijax.vae.evaluation.latent_maps import Latents
 from vijax.vae.models.autoencoders import (
     VAE,
     Autoencoder,
     Images,
+    Latents,
     ModelParams,
 )
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_whole, seen, where_valid
 
 
-class Decoded(NamedTuple):
-    """What data decode to: the reference that latents are held against."""
+class DecodedData(NamedTuple):
+    """What data decode to: the reference that latents are compared with."""
 
     images: Images  # decode(encode(x)) of the training images
-    held_out: Float[Array, " held_out"]  # distances of held-out ones to their nearest
+    held_out: Float[Array, " held_out"]  # distance of each held-out one to its nearest
 
 
 class OffData(NamedTuple):
     """Share of latents that decode off the data."""
 
     share: Scalar
-    share_standard_error: Scalar  # of both samples, the latents and the held-out data
+    share_standard_error: Scalar  # over samples of latents and of held-out data
+
+    def __str__(self) -> str:
+        """Return the share with its error."""
+        return f"{in_digits(self.share, self.share_standard_error)} off the data"
 
 
 def decoded_data(
     model: Autoencoder | VAE, params: ModelParams, train: ArrayLike, held_out: ArrayLike
-) -> Decoded:
+) -> DecodedData:
     """Decode the data's latents and measure how far held-out data are from them.
 
     Args:
         model: the trained model.
         params: its parameters.
         train: training images (n, *shape).
-        held_out: images that training has not seen; some thousand are enough.
+        held_out: images that training has not seen; a few thousand are enough.
+
+    Raises:
+        ValueError: another shape, no image, NaN or infinities.
 
     Example:
         >>> from vijax.vae.models import autoencoders as models
@@ -72,66 +80,95 @@ def decoded_data(
         ([2.0, 7.0], [1.5])
     """
     images, others = (
-        latent_maps.decode(model, params, latent_maps.encode(model, params, x))
+        latent_maps.decoded_means(
+            model, params, latent_maps.latent_means(model, params, x)
+        )
         for x in (train, held_out)
     )
-    return Decoded(images, nearest_distance(others, images))
+    return DecodedData(images, nearest_distance(others, images))
 
 
-def distances(
-    model: Autoencoder | VAE, params: ModelParams, decoded: Decoded, z: Latents
+def distances_to_data(
+    model: Autoencoder | VAE, params: ModelParams, decoded: DecodedData, z: Latents
 ) -> Float[Array, " n"]:
     """Return the distance from each decoded latent to what data decode to.
+
+    Raises:
+        ValueError: latents of another number of dimensions.
 
     Example:
         >>> from vijax.vae.models import autoencoders as models
         >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
-        >>> decoded = Decoded(jnp.array([[2.0]]), jnp.zeros(1))
-        >>> distances(model, params, decoded, jnp.array([[4.0]])).tolist()  # 4 + 1 - 2
+        >>> decoded = DecodedData(jnp.array([[2.0]]), jnp.zeros(1))
+        >>> z = jnp.array([[4.0]])  # decodes to 5
+        >>> distances_to_data(model, params, decoded, z).tolist()
         [3.0]
     """
-    return nearest_distance(latent_maps.decode(model, params, z), decoded.images)
+    return nearest_distance(latent_maps.decoded_means(model, params, z), decoded.images)
 
 
-def off_data(
+def share_off_data(
     distances: Float[Array, " n"],
-    decoded: Decoded,
+    decoded: DecodedData,
     key: Key,
     *,
     quantile: float = 0.99,
-    num_bootstraps: int = 200,
+    num_resamples: int = 200,
 ) -> OffData:
     """Return the share of distances beyond the held-out data's quantile.
 
-    The standard error is the bootstrap's, over latents and held-out data together.
+    Its standard error is the bootstrap's, over latents and held-out data together.
+
+    Args:
+        distances: from `distances_to_data`.
+        decoded: from `decoded_data`.
+        key: for the bootstrap.
+        quantile: of the held-out distances, inside (0, 1).
+        num_resamples: resamples, 2 or more.
+
+    Raises:
+        ValueError: a setting out of its range, no distance, NaN or infinities.
 
     Example:
-        >>> decoded = Decoded(jnp.zeros((1, 1)), jnp.arange(100.0))
-        >>> off_data(jnp.array([0.0, 50.0, 200.0, 300.0]), decoded,
-        ...          jax.random.key(0)).share.item()
+        >>> decoded = DecodedData(jnp.zeros((1, 1)), jnp.arange(100.0))
+        >>> distances = jnp.array([0.0, 50.0, 200.0, 300.0])
+        >>> share_off_data(distances, decoded, jax.random.key(0)).share.item()
         0.5
     """
     check(0 < quantile < 1, "quantile", quantile, "give a number between 0 and 1")
-    valid = is_whole(num_bootstraps) and num_bootstraps >= 2
-    check(valid, "num_bootstraps", num_bootstraps, "give 2 or more")
-    samples = np.asarray(distances), np.asarray(decoded.held_out)
-    for name, sample in zip(("distances", "held_out"), samples, strict=True):
+    valid = is_whole(num_resamples) and num_resamples >= 2
+    check(valid, "num_resamples", num_resamples, "give 2 or more")
+    finite: Any = True
+    for name, sample in (("distances", distances), ("held_out", decoded.held_out)):
         check(len(sample) >= 1, f"number of {name}", len(sample), "give 1 or more")
-        check(np.isfinite(sample), name, sample, "remove NaN and infinities")
+        remedy = "remove NaN and infinities"
+        mask: Any = check(abs(seen(sample)) < np.inf, name, sample, remedy)
+        finite &= mask.all()
+    found = _share_off_data(distances, decoded.held_out, key, quantile, num_resamples)
+    return where_valid(finite, found)
 
-    def share(distances: np.ndarray, held_out: np.ndarray) -> Any:
-        threshold = np.quantile(held_out, quantile, axis=-1, keepdims=True)
-        return np.mean(distances > threshold, axis=-1)
 
-    # NumPy's generator: JAX's would compile a program for every number of rows.
-    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    resampled = [
-        sample[random.integers(len(sample), size=(num_bootstraps, len(sample)))]
-        for sample in samples
-    ]
-    error = np.std(share(*resampled), ddof=1)
-    return OffData(jnp.asarray(share(*samples)), jnp.asarray(error))
+@partial(jax.jit, static_argnums=4)
+def _share_off_data(
+    distances: Array,
+    held_out: Array,
+    key: Key,
+    quantile: ArrayLike,
+    num_resamples: int,
+) -> OffData:
+    def share(distances: Array, held_out: Array) -> Scalar:
+        return jnp.mean(distances > jnp.quantile(held_out, quantile))
+
+    def resampled(key: Key) -> Scalar:
+        keys = jax.random.split(key)
+        pairs = zip(keys, (distances, held_out), strict=True)
+        return share(
+            *(jax.random.choice(k, sample, sample.shape) for k, sample in pairs)
+        )
+
+    shares = jax.lax.map(resampled, jax.random.split(key, num_resamples), batch_size=10)
+    return OffData(share(distances, held_out), jnp.std(shares, ddof=1))
 
 
 def nearest_distance(
@@ -141,6 +178,14 @@ def nearest_distance(
     batch_size: int = 200,
 ) -> Float[Array, " n"]:
     """Return the Euclidean distance of each query to its nearest reference.
+
+    Args:
+        queries: (n, …).
+        references: (m, …), one or more.
+        batch_size: queries at once; memory only, batch_size × m numbers.
+
+    Raises:
+        ValueError: no reference, or of another shape than the queries.
 
     Example:
         >>> nearest_distance(jnp.array([[3.0, 4.0]]), jnp.zeros((2, 2)))

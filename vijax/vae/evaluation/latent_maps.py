@@ -1,7 +1,12 @@
-"""The latent space: maps of data, grids and traversals to decode, distance to N(0, I).
+"""The latent space: where data are mapped, what its points decode to.
 
-Latents are (n, latent). Everything that runs a network does so in batches, so memory
-is bounded whatever the number of images.
+    latent_means, decoded_means        data -> latents -> images, in batches
+    quantile_grid, range_grid          latents to decode on a grid of the plane
+    latent_line, latent_traversal      latents along a line
+    uniform_in_box                     random latents of the box that data fill
+    kl_of_moments, sliced_wasserstein  how far the latents of data are from N(0, I)
+
+Latents are (n, latent).
 """
 
 from functools import partial
@@ -15,54 +20,86 @@ from scipy.special import ndtri
 
 from vijax.batching import map_batches
 from vijax.types import Key, Scalar
+from vijax.vae.input_checks import check_finite
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import (
     VAE,
     Autoencoder,
     Images,
+    Latents,
     ModelParams,
 )
 from vijax.validate import check, is_whole
 from vijax.vi.divergences import kl_multivariate_normal
 
-Latents = Float[Array, "n latent"]
 
-
-def encode(
+def latent_means(
     model: Autoencoder | VAE,
     params: ModelParams,
     x: ArrayLike,
     *,
     batch_size: int = 1000,
 ) -> Latents:
-    """Map data to the latent space (the mean of q(z | x) for a VAE), in batches."""
-    x = np.asarray(x)
-    if x.shape[1:] != model.shape or not len(x):
-        expected = ", ".join(["n", *map(str, model.shape)])
-        raise ValueError(f"x has shape {x.shape}: give ({expected}), n >= 1")
-    check(np.isfinite(x), "x", x, "remove NaN and infinities")
-    apply = partial(_encode, model, params)
-    return map_batches(apply, x, batch_size=batch_size)
+    """Map data to the latent space, in batches: a VAE's to the means of q(z | x).
+
+    Args:
+        model: the autoencoder or VAE.
+        params: its parameters.
+        x: (n, *shape), finite.
+        batch_size: examples at once; memory only.
+
+    Raises:
+        ValueError: another shape, no example, NaN or infinities.
+
+    Example:
+        >>> from vijax.vae.models import autoencoders as models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> latent_means(model, params, jnp.array([[2.0], [5.0]])).tolist()  # x + 1
+        [[3.0], [6.0]]
+    """
+    apply = partial(_latent_mean, model, params)
+    return map_batches(apply, check_finite(model, x), batch_size=batch_size)
 
 
-def decode(
+def decoded_means(
     model: Autoencoder | VAE,
     params: ModelParams,
     z: ArrayLike,
     *,
     batch_size: int = 1000,
 ) -> Images:
-    """Map latents (…, latent) to images (…, *shape), in batches."""
+    """Decode latents to images, in batches: a VAE's to the mean of p(x | z).
+
+    Args:
+        model: the autoencoder or VAE.
+        params: its parameters.
+        z: (…, latent).
+        batch_size: latents at once; memory only.
+
+    Returns:
+        Images of (…, *shape).
+
+    Raises:
+        ValueError: latents of another number of dimensions.
+
+    Example:
+        >>> from vijax.vae.models import autoencoders as models
+        >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
+        >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
+        >>> decoded_means(model, params, jnp.array([[2.0], [5.0]])).tolist()  # z + 1
+        [[3.0], [6.0]]
+    """
     *batch, latent = np.shape(z)
     remedy = f"the model has {model.latent} latents"
     check(latent == model.latent, "z's last axis", latent, remedy)
-    apply = partial(_decode, model, params)
+    apply = partial(_decoded_mean, model, params)
     images = map_batches(apply, np.reshape(z, (-1, latent)), batch_size=batch_size)
     return images.reshape(*batch, *model.shape)
 
 
-_encode = jax.jit(autoencoders.latent_mean, static_argnums=0)
-_decode = jax.jit(autoencoders.decoded_mean, static_argnums=0)
+_latent_mean = jax.jit(autoencoders.latent_mean, static_argnums=0)
+_decoded_mean = jax.jit(autoencoders.decoded_mean, static_argnums=0)
 
 
 def quantile_grid(side: int, latent: int = 2) -> Float[Array, "side side latent"]:
@@ -70,6 +107,13 @@ def quantile_grid(side: int, latent: int = 2) -> Float[Array, "side side latent"
 
     The other dimensions are at zero. Rows run from the top (large z₂) down, as an
     image is drawn.
+
+    Args:
+        side: points along each of the two dimensions.
+        latent: dimensions of the latent space, 2 or more.
+
+    Raises:
+        ValueError: a side that is not whole and positive, fewer than two dimensions.
 
     Example:
         >>> quantile_grid(2)[0].round(4).tolist()
@@ -81,9 +125,13 @@ def quantile_grid(side: int, latent: int = 2) -> Float[Array, "side side latent"
 
 
 def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
-    """Return a uniform grid over the box that the latents fill, as `quantile_grid`.
+    """Return a uniform grid over the box that the latents fill.
 
-    The other dimensions are at the latents' mean.
+    The first two dimensions are laid out as by `quantile_grid`. The other dimensions
+    are at the latents' mean.
+
+    Raises:
+        ValueError: a side that is not whole and positive, fewer than two dimensions.
 
     Example:
         >>> z = jnp.array([[0.0, 0.0], [2.0, 4.0]])
@@ -91,17 +139,17 @@ def range_grid(z: Latents, side: int) -> Float[Array, "side side latent"]:
         [[0.5, 3.0], [1.5, 3.0]]
     """
     _check_grid(side, np.shape(z)[-1])
-    left, right, bottom, top = box(z)
+    left, right, bottom, top = latent_box(z)
     at = (np.arange(side) + 0.5) / side
     x, y = left + at * (right - left), bottom + at * (top - bottom)
     return _grid(x, y, np.asarray(z).mean(axis=0))
 
 
-def box(z: Latents) -> tuple[float, float, float, float]:
+def latent_box(z: Latents) -> tuple[float, float, float, float]:
     """Return (left, right, bottom, top) of the first two dimensions.
 
     Example:
-        >>> box(jnp.array([[0.0, -1.0], [2.0, 4.0]]))
+        >>> latent_box(jnp.array([[0.0, -1.0], [2.0, 4.0]]))
         (0.0, 2.0, -1.0, 4.0)
     """
     low, high = np.min(z, axis=0), np.max(z, axis=0)
@@ -121,29 +169,41 @@ def _grid(
     return jnp.asarray(np.concatenate([plane, rest], axis=-1), float)
 
 
-def uniform(key: Key, z: Latents, num_samples: int) -> Float[Array, "draws latent"]:
+def uniform_in_box(
+    key: Key, z: Latents, *, num_samples: int
+) -> Float[Array, "draws latent"]:
     """Draw uniformly from the box that the latents fill, in all dimensions.
 
+    Raises:
+        ValueError: a number of draws that is not whole and positive.
+
     Example:
-        >>> z = uniform(jax.random.key(0), jnp.array([[0.0, -1.0], [2.0, 4.0]]), 1000)
+        >>> box = jnp.array([[0.0, -1.0], [2.0, 4.0]])
+        >>> z = uniform_in_box(jax.random.key(0), box, num_samples=1000)
         >>> (z[:, 1] >= -1).all().item(), abs(z[:, 1].mean() - 1.5).item() < 0.2
         (True, True)
     """
     valid = is_whole(num_samples) and num_samples >= 1
     check(valid, "num_samples", num_samples, "give 1 or more")
-    low, high = np.min(z, axis=0), np.max(z, axis=0)
-    # NumPy's generator compiles nothing.
-    random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    return jnp.asarray(random.uniform(low, high, (num_samples, z.shape[-1])), z.dtype)
+    return _uniform(key, jnp.min(z, axis=0), jnp.max(z, axis=0), num_samples)
 
 
-def traversal(
+@partial(jax.jit, static_argnums=3)
+def _uniform(key: Key, low: Array, high: Array, num_samples: int) -> Array:
+    shape = (num_samples, *low.shape)
+    return jax.random.uniform(key, shape, low.dtype, minval=low, maxval=high)
+
+
+def latent_traversal(
     z: Float[Array, " latent"], dimension: int, values: Float[Array, " steps"]
 ) -> Float[Array, "steps latent"]:
     """Return copies of z in which one dimension takes the values in turn.
 
+    Raises:
+        ValueError: a dimension that z does not have.
+
     Example:
-        >>> traversal(jnp.zeros(2), 1, jnp.array([-1.0, 1.0])).tolist()
+        >>> latent_traversal(jnp.zeros(2), 1, jnp.array([-1.0, 1.0])).tolist()
         [[0.0, -1.0], [0.0, 1.0]]
     """
     remedy = f"give 0 to {len(z) - 1}"
@@ -152,13 +212,16 @@ def traversal(
     return jnp.tile(z, (len(values), 1)).at[:, dimension].set(values)
 
 
-def interpolate(
+def latent_line(
     start: Float[Array, " latent"], end: Float[Array, " latent"], steps: int
 ) -> Float[Array, "steps latent"]:
     """Return the straight line between two latents, both ends included.
 
+    Raises:
+        ValueError: fewer than two steps, ends of unequal length.
+
     Example:
-        >>> interpolate(jnp.zeros(2), jnp.array([1.0, 2.0]), 3).tolist()
+        >>> latent_line(jnp.zeros(2), jnp.array([1.0, 2.0]), 3).tolist()
         [[0.0, 0.0], [0.5, 1.0], [1.0, 2.0]]
     """
     check(is_whole(steps) and steps >= 2, "steps", steps, "give 2 or more")
@@ -172,8 +235,8 @@ def interpolate(
 def kl_of_moments(z: Latents) -> Scalar:
     """KL[N(mean z, cov z) ‖ N(0, I)] in nats: zero for a centred, white map.
 
-    It sees mean and covariance only; `sliced_wasserstein` sees the shape as well. It
-    is NaN for fewer latents than span the space.
+    It sees mean and covariance only; `sliced_wasserstein` sees the shape as well. It is
+    NaN where the latents do not span the space.
 
     Example:
         >>> z = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
@@ -191,8 +254,11 @@ def kl_of_moments(z: Latents) -> Scalar:
 def sliced_wasserstein(z: Latents, key: Key, *, num_projections: int = 100) -> Scalar:
     """Return the root mean square W₂ distance to N(0, 1) over random projections.
 
-    Along a direction u, W₂² = mean of (sorted u·z - normal quantiles)². In the units
-    of the latents; N(0, I) itself gives about sqrt(log log n / n).
+    Along a direction u, W₂² = mean of (sorted u·z - normal quantiles)², in the units of
+    the latents. N(0, I) itself gives about sqrt(log log n / n).
+
+    Raises:
+        ValueError: a number of projections that is not whole and positive.
 
     References:
         Bonneel, Rabin, Peyré & Pfister (2015), J. Math. Imaging Vis. 51.

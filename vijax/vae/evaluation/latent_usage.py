@@ -1,7 +1,8 @@
 """Which latents a VAE uses, and how the codes of all data together fill the prior.
 
 A latent whose q(z_j | x) is the prior for every x carries nothing: it has collapsed.
-Two measures tell, both from an encoder alone, in batches of bounded memory.
+`active_units` finds it. `aggregate_posterior` compares the codes of all data with the
+prior. Both need only the encoder and run in batches of bounded memory.
 """
 
 from functools import partial
@@ -9,12 +10,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from vijax.batching import map_batches
 from vijax.types import Key, Scalar
-from vijax.vae.evaluation.elbo import check_data
+from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, losses
 from vijax.vae.models.autoencoders import (
     VAE,
@@ -22,30 +24,47 @@ from vijax.vae.models.autoencoders import (
     ModelParams,
     Posterior,
 )
-from vijax.validate import check
+from vijax.validate import check, is_traced
 
 
-class Usage(NamedTuple):
+class LatentUsage(NamedTuple):
     """How much each latent carries."""
 
     kl: Float[Array, " latent"]  # mean over x of KL[q(z_j | x) ‖ N(0, 1)], nats
     variance_of_means: Float[Array, " latent"]  # over x, of the mean of q(z_j | x)
     active: Bool[Array, " latent"]  # where that variance is above the threshold
 
+    def __str__(self) -> str:
+        """Return how many latents are active, and what each carries."""
+        if is_traced(self) or np.ndim(self.kl) != 1:
+            return f"latent usage of shape {np.shape(self.kl)}"
+        kl = ", ".join(f"{value:.2f}" for value in np.sort(self.kl)[::-1])
+        number = int(np.sum(self.active))
+        return f"{number} of {len(self.kl)} latents active; KL in nats: {kl}"
 
-class Aggregate(NamedTuple):
+
+class AggregatePosterior(NamedTuple):
     """The codes of all data together, q(z) = mean over x of q(z | x)."""
 
     mean: Float[Array, " latent"]
     standard_deviation: Float[Array, " latent"]
-    mutual_information: Scalar  # between x and z, an upper limit log n applies, nats
+    mutual_information: Scalar  # of x and z in nats; the estimate is log n at most
     marginal_kl: Scalar  # KL[q(z) ‖ prior] = mean KL - mutual information, nats
 
+    def __str__(self) -> str:
+        """Return the two parts of the mean KL."""
+        if is_traced(self) or np.ndim(self.marginal_kl):
+            return f"aggregate posteriors of shape {np.shape(self.marginal_kl)}"
+        return (
+            f"mutual information {self.mutual_information:.3f} nats, "
+            f"KL[q(z) ‖ prior] {self.marginal_kl:.3f} nats"
+        )
 
-def usage(
+
+def active_units(
     model: VAE, params: ModelParams, x: ArrayLike, *, threshold: float = 0.01
-) -> Usage:
-    """Return what each latent carries.
+) -> LatentUsage:
+    """Return what each latent carries, and whether it is active.
 
     Args:
         model: the VAE.
@@ -54,51 +73,66 @@ def usage(
         threshold: variance of the posterior means above which a latent is active.
 
     Raises:
-        ValueError: data of another shape or outside the support.
+        ValueError: data of another shape or outside the support, fewer than two
+            examples, a negative threshold.
 
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.2.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
-        >>> usage(model, params, jnp.array([[0.0], [1.0]])).active.tolist()
-        [False]
+        >>> print(active_units(model, params, jnp.array([[0.0], [1.0]])))
+        0 of 1 latents active; KL in nats: 0.00
     """
     check(threshold >= 0, "threshold", threshold, "give a variance of 0 or more")
-    q = encode(model, params, check_data(model, x))
+    q = posteriors(model, params, check_in_support(model, x))
     return _usage(q, threshold)
 
 
 @jax.jit
-def _usage(q: Posterior, threshold: ArrayLike) -> Usage:
+def _usage(q: Posterior, threshold: ArrayLike) -> LatentUsage:
     variance = jnp.var(q.loc, axis=0)
     kl = jnp.mean(losses.kl_per_latent(q), axis=0)
-    return Usage(kl, variance, variance > threshold)
+    return LatentUsage(kl, variance, variance > threshold)
 
 
-def aggregate(
+def aggregate_posterior(
     model: VAE, params: ModelParams, key: Key, x: ArrayLike, *, batch_size: int = 500
-) -> Aggregate:
+) -> AggregatePosterior:
     """Compare the aggregate posterior with the prior, by one draw of z for each x.
 
-    The mean KL of q(z | x) to the prior is the sum of two parts: the mutual information
-    of x and z, which a model needs, and KL[q(z) ‖ prior], by which draws from the prior
-    miss the codes of data. log q(z) is the log mean of all n densities q(z | x).
+    The mean KL of q(z | x) to the prior has two parts. A model needs the first, the
+    mutual information of x and z. The second, KL[q(z) ‖ prior], says how far draws from
+    the prior miss the codes of data. log q(z) is the log mean of all n densities
+    q(z | x).
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        key: for one z ~ q(z | x) of each example.
+        x: (n, *shape) in the likelihood's support, n >= 2.
+        batch_size: examples at once; memory only, batch_size × n numbers.
+
+    Raises:
+        ValueError: data of another shape or outside the support, fewer than two
+            examples.
 
     References:
         Hoffman & Johnson (2016), ELBO surgery.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.array([[0.0], [1.0]])  # collapsed: q(z | x) is the prior
-        >>> found = aggregate(model, params, jax.random.key(0), x)
+        >>> found = aggregate_posterior(model, params, jax.random.key(0), x)
         >>> found.standard_deviation.item(), abs(found.mutual_information).item() < 1e-5
         (1.0, True)
     """
-    x = check_data(model, x)
-    q = encode(model, params, x)
+    x = check_in_support(model, x)
+    q = posteriors(model, params, x)
     z = _draw(key, q)
     log_own, log_all = map_batches(
         partial(_log_densities, q), z, *q, batch_size=batch_size
@@ -112,12 +146,12 @@ def _draw(key: Key, q: Posterior) -> Array:
 
 
 @jax.jit
-def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> Aggregate:
+def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> AggregatePosterior:
     information = jnp.mean(log_own - log_all)
     kl = jnp.mean(losses.kl_to_prior(q))
     mean = jnp.mean(q.loc, axis=0)
     variance = jnp.var(q.loc, axis=0) + jnp.mean(jnp.exp(2 * q.log_scale), axis=0)
-    return Aggregate(mean, jnp.sqrt(variance), information, kl - information)
+    return AggregatePosterior(mean, jnp.sqrt(variance), information, kl - information)
 
 
 @jax.jit
@@ -138,15 +172,16 @@ def _log_densities(
     return jnp.sum(own, axis=1), log_mean
 
 
-def encode(
+def posteriors(
     model: VAE, params: ModelParams, x: Images, *, batch_size: int = 1000
 ) -> Posterior:
     """Return q(z | x) of all examples, in batches.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
-        >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
+        >>> posteriors(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
         3.0
     """
     return map_batches(partial(_encode, model, params), x, batch_size=batch_size)

@@ -1,19 +1,20 @@
-r"""log p(x) of a trained VAE: by importance sampling, and by quadrature as the truth.
+r"""log p(x) of a trained VAE by importance sampling, and exactly by quadrature.
 
-    importance(model, params, key, x, num_samples=5000)    any latent size
-    quadrature(model, params, x)                           two or three latents
+    importance_log_evidence(model, params, key, x, num_samples=5000)   any latent size
+    quadrature_log_evidence(model, params, x)                          1 to 3 latents
 
-Importance sampling estimates log (1/k) Σ w with w = p(x, z) / q(z | x), z ~ q. It is
-low on average, by about half its squared standard error, and both its error and its
-effective sample size (Σ w)² / Σ w² are returned for every example: where the latter is
-a few, the number is not to be trusted. Sums run over draws in chunks, so memory does
-not grow with k.
+Importance sampling estimates log (1/S) Σ w with w = p(x, z) / q(z | x) and S draws
+z ~ q. It is low on average, by about half its squared standard error. Each example gets
+its standard error and its effective sample size (Σ w)² / Σ w²: do not trust a number
+whose effective sample size is only a few. Weights are summed in chunks of draws, so
+memory does not grow with S.
 
-Neither measure knows of a mode of the posterior that no draw has seen. For a VAE of
-MNIST with two latents, whose posteriors are often bimodal where q is not, 5,000 draws
-fell 2.1 nats short of the quadrature (300 test images) at a claimed error of 0.01 and
-a median effective sample size of 1,267. In more dimensions there is no such check: an
-estimate is a lower bound, its claimed error that of the modes it has seen.
+Neither measure sees a mode of the posterior that no draw has visited. A VAE of MNIST
+with two latents shows it: its posteriors are often bimodal, and q is not. There 5,000
+draws fell 2.1 nats short of the quadrature (300 test images), at a claimed error of
+0.01 and a median effective sample size of 1,267. In more dimensions no quadrature can
+tell. Read the estimate as a lower bound whose error covers only the modes that were
+visited. `annealed_sampling` does not depend on q.
 """
 
 import math
@@ -27,29 +28,42 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.batching import map_batches
+from vijax.metrics.estimate import in_digits
 from vijax.types import Key, Scalar
-from vijax.vae.evaluation.elbo import check_data, standard_error
+from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, losses
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_traced, is_whole
+from vijax.vi import bounds
 
 
-class Evidence(NamedTuple):
+class LogEvidence(NamedTuple):
     """An estimate of log p(x) for each example, in nats."""
 
     log_evidence: Float[Array, " examples"]
-    standard_error: Float[Array, " examples"]  # from the draws, by the delta method
+    standard_error: Float[Array, " examples"]  # over draws, by the delta method
     effective_sample_size: Float[Array, " examples"]  # of the num_samples draws
 
 
-class Summary(NamedTuple):
-    """The mean over examples, in nats per example."""
+class MeanLogEvidence(NamedTuple):
+    """log p(x), mean over examples, in nats per example."""
 
     log_evidence: Scalar
-    standard_error: Scalar  # if the test set is a sample; the draws' error within
-    draw_standard_error: Scalar  # from the draws alone, for this very test set
+    standard_error: Scalar  # over test sets of this size, and over draws
+    draw_standard_error: Scalar  # over draws, for this very test set
     effective_sample_size: Scalar  # median over the examples
     least_effective_sample_size: Scalar
+
+    def __str__(self) -> str:
+        """Return the mean with its error, and how far it can be trusted."""
+        if is_traced(self) or np.ndim(self.log_evidence):
+            return f"means of log p(x) of shape {np.shape(self.log_evidence)}"
+        found = in_digits(self.log_evidence, self.standard_error)
+        return (
+            f"log p(x) {found} nats per example; effective sample size "
+            f"{self.effective_sample_size:.0f} (median), "
+            f"{self.least_effective_sample_size:.0f} (least)"
+        )
 
 
 class _Sums(NamedTuple):
@@ -60,7 +74,7 @@ class _Sums(NamedTuple):
     second: Array  # Σ exp(log w - top)²
 
 
-def importance(
+def importance_log_evidence(
     model: VAE,
     params: ModelParams,
     key: Key,
@@ -69,7 +83,7 @@ def importance(
     num_samples: int = 5000,
     chunk_size: int = 100,
     batch_size: int = 50,
-) -> Evidence:
+) -> LogEvidence:
     """Estimate log p(x) of each example from draws of q(z | x).
 
     Args:
@@ -77,25 +91,27 @@ def importance(
         params: its parameters.
         key: for the draws.
         x: (n, *shape) in the likelihood's support.
-        num_samples: k, a multiple of `chunk_size`.
+        num_samples: S, 2 or more and a multiple of `chunk_size`.
         chunk_size: draws at once. `chunk_size × batch_size` rows go through the
             decoder at a time, which is all the memory that is needed.
-        batch_size: examples at once.
+        batch_size: examples at once; memory only.
 
     Raises:
         ValueError: data of another shape or outside the support, fewer than two
-            examples, a number of draws that chunks do not divide.
+            examples or draws, a number of draws that chunks do not divide.
 
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
 
     Example:
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # a decoder that ignores z: q is exact
-        >>> found = importance(model, params, jax.random.key(0), x, num_samples=100)
-        >>> found.log_evidence[0].round(4).item(), found.effective_sample_size[0].item()
-        (-0.693..., 100.0)
+        >>> key = jax.random.key(0)
+        >>> found = importance_log_evidence(model, params, key, x, num_samples=100)
+        >>> found.log_evidence.round(4)[0].item(), found.effective_sample_size.round()
+        (-0.693..., Array([100., 100.], dtype=float32))
     """
     for name, value, least in (
         ("num_samples", num_samples, 2),
@@ -105,7 +121,7 @@ def importance(
     chunk_size = min(chunk_size, num_samples)
     remedy = f"give a multiple of chunk_size = {chunk_size}"
     check(num_samples % chunk_size == 0, "num_samples", num_samples, remedy)
-    x = check_data(model, x)
+    x = check_in_support(model, x)
     apply = partial(_importance, model, num_samples // chunk_size, chunk_size)
     return map_batches(
         partial(apply, params, key), np.arange(len(x)), x, batch_size=batch_size
@@ -121,7 +137,7 @@ def _importance(
     key: Key,
     index: Array,
     x: Images,
-) -> Evidence:
+) -> LogEvidence:
     q = autoencoders.encode(model, params, x)
     # A key for each batch, from its first row: no example sees another's draws.
     key = jax.random.fold_in(key, index[0])
@@ -148,38 +164,39 @@ def _add(sums: _Sums, log_w: Float[Array, "draws batch"]) -> _Sums:
     )
 
 
-def _evidence(sums: _Sums, num_samples: int) -> Evidence:
+def _evidence(sums: _Sums, num_samples: int) -> LogEvidence:
     size = sums.first**2 / sums.second
     # sd(w) / mean(w) / sqrt(k), where var(w) / mean(w)² = k / size - 1, unbiased.
     variance = (num_samples / size - 1) / (num_samples - 1)
-    return Evidence(
+    return LogEvidence(
         sums.top + jnp.log(sums.first / num_samples),
         jnp.sqrt(jnp.maximum(variance, 0)),
         size,
     )
 
 
-def summarise(evidence: Evidence) -> Summary:
-    """Return the mean over examples with its errors.
+def mean_log_evidence(evidence: LogEvidence) -> MeanLogEvidence:
+    """Return the mean of log p(x) over examples, with its errors.
 
     Example:
         >>> two, one = jnp.array([-80.0, -90.0]), jnp.array([0.3, 0.4])
-        >>> found = summarise(Evidence(two, one, jnp.array([50.0, 60.0])))
-        >>> found.log_evidence.item(), found.standard_error.item()
-        (-85.0, 5.0)
+        >>> found = mean_log_evidence(LogEvidence(two, one, jnp.array([50.0, 60.0])))
+        >>> print(found)
+        log p(x) -85.0 ± 5.0 nats per example;
+        effective sample size 55 (median), 50 (least)
         >>> found.draw_standard_error.item(), found.effective_sample_size.item()
         (0.25, 55.0)
     """
-    return Summary(
+    return MeanLogEvidence(
         jnp.mean(evidence.log_evidence),
-        standard_error(evidence.log_evidence),
+        bounds.standard_error(evidence.log_evidence),
         jnp.sqrt(jnp.mean(evidence.standard_error**2) / len(evidence.standard_error)),
         jnp.median(evidence.effective_sample_size),
         jnp.min(evidence.effective_sample_size),
     )
 
 
-def quadrature(
+def quadrature_log_evidence(
     model: VAE,
     params: ModelParams,
     x: ArrayLike,
@@ -190,18 +207,18 @@ def quadrature(
 ) -> Float[Array, " examples"]:
     """Return log p(x) of each example by the trapezoidal rule over the latent space.
 
-    All examples share one grid, so the decoder runs on its points alone; where the
-    likelihood is affine in x the rest is a matrix product. The step must be at most
-    the standard deviation of the narrowest posterior, then the error is that of
-    rounding: compare two `num_nodes` to see it.
+    All examples share one grid, so the decoder runs once for each of its points. Where
+    log p(x | z) is affine in x, the rest is a matrix product. If the step is at most
+    the standard deviation of the narrowest posterior, only rounding errors remain:
+    compare two values of `num_nodes`.
 
     Args:
         model: the VAE, of one to three latents.
         params: its parameters.
         x: (n, *shape) in the likelihood's support.
-        num_nodes: in each latent dimension.
-        width: the grid reaches to ± width, in prior standard deviations.
-        batch_size: examples at once.
+        num_nodes: grid points along each latent, 2 or more.
+        width: half the grid's length, in prior standard deviations.
+        batch_size: examples at once; memory only.
 
     Raises:
         ValueError: more than three latents, a setting out of its range, data of
@@ -209,10 +226,11 @@ def quadrature(
 
     Example:
         >>> from vijax.vae.models.likelihoods import gaussian
+        >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=(), likelihood=gaussian(1.0))
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((2, 1))  # x = z + 1 + noise: log N(1 | 1, 2)
-        >>> quadrature(model, params, x)[0].round(4).item()
+        >>> quadrature_log_evidence(model, params, x)[0].round(4).item()
         -1.265...
     """
     remedy = "quadrature is for 1 to 3 latents; use importance"
@@ -220,7 +238,7 @@ def quadrature(
     remedy = "give 2 or more"
     check(is_whole(num_nodes) and num_nodes >= 2, "num_nodes", num_nodes, remedy)
     check(0 < width < math.inf, "width", width, "give a number above 0")
-    x = check_data(model, x)
+    x = check_in_support(model, x)
     apply = partial(_quadrature, model, num_nodes, params, width)
     return map_batches(apply, x, batch_size=min(batch_size, len(x)))
 

@@ -1,13 +1,13 @@
-r"""Events drawn from a VAE, and how far sets of events are from real ones.
+r"""How far generated events are from real ones, column by column and pair by pair.
 
-    scaled = draw(model, params, key, 2000)                  from p(x), and its mean
-    found = compare(key, real, {"VAE": generated}, size=500, repetitions=4)
-    summarise(found["VAE"])["mean_by_column"]
+    generated = draw_from_prior(draw_key, model, params, num_samples=2000).x
+    found = compare_events(key, real, {"VAE": generated}, size=500, repetitions=4)
+    summarise_distances(found["VAE"])["mean_by_column"]
 
 Distances are Wasserstein distances W₁ of every column and of every pair of columns.
 They are above zero even between sets of real events. So put such a set among the
 generated ones: its distance is what a perfect generator would have. Put all columns on
-one scale before (`event_tables.scaled`); distances are then in standard deviations.
+one scale before (`event_tables.to_scaled`); distances are then in standard deviations.
 """
 
 from collections.abc import Mapping
@@ -16,69 +16,25 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float, Int
 
 from vijax.metrics import wasserstein
 from vijax.types import Key
 from vijax.vae import event_tables
-from vijax.vae.event_tables import Scale
-from vijax.vae.models import autoencoders
-from vijax.vae.models.autoencoders import VAE, ModelParams
+from vijax.vae.event_tables import ColumnScale
 from vijax.validate import check, is_whole
 
 Events = Float[np.ndarray, "_ features"]  # the numbers of events may differ
 
 
-class Drawn(NamedTuple):
-    """Events from the prior of a VAE, as its decoder sees them."""
-
-    sample: Float[Array, "events features"]  # with the decoder's own noise
-    mean: Float[Array, "events features"]  # without: a narrower distribution
-
-
-class Distances(NamedTuple):
+class EventDistances(NamedTuple):
     """Of one set of events from real ones, in the units of the columns."""
 
     by_column: Float[np.ndarray, "repetitions columns"]
     by_pair: Float[np.ndarray, "repetitions pairs"]
 
 
-def draw(model: VAE, params: ModelParams, key: Key, num_samples: int) -> Drawn:
-    """Draw events from the prior, with the decoder's own noise and without.
-
-    p(x) is what the decoder's distribution makes of N(0, I). Its mean alone, which is
-    often shown, is another distribution, and a narrower one.
-
-    Args:
-        model: the architecture.
-        params: its parameters.
-        key: for z and for the decoder's noise.
-        num_samples: events, 1 or more.
-
-    Returns:
-        `Drawn`, on the scale that the VAE was trained on.
-
-    Raises:
-        ValueError: if `num_samples` is not a whole number of 1 or more.
-
-    Example:
-        >>> from vijax.vae.models.likelihoods import gaussian
-        >>> model = autoencoders.vae((3,), hidden=(), likelihood=gaussian(1.0))
-        >>> params = autoencoders.init(model, jax.random.key(0))
-        >>> drawn = draw(model, params, jax.random.key(1), 5)
-        >>> drawn.sample.shape, drawn.mean.shape
-        ((5, 3), (5, 3))
-    """
-    valid = is_whole(num_samples) and num_samples >= 1
-    check(valid, "num_samples", num_samples, "give a whole number of 1 or more")
-    keys = [jax.random.fold_in(key, i) for i in range(2)]
-    z = jax.random.normal(keys[0], (num_samples, model.latent))
-    outputs = autoencoders.decode(model, params, z)
-    sample = model.likelihood.sample(keys[1], outputs)
-    return Drawn(sample, model.likelihood.mean(outputs))
-
-
-def with_whole_numbers(scaled: Events, scale: Scale, whole: Any) -> Events:
+def round_whole_columns(scaled: Events, scale: ColumnScale, whole: Any) -> Events:
     """Round the columns that are whole numbers in real events.
 
     Args:
@@ -94,28 +50,26 @@ def with_whole_numbers(scaled: Events, scale: Scale, whole: Any) -> Events:
 
     Example:
         >>> scale = event_tables.fit_scale(np.array([[1.0], [3.0]]))  # (x - 2) / 1
-        >>> with_whole_numbers(np.array([[0.3]]), scale, [True]).tolist()  # 2.3 is 2
+        >>> round_whole_columns(np.array([[0.3]]), scale, [True]).tolist()  # 2.3 is 2
         [[0.0]]
     """
     whole = np.asarray(whole, bool)
     columns = np.shape(scaled)[1:]
     remedy = f"give one for each column, {columns}"
     check(whole.shape == columns, "whole's shape", whole.shape, remedy)
-    table = event_tables.unscaled(scaled, scale)
-    return event_tables.scaled(np.where(whole, np.rint(table), table), scale)
+    table = event_tables.from_scaled(scaled, scale)
+    return event_tables.to_scaled(np.where(whole, np.rint(table), table), scale)
 
 
-def compare(
+def compare_events(
     key: Key,
     real: Events,
     generated: Mapping[str, Events],
     *,
     size: int,
     repetitions: int,
-) -> dict[str, Distances]:
+) -> dict[str, EventDistances]:
     """Measure sets of events against real ones, again and again on other events.
-
-    Rows are chosen by NumPy on the host, from a seed that the key gives.
 
     Args:
         key: for the choice of real events.
@@ -126,15 +80,15 @@ def compare(
         repetitions: of every measurement, on other events; 2 or more for errors.
 
     Returns:
-        Name -> `Distances`.
+        Name -> `EventDistances`.
 
     Raises:
         ValueError: if there are too few events, or sizes are not 1 or more; as
-            `wasserstein.wasserstein`.
+            `wasserstein.wasserstein_distance`.
 
     Example:
         >>> real = np.zeros((3, 2))
-        >>> found = compare(
+        >>> found = compare_events(
         ...     jax.random.key(0), real, {"shifted": real + 2.0}, size=1, repetitions=3
         ... )
         >>> found["shifted"].by_column[0].tolist(), found["shifted"].by_pair[0].round(3)
@@ -148,16 +102,26 @@ def compare(
     for name, events in generated.items():
         remedy = f"give size · repetitions = {many} or more"
         check(len(events) >= many, f"events in {name!r}", len(events), remedy)
-    rng = np.random.default_rng(int(jax.random.bits(key)))
+    orders = _orders(key, len(generated) * repetitions, len(real))[:, :size]
     measured = {}
-    for name, events in generated.items():
+    for i, (name, events) in enumerate(generated.items()):
         parts = np.asarray(events)[:many].reshape(repetitions, size, -1)
-        rows = [distances(rng.permutation(real)[:size], part) for part in parts]
-        measured[name] = Distances(*map(np.stack, zip(*rows, strict=True)))
+        chosen = orders[i * repetitions : (i + 1) * repetitions]
+        rows = [
+            column_and_pair_distances(real[order], part)
+            for order, part in zip(chosen, parts, strict=True)
+        ]
+        measured[name] = EventDistances(*map(np.stack, zip(*rows, strict=True)))
     return measured
 
 
-def distances(
+def _orders(key: Key, number: int, num_events: int) -> Int[np.ndarray, "_ _"]:
+    """Return shuffled row numbers, each in an order of its own."""
+    rows = np.tile(np.arange(num_events), (number, 1))
+    return np.asarray(jax.random.permutation(key, rows, axis=1, independent=True))
+
+
+def column_and_pair_distances(
     real: Events, generated: Events
 ) -> tuple[Float[np.ndarray, " columns"], Float[np.ndarray, " pairs"]]:
     """Return W₁ of every column, and of every pair of columns.
@@ -170,25 +134,26 @@ def distances(
         Distances of the columns, and of the pairs (0, 1), (0, 2), …, (1, 2), ….
 
     Raises:
-        ValueError: as `wasserstein.wasserstein`.
+        ValueError: as `wasserstein.wasserstein_distance`.
 
     Example:
-        >>> columns, pairs = distances(np.zeros((1, 2)), np.array([[3.0, 4.0]]))
+        >>> real, generated = np.zeros((1, 2)), np.array([[3.0, 4.0]])
+        >>> columns, pairs = column_and_pair_distances(real, generated)
         >>> columns.tolist(), pairs.tolist()
         ([3.0, 4.0], [5.0])
     """
     pairs = [
-        wasserstein.wasserstein(real[:, list(pair)], generated[:, list(pair)])
+        wasserstein.wasserstein_distance(real[:, list(pair)], generated[:, list(pair)])
         for pair in combinations(range(real.shape[1]), 2)
     ]
-    return wasserstein.by_column(real, generated), np.array(pairs, float)
+    return wasserstein.wasserstein_by_column(real, generated), np.array(pairs, float)
 
 
-def summarise(found: Distances) -> dict[str, Any]:
+def summarise_distances(found: EventDistances) -> dict[str, Any]:
     """Return means over repetitions with their errors, and means over columns, pairs.
 
     Args:
-        found: from `compare`, of two repetitions or more.
+        found: from `compare_events`, of two repetitions or more.
 
     Returns:
         `by_column` and `by_pair`, `mean_by_column` and `mean_by_pair`, each with a
@@ -199,7 +164,7 @@ def summarise(found: Distances) -> dict[str, Any]:
 
     Example:
         >>> columns = np.array([[1.0, 3.0], [3.0, 5.0]])
-        >>> found = summarise(Distances(columns, columns[:, :1]))
+        >>> found = summarise_distances(EventDistances(columns, columns[:, :1]))
         >>> found["by_column"].tolist(), float(found["mean_by_column_standard_error"])
         ([2.0, 4.0], 1.0)
     """

@@ -1,10 +1,11 @@
-"""A small classifier trained here, whose hidden layer is a space to compare images in.
+"""A small classifier whose last hidden layer gives features to compare images by.
 
-    classifier = trained(key, images, labels)
-    y = features(classifier, other_images)                 (n, num_features)
+    classifier = train_classifier(key, images, labels)
+    y = classifier_features(classifier, other_images)        (n, num_features)
 
-Distances between pixels say little of digits: a shifted one is as far from itself as
-from a seven. Features that tell the classes apart forget such differences.
+Distances between pixels say little about digits: a digit shifted by a few pixels is as
+far from itself as from another digit. Features that tell classes apart ignore such
+differences. `vijax.metrics` measures distances between sets of them.
 """
 
 from functools import lru_cache, partial
@@ -19,21 +20,20 @@ from jaxtyping import Array, Float, Int
 from vijax import optimize
 from vijax.types import Key, LossFn, Params, Scalar
 from vijax.vae.models import networks
+from vijax.vae.models.autoencoders import Images
 from vijax.vae.models.networks import Network, Shape
 from vijax.validate import check
 
-Images = Float[Array, "..."]
-
 
 class Labelled(NamedTuple):
-    """A batch."""
+    """A batch of images with their classes."""
 
     images: Images  # (batch, *shape)
     labels: Int[Array, " batch"]
 
 
 class Classifier(NamedTuple):
-    """Images -> features -> logits, and the parameters of both steps."""
+    """A map of images to features and of features to logits, with its parameters."""
 
     shape: Shape
     num_features: int
@@ -42,7 +42,7 @@ class Classifier(NamedTuple):
     params: Any  # {"body": …, "head": …}
 
 
-def train(
+def train_classifier(
     key: Key,
     images: Any,
     labels: Any,
@@ -58,20 +58,25 @@ def train(
     Args:
         key: for the start and the shuffling.
         images: (n, *shape), grey levels.
-        labels: (n,), integers from 0.
+        labels: (n,), whole numbers from 0; two classes or more.
         num_features: width of the layer before the logits.
         hidden: widths of the layers before that one.
         epochs: passes over the images.
         batch_size: images in a step.
         learning_rate: Adam's, at the first step.
 
+    Raises:
+        ValueError: labels that are not one for each image or not whole numbers, fewer
+            than two classes, NaN or infinities, a setting out of its range.
+
     Example:
         >>> images = np.repeat([[[0.0, 1.0]], [[1.0, 0.0]]], 50, axis=0)
         >>> labels = np.repeat([0, 1], 50)
-        >>> classifier = train(jax.random.key(0), images, labels, batch_size=10)
-        >>> accuracy(classifier, images, labels).item()
+        >>> key = jax.random.key(0)
+        >>> classifier = train_classifier(key, images, labels, batch_size=10)
+        >>> classifier_accuracy(classifier, images, labels).item()
         1.0
-        >>> features(classifier, images).shape
+        >>> classifier_features(classifier, images).shape
         (100, 32)
     """
     images, labels = np.asarray(images, np.float32), np.asarray(labels)
@@ -106,15 +111,18 @@ def train(
     return Classifier(shape, num_features, num_classes, hidden, state.params)
 
 
-def features(
+def classifier_features(
     classifier: Classifier, images: Any, *, batch_size: int = 1000
 ) -> Float[Array, "n features"]:
-    """Return the activations that the classifier's logits are linear in; see `train`.
+    """Return the activations of the last hidden layer, in which logits are linear.
 
     Args:
-        classifier: from `train`.
+        classifier: from `train_classifier`, whose example shows a call.
         images: (n, *shape), grey levels.
         batch_size: images at once; memory only.
+
+    Raises:
+        ValueError: another shape, no image, NaN or infinities, no batch size.
     """
     images = jnp.asarray(images)
     if images.shape[1:] != classifier.shape or not len(images):
@@ -125,9 +133,18 @@ def features(
     return _features(classifier[:-1], batch_size, classifier.params, images)
 
 
-def accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
-    """Return the share of images whose largest logit is their label's; see `train`."""
-    y = features(classifier, images)
+def classifier_accuracy(classifier: Classifier, images: Any, labels: Any) -> Scalar:
+    """Return the share of images whose largest logit is that of their label.
+
+    Args:
+        classifier: from `train_classifier`, whose example shows a call.
+        images: (n, *shape), grey levels.
+        labels: (n,), whole numbers from 0.
+
+    Raises:
+        ValueError: as `classifier_features`; labels that are not one for each image.
+    """
+    y = classifier_features(classifier, images)
     if np.shape(labels) != (len(y),):
         raise ValueError(
             f"labels have shape {np.shape(labels)}: give one for each of {len(y)}"

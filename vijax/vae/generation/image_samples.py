@@ -1,6 +1,7 @@
 r"""How far generated images are from real ones, beside how far real ones are apart.
 
-    found = compare(key, {"VAE": images}, train, train_labels, test, test_labels)
+    real = train, train_labels, test, test_labels
+    found = compare_images(key, {"VAE": images}, *real)
     found.by_generator["VAE"].frechet, found.noise_floor
 
 A small classifier is trained on real images, and its features are compared: by their
@@ -26,7 +27,7 @@ REAL = "real images"
 MAX_TRAINED = 20_000  # images that the classifier is trained on at most
 
 
-class Quality(NamedTuple):
+class SampleQuality(NamedTuple):
     """Figures of merit of one set of images."""
 
     frechet: float  # Fréchet distance to held-out images, squared units of features
@@ -35,16 +36,16 @@ class Quality(NamedTuple):
     accuracy_standard_error: float
 
 
-class Comparison(NamedTuple):
+class ImageComparison(NamedTuple):
     """Every generator beside real images."""
 
-    by_generator: dict[str, Quality]  # `REAL` first
+    by_generator: dict[str, SampleQuality]  # `REAL` first
     images: dict[str, Float[Any, "images ..."]]  # what was compared, `REAL` first
     noise_floor: Estimate  # Fréchet distance of real from real: mean and spread
     classifier_accuracy: float  # on the test images
 
 
-def num_comparable(num_train: int, num_test: int, max_images: int) -> int:
+def num_comparable_images(num_train: int, num_test: int, max_images: int) -> int:
     """Return how many images of each kind can be compared.
 
     No more than there are test images, nor than a quarter of the training images, of
@@ -59,7 +60,7 @@ def num_comparable(num_train: int, num_test: int, max_images: int) -> int:
         ValueError: if fewer than two are left.
 
     Example:
-        >>> num_comparable(1200, 400, 2000)
+        >>> num_comparable_images(1200, 400, 2000)
         300
     """
     number = min(max_images, num_test, num_train // 4)
@@ -67,22 +68,20 @@ def num_comparable(num_train: int, num_test: int, max_images: int) -> int:
     return number
 
 
-def compare(
+def compare_images(
     key: Key,
     images: Mapping[str, Any],
     train: Any,
     train_labels: Any,
     test: Any,
     test_labels: Any,
-) -> Comparison:
+) -> ImageComparison:
     """Measure how far each generator's images are from held-out ones.
-
-    Rows are chosen by NumPy on the host, from a seed that the key gives.
 
     Args:
         key: for the choice of images, the classifier and the bootstrap.
         images: generator -> images (k, *shape), k the same for all; see
-            `num_comparable`.
+            `num_comparable_images`.
         train: (n, *shape), n > k: k of them stand for `REAL`, the others train the
             classifier.
         train_labels: (n,), integers from 0.
@@ -90,11 +89,11 @@ def compare(
         test_labels: (m,).
 
     Returns:
-        `Comparison`.
+        `ImageComparison`.
 
     Raises:
         ValueError: if there is no generator, or they have not equally many images, or
-            there are too few real ones; as `feature_classifier.train`.
+            there are too few real ones; as `feature_classifier.train_classifier`.
     """
     check(len(images) >= 1, "images", len(images), "give one generator or more")
     train, test = np.asarray(train), np.asarray(test)
@@ -104,34 +103,33 @@ def compare(
         check(len(some) == size, f"images of {name!r}", len(some), remedy)
     remedy = f"give fewer than {len(train)} and at most {len(test)}"
     check(2 <= size < len(train) and size <= len(test), "images", size, remedy)
-    rng = np.random.default_rng(int(jax.random.bits(key)))
-    keys = [jax.random.fold_in(key, i) for i in range(4)]
+    keys = [jax.random.fold_in(key, i) for i in range(6)]
     # Real images that neither the classifier nor the test set has: the noise floor's.
-    order = rng.permutation(len(train))
+    order = np.asarray(jax.random.permutation(keys[4], len(train)))
     kept, rest = order[:size], order[size:][:MAX_TRAINED]
-    classifier = feature_classifier.train(
+    classifier = feature_classifier.train_classifier(
         keys[0], train[rest], np.asarray(train_labels)[rest]
     )
     every = {REAL: train[kept]} | dict(images)
-    order = rng.permutation(len(test))
-    y = feature_classifier.features(
+    order = np.asarray(jax.random.permutation(keys[5], len(test)))
+    y = feature_classifier.classifier_features(
         classifier, np.concatenate([test[order[:size]], *every.values()])
     )
     real, *generated = np.split(np.asarray(y), 1 + len(every))
     found = {
-        name: measure(keys[2], real, y)
+        name: sample_quality(keys[2], real, y)
         for name, y in zip(every, generated, strict=True)
     }
     floor = sample_distances.frechet_noise_floor(keys[3], real, generated[0])
-    return Comparison(
+    return ImageComparison(
         found,
         every,
         jax.tree.map(float, floor),
-        float(feature_classifier.accuracy(classifier, test, test_labels)),
+        float(feature_classifier.classifier_accuracy(classifier, test, test_labels)),
     )
 
 
-def measure(key: Key, real: Any, generated: Any) -> Quality:
+def sample_quality(key: Key, real: Any, generated: Any) -> SampleQuality:
     """Return both figures of merit of two sets of feature vectors, with their errors.
 
     Args:
@@ -144,13 +142,13 @@ def measure(key: Key, real: Any, generated: Any) -> Quality:
 
     Example:
         >>> y = np.arange(100.0)[:, None]
-        >>> found = measure(jax.random.key(0), y, y + 1000)
+        >>> found = sample_quality(jax.random.key(0), y, y + 1000)
         >>> round(found.frechet), found.accuracy
         (1000000, 1.0)
     """
     frechet = sample_distances.frechet_distance_with_error(key, real, generated)
     accuracy = _accuracy(real, generated)
-    return Quality(
+    return SampleQuality(
         float(frechet.value),
         float(frechet.standard_error),
         float(accuracy.value),

@@ -1,7 +1,7 @@
 """The two models: an encoder and a decoder, with and without probabilities.
 
-Constructors are cached, as those of networks and likelihoods: equal arguments give
-the same object, hence no second compilation.
+Constructors are memoised, as those of networks and likelihoods are: equal arguments
+return the same object, hence no second compilation.
 """
 
 from functools import partial
@@ -116,22 +116,19 @@ def vae(
     likelihood: Likelihood | None = None,
     dtype: str | None = None,
 ) -> VAE:
-    """Return a VAE; the arguments are `autoencoder`'s and the likelihood.
+    """Return a VAE; its decoder mirrors the encoder.
 
     Args:
         shape: of one image or of one row of a table.
         latent: number of latent dimensions.
-        hidden: widths of the encoder's hidden layers.
-        channels: of convolutions before them, for images; each halves the image.
-        activation: a name in `networks.ACTIVATIONS`.
+        hidden: as for `autoencoder`.
+        channels: as for `autoencoder`.
+        activation: as for `autoencoder`.
         likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
-        dtype: of the matrix products, "bfloat16" for speed on accelerators.
+        dtype: as for `autoencoder`.
 
     Raises:
-        ValueError: as `autoencoder`.
-
-    References:
-        Kingma & Welling (2014), arXiv:1312.6114.
+        ValueError: as `autoencoder`, or `likelihood` is none.
 
     Example:
         >>> model = vae((8, 8), latent=2, hidden=(16,))

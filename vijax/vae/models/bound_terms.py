@@ -76,6 +76,7 @@ def log_likelihood(
     """Return log p(x | z) in nats, summed over pixels; z may have more batch axes.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((2, 2), hidden=())
         >>> params = models.init(model, jax.random.key(0))
         >>> x, z = jnp.ones((2, 2)), jnp.zeros((3, 2))  # logits of 0 at z = 0
@@ -89,7 +90,23 @@ def log_likelihood(
 def log_likelihood_table(
     model: VAE, outputs: Float[Array, "points ..."], x: Images
 ) -> Float[Array, "points batch"]:
-    """Return log p(x | outputs) of every example under every point's outputs."""
+    """Return log p(x | outputs) of every example under every point's outputs.
+
+    Args:
+        model: the VAE.
+        outputs: of the decoder, (points, *shape, num_outputs).
+        x: data in the likelihood's support, (batch, *shape).
+
+    Returns:
+        (points, batch), in nats.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.vae((2,), hidden=())
+        >>> outputs = jnp.zeros((3, 2, 1))  # logits of 0
+        >>> log_likelihood_table(model, outputs, jnp.ones((4, 2))).shape
+        (3, 4)
+    """
     if model.likelihood.affine is not None:
         slope, offset = model.likelihood.affine(outputs)
         slope = slope.reshape(len(slope), -1)
@@ -140,6 +157,7 @@ def elbo_terms(
         Kingma & Welling (2014), arXiv:1312.6114, equation 10.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> x = jnp.ones((1, 1))  # q is the prior, the pixel's logit 0
@@ -169,6 +187,7 @@ def log_weights(
         Burda et al. (2016), arXiv:1509.00519, equation 3.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> q = Posterior(jnp.ones((1, 1)), jnp.zeros((1, 1)))

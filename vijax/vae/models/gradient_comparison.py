@@ -1,7 +1,7 @@
 r"""Gradient estimators side by side: means, errors and variances, beside exact values.
 
-    found = draw(f, q, key, num_samples=10_000)     gradients of E_q[f(z)], one a draw
-    compare(found)["score function"].variance
+    found = draw_gradients(key, f, q, num_samples=10_000)   of E_q[f(z)], one a draw
+    compare_estimators(found)["score function"].variance
 
 The three estimators are those of `gradient_estimators`: reparametrised, score function,
 and score function with a baseline. Each has draws of its own, so their errors are
@@ -27,14 +27,14 @@ WITH_BASELINE = "score function with baseline"
 ESTIMATORS = (REPARAMETRISED, SCORE_FUNCTION, WITH_BASELINE)
 
 
-class Gradients(NamedTuple):
+class GradientDraws(NamedTuple):
     """Gradients of E_q[f(z)] with respect to (μ, log σ), in this order."""
 
     draws: dict[str, Float[Array, "draws parameters"]]  # estimator -> one each draw
     exact: Float[Array, " parameters"]
 
 
-class Comparison(NamedTuple):
+class EstimatorSummary(NamedTuple):
     """What the draws of one estimator say."""
 
     mean: Float[np.ndarray, " parameters"]
@@ -44,22 +44,22 @@ class Comparison(NamedTuple):
     variance_ratio: float  # over that of the reparametrised estimator
 
 
-def draw(
-    f: Integrand, q: Posterior, key: Key, *, num_samples: int, num_nodes: int = 40
-) -> Gradients:
+def draw_gradients(
+    key: Key, f: Integrand, q: Posterior, *, num_samples: int, num_nodes: int = 40
+) -> GradientDraws:
     """Draw gradients by every estimator, and compute the exact one by quadrature.
 
     The values and slopes of f at all draws and nodes come from one program.
 
     Args:
+        key: for the draws, `num_samples` for each estimator.
         f: a differentiable function of z, such as log p(x | z) of one example.
         q: the normal distribution of z.
-        key: for the draws, `num_samples` for each estimator.
         num_samples: draws of each estimator, 2 or more.
         num_nodes: of the quadrature, in each latent dimension.
 
     Returns:
-        `Gradients`.
+        `GradientDraws`.
 
     Raises:
         ValueError: if `num_samples` is not a whole number of 2 or more, or `num_nodes`
@@ -68,7 +68,8 @@ def draw(
     Example:
         >>> import jax
         >>> q = Posterior(jnp.array([1.0]), jnp.zeros(1))
-        >>> found = draw(lambda z: 3 * z[0], q, jax.random.key(0), num_samples=2)
+        >>> key = jax.random.key(0)
+        >>> found = draw_gradients(key, lambda z: 3 * z[0], q, num_samples=2)
         >>> found.draws["reparametrised"][:, 0].tolist(), found.exact[0].item()
         ([3.0, 3.0], 3.0)
     """
@@ -83,10 +84,12 @@ def draw(
     exact = gradient_estimators.mean_of(
         gradient_estimators.from_slopes(q, at_nodes), weights
     )
-    return Gradients(split(q, every, num_samples), jnp.concatenate(exact))
+    return GradientDraws(
+        gradients_by_estimator(q, every, num_samples), jnp.concatenate(exact)
+    )
 
 
-def split(
+def gradients_by_estimator(
     q: Posterior, draws: Draws, num_samples: int
 ) -> dict[str, Float[Array, "draws parameters"]]:
     """Return the gradients of each estimator, each from draws of its own.
@@ -106,7 +109,8 @@ def split(
         >>> q = Posterior(jnp.zeros(1), jnp.zeros(1))
         >>> noise = jnp.array([[1.0], [2.0], [1.0], [2.0], [1.0], [2.0]])
         >>> draws = Draws(noise, 3 * noise[:, 0], 3 * jnp.ones((6, 1)))  # f(z) = 3 z
-        >>> {name: found[:, 0].tolist() for name, found in split(q, draws, 2).items()}
+        >>> found = gradients_by_estimator(q, draws, 2)
+        >>> {name: gradients[:, 0].tolist() for name, gradients in found.items()}
         {'reparametrised': [3.0, 3.0], 'score function': [3.0, 12.0],
          'score function with baseline': [-3.0, 6.0]}
     """
@@ -127,15 +131,15 @@ def split(
     return {name: jnp.concatenate(g, axis=-1) for name, g in found.items()}
 
 
-def compare(gradients: Gradients) -> dict[str, Comparison]:
+def compare_estimators(gradients: GradientDraws) -> dict[str, EstimatorSummary]:
     """Return mean, error and variance of every estimator.
 
     Args:
-        gradients: from `draw`.
+        gradients: from `draw_gradients`.
 
     Returns:
-        Estimator -> `Comparison`. A deviation beyond four standard errors says that an
-        estimator is biased, or the quadrature not converged.
+        Estimator -> `EstimatorSummary`. A deviation beyond four standard errors says
+        that an estimator is biased, or the quadrature not converged.
 
     Raises:
         ValueError: if there is no reparametrised estimator to compare with, or fewer
@@ -146,7 +150,7 @@ def compare(gradients: Gradients) -> dict[str, Comparison]:
         ...     "reparametrised": jnp.array([[1.0], [3.0]]),
         ...     "score function": jnp.array([[-2.0], [6.0]]),
         ... }
-        >>> found = compare(Gradients(draws, jnp.array([2.0])))
+        >>> found = compare_estimators(GradientDraws(draws, jnp.array([2.0])))
         >>> found["score function"].variance, found["score function"].variance_ratio
         (32.0, 16.0)
     """
@@ -164,7 +168,7 @@ def compare(gradients: Gradients) -> dict[str, Comparison]:
     for name, draws in values.items():
         mean = draws.mean(axis=0)
         error = draws.std(axis=0, ddof=1) / np.sqrt(len(draws))
-        result[name] = Comparison(
+        result[name] = EstimatorSummary(
             mean,
             error,
             float(np.max(np.abs(mean - exact) / error)),

@@ -51,6 +51,9 @@ def reparametrised(
 ) -> Posterior:
     """Return the reparametrised gradient of each draw, (num_samples, latent).
 
+    Raises:
+        ValueError: `num_samples` is not a whole number of 1 or more.
+
     Example:
         >>> q, key = Posterior(jnp.array([1.0]), jnp.zeros(1)), jax.random.key(0)
         >>> found = reparametrised(lambda z: 3 * z[0], q, key, num_samples=2)
@@ -72,6 +75,9 @@ def score_function(
         num_samples: draws, 2 or more.
         baseline: subtract from f the mean of the other draws, which leaves the
             gradient unbiased and takes most of its variance away.
+
+    Raises:
+        ValueError: `num_samples` is below 2.
 
     Example:
         >>> q, key = Posterior(jnp.array([1.0]), jnp.zeros(1)), jax.random.key(0)
@@ -124,6 +130,9 @@ def exact(f: Integrand, q: Posterior, *, num_nodes: int = 40) -> Posterior:
 
     Exact for polynomials up to degree 2 num_nodes - 1; for few latent dimensions.
 
+    Raises:
+        ValueError: `num_nodes` is not a whole number of 1 or more.
+
     Example:
         >>> q = Posterior(jnp.array([1.0]), jnp.log(jnp.array([2.0])))
         >>> found = exact(lambda z: z[0] ** 2, q)  # of loc² + scale²: 2 loc, 2 scale²
@@ -147,6 +156,9 @@ def mean_of(gradients: Posterior, weights: Float[Array, " draws"]) -> Posterior:
 
 def expectation(f: Integrand, q: Posterior, *, num_nodes: int = 40) -> Scalar:
     """Return E_q[f(z)] by Gauss-Hermite quadrature, num_nodes in each dimension.
+
+    Raises:
+        ValueError: `num_nodes` is not a whole number of 1 or more.
 
     Example:
         >>> q = Posterior(jnp.array([1.0]), jnp.log(jnp.array([2.0])))
@@ -174,6 +186,9 @@ def draw_noise(
 ) -> Float[Array, "draws latent"]:
     """Draw ε ~ N(0, I), `num_samples` times, 1 or more.
 
+    Raises:
+        ValueError: `num_samples` is not a whole number of 1 or more.
+
     Example:
         >>> q = Posterior(jnp.zeros(2), jnp.zeros(2))
         >>> draw_noise(q, jax.random.key(0), 5).shape
@@ -190,6 +205,9 @@ def nodes(
     q: Posterior, num_nodes: int = 40
 ) -> tuple[Float[Array, "nodes latent"], Float[Array, " nodes"]]:
     """Return nodes and weights of E[·] under N(0, I), a product over dimensions.
+
+    Raises:
+        ValueError: `num_nodes` is not a whole number of 1 or more.
 
     Example:
         >>> at, weights = nodes(Posterior(jnp.zeros(1), jnp.zeros(1)), 3)

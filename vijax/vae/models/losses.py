@@ -6,8 +6,11 @@ Each constructor returns the loss function that `vijax.optimize` asks for,
 
 where a batch is a `Batch` of images and the KL's weight. Images are grey levels: the
 likelihood's own `prepare` makes data of them inside each step, anew each time (for
-Bernoulli: binarises them). Constructors are cached, so equal arguments give the
-same function and compile once. The terms they are made of are in `vijax.vae.terms`.
+Bernoulli: binarises them). Equal arguments give the same function, so a second training
+compiles nothing. The terms that losses are made of, such as the KL divergence of each
+example, are those of `bound_terms` and can be had from here too.
+
+A loss of your own is any function of this signature: `fit(…, loss=mine)`.
 """
 
 import math
@@ -97,6 +100,7 @@ def negative_elbo(
         equation 15, free bits.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> batch = Batch(jnp.ones((1, 1)), jnp.ones(()))
@@ -143,6 +147,7 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
         Burda et al. (2016), arXiv:1509.00519; Tucker et al. (2019), arXiv:1810.04152.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> batch = Batch(jnp.ones((1, 1)), jnp.ones(()))
@@ -188,6 +193,7 @@ def mean_squared_error(model: Autoencoder) -> LossFn:
         ValueError: the model is not an autoencoder.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.autoencoder((1,), latent=1, hidden=(), output="identity")
         >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
         >>> batch = Batch(jnp.array([[3.0]]), jnp.ones(()))
@@ -217,6 +223,6 @@ def _check_draws(number: int) -> None:
 
 
 def _named(loss_fn: LossFn, name: str) -> LossFn:
-    """Give a loss function the name that a checkpoint knows it by."""
+    """Give a loss function the name that messages show."""
     loss_fn.__qualname__ = name
     return loss_fn

@@ -1,7 +1,7 @@
-"""Constructors that return the same object for equal arguments.
+"""Memoised constructors: equal arguments return the same object.
 
-What is made of pure functions is known to a compiled program by its identity: made
-once more, it would be compiled once more.
+jit hashes functions by identity, so a network that was made twice would be compiled
+twice.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def cached(make: Callable[P, T]) -> Callable[P, T]:
-    """Remember what a constructor made, by its arguments; lists count as tuples.
+    """Return the constructor with its results remembered; lists count as tuples.
 
     Example:
         >>> make = cached(lambda widths: object())

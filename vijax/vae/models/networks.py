@@ -3,9 +3,10 @@
     network.init(key) -> params
     network.apply(params, x) -> y        (…, *inputs) -> (…, *outputs)
 
-The shapes of one input and one output are given when the network is made, any
-number of batch axes may stand before them. Constructors are cached: the same
-arguments return the same object, so that compiled functions are found again.
+The shapes of one input and one output are given when the network is made; any number
+of batch axes may stand before them. A pair of functions of your own, from NNX, Equinox
+or Haiku, is as good a `Network` as these. Constructors are memoised: the same arguments
+return the same object, so that compiled functions are found again.
 """
 
 import math

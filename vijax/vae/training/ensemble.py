@@ -1,41 +1,40 @@
 """Many trainings of one architecture in one compiled program: `vmap` over runs.
 
-    params = fit(model, key, images, rows, epochs=10)      rows (runs, rows per run)
-    jax.vmap(lambda p: latent.encode(model, p, x))(params)
+    trained = fit_ensemble(model, key, images, rows, epochs=10)   rows (runs, rows)
+    jax.vmap(lambda p: models.latent_mean(model, p, x))(trained.params)
 
 Runs differ in their random numbers (error bars), in the images they see (one class
 left out in each), and, for a `masked` model, in how many latents they have.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
-from tqdm import tqdm
 
 from vijax import optimize
 from vijax.types import Key, LossFn
 from vijax.vae.models import autoencoders
-from vijax.vae.models.autoencoders import (
-    VAE,
-    Autoencoder,
-    Images,
-    ModelParams,
-)
-from vijax.vae.models.losses import Batch
+from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
 from vijax.vae.models.networks import Network
-from vijax.vae.training import optimizers, train
+from vijax.vae.training import optimizers, runner
+from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
+from vijax.vae.training.optimizers import Optimizer
+from vijax.vae.training.progress import Checkpoint
+from vijax.vae.training.runner import Data, Plan
+from vijax.vae.training.trained import Trained
 from vijax.validate import check, is_whole
 
 Model = TypeVar("Model", Autoencoder, VAE)
 
 
-def fit(
+def fit_ensemble(
     model: Autoencoder | VAE,
     key: Key,
     images: Any,
@@ -45,11 +44,14 @@ def fit(
     masks: Float[Any, "runs latent"] | None = None,
     loss: LossFn | None = None,
     batch_size: int = 128,
-    learning_rate: float = 1e-3,
-    optimizer: str = "adam",
+    optimizer: Optimizer = "adam",
+    kl_warm_up: int = 0,
+    on_epoch: OnEpoch | tuple[OnEpoch, ...] = (),
+    stopping: EarlyStopping | None = None,
+    checkpoint: Checkpoint | Path | str | None = None,
     description: str = "train",
-) -> ModelParams:
-    """Train one model per row of `rows`, all at once, along half a cosine.
+) -> Trained:
+    """Train one model per row of `rows`, all at once; else as `fit`.
 
     Args:
         model: the architecture that all runs share.
@@ -61,106 +63,87 @@ def fit(
             `masked`.
         loss: from `losses`; by default the model's own.
         batch_size: images in a step of each run.
-        learning_rate: the optimiser's, at the first step.
-        optimizer: "adam" or "muon", as for `train.fit`.
+        optimizer: as for `fit`.
+        kl_warm_up: as for `fit`.
+        on_epoch: as for `fit`; parameters and terms have a leading axis of runs.
+        stopping: as for `fit`; training ends when no run improves any more, and
+            `Trained.best` has each run's best parameters.
+        checkpoint: as for `fit`.
         description: shown at the progress bar.
 
     Returns:
-        The parameters, each leaf with a leading axis of runs.
+        The parameters, each leaf with a leading axis of runs, and the history,
+        (epochs, runs).
 
     Raises:
-        ValueError: as `train.fit`; rows that are not there; masks of other runs.
+        ValueError: as `fit`; rows that are not there; masks of other runs.
+        OSError: a checkpoint cannot be written.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = models.autoencoder((3,), latent=1, hidden=())
         >>> rows = np.array([[0, 1, 2], [1, 2, 3]])  # the second run never sees image 0
-        >>> params = fit(model, jax.random.key(0), np.eye(4, 3, dtype=np.float32), rows,
-        ...              epochs=1, batch_size=3)
-        >>> params.encoder["output"]["kernel"].shape  # runs × pixels × latent
+        >>> trained = fit_ensemble(
+        ...     model, jax.random.key(0), np.eye(4, 3, dtype=np.float32), rows,
+        ...     epochs=1, batch_size=3,
+        ... )
+        >>> trained.params.encoder["output"]["kernel"].shape  # runs × pixels × latent
         (2, 3, 1)
+        >>> trained.loss.shape
+        (1, 2)
     """
-    images, rows = train.check_images(model, images), np.asarray(rows)
-    check(is_whole(epochs) and epochs >= 1, "epochs", epochs, "give 1 or more")
-    check(rows.ndim == 2, "rows' axes", rows.ndim, "give (runs, rows of each run)")
-    whole = np.issubdtype(rows.dtype, np.integer)
-    check(whole, "rows' dtype", rows.dtype, "give whole numbers of images")
-    remedy = "give a number above 0"
-    check(0 < learning_rate < math.inf, "learning_rate", learning_rate, remedy)
+    images, rows = runner.check_images(model, images), np.asarray(rows)
+    _check_rows(rows, len(images))
     if masks is not None:
         remedy = f"give (runs, latents), {(len(rows), model.latent)}"
         given = np.shape(masks)
         check(given == (len(rows), model.latent), "masks' shape", given, remedy)
-    check(
-        (rows >= 0) & (rows < len(images)), "rows", rows, f"give 0 to {len(images) - 1}"
+    plan = Plan(
+        loss=loss or runner.default_loss(model),
+        num_rows=rows.shape[1],
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        kl_warm_up=kl_warm_up,
+        on_epoch=on_epoch,
+        stopping=stopping,
+        checkpoint=checkpoint,
+        description=description,
     )
-    remedy = f"give 1 to the number of rows of a run, {rows.shape[1]}"
-    valid = is_whole(batch_size) and 1 <= batch_size <= rows.shape[1]
-    check(valid, "batch_size", batch_size, remedy)
-    num_steps = epochs * (rows.shape[1] // batch_size)
-    states, run_keys = _start(
-        model, len(rows), optimizer, num_steps, learning_rate, key, masks
-    )
-    indices = jnp.asarray(rows)
-    run_epoch = _epoch(loss or train.default_loss(model), batch_size, optimizer)
-    with tqdm(total=epochs, desc=description, disable=None) as bar:
-        for _ in range(epochs):
-            states, loss_mean = run_epoch(states, run_keys, images, indices)
-            bar.update()
-            bar.set_postfix(loss=f"{np.mean(loss_mean):.4g}", refresh=False)
-    return states.params
+    params, run_keys = _draw(model, len(rows), key, masks)
+    state = _start(optimizer, plan.num_steps, params)
+    data = Data(images, jnp.asarray(rows), jnp.ones((), images.dtype))
+    return runner.run(plan, state, run_keys, data)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _start(
+@partial(jax.jit, static_argnums=(0, 1))
+def _draw(
     model: Autoencoder | VAE,
     num_runs: int,
-    name: str,
-    num_steps: int | Array,
-    learning_rate: float | Array,
     key: Key,
     masks: Float[Any, "runs latent"] | None,
-) -> tuple[optimize.State, Key]:
-    """Return every run's state before its first step, and its key."""
+) -> tuple[ModelParams, Key]:
+    """Return every run's first parameters, and its key."""
     init_keys, run_keys = jax.random.split(key, (2, num_runs))
     # One after the other: the program is one run's, which compiles sooner.
     params = jax.lax.map(partial(autoencoders.init, model), init_keys)
     if masks is not None:
         params = _with_masks(params, jnp.asarray(masks, jnp.float32))
-    one = partial(
-        optimizers.start,
-        num_steps=num_steps,
-        learning_rate=learning_rate,
-        final_fraction=0.0,
-        name=name,
-    )
-    return jax.vmap(one)(params), run_keys
+    return params, run_keys
 
 
-@lru_cache
-def _epoch(loss_fn: LossFn, batch_size: int, name: str) -> Callable:
-    """Return the compiled epoch of all runs; images are gathered batch by batch."""
-    optimizer = optimizers.optimizer(name)
+def _start(optimizer: Optimizer, num_steps: int, params: ModelParams) -> optimize.State:
+    one = partial(optimizers.start, optimizer=optimizer, num_steps=num_steps)
+    return jax.vmap(one)(params)
 
-    def one_run(
-        state: optimize.State,
-        key: Key,
-        images: Images,
-        rows: Int[Array, " rows"],
-    ) -> tuple[optimize.State, Float[Array, ""]]:
-        shuffle_key, loss_key = jax.random.split(key)
-        batches = optimize.shuffled_batches(
-            jax.random.fold_in(shuffle_key, state.step), rows, batch_size=batch_size
-        )
 
-        def body(state: optimize.State, rows: Array) -> tuple[optimize.State, Any]:
-            batch = Batch(images[rows], jnp.ones((), images.dtype))
-            return optimize.step(loss_fn, optimizer, state, loss_key, batch)
-
-        state, (loss, _) = jax.lax.scan(body, state, batches)
-        return state, jnp.mean(loss)
-
-    over_runs = jax.vmap(one_run, in_axes=(0, 0, None, 0))
-    return jax.jit(over_runs, donate_argnums=(0,))
+def _check_rows(rows: np.ndarray, num_images: int) -> None:
+    check(rows.ndim == 2, "rows' axes", rows.ndim, "give (runs, rows of each run)")
+    whole = np.issubdtype(rows.dtype, np.integer)
+    check(whole, "rows' dtype", rows.dtype, "give whole numbers of images")
+    check(len(rows) >= 1, "runs", len(rows), "give the rows of 1 run or more")
+    remedy = f"give 0 to {num_images - 1}"
+    check((rows >= 0) & (rows < num_images), "rows", rows, remedy)
 
 
 @lru_cache
@@ -172,6 +155,7 @@ def masked(model: Model) -> Model:
     trains them all, and everything that takes a model and its parameters takes these.
 
     Example:
+        >>> from vijax.vae import models
         >>> model = masked(models.autoencoder((3,), latent=2, hidden=()))
         >>> params = models.init(model, jax.random.key(0))
         >>> params.encoder["mask"] = jnp.array([1.0, 0.0])
@@ -198,13 +182,16 @@ def masked(model: Model) -> Model:
 
 def _with_masks(params: ModelParams, masks: Float[Array, "runs latent"]) -> ModelParams:
     if "mask" not in params.encoder:
-        raise ValueError("masks need a model from ensemble.masked")
+        raise ValueError("masks need a model from training.masked")
     encoder, decoder = params
     return ModelParams(encoder | {"mask": masks}, decoder | {"mask": masks})
 
 
 def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:
     """Return the masks of runs that have so many latents each.
+
+    Raises:
+        ValueError: no numbers, or one that is not whole and 1 or more.
 
     Example:
         >>> masks((1, 3)).tolist()
@@ -216,11 +203,14 @@ def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:
     return kept.astype(np.float32)
 
 
-def run(params: PyTree, index: int) -> PyTree:
+def take_run(params: PyTree, index: int) -> PyTree:
     """Return one run's parameters; -1 is the last.
 
+    Raises:
+        ValueError: there is no such run.
+
     Example:
-        >>> run({"bias": jnp.array([[1.0], [2.0]])}, 1)["bias"].tolist()
+        >>> take_run({"bias": jnp.array([[1.0], [2.0]])}, 1)["bias"].tolist()
         [2.0]
     """
     runs = len(jax.tree.leaves(params)[0])
@@ -229,11 +219,15 @@ def run(params: PyTree, index: int) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[index], params)
 
 
-def epochs(num_rows: int, steps: int, batch_size: int) -> int:
+def num_epochs(num_rows: int, steps: int, batch_size: int) -> int:
     """Return how many passes over the rows make at least so many steps.
 
+    Raises:
+        ValueError: a number is not whole and 1 or more, or the batch is larger than
+            the rows.
+
     Example:
-        >>> epochs(1000, 100, 128)  # 7 batches in a pass
+        >>> num_epochs(1000, 100, 128)  # 7 batches in a pass
         15
     """
     for name, value in (("num_rows", num_rows), ("steps", steps)):
@@ -249,6 +243,9 @@ def rows_without(labels: Any, key: Key) -> Int[np.ndarray, "classes rows"]:
 
     Where the others of one class are more than those of another, a random part of
     them is taken.
+
+    Raises:
+        ValueError: there are fewer than two classes.
 
     Example:
         >>> rows_without(np.array([0, 0, 1, 1, 2]), jax.random.key(0)).shape

@@ -1,95 +1,140 @@
-"""What a training run has come to, and how it is saved and taken up again."""
+"""How far a training run has come, and how it is saved and resumed."""
 
 import time
-import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
 
 from vijax import checkpoint, optimize
-from vijax.types import Key, LossFn
+from vijax.types import LossFn
 from vijax.vae.models.losses import Batch
+from vijax.vae.training.callbacks import Best
 from vijax.validate import check
 
 Save = Callable[["Progress", int, bool], None]
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run is saved, and how often.
+
+    Args:
+        folder: of one run; made if missing. If a run is there already it is resumed,
+            and ends with the same bits as one that was never interrupted.
+        seconds: the least time between two saves; the last epoch is always saved.
+
+    Raises:
+        ValueError: seconds is below 0.
+
+    Example:
+        >>> Checkpoint("results/mine", seconds=60.0).seconds
+        60.0
+    """
+
+    folder: Path | str
+    seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        remedy = "give a number of 0 or more"
+        check(self.seconds >= 0, "seconds", self.seconds, remedy)
+
+
 class Progress(NamedTuple):
-    """The state of the optimisation and its history so far."""
+    """The state of the optimisation and its history so far; many runs stand beside."""
 
     state: optimize.State
-    loss: np.ndarray  # (epochs,), each epoch's mean; NaN where not yet run
+    loss: np.ndarray  # (epochs,) or (epochs, runs), each epoch's mean; NaN if not run
     terms: dict[str, np.ndarray]  # the loss function's terms, as `loss`
-    stopped: np.ndarray  # (), whether a callback ended the run early
+    stopped: np.ndarray  # (), whether the run was ended early
+    held_out: Any = ()  # as `loss`, where early stopping asks for it
+    best: Any = ()  # a Best, likewise
 
 
 def begin(
-    state: optimize.State, loss_fn: LossFn, batch: Batch, epochs: int
+    state: optimize.State, loss_fn: LossFn, batch: Batch, epochs: int, best: Any = ()
 ) -> Progress:
-    """Return the progress before the first epoch."""
-    params, key = state.params, jax.random.key(0)
-    _, metrics = jax.eval_shape(loss_fn, params, key, batch)
-    blank = np.full(epochs, np.nan, np.float32)
-    return Progress(
-        state, blank, {name: blank for name in as_dict(metrics)}, np.array(False)
+    """Return the progress before the first epoch; the state may be many runs'."""
+    runs = state.step.shape
+    one = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[len(runs) :], leaf.dtype),
+        state.params,
     )
+    _, metrics = jax.eval_shape(loss_fn, one, jax.random.key(0), batch)
+    blank = np.full((epochs, *runs), np.nan, np.float32)
+    terms = {name: blank for name in as_dict(metrics)}
+    held_out = blank if isinstance(best, Best) else ()
+    return Progress(state, blank, terms, np.array(False), held_out, best)
+
+
+def done(progress: Progress) -> int:
+    """Return the steps taken, the same for all runs."""
+    return int(np.max(progress.state.step))
 
 
 def advance(
     progress: Progress, state: optimize.State, chunk: optimize.History, epoch: int
 ) -> Progress:
     """Add an epoch, counted from 1."""
-
-    def put(history: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        history = history.copy()
-        history[epoch - 1] = np.mean(steps)
-        return history
-
     terms = as_dict(chunk.metrics)
     return progress._replace(
         state=state,
-        loss=put(progress.loss, chunk.loss),
-        terms={name: put(old, terms[name]) for name, old in progress.terms.items()},
+        loss=put(progress.loss, epoch, np.mean(chunk.loss, axis=0)),
+        terms={
+            name: put(old, epoch, np.mean(terms[name], axis=0))
+            for name, old in progress.terms.items()
+        },
     )
 
 
-def last_terms(progress: Progress, epoch: int) -> dict[str, float]:
+def put(history: np.ndarray, epoch: int, value: Any) -> np.ndarray:
+    """Return the history with the value of an epoch, counted from 1."""
+    history = history.copy()
+    history[epoch - 1] = value
+    return history
+
+
+def last_terms(progress: Progress, epoch: int) -> dict[str, Any]:
     """Return the loss and its terms at an epoch, counted from 1."""
     history = {"loss": progress.loss} | progress.terms
-    return {name: float(values[epoch - 1]) for name, values in history.items()}
+    if isinstance(progress.best, Best):
+        history["held_out"] = progress.held_out
+    return {
+        name: float(values[epoch - 1]) if values.ndim == 1 else values[epoch - 1]
+        for name, values in history.items()
+    }
 
 
-def take_up(
-    folder: Path | None, progress: Progress, about: dict[str, str], *, seconds: float
+def resume(
+    where: Checkpoint | None, progress: Progress, about: dict[str, str]
 ) -> tuple[Progress, Save]:
     """Return the saved progress where there is one, and the function that saves more.
 
     Args:
-        folder: of the run's checkpoints; None saves nothing.
+        where: the run's checkpoints are; None saves nothing.
         progress: before the first epoch.
-        about: what a run must have in common with this one to be gone on with.
-        seconds: the least time between two saves; the last epoch is always saved.
+        about: what a saved run must have in common with this one.
 
     Raises:
         ValueError: the saved progress is another run's, or has come further.
     """
-    if folder is None:
+    if where is None:
         return progress, lambda progress, epoch, final: None
-    epochs, done = len(progress.loss), checkpoint.latest(folder)
-    if done is not None:
-        remedy = f"{folder} has a run of {done}: give as many or more"
-        check(done <= epochs, "epochs", epochs, remedy)
-        _, saved = checkpoint.restore(folder, _first(progress, done), about=about)
-        progress = _padded(saved, epochs)
+    folder = Path(where.folder)
+    epochs, saved = len(progress.loss), checkpoint.latest(folder)
+    if saved is not None:
+        remedy = f"{folder} has a run of {saved}: give as many or more"
+        check(saved <= epochs, "epochs", epochs, remedy)
+        _, found = checkpoint.restore(folder, _first(progress, saved), about=about)
+        progress = _padded(found, epochs)
     saved_at = time.monotonic()
 
     def save(progress: Progress, epoch: int, final: bool) -> None:
         nonlocal saved_at
-        if final or time.monotonic() - saved_at >= seconds:
+        if final or time.monotonic() - saved_at >= where.seconds:
             # No more than has been run, so that more may follow.
             checkpoint.save(folder, _first(progress, epoch), step=epoch, about=about)
             saved_at = time.monotonic()
@@ -97,43 +142,25 @@ def take_up(
     return progress, save
 
 
+def _change_history(progress: Progress, change: Callable[[Any], Any]) -> Progress:
+    history = progress.loss, progress.terms, progress.held_out
+    loss, terms, held_out = jax.tree.map(change, history)
+    return progress._replace(loss=loss, terms=terms, held_out=held_out)
+
+
 def _first(progress: Progress, epochs: int) -> Progress:
     """Keep the history of so many epochs."""
-    loss, terms = jax.tree.map(lambda h: h[:epochs], (progress.loss, progress.terms))
-    return progress._replace(loss=loss, terms=terms)
+    return _change_history(progress, lambda history: history[:epochs])
 
 
 def _padded(progress: Progress, epochs: int) -> Progress:
     """Fill the history up with NaN."""
 
     def fill(history: np.ndarray) -> np.ndarray:
-        blank = np.full(epochs - len(history), np.nan, np.float32)
-        return np.concatenate([history, blank])
+        missing = (epochs - len(history), *history.shape[1:])
+        return np.concatenate([history, np.full(missing, np.nan, np.float32)])
 
-    loss, terms = jax.tree.map(fill, (progress.loss, progress.terms))
-    return progress._replace(loss=loss, terms=terms)
-
-
-def about_run(
-    loss_fn: LossFn, key: Key, arrays: PyTree, **settings: Any
-) -> dict[str, str]:
-    """Say what makes a run this run: with any of it changed it would be another.
-
-    Args:
-        loss_fn: known by the name that its constructor gave it.
-        key: of the run.
-        arrays: images and first parameters, known by a checksum.
-        **settings: known by their values.
-    """
-    checksum = 0
-    for leaf in jax.tree.leaves(arrays):
-        checksum = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), checksum)
-    described = {name: repr(value) for name, value in settings.items()}
-    return described | {
-        "loss": loss_fn.__qualname__,
-        "key": str(jax.random.key_data(key).tolist()),
-        "images and first parameters": f"CRC-32 {checksum:08x}",
-    }
+    return _change_history(progress, fill)
 
 
 def as_dict(metrics: Any) -> dict[str, Any]:

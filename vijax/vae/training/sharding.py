@@ -13,6 +13,7 @@ from typing import TypeVar
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 T = TypeVar("T")
@@ -24,10 +25,16 @@ def automatic(mesh: Mesh) -> Mesh:
 
 
 def replicate(mesh: Mesh, tree: T) -> T:
-    """Put a pytree of arrays, equal in all processes, on every device of a mesh."""
+    """Put a pytree of arrays, equal in all processes, on every device of a mesh.
+
+    Example:
+        >>> mesh = automatic(jax.make_mesh((1,), ("data",)))
+        >>> replicate(mesh, np.arange(3)).sharding.is_fully_replicated
+        True
+    """
     everywhere = NamedSharding(mesh, PartitionSpec())
 
-    def put(leaf: Array) -> Array:
+    def put(leaf: ArrayLike) -> Array:
         values = np.asarray(leaf)
         return jax.make_array_from_callback(
             values.shape, everywhere, lambda index: values[index]

@@ -4,17 +4,13 @@ The parts run the same compiled loop as a whole fit, cut at other places, so tha
 fit that was killed and goes on ends with the bits of one that was not.
 """
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
 from tqdm import tqdm
 
-from vijax import checkpoint
-from vijax.fingerprint import fingerprint
+from vijax import checkpoint, fingerprint
 from vijax.types import Key
 from vijax.vi.methods.stochastic_epochs import Carry, End
 from vijax.vi.targets.target import Target
@@ -37,6 +33,7 @@ def run_in_parts(
     cannot be written.
 
     Example:
+        >>> import jax
         >>> import jax.numpy as jnp
         >>> import optax
         >>> from vijax.vi.families.gaussian import MeanField
@@ -74,14 +71,10 @@ def run_in_parts(
 
 def describe(target: Target, key: Key, **options: Any) -> dict[str, str]:
     """Return what a checkpoint is about: model, data, key and options, as text."""
-    digest = hashlib.sha256()
-    for leaf in (*jax.tree.leaves(target.data), target.init):
-        array = np.asarray(leaf)
-        digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
-    return {
-        "model": fingerprint(target.static.function),
-        "positive": target.static.positive,
-        "data": digest.hexdigest(),
-        "key": str(np.asarray(jax.random.key_data(key)).ravel().tolist()),
-        **{name: str(value) for name, value in options.items()},
-    }
+    return fingerprint.about(
+        model=target.static.function,
+        positive=target.static.positive,
+        data=(target.data, target.init),
+        key=key,
+        **options,
+    )

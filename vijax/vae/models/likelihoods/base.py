@@ -32,13 +32,35 @@ class Likelihood(NamedTuple):
 
 
 def check_support(likelihood: Likelihood, x: ArrayLike) -> None:
-    """Raise a ValueError if any pixel is outside the likelihood's support."""
+    """Check that every pixel is in the likelihood's support.
+
+    Raises:
+        ValueError: one is not; the message says what x must be.
+
+    Example:
+        >>> from vijax.vae.models import likelihoods
+        >>> check_support(likelihoods.bernoulli(), 0.5)
+        Traceback (most recent call last):
+        ...
+        ValueError: x = 0.5 is not valid: bernoulli data are 0 or 1: ...
+    """
     valid = jax.jit(likelihood.support)(x)
     check(valid, "x", x, f"{likelihood.name} data are {likelihood.remedy}")
 
 
 def check_images(likelihood: Likelihood, images: ArrayLike) -> None:
-    """Raise a ValueError if the likelihood cannot make data of these images."""
+    """Check that the likelihood can make data of these images.
+
+    Raises:
+        ValueError: it cannot; the message says what images must be.
+
+    Example:
+        >>> from vijax.vae.models import likelihoods
+        >>> check_images(likelihoods.bernoulli(), 16.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: images = 16.0 is not valid: bernoulli takes grey levels in [0, 1]...
+    """
     valid = jax.jit(likelihood.accepts)(images)
     check(
         valid, "images", images, f"{likelihood.name} takes {likelihood.remedy_images}"

@@ -26,6 +26,9 @@ def binarize(key: Key, images: ArrayLike) -> Pixels:
     The draw compares with 16 random bits, two pixels to a word of the generator
     instead of a word or two to a pixel; its mean is exact to 2^-17 = 8e-6.
 
+    Raises:
+        ValueError: a pixel is not in [0, 1].
+
     Example:
         >>> binarize(jax.random.key(0), jnp.array([0.0, 0.0, 1.0, 1.0]))
         Array([0., 0., 1., 1.], dtype=float32)

@@ -29,6 +29,9 @@ def gaussian(scale: float | None = 1.0, *, min_scale: float = 1e-2) -> Likelihoo
         min_scale: added to the learned scale. Pixels that never vary, such as an
             image's corners, would otherwise have an unbounded density.
 
+    Raises:
+        ValueError: a scale is not above 0.
+
     Example:
         >>> gaussian(0.5).log_prob(jnp.array(1.0), jnp.array([1.0])).item()
         -0.2257...

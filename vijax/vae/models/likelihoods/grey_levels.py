@@ -32,6 +32,10 @@ def discretised_logistic(
         num_levels: grey levels of the source, 256 for a byte.
         min_scale: added to the scale, in units of the whole range [0, 1].
 
+    Raises:
+        ValueError: `num_levels` is not a whole number of 2 or more, or `min_scale` is
+            not above 0.
+
     References:
         Salimans, Karpathy, Chen & Kingma (2017), arXiv:1701.05517, equation 2.
 

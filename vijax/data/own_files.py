@@ -1,0 +1,138 @@
+"""A user's own data, by path: .npy, .npz or .csv.
+
+- `.npy`: one array, the examples along its first axis.
+- `.npz`: arrays `train` and, if wanted, `test`, `valid`, `train_labels`,
+  `test_labels`, `valid_labels`; or one array of any name and, if wanted, `labels`.
+- `.csv`: a table with commas, with or without a header line of column names. A column
+  named `label` holds classes: integers, or text, numbered in alphabetical order.
+
+Where there is no `test`, a fifth of the examples becomes the test part, the same fifth
+each time. float32 and float64 are kept, other numbers become float64. Two types are
+taken as images and become float32 in [0, 1]: uint8 as grey levels 0 … 255, bool as
+black and white. Nothing is ever unpickled.
+"""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from vijax.data import text_table
+from vijax.data.dataset import Dataset, hold_out, images
+
+SUFFIXES = (".npy", ".npz", ".csv")
+PARTS = ("train", "test", "valid")
+KEYS = (*PARTS, *(f"{part}_labels" for part in PARTS))
+LEVELS = {"bool": 2, "uint8": 256}  # types that mean grey levels
+
+
+def load(path: Path) -> Dataset:
+    """Read a user's file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a damaged file, one that holds anything but finite numbers.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a file, found none")
+    if path.suffix.lower() == ".csv":
+        cells = text_table.read(path)
+        arrays = {"train": text_table.numbers(cells, without=("label",))}
+        label_names = None
+        if (labels := text_table.column(cells, "label")) is not None:
+            arrays["train_labels"], label_names = text_table.classes(labels, path)
+        names = cells.names and tuple(name for name in cells.names if name != "label")
+    else:
+        arrays, names, label_names = _read_numpy(path), None, None
+    _check(path, arrays)
+    num_levels = LEVELS.get(arrays["train"].dtype.name)
+    if "test" not in arrays:
+        train, test = hold_out(len(arrays["train"]))
+        for key in [key for key in ("train", "train_labels") if key in arrays]:
+            arrays[key.replace("train", "test")] = arrays[key][test]
+            arrays[key] = arrays[key][train]
+    return Dataset(
+        train=_examples(arrays["train"]),
+        test=_examples(arrays["test"]),
+        train_labels=_labels(arrays.get("train_labels")),
+        test_labels=_labels(arrays.get("test_labels")),
+        name=str(path),
+        num_levels=num_levels,
+        valid=_examples(arrays["valid"]) if "valid" in arrays else None,
+        valid_labels=_labels(arrays.get("valid_labels")),
+        feature_names=names,
+        label_names=label_names,
+    )
+
+
+def _read_numpy(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as stream:
+            # Objects could be had by unpickling only, and that can run any code.
+            content = np.load(stream, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return {"train": content}
+            arrays = {name: content[name] for name in content.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path}: expected arrays of numbers, found something else ({error})"
+        ) from error
+    if len(arrays) - ("labels" in arrays) == 1 and not set(arrays) & set(KEYS):
+        renamed = {"labels": "train_labels"}
+        return {renamed.get(name, "train"): array for name, array in arrays.items()}
+    if "train" not in arrays or not set(arrays) <= set(KEYS):
+        raise ValueError(
+            f"{path}: expected an array named train, with others of "
+            f"{', '.join(KEYS[1:])}, or a single one, "
+            f"found {', '.join(arrays) or 'none'}"
+        )
+    return arrays
+
+
+def _check(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Raise ValueError unless the arrays can be parts of one data set."""
+    first = arrays["train"]
+    for key, array in arrays.items():
+        found = f"found {array.dtype} of shape {array.shape}"
+        if key.endswith("labels"):
+            examples = arrays.get(key.removesuffix("_labels"))
+            if examples is None or array.shape != examples.shape[:1]:
+                raise ValueError(
+                    f"{path}, {key}: expected one label for each example, {found}"
+                )
+            if array.dtype.kind not in "iu":
+                raise ValueError(f"{path}, {key}: expected integers, {found}")
+            continue
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{path}, {key}: expected real numbers, {found}")
+        if array.ndim < 2 or array.size == 0:
+            raise ValueError(
+                f"{path}, {key}: expected examples along the first axis and their "
+                f"values along others, none of length 0, {found}"
+            )
+        if array.dtype != first.dtype or array.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"{path}, {key}: expected the same type and the same shape of an "
+                f"example as in train ({first.dtype} {first.shape[1:]}), {found}"
+            )
+        finite = np.isfinite(array)
+        if not finite.all():
+            where = np.unravel_index(int(np.argmin(finite)), array.shape)
+            raise ValueError(
+                f"{path}, {key}: expected finite numbers, found {array[where]} at "
+                f"index {', '.join(str(int(i)) for i in where)}"
+            )
+    if "test" not in arrays and len(first) < 2:
+        raise ValueError(f"{path}: expected two examples or more to split, found one")
+
+
+def _examples(array: np.ndarray) -> np.ndarray:
+    if array.dtype.name in LEVELS:
+        return images(array, LEVELS[array.dtype.name])
+    kept = array.dtype in (np.dtype(np.float32), np.dtype(np.float64))
+    return array if kept else array.astype(np.float64)
+
+
+def _labels(array: np.ndarray | None) -> np.ndarray | None:
+    return None if array is None else array.astype(np.int64)
