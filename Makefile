@@ -1,13 +1,21 @@
 # vijax: `make` lists the targets. Each makes .venv by itself when it is missing or older than
-# pyproject.toml and constraints.txt.
+# pyproject.toml and its constraints. Another Python beside it, or the lowest versions:
+#   make test PYTHON=python3.13 VENV=.venv-3.13
+#   make test CONSTRAINTS=constraints-lowest.txt VENV=.venv-lowest
 PYTHON ?= python3
 DATASET ?= auto
 SEED ?= 0
 ARGS ?=
 
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The newest versions differ: the last JAX, NumPy and SciPy for 3.11 are older than for 3.12.
+SERIES := $(shell $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -c \
+  'import sys; print("3.11" if sys.version_info < (3, 12) else "3.12")' 2>/dev/null)
+CONSTRAINTS ?= constraints-$(or $(SERIES),3.12).txt
+PIP := python -m pip --disable-pip-version-check
+EVERYTHING := '.[dev,experiments]'
 LECTURE_IMAGES := autoencoder vae use-cases
 LECTURE := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc $(LECTURE_IMAGES)
 BEYOND_IMAGES := anomaly-detection compression generation iwae
@@ -16,9 +24,10 @@ WITH_IMAGES := $(LECTURE_IMAGES) $(BEYOND_IMAGES)
 EXPERIMENTS := $(LECTURE) $(BEYOND)
 BENCHMARKS := special intervals sweep logistic_regression posteriordb vae
 PEERS := .venv-peers
+ARVIZ := .venv-arviz
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lecture report test test-all lint format bench constraints clean $(EXPERIMENTS)
+.PHONY: help setup lecture report test test-all test-arviz lint format dist bench constraints clean $(EXPERIMENTS)
 
 help:  ## list the targets
 	@echo "make TARGET [DATASET=auto|digits|mnist|fashion_mnist|FILE] [SEED=0] [ARGS='--more options']"
@@ -29,11 +38,11 @@ help:  ## list the targets
 	  line=$$(sed -n '1s/^"""//p' experiments/lecture/$$file experiments/beyond/$$file 2>/dev/null | sed 's/"""$$//'); \
 	  printf '  %-17s %s\n' "$$name" "$$line"; done
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "vijax needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/$(PIP) install --quiet -c $(CONSTRAINTS) -e $(EVERYTHING)
 	@touch $@
 
 setup: $(READY)  ## make .venv with everything in it
@@ -53,12 +62,21 @@ report: $(READY)  ## write results/report.html again from the results that are t
 # Most of the time of the tests is compilation. Less optimisation halves it, and one
 # process for all tests of a file shares it. test-all compiles as users do.
 PYTEST := -m pytest -q -n auto --dist loadfile
-test: export XLA_FLAGS += --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
+QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: $(READY)  ## run the tests (a few minutes)
-	@$(BIN)/python $(PYTEST) $(ARGS)
+	@XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/xla_flags.py $(QUICK))" \
+	  $(BIN)/python $(PYTEST) $(ARGS)
 
 test-all: $(READY)  ## run the slow tests too
 	@$(BIN)/python $(PYTEST) -m '' $(ARGS)
+
+$(ARVIZ)/.ready: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(ARVIZ)
+	$(ARVIZ)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -e '.[arviz]' beartype pytest
+	@touch $@
+
+test-arviz: $(ARVIZ)/.ready  ## test the export to ArviZ, in a .venv-arviz of its own
+	@$(ARVIZ)/bin/python -m pytest -q tests/vi/checks/test_arviz.py $(ARGS)
 
 lint: $(READY)  ## check format, style, types and the direction of imports
 	@$(BIN)/ruff format --check .
@@ -70,21 +88,26 @@ format: $(READY)  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+dist: $(READY)  ## build the wheel and the source distribution in dist/, and check them
+	rm -rf dist build
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
+
 $(PEERS)/.ready: experiments/benchmarks/requirements.txt $(READY)
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(PEERS)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -r $<
 	@touch $@
 
 bench: $(PEERS)/.ready  ## measure vijax beside its peers, in a .venv-peers of their own
 	@status=0; for name in $(BENCHMARKS); do \
 	  $(PEERS)/bin/python -m experiments.benchmarks.$$name || status=1; done; exit $$status
 
-constraints:  ## renew constraints.txt from the newest versions
+constraints:  ## renew the constraints of this Python from the newest versions
 	rm -rf $(VENV)-new && $(PYTHON) -m venv $(VENV)-new
-	$(VENV)-new/bin/python -m pip install --quiet -e '.[dev]'
-	{ sed -n '/^#/p' constraints.txt; $(VENV)-new/bin/python -m pip freeze --exclude-editable; } > constraints.txt.new
-	mv constraints.txt.new constraints.txt && rm -rf $(VENV)-new
+	$(VENV)-new/bin/$(PIP) install --quiet -e $(EVERYTHING)
+	{ sed -n '/^#/p' $(CONSTRAINTS); $(VENV)-new/bin/$(PIP) freeze --exclude-editable; } > $(CONSTRAINTS).new
+	mv $(CONSTRAINTS).new $(CONSTRAINTS) && rm -rf $(VENV)-new
 
 clean:  ## remove results, caches and the environments
-	rm -rf results $(VENV) $(VENV)-new $(PEERS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf results dist build $(VENV) $(VENV)-new $(PEERS) $(ARVIZ) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,3 +14,7 @@ numbers and figures, and a `main()` for the command line:
 
 It writes `results/<name>/metrics.json` and its figures; see `experiments.common`.
 """
+
+from vijax.extras import require
+
+require("tyro", extra="experiments", purpose="running an experiment")

@@ -27,10 +27,11 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
+import vijax
 from vijax import data
 from vijax.plot import style
 
-PACKAGES = ("vijax", "jax", "jaxlib", "numpyro", "flax", "optax", "numpy", "scipy")
+PACKAGES = ("jax", "jaxlib", "numpyro", "flax", "optax", "numpy", "scipy")
 
 
 class Result(NamedTuple):
@@ -132,7 +133,8 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "cpu_cores": os.cpu_count(),
-        "versions": {package: metadata.version(package) for package in PACKAGES},
+        "versions": {"vijax": vijax.__version__}
+        | {package: metadata.version(package) for package in PACKAGES},
     }
 
 

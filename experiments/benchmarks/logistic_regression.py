@@ -45,12 +45,13 @@ def run_vijax(x: Any, y: Any, seed: int) -> tuple[Any, Any]:
     fit = vi.fit(
         vi.from_numpyro(model, x, y),
         jax.random.key(seed),
-        method="stochastic",
-        start="init",
-        num_draws=1,
-        num_steps=NUM_STEPS,
-        stop=False,
-        optimizer=OPTIMIZER,
+        method=vi.Stochastic(
+            num_steps=NUM_STEPS,
+            num_draws=1,
+            optimizer=OPTIMIZER,
+            stop=False,
+            start="init",
+        ),
     )
     return jax.block_until_ready((fit.q.mean(), fit.q.scale()))
 

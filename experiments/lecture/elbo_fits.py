@@ -51,7 +51,7 @@ def advi(problems: list[Problem], key: Array) -> dict[str, dict[str, Any]]:
     for number, problem in enumerate(problems):
         target = vi.from_numpyro(problem.model, *problem.arguments)
         key = jax.random.fold_in(key, number)
-        fit = vi.fit(target, key, method="stochastic", start="init")
+        fit = vi.fit(target, key, method=vi.Stochastic(start="init"))
         results[problem.name] = {
             "fit": fit,
             "problem": problem,
@@ -104,9 +104,8 @@ def gamma_table(key: Array) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             fit = vi.fit(
                 target,
                 jax.random.fold_in(key, number),
-                method="fixed_draws",
+                method=vi.FixedDraws(num_draws=2048),
                 positive=positive,
-                num_draws=2048,
                 tolerance=0.005,
             )
             found = compare(fit, transform, stats.gamma(a, scale=1 / b))

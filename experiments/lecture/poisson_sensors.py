@@ -226,7 +226,7 @@ def _moment_error(grid: Grid, mean: jax.Array, sd: jax.Array) -> float:
     """Return the largest error of mean and covariance, in standard deviations."""
     of_mean = np.abs(grid.mean - mean) / sd
     of_covariance = np.abs(grid.covariance / np.outer(sd, sd) - np.eye(len(sd)))
-    return float(max(of_mean.max(), of_covariance.max()))
+    return float(max(np.max(of_mean), np.max(of_covariance)))
 
 
 def _table(config: Config, exact: dict[str, Exact]) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def _figures(
             plot.LandscapePanel(
                 f"N = {size}",
                 np.outer(*one.density[size]),
-                tuple(grid.levels) if size else (),
+                tuple(grid.levels.tolist()) if size else (),
                 tuple(one.mean[size].tolist()) if size else None,
             )
             for size, grid in zip(config.sizes, grids[name], strict=True)

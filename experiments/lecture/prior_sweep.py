@@ -147,7 +147,7 @@ def _coin(config: Config) -> tuple[dict[str, Any], Figure]:
         "centred": {
             "share_inside": float((_verdict(centred, NULL) == 0).mean()),
             "max_bayes_factor": float(factor.max()),
-            "max_bayes_factor_strength": float(rows[factor.argmax()]),
+            "max_bayes_factor_strength": float(rows[np.argmax(factor)]),
             "k_above_1_strengths": [float(w) for w in (*wins[:1], *wins[-1:])],
             "peaked_bayes_factor": float(factor[rows == 20.0][0]),
             "uniform_bayes_factor": float(factor[rows == 2.0][0]),

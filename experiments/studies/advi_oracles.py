@@ -140,8 +140,7 @@ def _count(oracle: Oracle, keys: jax.Array) -> dict[str, Any]:
             target,
             key,
             family=oracle.family,
-            method="stochastic",
-            start="init",
+            method=vi.Stochastic(start="init"),
             num_checks=25,
         )
         return found.status, found.q.mean(), found.q.scale(), found.num_steps

@@ -82,7 +82,7 @@ def test_normal_posterior_is_found_in_three_steps(x64, key, family):
         np.testing.assert_allclose(tril @ tril.T, covariance, rtol=1e-6, atol=1e-9)
         assert fit.trusted
     np.testing.assert_allclose(fit.covariance, covariance, rtol=1e-6, atol=1e-9)
-    # Draws of linear response's normal law are draws of the posterior here.
+    # Draws of linear response's normal are draws of the posterior here.
     summary = vi.summary(fit)
     evidence = 1.5 * np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(CORRELATED)[1]
     assert summary.correctable
@@ -99,7 +99,8 @@ def test_normal_posterior_is_found_in_three_steps(x64, key, family):
 def test_stochastic_mean_field_from_the_origin(key, estimator):
     precision, centre = CORRELATED, CENTRE * jnp.array([0.1, 1.0, 0.01])
     target = vi.from_log_density(normal, jnp.zeros(3), precision, centre)
-    fit = vi.fit(target, key, method="stochastic", start="init", estimator=estimator)
+    method = vi.Stochastic(start="init", estimator=estimator)
+    fit = vi.fit(target, key, method=method)
     assert fit.verdict == "converged"
     conditional = 1 / np.sqrt(np.diag(CORRELATED))
     np.testing.assert_allclose(fit.q.scale(), conditional, rtol=0.03)
@@ -142,7 +143,6 @@ def counts(x, y):
 
 
 def test_single_draws_find_what_fixed_draws_do(key):
-    # Compiled as a loop of their own: y! before it, X transposed, checks one by one.
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 2))
     y = rng.poisson(np.exp(x @ [0.5, -1.0]))
@@ -152,11 +152,7 @@ def test_single_draws_find_what_fixed_draws_do(key):
         target,
         key,
         family="full_rank",
-        method="stochastic",
-        start="init",
-        num_draws=1,
-        num_steps=8000,
-        stop=False,
+        method=vi.Stochastic(start="init", num_draws=1, num_steps=8000, stop=False),
     )
     sd = fixed.q.scale()
     assert np.all(np.abs(single.q.mean() - fixed.q.mean()) < 0.05 * sd)
@@ -304,7 +300,7 @@ def test_no_data_leave_the_prior(key):
 
 def test_budget_spent_is_said(key):
     target = vi.from_numpyro(mean_of_normal, Y)
-    fit = vi.fit(target, key, method="stochastic", num_steps=100)
+    fit = vi.fit(target, key, method=vi.Stochastic(num_steps=100))
     assert fit.verdict == "not_converged"
     assert "num_steps" in fit.advice
 
@@ -312,8 +308,8 @@ def test_budget_spent_is_said(key):
 @pytest.mark.parametrize(("num_steps", "expected"), [(30, False), (4000, True)])
 def test_without_a_stop_rule_the_verdict_is_still_earned(key, num_steps, expected):
     target = vi.from_numpyro(mean_of_normal, Y)
-    options = {"method": "stochastic", "start": "init", "stop": False}
-    fit = vi.fit(target, key, num_steps=num_steps, **options)
+    method = vi.Stochastic(num_steps=num_steps, start="init", stop=False)
+    fit = vi.fit(target, key, method=method)
     assert fit.num_steps == num_steps
     assert (fit.verdict == "converged") is expected
 
@@ -323,8 +319,6 @@ def test_without_a_stop_rule_the_verdict_is_still_earned(key, num_steps, expecte
     [
         ({"family": "cauchy"}, "family = 'cauchy'"),
         ({"method": "nuts"}, "method = 'nuts'"),
-        ({"estimator": "x"}, "estimator = 'x'"),
-        ({"num_steps": 0}, "num_steps = 0"),
         ({"num_checks": 3}, "num_checks = 3"),
         ({"positive": "square"}, "positive = 'square'"),
     ],
@@ -332,3 +326,53 @@ def test_without_a_stop_rule_the_verdict_is_still_earned(key, num_steps, expecte
 def test_unknown_options_are_refused(key, options, message):
     with pytest.raises(ValueError, match=message):
         vi.fit(vi.from_numpyro(mean_of_normal, Y), key, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: vi.Stochastic(estimator="x"), "estimator = 'x'"),
+        (lambda: vi.Stochastic(start="x"), "start = 'x'"),
+        (lambda: vi.Stochastic(num_steps=0), "num_steps = 0"),
+        (lambda: vi.FixedDraws(num_draws=0), "num_draws = 0"),
+        (lambda: vi.Laplace(num_steps=0), "num_steps = 0"),
+        (lambda: vi.Pathfinder(num_paths=0), "num_paths = 0"),
+        (lambda: vi.LowRank(rank=0), "rank = 0"),
+        (lambda: vi.Flow(hidden=0), "hidden = 0"),
+    ],
+)
+def test_impossible_methods_and_families_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_fit_and_a_target_print_as_text(key):
+    target = vi.from_numpyro(mean_of_normal, Y)
+    fit = vi.fit(target, key)
+    assert str(target) == "mean_of_normal (1 unknown: mu)"
+    lines = str(fit).splitlines()
+    assert lines[0].startswith(f"DiagonalNormal fitted to {target}: converged after")
+    assert lines[1].startswith(f"ELBO {float(fit.elbo):.3f} ± ")
+    assert lines[2].split() == ["mean", "sd"]
+    name, mean, sd = lines[3].split()
+    assert name == "mu"
+    assert float(mean) == pytest.approx(Y.sum() / 11, abs=1e-3)
+    assert float(sd) == pytest.approx(11**-0.5, rel=1e-3)
+    assert lines[4] == fit.advice
+    assert f"<td>{sd}</td>" in fit._repr_html_()
+    assert fit.advice.split(":")[0] in fit._repr_html_()
+
+
+@pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
+def test_a_key_gives_the_same_fit_eagerly_under_jit_and_under_vmap(key, method):
+    def found(key):
+        fit = vi.fit(vi.from_numpyro(mean_of_normal, Y), key, method=method)
+        return *fit.q, fit.elbo, fit.log_evidence, fit.loc_error
+
+    eager = found(key)
+    jitted = jax.jit(found)(key)
+    batched = jax.jit(jax.vmap(found))(key[None])
+    for one, two, three in zip(eager, jitted, batched, strict=True):
+        # Compiled apart or as one program, sums are taken in another order.
+        np.testing.assert_allclose(two, one, rtol=2e-4, atol=2e-6)
+        np.testing.assert_allclose(three[0], one, rtol=2e-4, atol=2e-6)

@@ -1,4 +1,4 @@
-"""Pareto k̂: draws of a known Pareto law, and weights whose answer is known."""
+"""Pareto k̂: draws of a known Pareto distribution, and weights whose answer is known."""
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +57,7 @@ def test_smoothing_keeps_all_but_the_tail_and_lowers_the_largest(x64, key):
     np.testing.assert_allclose(ratio[body], ratio[body[0]], rtol=1e-9)
     kept = smoothed.log_weights[order]
     assert np.all(np.diff(kept) >= -1e-12)
-    assert smoothed.effective_samples < 1000
+    assert smoothed.effective_sample_size < 1000
     np.testing.assert_allclose(np.sum(np.exp(smoothed.log_weights)), 1.0, rtol=1e-12)
 
 
@@ -98,7 +98,7 @@ def test_evidence_from_smoothed_weights(x64, key):
     assert abs(smoothed.log_evidence - np.log(5)) < 4 * error
     assert smoothed.khat < 0.5
     # n_eff / n = 1 / E[w²] = exp(−0.25) for normalised weights
-    fraction = smoothed.effective_samples / 20_000
+    fraction = smoothed.effective_sample_size / 20_000
     np.testing.assert_allclose(fraction, np.exp(-0.25), rtol=0.05)
 
 
@@ -106,7 +106,7 @@ def test_equal_weights_have_no_tail():
     for log_weights in (jnp.zeros(200), 1e-6 * jnp.sin(jnp.arange(200.0)) - 1e4):
         smoothed = importance_weights.psis(log_weights)
         assert smoothed.khat == 0
-        np.testing.assert_allclose(smoothed.effective_samples, 200, rtol=1e-3)
+        np.testing.assert_allclose(smoothed.effective_sample_size, 200, rtol=1e-3)
 
 
 def test_too_few_weights_are_refused():

@@ -7,6 +7,7 @@ with scikit-learn; 17 grey levels, 0 … 16. Nothing is downloaded.
 import numpy as np
 
 from vijax.data.dataset import Dataset, images
+from vijax.extras import require
 
 
 def load() -> Dataset:
@@ -17,9 +18,8 @@ def load() -> Dataset:
         >>> digits.train.shape, digits.test.shape
         ((1437, 8, 8), (360, 8, 8))
     """
-    from sklearn.datasets import load_digits
-
-    levels, labels = load_digits(return_X_y=True)
+    datasets = require("sklearn.datasets", extra="data", purpose="data.load('digits')")
+    levels, labels = datasets.load_digits(return_X_y=True)
     pixels = images(levels.reshape(-1, 8, 8), 17)
     labels = labels.astype(np.int64)
     # Sorted by digit, every fifth is a test image: stratified, and no generator whose

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from vijax.extras import require
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JOINED = 10_000  # images: far below the size at which Pillow warns of a bomb
 
@@ -37,8 +39,7 @@ def decode_png(files: Sequence[bytes], height: int, width: int) -> np.ndarray:
     Raises:
         ValueError: a file that is not such a PNG.
     """
-    from PIL import Image
-
+    image_file = require("PIL.Image", extra="data", purpose="reading MNIST as PNG")
     pixels = np.empty((len(files), height, width), np.uint8)
     # A blank line ends each image: a line's filter may look at the line above it,
     # which is blank for the first line of a file.
@@ -48,7 +49,7 @@ def decode_png(files: Sequence[bytes], height: int, width: int) -> np.ndarray:
         lines = blank.join(_lines(files[start : start + JOINED], height, width))
         rows = len(part) * (height + 1)
         tall = _file(rows, width, zlib.compress(lines + blank, level=0))
-        with Image.open(io.BytesIO(tall)) as image:
+        with image_file.open(io.BytesIO(tall)) as image:
             part[:] = np.asarray(image).reshape(-1, height + 1, width)[:, :height]
     return pixels
 

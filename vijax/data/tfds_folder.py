@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vijax.data import idx, png
+from vijax.extras import require
 
 SIDE = 28  # pixels
 SPLITS = ("train", "test")
@@ -95,8 +96,7 @@ def write(name: str, arrays: idx.Arrays, folder: Path) -> Path:
         FileExistsError: a folder of that name that holds no prepared data set.
         OSError: the folder cannot be written to.
     """
-    import tensorflow_datasets as tfds
-
+    tfds = require("tensorflow_datasets", extra="data", purpose="preparing MNIST")
     records = {
         "train": (arrays.train_images, arrays.train_labels),
         "test": (arrays.test_images, arrays.test_labels),
@@ -201,8 +201,9 @@ def _original_order(split: str, num_records: int) -> np.ndarray:
 
 def _records(folder: Path, split: str) -> Sequence[dict[str, Any]]:
     """Return the records of a split, the images still as PNG."""
-    import tensorflow_datasets as tfds
-
+    tfds = require(
+        "tensorflow_datasets", extra="data", purpose="reading prepared MNIST"
+    )
     decoders = {"image": tfds.decode.SkipDecoding()}
     info = json.loads((folder / "dataset_info.json").read_text())
     builder = tfds.builder_from_directory(folder)

@@ -18,6 +18,10 @@ quantities around zero in `RdBu_r`. matplotlib loads with the first name asked f
 import importlib
 from typing import Any
 
+from vijax.extras import require
+
+require("matplotlib", extra="plot", purpose="vijax.plot")
+
 _NAMES = {
     "anomaly_detection": ("auc_by_class", "roc_by_background", "signal_injection"),
     "bayes_theorem": ("relative_frequencies", "ten_coins"),

@@ -151,7 +151,7 @@ def prior_to_posterior(
             title=f"{belief.name}\n95 % in ({ends})",
         )
     axes[0, 0].set_ylabel("density of p")
-    axes[0, 0].set_ylim(0, 1.08 * max(np.max(b.posterior) for b in beliefs))
+    axes[0, 0].set_ylim(0, 1.08 * max(np.asarray(b.posterior).max() for b in beliefs))
     axes[0, 0].legend(loc="upper left")
     return fig
 

@@ -59,5 +59,5 @@ def coverage_maps(
         axis.set_ylabel("true probability p")
     bar = fig.colorbar(image, ax=axes, extend="min", shrink=0.8)
     bar.set_label(f"coverage − {100 * level:g} %, percentage points")
-    bar.outline.set_visible(False)
+    bar.ax.spines["outline"].set_visible(False)
     return fig

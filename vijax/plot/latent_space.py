@@ -55,7 +55,7 @@ def latent_scatter(
     if labels is not None:
         bar = fig.colorbar(points, ax=axes[0], ticks=range(10), pad=0.01, aspect=25)
         bar.set_label("class")
-        bar.outline.set_visible(False)
+        bar.ax.spines["outline"].set_visible(False)
         bar.set_alpha(1)
     return fig
 
@@ -128,7 +128,7 @@ def gap_maps(panels: Mapping[str, GapMap]) -> Figure:
     bar.ax.set_ylim(-3, 3)
     bar.ax.set_yticklabels(["≤ ⅛", "¼", "½", "1", "2", "4", "≥ 8"])
     bar.set_label("distance / threshold; red is off the data")
-    bar.outline.set_visible(False)
+    bar.ax.spines["outline"].set_visible(False)
     return fig
 
 

@@ -125,8 +125,8 @@ def landscape_contours(
         for axis, landscape in zip(row, landscapes, strict=True):
             _from_above(axis, x, y, landscape, truth)
             axis.set(
-                xlim=(np.min(x), np.max(x)),
-                ylim=(np.min(y), np.max(y)),
+                xlim=(np.asarray(x).min(), np.asarray(x).max()),
+                ylim=(np.asarray(y).min(), np.asarray(y).max()),
                 title=f"{name}\n{landscape.title}",
                 aspect="equal",
             )
@@ -187,7 +187,7 @@ def _zoom(
     if not len(rows):
         return
     corners = [
-        (min(values[index.min()], value), max(values[index.max()], value))
+        (min(values[np.min(index)], value), max(values[np.max(index)], value))
         for values, index, value in zip((x, y), (rows, columns), truth, strict=True)
     ]
     half = 0.65 * max(high - low for low, high in corners)

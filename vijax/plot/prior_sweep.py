@@ -74,7 +74,7 @@ def prior_maps(
         )
         extend = "both" if quantity.limit else "neither"
         bar = fig.colorbar(image, ax=axis, extend=extend)
-        bar.outline.set_visible(False)
+        bar.ax.spines["outline"].set_visible(False)
         if quantity.scale == "log":
             bar.ax.yaxis.set_major_formatter(PLAIN)
             bar.ax.yaxis.set_minor_formatter(NullFormatter())
@@ -208,5 +208,6 @@ def _mark(axis: Axes, plane: PriorPlane) -> None:
     if plane.log_centre:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(PLAIN)
-    axis.set_xlim(np.min(plane.strength), np.max(plane.strength))
-    axis.set_ylim(np.min(plane.centre), np.max(plane.centre))
+    across, up = np.asarray(plane.strength), np.asarray(plane.centre)
+    axis.set_xlim(float(across.min()), float(across.max()))
+    axis.set_ylim(float(up.min()), float(up.max()))

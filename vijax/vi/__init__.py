@@ -1,48 +1,127 @@
 """Variational inference: turn an integral into an optimisation, and check it.
 
-target = vi.from_numpyro(model, x, y)
-fit = vi.fit(target, jax.random.key(0), family="full_rank")
-print(fit.advice, vi.summary(fit))
+    target = vi.from_numpyro(model, x, y)       what is fitted           vi.targets
+    fit = vi.fit(target, key, family="flow")    by which q, and how      vi.families,
+                                                                         vi.methods
+    print(fit)                                  whether to believe it    vi.checks
+    print(vi.summary(fit))                      means, sds and their errors
+    draws = vi.sample(fit, key, 1000)           constrained unknowns by name
 
-`vi.fit`, `vi.evidence`, `vi.summary`, `vi.multipath` and `vi.vsbc` are functions; their
-modules bear the same names, and give what is not named here by
-`from vijax.vi.evidence import …`.
+Bounds and divergences are pure functions: `vi.bounds`, `vi.divergences`. What makes
+fits fast is in `vi.engine`. Each part loads when it is first named.
 """
 
-from vijax.vi.checks.arviz import to_arviz
-from vijax.vi.checks.calibration import vsbc
-from vijax.vi.checks.evidence import (
-    BayesFactor,
-    Evidence,
-    bayes_factor,
-    bridge,
-    evidence,
-)
-from vijax.vi.checks.summary import Summary, sample, summary
-from vijax.vi.fitting import fit
-from vijax.vi.importance_weights import psis
-from vijax.vi.methods.multipath import Paths, multipath
-from vijax.vi.result import Fit
-from vijax.vi.targets.numpyro_model import from_numpyro
-from vijax.vi.targets.target import Target, from_log_density
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on demand
+    from vijax.vi import bounds, checks, divergences, families, methods, targets
+    from vijax.vi.checks import (
+        BayesFactor,
+        Calibration,
+        Evidence,
+        Summary,
+        bayes_factor,
+        bridge,
+        evidence,
+        sample,
+        summary,
+        to_arviz,
+        vsbc,
+    )
+    from vijax.vi.families import Flow, FullRank, LowRank, MeanField
+    from vijax.vi.fitting import fit
+    from vijax.vi.importance_weights import psis
+    from vijax.vi.methods import (
+        FixedDraws,
+        Laplace,
+        Pathfinder,
+        Paths,
+        Stochastic,
+        multipath,
+    )
+    from vijax.vi.result import Fit
+    from vijax.vi.targets import Target, from_log_density, from_numpyro
+
+_ROOMS = ("bounds", "checks", "divergences", "families", "methods", "targets")
+_NAMES = {
+    "checks": (
+        "BayesFactor",
+        "Calibration",
+        "Evidence",
+        "Summary",
+        "bayes_factor",
+        "bridge",
+        "evidence",
+        "sample",
+        "summary",
+        "to_arviz",
+        "vsbc",
+    ),
+    "families": ("Flow", "FullRank", "LowRank", "MeanField"),
+    "fitting": ("fit",),
+    "importance_weights": ("psis",),
+    "methods": (
+        "FixedDraws",
+        "Laplace",
+        "Pathfinder",
+        "Paths",
+        "Stochastic",
+        "multipath",
+    ),
+    "result": ("Fit",),
+    "targets": ("Target", "from_log_density", "from_numpyro"),
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BayesFactor",
+    "Calibration",
     "Evidence",
     "Fit",
+    "FixedDraws",
+    "Flow",
+    "FullRank",
+    "Laplace",
+    "LowRank",
+    "MeanField",
+    "Pathfinder",
     "Paths",
+    "Stochastic",
     "Summary",
     "Target",
     "bayes_factor",
+    "bounds",
     "bridge",
+    "checks",
+    "divergences",
     "evidence",
+    "families",
     "fit",
     "from_log_density",
     "from_numpyro",
+    "methods",
     "multipath",
     "psis",
     "sample",
     "summary",
+    "targets",
     "to_arviz",
     "vsbc",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part when it is first named."""
+    if name in _MODULE_OF:
+        module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+        globals()[name] = getattr(module, name)
+        return globals()[name]
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what a user wants."""
+    return sorted(__all__)

@@ -3,9 +3,9 @@ r"""Whether to believe a fit: the importance weights w = p(x, z) / q(z) at draws
 Two questions, both asked of the same draws.
 
 1. Is the correction from q to the posterior itself reliable? The largest weights of a
-   q that misses part of the posterior follow a generalised Pareto law, whose shape k̂
-   says how many moments the weights have. k̂ < 0.5: a finite variance, importance
-   sampling works well; k̂ < 0.7: it works with smoothed weights; above, it does not.
+   q that misses part of the posterior follow a generalised Pareto distribution, whose
+   shape k̂ says how many moments the weights have. Below 0.5 the variance is finite and
+   importance sampling works well; below 0.7 it works with smoothed weights; above, not.
 
    k̂ is the shape of the weights' excess over a threshold u, so k̂ of a + b w is k̂ of
    w: where q is nearly the posterior, w = 1 + c h(z), it is the shape of h, however
@@ -27,18 +27,18 @@ References:
 import math
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from vijax.validate import check, is_traced
+from vijax.array_module import array_module
+from vijax.validate import check
 
 KHAT_LIMIT = 0.7
 MEAN_LIMIT = 0.05  # sds that a mean may be off
 SD_LIMIT = 0.05  # fraction that an sd may be off
 # The correction's own error of a mean is 1/√400 = 0.05 sd.
-MIN_EFFECTIVE_SAMPLES = 400
+MIN_EFFECTIVE_SAMPLE_SIZE = 400
 
 
 class Smoothed(NamedTuple):
@@ -47,14 +47,14 @@ class Smoothed(NamedTuple):
     log_weights: Any  # (samples,), normalised: their exponentials sum to 1
     khat: Any
     log_evidence: Any  # log of the mean smoothed weight, in nats
-    effective_samples: Any  # 1 / Σ w², of normalised weights
+    effective_sample_size: Any  # 1 / Σ w², of normalised weights
     hill: Any  # mean of log(w / u) over the tail
     tail_size: int  # M, the weights that were smoothed
 
     @property
     def tail_shape(self) -> Any:
         """The smaller of k̂ and Hill's estimate; see the module's docstring."""
-        xp: Any = jnp if is_traced(self.khat) else np
+        xp = array_module(self.khat)
         return xp.minimum(self.khat, self.hill)
 
     @property
@@ -64,18 +64,19 @@ class Smoothed(NamedTuple):
         References:
             Smith (1987), Ann. Statist. 15(3); Hill (1975), Ann. Statist. 3(5).
         """
-        xp: Any = jnp if is_traced(self.khat) else np
+        xp = array_module(self.khat)
         of_khat = xp.where(self.khat == 0, 0.0, xp.abs(1 + self.khat))
         spread = xp.where(self.khat <= self.hill, of_khat, self.hill)
         return spread / self.tail_size**0.5
 
 
+@np.errstate(all="ignore")
 def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
-    r"""Smooth the largest weights by a fitted generalised Pareto law.
+    r"""Smooth the largest weights by a fitted generalised Pareto distribution.
 
-    The M = min(S/5, 3√S) largest weights are replaced by the law's quantiles at
-    (i − ½)/M, cut at the largest weight, unless the law has no mean (k̂ >= 1): then
-    they stay. k̂ is the law's shape, 0 where the weights are equal to rounding (q is
+    The M = min(S/5, 3√S) largest weights are replaced by its quantiles at
+    (i − ½)/M, cut at the largest weight, unless it has no mean (k̂ >= 1): then
+    they stay. k̂ is its shape, 0 where the weights are equal to rounding (q is
     the posterior).
 
     References:
@@ -83,16 +84,11 @@ def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
 
     Example:
         >>> smoothed = psis(np.zeros(100))
-        >>> round(smoothed.effective_samples.item(), 3)
+        >>> round(smoothed.effective_sample_size.item(), 3)
         100.0
     """
-    if not is_traced(log_weights):  # nothing to compile
-        with np.errstate(all="ignore"):
-            return _psis(np.asarray(log_weights), np)
-    return _psis(log_weights, jnp)
-
-
-def _psis(given: Any, xp: Any) -> Smoothed:
+    xp = array_module(log_weights)
+    given = xp.asarray(log_weights)
     num_samples = given.shape[0]
     check(num_samples >= 25, "num_samples", num_samples, "k̂ needs at least 25 weights")
     tail_size = min(num_samples // 5, math.ceil(3 * num_samples**0.5))
@@ -103,14 +99,14 @@ def _psis(given: Any, xp: Any) -> Smoothed:
     body, tail = ascending[:-tail_size], ascending[-tail_size:]
     cutoff = xp.exp(body[-1])
     excess = xp.exp(tail) - cutoff
-    khat, scale = _pareto_fit(excess, xp)
+    khat, scale = pareto_fit(excess)
     p = (xp.arange(tail_size) + 0.5) / tail_size
-    quantiles = cutoff + scale * _expm1_over(khat, -xp.log1p(-p), xp)
+    quantiles = cutoff + scale * _expm1_over(khat, -xp.log1p(-p))
     # Weights that are equal to rounding have no tail to smooth.
     flat = ~(excess[-1] >= 1e3 * np.finfo(excess.dtype).eps)
     khat = xp.where(flat, 0.0, khat)
     smooth = xp.minimum(xp.log(xp.where(flat, 1.0, quantiles)), 0.0)
-    # A law without a mean (k >= 1) says nothing of the weights' average.
+    # A distribution without a mean (k >= 1) says nothing of the weights' average.
     ascending = xp.concatenate([body, xp.where(flat | (khat >= 1), tail, smooth)])
     total = xp.log(xp.sum(xp.exp(ascending)))
     normalised = (ascending - total)[xp.argsort(order)]
@@ -124,6 +120,7 @@ def _psis(given: Any, xp: Any) -> Smoothed:
     )
 
 
+@np.errstate(all="ignore")
 def shifts(
     values: Float[ArrayLike, "samples entries"],
     log_weights: Float[ArrayLike, " samples"],
@@ -141,14 +138,14 @@ def shifts(
         >>> round(shifts(z, log_weights)[0].item(), 1)
         0.2
     """
-    xp: Any = jnp if is_traced(values, log_weights) else np
+    xp = array_module(values, log_weights)
     x, weights = xp.asarray(values), xp.exp(xp.asarray(log_weights))[:, None]
     number, entries = x.shape
-    x = (x - xp.mean(x, axis=0)) / _nonzero(xp.std(x, axis=0), xp)
+    x = (x - xp.mean(x, axis=0)) / _nonzero(xp.std(x, axis=0))
     weights = number * weights
     mean = xp.mean(weights * x, axis=0)
     square = (x - mean) ** 2
-    variance = _nonzero(xp.mean(weights * square, axis=0), xp)
+    variance = _nonzero(xp.mean(weights * square, axis=0))
     sd = xp.sqrt(variance)
     # What each draw adds to the two differences, to first order.
     mean_parts = weights * (x - mean) - x
@@ -159,13 +156,13 @@ def shifts(
     return xp.maximum(xp.max(mean_move / sd), 0.0), xp.maximum(xp.max(sd_move), 0.0)
 
 
-def _nonzero(x: Any, xp: Any) -> Any:
+def _nonzero(x: Any) -> Any:
     """Return x with 1 in the place of zeros: entries that do not vary do not move."""
-    return xp.where(x > 0, x, 1.0)
+    return array_module(x).where(x > 0, x, 1.0)
 
 
 def pareto_fit(excess: Float[ArrayLike, " tail"]) -> tuple[Any, Any]:
-    r"""Fit the generalised Pareto law to ascending excesses; return (k̂, scale).
+    r"""Fit a generalised Pareto distribution to ascending excesses: (k̂, scale).
 
     The density is (1/σ) (1 + k x/σ)^(−1/k − 1). θ = −k/σ is averaged over its
     profile posterior on a grid; k̂ is then shrunk to ½ by a prior worth 10 draws.
@@ -173,12 +170,8 @@ def pareto_fit(excess: Float[ArrayLike, " tail"]) -> tuple[Any, Any]:
     References:
         Zhang & Stephens (2009), Technometrics 51(3); prior: arXiv:1507.02646, app. C.
     """
-    if not is_traced(excess):
-        return _pareto_fit(np.asarray(excess), np)
-    return _pareto_fit(excess, jnp)
-
-
-def _pareto_fit(given: Any, xp: Any) -> tuple[Any, Any]:
+    xp = array_module(excess)
+    given = xp.asarray(excess)
     size = given.shape[0]
     grid_size = 30 + int(size**0.5)
     largest = given[-1]
@@ -196,7 +189,8 @@ def _pareto_fit(given: Any, xp: Any) -> tuple[Any, Any]:
     return (size * k_hat + 10 * 0.5) / (size + 10), scale
 
 
-def _expm1_over(k: Any, x: Any, xp: Any) -> Any:
+def _expm1_over(k: Any, x: Any) -> Any:
     """Return (exp(k x) − 1) / k, which is x at k = 0."""
+    xp = array_module(k, x)
     nonzero = xp.where(k == 0, 1.0, k)
     return xp.where(k == 0, x, xp.expm1(nonzero * x) / nonzero)

@@ -1,26 +1,31 @@
 """A fit's result: q, its errors, and whether to believe it."""
 
+import html
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from vijax.types import Scalar
+from vijax.array_module import array_module
+from vijax.types import Key, Scalar
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
-from vijax.vi.engine.fast_compile import quick_jit
-from vijax.vi.families.flow import Flow
-from vijax.vi.families.gaussian import MeanField
-from vijax.vi.methods.pathfinder import Spiked
+from vijax.vi.engine import noise
+from vijax.vi.engine.batched_density import log_densities, over_draws
+from vijax.vi.engine.compilation import density_jit, light_jit
+from vijax.vi.families import base
+from vijax.vi.methods.base import Found
 from vijax.vi.targets.data_arguments import to_device
-from vijax.vi.targets.target import Target
+from vijax.vi.targets.target import Target, labels
 
 VERDICTS = ("converged", "not_converged", "diverged")
 NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word
 # Weights from a normal q to a normal p have a variance where p's is below twice q's.
 CORRECTABLE_LIMIT = 2**0.5
+MAX_ROWS = 20  # of the printed table
 
 
 class Fit(NamedTuple):
@@ -37,7 +42,7 @@ class Fit(NamedTuple):
     # for Laplace, −log p
     log_evidence: Scalar  # by importance sampling with smoothed weights
     log_evidence_se: Scalar
-    effective_samples: Scalar  # of the importance weights, out of those drawn
+    effective_sample_size: Scalar  # of the importance weights, out of those drawn
     mean_shift: Scalar  # how far the weights move a mean, the farthest, in sds
     sd_shift: Scalar  # and an sd, relative; both of the constrained unknowns
     loc_error: Float[Array, "..."]  # of q's means by its finite draws, in sds of q
@@ -45,6 +50,8 @@ class Fit(NamedTuple):
     num_rejected: Int[Array, "..."]  # steps rolled back
     num_gradients: Int[Array, "..."]  # gradients of the log density spent
     covariance: Float[Array, "..."] | None  # by linear response, or None
+    means: Float[Array, "..."]  # of q's constrained unknowns, over the same draws
+    sds: Float[Array, "..."]
     target: Target
 
     @property
@@ -74,57 +81,81 @@ class Fit(NamedTuple):
         The search converged, k̂ < 0.7, at least 400 effective samples, and linear
         response finds no sd √2 times q's, where the weights would have no variance.
         """
-        status, khat, narrowness, effective_samples = _plain(
-            self.status, self.khat, self.narrowness, self.effective_samples
+        status, khat, narrowness, effective_sample_size = _plain(
+            self.status, self.khat, self.narrowness, self.effective_sample_size
         )
         good = (status == 0) & (khat < importance_weights.KHAT_LIMIT)
         good &= narrowness < CORRECTABLE_LIMIT
-        return good & (effective_samples >= importance_weights.MIN_EFFECTIVE_SAMPLES)
+        return good & (
+            effective_sample_size >= importance_weights.MIN_EFFECTIVE_SAMPLE_SIZE
+        )
 
     @property
     def narrowness(self) -> Any:
         """The largest ratio of a linear-response sd to q's own; 1 where unknown."""
         if self.covariance is None:
             return jnp.ones_like(self.elbo)
-        return _narrowness(self.q, self.covariance, quick=True)
+        return _narrowness(self.q, self.covariance, self.target.init)
 
     @property
     def advice(self) -> str:
         """A sentence: trust it, or what to try next."""
         return advise(self)
 
+    def __str__(self) -> str:
+        if jnp.ndim(self.status):
+            return f"{self.status.size} fits of {self.target}"
+        head, rows = _header(self), _rows(self)
+        width = max(len(name) for name, *_ in rows)
+        table = [f"{'':{width}} {'mean':>12} {'sd':>12}"]
+        table += [f"{name:{width}} {mean:>12} {sd:>12}" for name, mean, sd in rows]
+        return "\n".join([*head, *table, self.advice])
 
-class Search(NamedTuple):
-    """What an optimiser hands over: a q, and how it was found."""
+    def __repr__(self) -> str:
+        return str(self)
 
-    q: Any
-    good: Bool[Array, ""]  # whether the stop rule was met
-    num_steps: Int[Array, ""]
-    losses: Float[Array, " steps"]
-    loc_error: Float[Array, " dim"]
-    scale_error: Float[Array, " dim"]
-    num_rejected: Int[Array, ""]
-    num_gradients: Int[Array, ""]
-    covariance: Float[Array, "dim dim"] | None
-    # log p(z) − log q(z) at fresh draws of q, less the reference
-    log_weights: Float[Array, " checks"]
+    def _repr_html_(self) -> str:
+        if jnp.ndim(self.status):
+            return html.escape(str(self))
+        cells = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{mean}</td><td>{sd}</td></tr>"
+            for name, mean, sd in _rows(self)
+        )
+        head = "<br>".join(html.escape(line) for line in _header(self))
+        return (
+            f"<p>{head}</p><table><tr><th></th><th>mean</th><th>sd</th></tr>{cells}"
+            f"</table><p><b>{html.escape(self.advice)}</b></p>"
+        )
+
+
+class Checked(NamedTuple):
+    """What fresh draws of q say, its log weights less a reference."""
+
+    log_weights: Float[Array, " checks"]  # log p(z) − log q(z) less the reference
     values: Float[Array, "checks entries"]  # the constrained unknowns there
     reference: Scalar
 
 
-def judge(target: Target, search: Search) -> Fit:
+@partial(density_jit, static_argnames="num_checks")
+def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
+    """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
+    z = q.transform(noise.whitened(key, num_checks, target.dim, target.init.dtype))
+    log_p, reference = log_densities(target, z)
+    names = [site.name for site in target.static.sites]
+
+    def values(z: Array) -> Array:
+        constrained = target.constrain(z)
+        return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
+
+    drawn = over_draws(target, values, z).astype(z.dtype)
+    return Checked(log_p - q.log_prob(z), drawn, reference)
+
+
+@np.errstate(all="ignore")
+def judge(target: Target, found: Found, checked: Checked) -> Fit:
     """Add ELBO, evidence and k̂ from the log weights, and put the Fit together."""
-    if not is_traced(search):  # nothing to compile
-        with np.errstate(all="ignore"):
-            return _judge(target, search, np)
-    return _judge(target, search, jnp)
-
-
-def _judge(target: Target, search: Search, xp: Any) -> Fit:
-    found = search._asdict()
-    good, log_weights = found.pop("good"), xp.asarray(found.pop("log_weights"))
-    values = xp.asarray(found.pop("values"))
-    reference = xp.asarray(found.pop("reference"))
+    xp = array_module(found, checked)
+    log_weights, values, reference = (xp.asarray(x) for x in checked)
     dtype, number = log_weights.dtype, log_weights.shape[0]
     finite = xp.all(xp.isfinite(log_weights))
     # Weights of zero (−inf) are fine for k̂ and evidence, not for an ELBO.
@@ -140,15 +171,19 @@ def _judge(target: Target, search: Search, xp: Any) -> Fit:
         "khat_se": xp.where(finite, smoothed.tail_shape_se, xp.nan),
         "log_evidence": xp.where(finite, smoothed.log_evidence + reference, xp.nan),
         "log_evidence_se": xp.std(shares, ddof=1) / number**0.5,
-        "effective_samples": smoothed.effective_samples,
+        "effective_sample_size": smoothed.effective_sample_size,
         "mean_shift": mean_shift,
         "sd_shift": sd_shift,
+        "means": xp.mean(values, axis=0),
+        "sds": xp.std(values, axis=0),
     }
-    found |= {
+    arrays = {
         name: to_device(xp.asarray(value, dtype)) for name, value in numbers.items()
     }
-    status = xp.asarray(xp.where(finite, xp.where(good, 0, 1), 2), np.int32)
-    return Fit(**found, status=to_device(status), target=target)
+    rest = found._asdict()
+    status = xp.where(finite, xp.where(xp.asarray(rest.pop("good")), 0, 1), 2)
+    status = to_device(xp.asarray(status, np.int32))
+    return Fit(**rest, **arrays, status=status, target=target)
 
 
 def advise(fit: Fit) -> str:
@@ -182,7 +217,7 @@ def advise(fit: Fit) -> str:
         return f"Do not trust its sds: {narrow}Or {remedy(fit)}."
     if not fit.correctable:
         return (
-            f"Do not trust its means and sds: {float(fit.effective_samples):.0f} "
+            f"Do not trust its means and sds: {float(fit.effective_sample_size):.0f} "
             f"effective samples are too few to check them; {remedy(fit)}, or give a "
             f"larger num_checks. {narrow}".strip()
         )
@@ -202,10 +237,33 @@ def advise(fit: Fit) -> str:
 
 def remedy(fit: Fit) -> str:
     """Return what to try where the fit is not good."""
-    if isinstance(fit.q, MeanField | Spiked) and fit.target.dim > 1:
+    richer = getattr(fit.q, "richer", "flow")
+    if richer == "full_rank" and fit.target.dim > 1:
         return 'try family="full_rank"'
     other = "reparametrise (non-centred, another scale), or use MCMC"
-    return other if isinstance(fit.q, Flow) else f'try family="flow", {other}'
+    return other if richer is None else f'try family="flow", {other}'
+
+
+def _header(fit: Fit) -> list[str]:
+    """Return what the fit is, its verdict and its bounds."""
+    return [
+        f"{type(fit.q).__name__} fitted to {fit.target}: {fit.verdict} after "
+        f"{int(fit.num_steps)} steps, {int(fit.num_gradients)} gradients",
+        f"ELBO {float(fit.elbo):.3f} ± {float(fit.elbo_se):.3f} nats, "
+        f"k̂ = {float(fit.khat):.2f} ± {float(fit.khat_se):.2f}",
+    ]
+
+
+def _rows(fit: Fit) -> list[tuple[str, str, str]]:
+    """Return name, mean and sd of the first unknowns, as text."""
+    names = labels(fit.target)[:MAX_ROWS]
+    means, sds = np.asarray(fit.means), np.asarray(fit.sds)
+    rows = [
+        (name, f"{mean:.5g}", f"{sd:.4g}")
+        for name, mean, sd in zip(names, means, sds, strict=False)
+    ]
+    more = len(means) - len(rows)
+    return [*rows, (f"… {more} more", "", "")] if more else rows
 
 
 def _plain(*values: Any) -> Any:
@@ -213,10 +271,12 @@ def _plain(*values: Any) -> Any:
     return values if is_traced(values) else tuple(np.asarray(x) for x in values)
 
 
-@quick_jit
-def _narrowness(q: Any, covariance: Array) -> Array:
-    scale = type(q).scale
-    for _ in range(jnp.ndim(q.loc) - 1):  # a stack of fits
-        scale = jax.vmap(scale)
-    variance = jnp.diagonal(covariance, axis1=-2, axis2=-1)
-    return jnp.sqrt(jnp.max(variance / scale(q) ** 2, axis=-1))
+@light_jit
+def _narrowness(q: Any, covariance: Array, like: Array) -> Array:
+    def ratio(q: Any, covariance: Array, like: Array) -> Array:
+        variance = jnp.diag(covariance)
+        return jnp.sqrt(jnp.max(variance / base.scale(q, like) ** 2))
+
+    for _ in range(covariance.ndim - 2):  # a stack of fits
+        ratio = jax.vmap(ratio)
+    return ratio(q, covariance, like)

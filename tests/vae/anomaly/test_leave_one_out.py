@@ -57,7 +57,7 @@ def test_distances_are_those_of_each_model_and_its_rows(two_models, x):
         apart = np.linalg.norm(z[:, None] - z[rows[run]], axis=-1).min(axis=1)
         np.testing.assert_allclose(found.latent[run], apart, atol=1e-6)
         np.testing.assert_allclose(
-            found.unexplained[run], scores.unexplained(model, own, x), rtol=1e-5
+            found.unexplained[run], scores.unexplained_share(model, own, x), rtol=1e-5
         )
     with pytest.raises(ValueError, match="zero everywhere"):
         leave_one_out.distances_by_model(model, params, rows, x, 0 * x)

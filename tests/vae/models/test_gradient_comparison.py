@@ -75,7 +75,11 @@ def test_bad_input_is_named(q, key):
         gradient_comparison.draw_gradients(key, shifted, q, num_samples=1)
     draws = {"score function": jnp.zeros((2, 2))}
     with pytest.raises(ValueError, match="reparametrised"):
-        gradient_comparison.compare_estimators(Gradients(draws, jnp.zeros(2)))
+        gradient_comparison.compare_estimators(
+            gradient_comparison.GradientDraws(draws, jnp.zeros(2))
+        )
     draws = {gradient_comparison.REPARAMETRISED: jnp.zeros((1, 2))}
     with pytest.raises(ValueError, match="two draws"):
-        gradient_comparison.compare_estimators(Gradients(draws, jnp.zeros(2)))
+        gradient_comparison.compare_estimators(
+            gradient_comparison.GradientDraws(draws, jnp.zeros(2))
+        )

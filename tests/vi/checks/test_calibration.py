@@ -53,7 +53,9 @@ def test_truth_above_every_draw_is_a_bias_and_a_spent_budget_is_seen(key):
         truth, y = simulate(key)
         return {"beta": truth["beta"] + 20}, y
 
-    found = vsbc(key, shifted, make_target, num_simulations=20, num_steps=1)
+    found = vsbc(
+        key, shifted, make_target, num_simulations=20, method=vi.FixedDraws(num_steps=1)
+    )
     np.testing.assert_array_equal(found.probabilities["beta"], 1.0)
     assert np.all(found.bias_p_value["beta"] < 1e-4)
     assert found.converged == 0

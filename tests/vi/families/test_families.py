@@ -1,5 +1,8 @@
 """Families beyond mean field and full rank, against SciPy and autodiff."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +10,7 @@ import pytest
 from scipy import stats
 
 from vijax import vi
-from vijax.vi.families.flow import Flow
-from vijax.vi.families.low_rank import LowRank
+from vijax.vi.families import Flow, LowRank
 
 
 def filled(q, seed):
@@ -23,7 +25,7 @@ def z():
 
 
 def test_low_rank_is_the_normal_it_says(x64, z):
-    q = filled(LowRank.init(jnp.zeros(4), jnp.ones(4), rank=2), 0)
+    q = filled(LowRank(rank=2).init(jnp.zeros(4), jnp.ones(4)), 0)
     d, w = np.diag(np.exp(q.log_scale)), np.asarray(q.factor)
     covariance = d @ (np.eye(4) + w @ (2 * np.eye(2) + w.T @ w) @ w.T) @ d
     exact = stats.multivariate_normal(q.loc, covariance)
@@ -38,7 +40,7 @@ def test_low_rank_is_the_normal_it_says(x64, z):
 
 
 def test_flow_obeys_the_change_of_variables(x64, z):
-    q = filled(Flow.init(jnp.zeros(4), jnp.ones(4)), 0)
+    q = filled(Flow().init(jnp.zeros(4), jnp.ones(4)), 0)
     transform, log_prob = jax.jit(q.transform), jax.jit(q.log_prob)
     slopes = jax.jit(jax.vmap(jax.jacfwd(q.transform)))(z)
     log_det = np.linalg.slogdet(np.asarray(slopes))[1]
@@ -50,14 +52,14 @@ def test_flow_obeys_the_change_of_variables(x64, z):
 
 
 def test_flow_begins_as_a_normal(x64, z):
-    q = Flow.init(jnp.ones(4), 2 * jnp.ones(4))
+    q = Flow().init(jnp.ones(4), 2 * jnp.ones(4))
     exact = stats.norm(1.0, 2.0).logpdf(z).sum(axis=1)
     np.testing.assert_allclose(jax.jit(q.log_prob)(z), exact, rtol=1e-10)
 
 
 def test_moments_of_a_flow_are_about_those_of_its_draws(x64, key):
     # They are of 128 draws in pairs, an sd's error is 1/16.
-    q = filled(Flow.init(jnp.ones(4), 2 * jnp.ones(4)), 3)
+    q = filled(Flow().init(jnp.ones(4), 2 * jnp.ones(4)), 3)
     draws = q.transform(jax.random.normal(key, (50_000, 4)))
     sd = np.std(draws, axis=0)
     np.testing.assert_allclose(q.scale(), sd, rtol=0.25)
@@ -104,8 +106,8 @@ def test_low_rank_leaves_the_diagonal(x64, key):
         return -0.5 * u @ precision @ u
 
     target = vi.from_log_density(log_density, jnp.zeros(4), precision)
-    options = {"start": "init", "stop": False, "num_steps": 2000}
-    fit = vi.fit(target, key, family="low_rank", **options)
+    method = vi.Stochastic(start="init", stop=False, num_steps=2000)
+    fit = vi.fit(target, key, family="low_rank", method=method)
     slope = jax.jacfwd(fit.q.transform)(jnp.zeros(4))
     exact = np.eye(4) + 3 * np.ones((4, 4))
     np.testing.assert_allclose(slope @ slope.T, exact, atol=0.1)
@@ -134,11 +136,59 @@ def test_families_of_the_stochastic_method(key, family):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"family": "flow", "method": "fixed_draws"}, "does not fit family = 'flow'"),
-        ({"family": "flow", "estimator": "entropy"}, "no formula"),
+        ({"family": "flow", "method": "fixed_draws"}, "does not fit family = Flow"),
+        (
+            {"family": "flow", "method": vi.Stochastic(estimator="entropy")},
+            "no formula",
+        ),
+        ({"family": "laplace", "method": "stochastic"}, "does not find family"),
     ],
 )
 def test_what_a_family_cannot_do_is_refused(key, options, message):
     target = vi.from_log_density(skewed, jnp.zeros(2))
     with pytest.raises(ValueError, match=message):
         vi.fit(target, key, **options)
+
+
+class Logistic(NamedTuple):
+    """A user's q: independent logistic distributions, with nothing but the least."""
+
+    loc: jax.Array
+    log_scale: jax.Array
+
+    def transform(self, eps):
+        u = jax.scipy.stats.norm.cdf(eps)
+        return self.loc + jnp.exp(self.log_scale) * (jnp.log(u) - jnp.log1p(-u))
+
+    def log_prob(self, z):
+        x = (z - self.loc) * jnp.exp(-self.log_scale)
+        return jnp.sum(-x - 2 * jax.nn.softplus(-x) - self.log_scale, axis=-1)
+
+
+@dataclass(frozen=True)
+class LogisticFamily:
+    """A user's family."""
+
+    def init(self, loc, scale):
+        return Logistic(loc, jnp.log(scale * 3**0.5 / jnp.pi))
+
+
+def test_a_users_own_family_is_as_good_as_ours(x64, key):
+    # The posterior is in the family: the fit is exact, and the verdict says so.
+    centre, scale = jnp.array([3.0, -20.0]), jnp.array([0.5, 4.0])
+
+    def log_density(u, centre, scale):
+        x = (u - centre) / scale
+        return jnp.sum(-x - 2 * jax.nn.softplus(-x) - jnp.log(scale))
+
+    target = vi.from_log_density(log_density, jnp.zeros(2), centre, scale)
+    fit = vi.fit(target, key, family=LogisticFamily())
+    assert fit.verdict == "converged"
+    assert fit.trusted
+    assert abs(fit.elbo) < 1e-3
+    table = vi.summary(fit)["params"]
+    np.testing.assert_allclose((table["mean"] - centre) / scale, 0.0, atol=0.05)
+    sd = scale * np.pi / 3**0.5
+    np.testing.assert_allclose(table["sd"] / sd, 1.0, atol=0.03)
+    np.testing.assert_allclose(table["corrected_sd"] / sd, 1.0, atol=0.03)
+    assert vi.sample(fit, key, 5)["params"].shape == (5, 2)

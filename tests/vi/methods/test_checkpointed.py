@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -33,9 +34,8 @@ target = vi.from_log_density(log_density, jnp.zeros(3), jnp.array([1.0, 2.0, 3.0
 fit = vi.fit(
     target,
     jax.random.key(0),
-    start="init",
+    method=vi.Stochastic(start="init", num_steps=int(sys.argv[2])),
     tolerance=1e-6,
-    num_steps=int(sys.argv[2]),
     checkpoint=sys.argv[1],
 )
 print(*(x.tobytes().hex() for x in map(jax.device_get, (*fit.q, fit.losses))))
@@ -52,7 +52,8 @@ def make(shift=0.0):
 
 
 def test_parts_are_the_whole_and_go_on(key, tmp_path, monkeypatch):
-    options = {"method": "stochastic", "start": "init", "num_steps": 4000}
+    method = vi.Stochastic(start="init", num_steps=4000)
+    options = {"method": method}
     whole = vi.fit(make(), key, **options)
     parts = vi.fit(make(), key, checkpoint=tmp_path, **options)
     np.testing.assert_array_equal(parts.losses, whole.losses)
@@ -82,9 +83,12 @@ def test_parts_are_the_whole_and_go_on(key, tmp_path, monkeypatch):
         vi.fit(make(), jax.random.key(1), checkpoint=folder, **options)
     for other in (optax.adam(0.051), optax.sgd(0.05), optax.adam(late(0.05))):
         with pytest.raises(ValueError, match="another run's checkpoint: optimizer"):
-            vi.fit(make(), key, checkpoint=folder, optimizer=other, **options)
+            vi.fit(
+                make(), key, method=replace(method, optimizer=other), checkpoint=folder
+            )
     # The default, made anew, is the same.
-    same = vi.fit(make(), key, checkpoint=folder, optimizer=optax.adam(0.05), **options)
+    adam = replace(method, optimizer=optax.adam(0.05))
+    same = vi.fit(make(), key, method=adam, checkpoint=folder)
     np.testing.assert_array_equal(same.losses, whole.losses)
 
 
@@ -167,7 +171,11 @@ def test_kill_and_resume_give_the_same_bits(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"method": "fixed_draws"}, {"family": "laplace"}, {"stop": False}],
+    [
+        {"method": "fixed_draws"},
+        {"family": "laplace"},
+        {"method": vi.Stochastic(stop=False)},
+    ],
 )
 def test_where_there_are_no_parts_they_are_refused(key, options):
     with pytest.raises(ValueError, match="progress and checkpoint are not valid"):

@@ -8,7 +8,8 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import vi
-from vijax.vi.methods.pathfinder import Spiked, climb
+from vijax.vi.families import SpikedNormal
+from vijax.vi.methods.pathfinder import climb
 
 SCALES = np.array([1e-3, 1.0, 30.0, 0.2])
 COVARIANCE = np.outer(SCALES, SCALES) * (0.4 * np.eye(4) + 0.6)
@@ -19,9 +20,9 @@ def normal(u, precision, centre):
     return -0.5 * (u - centre) @ precision @ (u - centre)
 
 
-def test_law_is_a_normal_of_its_covariance(x64, key):
+def test_spiked_normal_is_a_normal_of_its_covariance(x64, key):
     u = jnp.linalg.qr(jax.random.normal(key, (5, 2)))[0]
-    q = Spiked(jnp.arange(5.0), jnp.linspace(-1, 1, 5), u, jnp.array([2.0, -0.7]))
+    q = SpikedNormal(jnp.arange(5.0), jnp.linspace(-1, 1, 5), u, jnp.array([2.0, -0.7]))
     d = np.diag(np.exp(np.linspace(-1, 1, 5)))
     root = d @ (np.eye(5) + u @ np.diag(q.stretch) @ u.T)
     z = q.transform(jax.random.normal(key, (3, 5)))
@@ -46,7 +47,7 @@ def test_badly_scaled_normal_in_float32(key):
     assert abs(fit.log_evidence - exact) < 4 * fit.log_evidence_se + 1e-3
 
 
-def test_best_law_is_kept_where_the_path_goes_on_to_a_worse_one(key):
+def test_best_normal_is_kept_where_the_path_goes_on_to_a_worse_one(key):
     # Neal's funnel: its mode, at v = −40.5, holds nothing of its mass.
     def funnel(u):
         v, x = u[0], u[1:]
@@ -138,6 +139,6 @@ def test_eight_schools_non_centred_in_float32(key):
     paths = vi.multipath(target, key, num_paths=16, num_draws=4000)
     assert not paths.failed.any()
     assert evidence - 2 < paths.elbo.max() < evidence
-    # Its laws are narrower than the posterior, and k̂ says so.
+    # Its normals are narrower than the posterior, and k̂ says so.
     assert paths.khat > 0.7
     assert abs(paths.log_evidence - evidence) < 4 * paths.log_evidence_se + 0.2

@@ -69,9 +69,9 @@ rows = NamedSharding(Mesh(np.array(jax.devices()), ("rows",)), PartitionSpec("ro
 assert len(jax.devices()) == 8
 sharded = [jax.device_put(a.astype(np.float32), rows) for a in (x, y)]
 assert len(sharded[0].sharding.device_set) == 8
-for options in ({}, {"method": "stochastic", "start": "init"}):
+for method in ("auto", vi.Stochastic(start="init")):
     fits = [
-        vi.fit(vi.from_numpyro(model, *data), jax.random.key(0), **options)
+        vi.fit(vi.from_numpyro(model, *data), jax.random.key(0), method=method)
         for data in ((x, y.astype(np.float32)), sharded)
     ]
     one, eight = fits

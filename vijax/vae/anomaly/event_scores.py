@@ -149,7 +149,7 @@ def score_events(
         >>> {name: values.shape for name, values in found.items()}
         {'−ELBO': (2, 5), 'reconstruction': (2, 5), 'KL': (2, 5)}
     """
-    x = check_in_support(model, jnp.asarray(events, jnp.float32))
+    x = check_in_support(model, jnp.asarray(events, jnp.float32), least=1)
     return dict(zip(SCORES, _score_events(model, params, key, x), strict=True))
 
 

@@ -118,7 +118,7 @@ def scores_by_model(
         ((3, 1), 2.7726)
     """
     # In a compiled program a number that is not valid cannot raise: look before.
-    x = check_in_support(model, x)
+    x = check_in_support(model, x, least=1)
     return _scores_by_model(model, num_samples, params, key, x)
 
 

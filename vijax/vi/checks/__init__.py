@@ -1,1 +1,40 @@
-"""Whether to believe a fit."""
+"""Checks: whether to believe a fit, and what it says.
+
+    summary(fit)               means and sds by name, corrected by importance weights
+    sample(fit, key, n)        constrained draws of q
+    evidence(fit, ...)         log p(x): importance sampling, a bridge, or the bound
+    bayes_factor(a, b)         the difference of two of them, with its error
+    vsbc(key, ...)             simulation-based calibration: is q right on average?
+    to_arviz(fit, key)         the draws and the verdict for ArviZ
+
+A Fit's own verdict is made in `vi.result` from the log weights of fresh draws.
+"""
+
+from vijax.vi.checks.arviz import to_arviz
+from vijax.vi.checks.calibration import Calibration, vsbc
+from vijax.vi.checks.evidence_ladder import (
+    BayesFactor,
+    Evidence,
+    bayes_factor,
+    bridge,
+    evidence,
+)
+from vijax.vi.checks.summary_table import Summary, sample, summary
+
+__all__ = [
+    "BayesFactor",
+    "Calibration",
+    "Evidence",
+    "Summary",
+    "bayes_factor",
+    "bridge",
+    "evidence",
+    "sample",
+    "summary",
+    "to_arviz",
+    "vsbc",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,34 +1,34 @@
-"""Hand a fit over to ArviZ (an optional extra: `pip install 'vijax[arviz]'`)."""
+"""Hand a fit over to ArviZ (an optional extra: `pip install -e '.[arviz]'`)."""
 
 from typing import Any
 
 import numpy as np
 
+from vijax.extras import require
 from vijax.types import Key
 from vijax.validate import check
-from vijax.vi.checks.summary import sample
+from vijax.vi.checks.summary_table import sample
 from vijax.vi.result import Fit
 
 
 def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
-    """Return draws of q as ArviZ's InferenceData, one chain, the verdict as attributes.
+    """Return draws of q for ArviZ, as one chain, with the verdict as attributes.
 
-    The posterior group holds the constrained unknowns and deterministic sites by name;
-    its attributes hold verdict, advice, trusted, correctable, khat, khat_se, and elbo,
-    elbo_se, log_evidence, log_evidence_se in nats; the evidence where correctable.
+    A DataTree for ArviZ 1, InferenceData for ArviZ 0. The posterior group holds the
+    constrained unknowns and deterministic sites by name; its attributes hold verdict,
+    advice, trusted, correctable, khat, khat_se, and elbo, elbo_se, log_evidence,
+    log_evidence_se in nats; the evidence where correctable.
 
     Errors: ImportError, with the remedy, where ArviZ is not installed.
     """
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
-    try:
-        import arviz
-    except ImportError as error:
-        raise ImportError("to_arviz needs ArviZ: pip install 'vijax[arviz]'") from error
+    arviz = require("arviz", extra="arviz", purpose="vi.to_arviz")
     draws = sample(fit, key, num_samples)
     numbers = ("khat", "khat_se", "elbo", "elbo_se", "log_evidence", "log_evidence_se")
-    data = arviz.from_dict(
-        posterior={name: np.asarray(x)[None] for name, x in draws.items()}
-    )
+    groups = {"posterior": {name: np.asarray(x)[None] for name, x in draws.items()}}
+    # ArviZ 1 takes the groups as one dictionary, ArviZ 0 as keywords.
+    is_one = int(arviz.__version__.partition(".")[0]) >= 1
+    data = arviz.from_dict(groups) if is_one else arviz.from_dict(**groups)
     data.posterior.attrs |= {
         "inference_library": "vijax",
         "verdict": fit.verdict,

@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
-from scipy import stats
 
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi.engine.batched_density import over_draws
+from vijax.vi.families import base
 from vijax.vi.fitting import fit
 from vijax.vi.targets.target import Target
 
@@ -53,7 +53,12 @@ def vsbc(
         num_simulations: data sets; 200 see a bias of a fifth of an sd.
         num_draws: of each q, to find p.
         **options: of `vi.fit`.
+
+    Raises:
+        ValueError: for fewer than 10 simulations or draws.
     """
+    from scipy import stats  # half a second, which few imports of vijax.vi need
+
     check(num_simulations >= 10, "num_simulations", num_simulations, "give at least 10")
     check(num_draws >= 10, "num_draws", num_draws, "give at least 10")
 
@@ -62,7 +67,7 @@ def vsbc(
         truth, data = simulate(data_key)
         target = make_target(data)
         found = fit(target, fit_key, **{"num_checks": 25} | options)
-        z = found.q.sample(draw_key, num_draws)
+        z = base.sample(found.q, draw_key, num_draws, target.init)
         draws = over_draws(target, target.constrain, z)
         below = {name: jnp.mean(draws[name] < truth[name], axis=0) for name in truth}
         return below, found.status == 0

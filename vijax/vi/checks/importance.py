@@ -4,9 +4,9 @@ Draws come in equal parts from q and, where linear response knows a covariance, 
 r = N(mean of q, that covariance). All are weighed by p against the mixture, so that the
 weights are never more than twice p / q, and far below where q is too narrow.
 
-A posterior with longer tails than any normal law, such as a t, has weights without a
+A posterior with longer tails than any normal, such as a t, has weights without a
 variance: their correction is too small, and does not know by how much. So where the
-moments found are less accurate than 0.5 %, the last law makes room for
+moments found are less accurate than 0.5 %, the last distribution makes room for
 the tails and more draws are taken, in batches of the same compiled program,
 
     r → t with max(8, dim) degrees of freedom, of the same centre and scale
@@ -21,39 +21,38 @@ References:
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from scipy.special import gammaln
 
+from vijax.array_module import array_module
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
-from vijax.vi.checks.weighted_moments import moments
+from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine import noise
 from vijax.vi.engine.batched_density import log_densities, over_draws
-from vijax.vi.engine.fast_compile import is_little, quick_jit
-from vijax.vi.families.flow import Flow
-from vijax.vi.families.gaussian import FullRank
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.families import base
+from vijax.vi.families.gaussian import FullRankNormal
 from vijax.vi.result import Fit
 
 ACCURACY = 0.005  # of a mean in sds, and of an sd, that more draws are taken for
 MAX_BATCHES = 8
 MAX_NUMBERS = 2**25  # that the draws of all batches may be
 LEAST_FREEDOM = 8
-# Streams of the key, apart from those of a fit.
-NOISE, SPREAD = 100, 200
 
 
 class Weighed(NamedTuple):
-    """Draws from one law or two, and log p less the log of the laws' mixture."""
+    """Draws of one distribution or two, and log p less the log of their mixture."""
 
     eps: Any  # (samples, dim), noise with mean 0 and covariance I
-    log_weights: Any  # (laws · samples,)
-    draws: dict[str, Any]  # constrained unknowns, (laws, samples, *shape)
+    log_weights: Any  # (parts · samples,)
+    draws: dict[str, Any]  # constrained unknowns, (parts, samples, *shape)
     reference: Any  # that the log weights lack, nats
 
     @property
@@ -61,15 +60,17 @@ class Weighed(NamedTuple):
         """The weights with a smoothed tail."""
         return importance_weights.psis(self.log_weights)
 
-    def shares(self, xp: Any = np) -> Any:
+    def shares(self) -> Any:
         """Return the weights, smoothed, of mean 1."""
+        xp = array_module(self.log_weights)
         return len(self.log_weights) * xp.exp(self.smoothed.log_weights)
 
-    def moments(self, xp: Any = np) -> dict[str, tuple[Any, Any, Any, Any]]:
+    def moments(self) -> dict[str, tuple[Any, Any, Any, Any]]:
         """Return corrected means, sds, and the standard errors of both, by name."""
-        shares = self.shares(xp)
+        shares = self.shares()
         return {
-            name: moments(x, self.eps, shares, xp) for name, x in self.draws.items()
+            name: weighted_moments(x, self.eps, shares)
+            for name, x in self.draws.items()
         }
 
     def worst_error(self) -> float:
@@ -91,12 +92,12 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     if is_traced(first) or fit.target.subsampled or first.worst_error() <= ACCURACY:
         return first, first
     numbers = sum(x.size for x in first.draws.values())
-    # A flow has its own tails: the first draws are as good as more of them.
-    batches = [first] if isinstance(fit.q, Flow) else []
+    # A q that is not normal has its own tails: the first draws are as good as more.
+    batches = [first] if not base.is_normal(fit.q) else []
     for number in range(1, max(1, min(MAX_BATCHES, MAX_NUMBERS // numbers)) + 1):
         batches.append(_batch(fit, key, num_samples, number))
         found = _joined(batches)
-        # More draws of laws that miss p do not find it.
+        # More draws of distributions that miss p do not find it.
         lost = found.smoothed.tail_shape >= importance_weights.KHAT_LIMIT
         if lost or not found.worst_error() > ACCURACY:
             break
@@ -104,10 +105,10 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
 
 
 def _joined(batches: list[Weighed]) -> Weighed:
-    """Put batches together, law by law."""
+    """Put batches together, part by part."""
     eps, log_weights, draws, references = zip(*batches, strict=True)
-    laws = len(log_weights[0]) // len(eps[0])
-    rows = [np.reshape(x, (laws, -1)) for x in log_weights]
+    parts = len(log_weights[0]) // len(eps[0])
+    rows = [np.reshape(x, (parts, -1)) for x in log_weights]
     return Weighed(
         np.concatenate(eps),
         np.ravel(np.concatenate(rows, axis=1)),
@@ -117,65 +118,64 @@ def _joined(batches: list[Weighed]) -> Weighed:
 
 
 def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
-    """Draw batch `number`: of normal laws where it is 0, else with the wider last."""
-    dim, dtype = fit.target.dim, fit.target.init.dtype
-    eps = noise.whitened(key, num_samples, dim, dtype, stream=NOISE + number)
-    # A flow has its own tails.
-    freedom = max(LEAST_FREEDOM, dim) if number and not isinstance(fit.q, Flow) else 0
-    stretch, constant = np.ones((num_samples, 1), dtype), 0.0
-    if freedom:
-        shape = (num_samples, freedom)
-        squares = noise.normal(key, shape, dtype, stream=SPREAD + number) ** 2
-        stretch = np.mean(squares, axis=1, keepdims=True) ** -0.5
-        # Of the t's density over that of the normal law, at their centre.
-        constant = gammaln((freedom + dim) / 2) - gammaln(freedom / 2)
-        constant -= 0.5 * dim * math.log(freedom / 2)
-    drawn = _draw(
-        fit,
-        eps,
-        stretch,
-        np.asarray(freedom, dtype),
-        np.asarray(constant, dtype),
-        quick=is_little(fit.target.data, num_samples),
-    )
+    """Draw batch `number`: of normals where it is 0, else with the wider last."""
+    # A q that is not normal has its own tails.
+    freedom = max(LEAST_FREEDOM, fit.target.dim) if number else 0
+    if not base.is_normal(fit.q):
+        freedom = 0
+    key = jax.random.fold_in(key, number)
+    drawn = _draw(fit, key, num_samples=num_samples, freedom=freedom)
     if is_traced(drawn):
-        return Weighed(eps, *drawn)
-    log_weights, draws, reference = jax.tree.map(lambda x: np.asarray(x, float), drawn)
-    return Weighed(np.asarray(eps, float), log_weights, draws, float(reference))
+        return Weighed(*drawn)
+    eps, log_weights, draws, reference = jax.tree.map(
+        lambda x: np.asarray(x, float), drawn
+    )
+    return Weighed(eps, log_weights, draws, float(reference))
 
 
-@quick_jit
+@partial(density_jit, static_argnames=("num_samples", "freedom"))
 def _draw(
-    fit: Fit, eps: Array, stretch: Array, freedom: Array, constant: Array
-) -> tuple[Array, dict[str, Array], Scalar]:
-    target, laws = fit.target, [fit.q]
+    fit: Fit, key: Key, *, num_samples: int, freedom: int
+) -> tuple[Array, Array, dict[str, Array], Scalar]:
+    target, parts = fit.target, [fit.q]
+    dim, dtype = target.dim, target.init.dtype
+    noise_key, spread_key = jax.random.split(key)
+    eps = noise.whitened(noise_key, num_samples, dim, dtype)
     if fit.covariance is not None:
         root = jnp.linalg.cholesky(fit.covariance)
-        laws.append(FullRank.from_tril(fit.q.mean(), root))
-    noises = [*(len(laws) - 1) * [eps], stretch * eps]
-    z = jnp.concatenate([law.transform(e) for law, e in zip(laws, noises, strict=True)])
-    log_laws = [law.log_prob(z) for law in laws]
-    if not isinstance(fit.q, Flow):
-        log_laws[-1] = _widened(laws[-1], log_laws[-1], freedom, constant)
-    log_mixture = jax.nn.logsumexp(jnp.stack(log_laws), axis=0) - math.log(len(laws))
+        centre = base.mean(fit.q, target.init)
+        parts.append(FullRankNormal.from_tril(centre, root))
+    noises = [eps] * len(parts)
+    if freedom:
+        squares = jax.random.normal(spread_key, (num_samples, freedom), dtype) ** 2
+        noises[-1] = eps * jnp.mean(squares, axis=1, keepdims=True) ** -0.5
+    pairs = zip(parts, noises, strict=True)
+    z = jnp.concatenate([part.transform(e) for part, e in pairs])
+    log_parts = [part.log_prob(z) for part in parts]
+    if freedom:
+        log_parts[-1] = _widened(parts[-1], log_parts[-1], freedom)
+    log_mixture = jax.nn.logsumexp(jnp.stack(log_parts), axis=0) - math.log(len(parts))
     log_p, reference = log_densities(target, z)
-    # Where a law reaches and the density is not a number, p has no weight.
+    # Where a draw reaches and the density is not a number, p has no weight.
     log_weights = log_p - log_mixture
     log_weights = jnp.where(jnp.isnan(log_weights), -jnp.inf, log_weights)
     draws = over_draws(target, target.constrain, z)
     split = {
-        name: jnp.reshape(x, (len(laws), len(eps), *x.shape[1:]))
+        name: jnp.reshape(x, (len(parts), len(eps), *x.shape[1:]))
         for name, x in draws.items()
     }
-    return log_weights, split, reference
+    return eps, log_weights, split, reference
 
 
-def _widened(law: Any, log_law: Array, freedom: Array, constant: Array) -> Array:
-    """Return the log density of the t of a normal law's centre and scale.
+def _widened(normal: Any, log_normal: Array, freedom: int) -> Array:
+    """Return the log density of the t of a normal's centre and scale.
 
-    The normal law's own density says how far a draw is, ‖ε‖² = 2 (log q(m) − log q(z)).
+    The normal's own density says how far a draw is, ‖ε‖² = 2 (log q(m) − log q(z)).
     """
-    peak = law.log_prob(law.loc)
-    safe = jnp.where(freedom > 0, freedom, 1.0)
-    log_t = -0.5 * (safe + law.loc.size) * jnp.log1p(2 * (peak - log_law) / safe)
-    return jnp.where(freedom > 0, peak + constant + log_t, log_law)
+    dim = normal.loc.size
+    peak = normal.log_prob(normal.loc)
+    # Of the t's density over the normal's, at their centre.
+    constant = math.lgamma((freedom + dim) / 2) - math.lgamma(freedom / 2)
+    constant -= 0.5 * dim * math.log(freedom / 2)
+    squares = 2 * (peak - log_normal)
+    return peak + constant - 0.5 * (freedom + dim) * jnp.log1p(squares / freedom)

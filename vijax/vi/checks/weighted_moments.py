@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy as np
+from vijax.array_module import array_module
 
 
-def moments(x: Any, eps: Any, weights: Any, xp: Any = np) -> tuple[Any, Any, Any, Any]:
+def weighted_moments(x: Any, eps: Any, weights: Any) -> tuple[Any, Any, Any, Any]:
     r"""Return weighted means, sds and their delta-method standard errors.
 
     The noise has mean 0 and covariance I exactly, so what is linear in ε costs no
@@ -15,8 +15,8 @@ def moments(x: Any, eps: Any, weights: Any, xp: Any = np) -> tuple[Any, Any, Any
         x: draws, (parts, samples, *shape), each part made from the same noise.
         eps: the whitened noise they were made from, (samples, dim).
         weights: of mean 1, (parts · samples,).
-        xp: NumPy or jax.numpy.
     """
+    xp = array_module(x, weights)
     shape, x = x.shape[2:], xp.reshape(x, (*x.shape[:2], -1))
     w = xp.reshape(weights, (len(x), -1, 1))
     mean = xp.mean(xp.where(w > 0, w * x, 0.0), axis=(0, 1))
@@ -26,16 +26,17 @@ def moments(x: Any, eps: Any, weights: Any, xp: Any = np) -> tuple[Any, Any, Any
     sd = xp.sqrt(variance)
     # Draws of the same noise are one draw: what each adds is averaged first.
     linear = eps @ (eps.T @ xp.mean(centred, axis=0) / len(eps))
-    mean_se = _error(xp.mean(w * centred, axis=0), eps, linear, xp)
+    mean_se = _error(xp.mean(w * centred, axis=0), eps, linear)
     variance_parts = xp.mean(w * (square - variance), axis=0)
-    variance_se = _error(variance_parts, eps, linear**2, xp)
+    variance_se = _error(variance_parts, eps, linear**2)
     sd_se = 0.5 * variance_se / xp.where(sd > 0, sd, 1.0)
     found = [xp.reshape(column, shape) for column in (mean, sd, mean_se, sd_se)]
     return found[0], found[1], found[2], found[3]
 
 
-def _error(parts: Any, eps: Any, control: Any, xp: Any) -> Any:
+def _error(parts: Any, eps: Any, control: Any) -> Any:
     """Return the standard error of the mean of what ε and the control leave over."""
+    xp = array_module(parts, eps)
     number, dim = eps.shape
     free = number - dim - 2
     if free > 0:

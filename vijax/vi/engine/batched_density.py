@@ -14,16 +14,11 @@ MAX_BATCH = 2**25  # numbers that a batch of draws may hold
 
 
 def over_draws(
-    target: Target,
-    function: Callable[[Array], Any],
-    positions: Array,
-    *,
-    one_by_one: bool = False,
+    target: Target, function: Callable[[Array], Any], positions: Array
 ) -> Any:
     """Apply a function of one position to many, in bounded memory.
 
-    All at once where draws times data are below 2^25 numbers, else in batches; or one
-    by one, which compiles sooner and runs longer.
+    All at once where draws times data are below 2^25 numbers, else in batches.
 
     Example:
         >>> from vijax.vi.targets.target import from_log_density
@@ -31,11 +26,8 @@ def over_draws(
         >>> over_draws(target, jnp.sum, jnp.array([[0.0, 1.0], [2.0, 3.0]])).tolist()
         [1.0, 5.0]
     """
-    if one_by_one:
-        return jax.lax.map(function, positions)
-    size = max([1, *(leaf.size for leaf in jax.tree.leaves(target.data))])
     num_draws = positions.shape[0]
-    num_batches = -(-num_draws // max(1, MAX_BATCH // size))
+    num_batches = -(-num_draws // max(1, MAX_BATCH // target.data_size))
     if num_batches <= 1:
         return jax.vmap(function)(positions)
     # Batches of one size: a remainder would compile the function a second time.
@@ -47,7 +39,7 @@ def over_draws(
 
 
 def log_densities(
-    target: Target, positions: Float[Array, "draws dim"], *, one_by_one: bool = False
+    target: Target, positions: Float[Array, "draws dim"]
 ) -> tuple[Float[Array, " draws"], Scalar]:
     """Return log p at many positions, less a reference, and the reference.
 
@@ -67,8 +59,7 @@ def log_densities(
     plates, zero = target.static.plates, jnp.zeros_like(positions[:, 0])
     if not plates:
         function = target.log_density
-        found = over_draws(target, function, positions, one_by_one=one_by_one)
-        return found, zero[0]
+        return over_draws(target, function, positions), zero[0]
     order = {}
     for plate in plates:
         number = plate.size // plate.rows

@@ -1,1 +1,38 @@
-"""Variational families q."""
+"""Variational families: the distributions q that a fit chooses from.
+
+    MeanField()           a normal with a diagonal covariance
+    FullRank()            a normal with all correlations
+    LowRank(rank=10)      a diagonal and a few directions, for many unknowns
+    Flow()                a normalising flow: skewed, with long tails, not elliptical
+
+`vi.fit(target, key, family=LowRank(rank=20))`; the names "mean_field", "full_rank",
+"low_rank" and "flow" stand for their defaults. A family of your own is an object with
+`init(loc, scale) -> q`; `families.base` says what a q needs. DiagonalNormal,
+FullRankNormal, LowRankNormal, SpikedNormal and CouplingFlow are the q themselves.
+"""
+
+from vijax.vi.families.flow import CouplingFlow, Flow
+from vijax.vi.families.gaussian import (
+    DiagonalNormal,
+    FullRank,
+    FullRankNormal,
+    MeanField,
+)
+from vijax.vi.families.low_rank import LowRank, LowRankNormal
+from vijax.vi.families.spiked import SpikedNormal
+
+__all__ = [
+    "CouplingFlow",
+    "DiagonalNormal",
+    "Flow",
+    "FullRank",
+    "FullRankNormal",
+    "LowRank",
+    "LowRankNormal",
+    "MeanField",
+    "SpikedNormal",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,6 +14,7 @@ References:
     Jones & Pewsey (2009), Biometrika 96(4) (sinh-arcsinh).
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -22,12 +23,59 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from vijax.types import Key
-from vijax.vi.engine import noise
-from vijax.vi.families.gaussian import LOG_2PI
+from vijax.validate import check
+from vijax.vi.families.base import LOG_2PI, fixed_draws, normal_draws
+from vijax.vi.families.gaussian import FullRank
 
-NUM_COUPLINGS, HIDDEN = 4, 32
-NUM_MOMENT_DRAWS = 128  # that means and sds are taken from
 MAX_LOG_SCALE = 2.0  # of one coupling
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The family of sinh-arcsinh marginals, couplings, and a full-rank map around them.
+
+    Raises:
+        ValueError: for fewer than one coupling or hidden unit.
+    """
+
+    num_couplings: int = 4
+    hidden: int = 32  # units of each coupling's network
+    # Adam's: networks want smaller steps than the numbers of a normal distribution.
+    learning_rate: float = 0.005
+
+    def __post_init__(self) -> None:
+        check(
+            self.num_couplings >= 1,
+            "num_couplings",
+            self.num_couplings,
+            "give 1 or more",
+        )
+        check(self.hidden >= 1, "hidden", self.hidden, "give 1 or more")
+
+    @property
+    def start(self) -> FullRank:
+        """The normal family whose answer gives the coordinates to start in."""
+        return FullRank()
+
+    def init(
+        self, loc: Float[Array, " dim"], scale: Float[Array, " dim"]
+    ) -> "CouplingFlow":
+        """Return N(loc, diag(scale²))."""
+        # The same weights for every fit: a start, not random numbers.
+        dim, rng = loc.size, np.random.default_rng(0)
+
+        def coupling() -> Coupling:
+            weights = rng.normal(size=(dim, self.hidden)) / dim**0.5
+            bias = rng.normal(size=self.hidden)
+            out = np.zeros((self.hidden, 2 * dim))
+            return Coupling(
+                *(jnp.asarray(x, loc.dtype) for x in (weights, bias, out, out[0]))
+            )
+
+        zero = jnp.zeros_like(loc)
+        lower = jnp.zeros((dim, dim), loc.dtype)
+        couplings = tuple(coupling() for _ in range(self.num_couplings))
+        return CouplingFlow(loc, jnp.log(scale), lower, zero, zero, couplings)
 
 
 class Coupling(NamedTuple):
@@ -47,11 +95,11 @@ class Coupling(NamedTuple):
         return MAX_LOG_SCALE * jnp.tanh(log_scale / MAX_LOG_SCALE), shift
 
 
-class Flow(NamedTuple):
-    """The law of z above; means and sds are those of 128 fixed draws.
+class CouplingFlow(NamedTuple):
+    """The distribution of z above; means and sds are those of 128 fixed draws.
 
     Example:
-        >>> q = Flow.init(jnp.zeros(2), jnp.ones(2))
+        >>> q = Flow().init(jnp.zeros(2), jnp.ones(2))
         >>> round(q.log_prob(jnp.zeros(2)).item(), 5)
         -1.83788
     """
@@ -63,23 +111,15 @@ class Flow(NamedTuple):
     log_tail: Float[Array, "..."]  # log τ
     couplings: tuple[Coupling, ...]
 
-    @classmethod
-    def init(cls, loc: Float[Array, " dim"], scale: Float[Array, " dim"]) -> "Flow":
-        """Return N(loc, diag(scale²))."""
-        dim, rng = loc.size, np.random.default_rng(0)
+    @property
+    def is_normal(self) -> bool:
+        """Whether q is a normal distribution."""
+        return False
 
-        def coupling() -> Coupling:
-            weights = rng.normal(size=(dim, HIDDEN)) / dim**0.5
-            bias = rng.normal(size=HIDDEN)
-            out = np.zeros((HIDDEN, 2 * dim))
-            return Coupling(
-                *(jnp.asarray(x, loc.dtype) for x in (weights, bias, out, out[0]))
-            )
-
-        zero = jnp.zeros_like(loc)
-        lower = jnp.zeros((dim, dim), loc.dtype)
-        couplings = tuple(coupling() for _ in range(NUM_COUPLINGS))
-        return cls(loc, jnp.log(scale), lower, zero, zero, couplings)
+    @property
+    def richer(self) -> None:
+        """The family to try where q is too poor."""
+        return None
 
     @property
     def scale_tril(self) -> Float[Array, "dim dim"]:
@@ -97,8 +137,7 @@ class Flow(NamedTuple):
 
     def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
         """Draw from q."""
-        shape = (num_samples, *self.loc.shape)
-        return self.transform(noise.normal(key, shape, self.loc.dtype))
+        return self.transform(normal_draws(key, num_samples, self.loc))
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z), by the inverse map."""
@@ -106,7 +145,7 @@ class Flow(NamedTuple):
         x = solve_triangular(self.scale_tril, centred, lower=True).T
         x = jnp.reshape(x, z.shape)
         log_det = jnp.sum(self.log_diagonal)
-        for number in reversed(range(NUM_COUPLINGS)):
+        for number in reversed(range(len(self.couplings))):
             mask = self._mask(number)
             log_scale, shift = self.couplings[number](mask * x)
             log_det += jnp.sum((1 - mask) * log_scale, axis=-1)
@@ -118,29 +157,22 @@ class Flow(NamedTuple):
 
     def mean(self) -> Float[Array, " dim"]:
         """Return the means over fixed draws."""
-        return jnp.mean(self._fixed_draws(), axis=0)
+        return jnp.mean(fixed_draws(self, self.loc), axis=0)
 
     def scale(self) -> Float[Array, " dim"]:
         """Return the standard deviations over fixed draws."""
-        return jnp.std(self._fixed_draws(), axis=0)
+        return jnp.std(fixed_draws(self, self.loc), axis=0)
 
     def affine(
         self, loc: Float[Array, " dim"], tril: Float[Array, "dim dim"]
-    ) -> "Flow":
-        """Return the law of loc + tril z."""
+    ) -> "CouplingFlow":
+        """Return the distribution of loc + tril z, tril lower triangular."""
         scale = tril @ self.scale_tril
         return self._replace(
             loc=loc + tril @ self.loc,
             log_diagonal=jnp.log(jnp.diag(scale)),
             lower=jnp.tril(scale, -1),
         )
-
-    def _fixed_draws(self) -> Float[Array, "draws dim"]:
-        half = np.random.default_rng(0).normal(
-            size=(NUM_MOMENT_DRAWS // 2, self.loc.size)
-        )
-        eps = np.concatenate([half, -half])
-        return self.transform(jnp.asarray(eps / eps.std(axis=0), self.loc.dtype))
 
     def _mask(self, number: int) -> Float[Array, " dim"]:
         keep = jnp.arange(self.loc.size) % 2 == number % 2

@@ -11,6 +11,7 @@ References:
     Ong, Nott & Smith (2018), J. Comput. Graph. Stat. 27(3), arXiv:1701.03208.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -18,17 +19,44 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
-from vijax.vi.engine import noise
-from vijax.vi.families.gaussian import LOG_2PI
+from vijax.validate import check
+from vijax.vi.families.base import LOG_2PI, normal_draws, normal_log_prob
+from vijax.vi.families.gaussian import MeanField
 
-RANK = 10
+
+@dataclass(frozen=True)
+class LowRank:
+    """The family of a diagonal covariance and `rank` directions, for many unknowns.
+
+    Raises:
+        ValueError: for a rank below 1.
+    """
+
+    rank: int = 10
+
+    def __post_init__(self) -> None:
+        check(self.rank >= 1, "rank", self.rank, "give 1 or more")
+
+    @property
+    def start(self) -> MeanField:
+        """The normal family whose answer gives the coordinates to start in."""
+        return MeanField()
+
+    def init(
+        self, loc: Float[Array, " dim"], scale: Float[Array, " dim"]
+    ) -> "LowRankNormal":
+        """Return about N(loc, diag(scale²)): W = 0 would be a saddle."""
+        shape = (loc.size, min(self.rank, loc.size))
+        # The same directions for every fit: a start, not random numbers.
+        factor = 0.1 * np.random.default_rng(0).normal(size=shape) / shape[0] ** 0.5
+        return LowRankNormal(loc, jnp.log(scale), jnp.asarray(factor, loc.dtype))
 
 
-class LowRank(NamedTuple):
+class LowRankNormal(NamedTuple):
     r"""q(z) = N(loc, D² + D W (2 I + Wᵀ W) Wᵀ D).
 
     Example:
-        >>> q = LowRank.init(jnp.zeros(3), jnp.ones(3), rank=1)._replace(
+        >>> q = LowRank(rank=1).init(jnp.zeros(3), jnp.ones(3))._replace(
         ...     factor=jnp.ones((3, 1)))
         >>> q.scale().tolist(), round(q.entropy().item(), 6)
         ([2.4494898319244385, 2.4494898319244385, 2.4494898319244385], 5.64311)
@@ -38,14 +66,15 @@ class LowRank(NamedTuple):
     log_scale: Float[Array, "..."]  # log d
     factor: Float[Array, "..."]  # W, (dim, rank)
 
-    @classmethod
-    def init(
-        cls, loc: Float[Array, " dim"], scale: Float[Array, " dim"], rank: int = RANK
-    ) -> "LowRank":
-        """Return about N(loc, diag(scale²)): W = 0 would be a saddle."""
-        shape = (loc.size, min(rank, loc.size))
-        factor = 0.1 * np.random.default_rng(0).normal(size=shape) / shape[0] ** 0.5
-        return cls(loc, jnp.log(scale), jnp.asarray(factor, loc.dtype))
+    @property
+    def is_normal(self) -> bool:
+        """Whether q is a normal distribution."""
+        return True
+
+    @property
+    def richer(self) -> str:
+        """The family to try where q is too poor."""
+        return "flow"
 
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Return loc + d (ε + W Wᵀ ε)."""
@@ -54,8 +83,7 @@ class LowRank(NamedTuple):
 
     def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
         """Draw from q."""
-        shape = (num_samples, *self.loc.shape)
-        return self.transform(noise.normal(key, shape, self.loc.dtype))
+        return self.transform(normal_draws(key, num_samples, self.loc))
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z)."""
@@ -63,7 +91,7 @@ class LowRank(NamedTuple):
         # (I + W Wᵀ)⁻¹ = I − W (I + Wᵀ W)⁻¹ Wᵀ
         inner = jnp.linalg.solve(self._gram(), self.factor.T)
         eps = v - (v @ self.factor) @ inner
-        return -0.5 * jnp.sum(eps**2 + LOG_2PI, axis=-1) - self._log_det()
+        return normal_log_prob(eps, self._log_det())
 
     def entropy(self) -> Scalar:
         """Return log det + dim/2 log 2πe."""
@@ -81,10 +109,10 @@ class LowRank(NamedTuple):
 
     def affine(
         self, loc: Float[Array, " dim"], scale: Float[Array, " dim"]
-    ) -> "LowRank":
-        """Return the law of loc + scale * z."""
+    ) -> "LowRankNormal":
+        """Return the distribution of loc + scale * z, the scale a vector."""
         log_scale = self.log_scale + jnp.log(scale)
-        return LowRank(loc + scale * self.loc, log_scale, self.factor)
+        return LowRankNormal(loc + scale * self.loc, log_scale, self.factor)
 
     def _gram(self) -> Float[Array, "rank rank"]:
         w = self.factor

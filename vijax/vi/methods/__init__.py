@@ -1,1 +1,23 @@
-"""How q is found."""
+"""Methods: how q is found. Each is a frozen object that holds its options.
+
+    FixedDraws()   Newton's method on draws that stay fixed; mean field and full rank
+    Stochastic()   Optax on fresh draws, with averaging and a stop rule; every family
+    Laplace()      a normal at the mode, with the curvature there
+    Pathfinder()   the best normal along several quasi-Newton paths
+
+`vi.fit(target, key, method=Stochastic(num_draws=1, optimizer=optax.adam(0.01)))`; the
+names "fixed_draws", "stochastic", "laplace" and "pathfinder" stand for the defaults.
+`multipath` gives draws from many paths, weighed by importance. `methods.base` says what
+a method of your own needs.
+"""
+
+from vijax.vi.methods.fixed_draws import FixedDraws
+from vijax.vi.methods.laplace import Laplace
+from vijax.vi.methods.multipath_pathfinder import Pathfinder, Paths, multipath
+from vijax.vi.methods.stochastic import Stochastic
+
+__all__ = ["FixedDraws", "Laplace", "Pathfinder", "Paths", "Stochastic", "multipath"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,7 +1,7 @@
-"""A long stochastic fit in parts: a progress bar, and checkpoints between them.
+"""A long stochastic fit with a progress bar, and checkpoints on the way.
 
-The parts run the same compiled loop as a whole fit, cut at other places, so that a
-fit that was killed and goes on ends with the bits of one that was not.
+The chunks are those of a fit without, so that a fit that was killed and resumes ends
+with the same bits as one that was not.
 """
 
 from collections.abc import Callable
@@ -12,47 +12,30 @@ from tqdm import tqdm
 
 from vijax import checkpoint, fingerprint
 from vijax.types import Key
-from vijax.vi.methods.stochastic_epochs import Carry, End
+from vijax.vi.methods.stochastic_loop import Carry
 from vijax.vi.targets.target import Target
 
-CHUNKS = 40  # a part: 1000 steps
+CHUNKS = 40  # between two checkpoints: 1000 steps
 
 
 def run_in_parts(
-    run: Callable[..., Any], folder: Path | None, about: dict[str, str]
-) -> End:
-    """Run to the end, from the newest checkpoint in `folder` if there is one.
+    step: Callable[[Carry], Carry],
+    carry: Carry,
+    folder: Path | None,
+    about: dict[str, str],
+) -> Carry:
+    """Take chunks to the end, from the newest checkpoint in `folder` if there is one.
 
     Args:
-        run: (carry or None, until or None) -> the carry at chunk `until`, or, without
-            `until`, the End.
+        step: a chunk, carry -> carry.
+        carry: before the first chunk.
         folder: for checkpoints; None for the progress bar alone.
         about: what must be the same for a fit to go on, as text.
 
-    Errors: ValueError where the folder holds another fit's checkpoint; OSError where it
-    cannot be written.
-
-    Example:
-        >>> import jax
-        >>> import jax.numpy as jnp
-        >>> import optax
-        >>> from vijax.vi.families.gaussian import MeanField
-        >>> from vijax.vi.methods.stochastic_epochs import run
-        >>> q = MeanField.init(jnp.zeros(1), jnp.ones(1))
-        >>> def loss(q, key, eps):
-        ...     z = q.transform(eps)
-        ...     return jnp.mean(0.5 * (z - 3.0) ** 2) - q.entropy(), None
-        >>> @jax.jit
-        ... def part(carry=None, until=None):
-        ...     options = {"optimizer": optax.adam(0.05), "num_draws": 2}
-        ...     options |= {"num_steps": 25_200, "tolerance": 0.01}
-        ...     key, parts = jax.random.key(0), {"carry": carry, "until": until}
-        ...     return run(q, loss, key, None, **options, **parts)
-        >>> end = run_in_parts(part, None, {})
-        >>> bool(end.done), end.q.loc.round(1).tolist()
-        (True, [3.0])
+    Raises:
+        ValueError: where the folder holds another fit's checkpoint.
+        OSError: where it cannot be written.
     """
-    carry: Carry = run(None, 0)
     if folder is not None and checkpoint.latest(folder) is not None:
         _, carry = checkpoint.restore(folder, carry, about=about)
     num_chunks, chunk_size = carry.losses.shape
@@ -60,13 +43,14 @@ def run_in_parts(
     with tqdm(
         total=num_chunks * chunk_size, initial=steps, desc="fit", disable=None
     ) as bar:
-        while int(carry.chunk) < num_chunks and not bool(carry.done):
-            carry = run(carry, int(carry.chunk) + CHUNKS)
-            if folder is not None:
-                checkpoint.save(folder, carry, step=int(carry.chunk), about=about)
-            bar.update(int(carry.chunk) * chunk_size - bar.n)
+        while carry.running:
+            carry = step(carry)
+            done = int(carry.chunk)
+            if folder is not None and (done % CHUNKS == 0 or not carry.running):
+                checkpoint.save(folder, carry, step=done, about=about)
             bar.set_postfix(epoch=int(carry.epoch), refresh=False)
-    return run(carry, None)
+            bar.update(done * chunk_size - bar.n)
+    return carry
 
 
 def describe(target: Target, key: Key, **options: Any) -> dict[str, str]:

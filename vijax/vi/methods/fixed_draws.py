@@ -3,17 +3,12 @@ r"""A normal q by Newton's method on an objective whose draws stay fixed.
 With noise ε_1 … ε_S drawn once, the negative ELBO of q = N(m, L Lᵀ) is an ordinary
 function, and a second-order method ends where a stochastic one only wanders:
 
-    F(m, L) = −(1/S) Σ_s log p(m + L ε_s) − log det L
+    F(m, L) = −(1/S) Σ_s log p(m + L ε_s) − log det L − ½ dim (1 + log 2π)
 
-In the coordinates of the current q (u = m + L v) let g_s = Lᵀ ∇log p(u_s). Then
-
-    gradient   ḡ = (1/S) Σ_s g_s                       zero at the optimum
-    curvature  A = −(1/S) Σ_s ε_s g_sᵀ, symmetrised    E_q[−∇²log p], by Stein's lemma
-
-and the optimum has A = I (full rank) or A_jj = 1 (mean field). A step moves the
-precision of q to a blend of I and A, and the mean by A⁻¹ ḡ: on a normal posterior
-one step arrives. The noise has mean 0 and covariance I exactly, hence F is exact on
-every quadratic log density, whatever S.
+At the optimum the whitened gradient ḡ is zero and the whitened curvature A is I (full
+rank) or has A_jj = 1 (mean field); `newton` has the step. The noise has mean 0 and
+covariance I exactly, hence F is exact on every quadratic log density, whatever S, and
+on a normal posterior one step arrives.
 
 Only gradients of log p are asked for: S of them a step, in one batch.
 
@@ -22,54 +17,124 @@ References:
     Khan & Rue (2023), arXiv:2107.04562 (the step, as natural gradient descent).
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from vijax.types import Scalar
-from vijax.vi.families.gaussian import LOG_2PI
-from vijax.vi.methods import linear_response
+from vijax.types import Key, Scalar
+from vijax.validate import check
+from vijax.vi.engine import noise
+from vijax.vi.engine.compilation import density_jit, light_jit
+from vijax.vi.engine.loops import repeat, while_running
+from vijax.vi.families.base import Family
+from vijax.vi.families.gaussian import (
+    DiagonalNormal,
+    FullRank,
+    FullRankNormal,
+    MeanField,
+)
+from vijax.vi.methods import linear_response, newton
+from vijax.vi.methods.base import Found, needs_all_rows
+from vijax.vi.methods.newton import Moments, Normal, Totals
+from vijax.vi.targets.target import Target
 
-LogDensity = Callable[[Float[Array, " dim"]], Scalar]
+MAX_DIM = 200  # unknowns, above which "auto" does not take this method
+LEAST_SHARE = 1e-8  # of a full step
 
 
-class Moments(NamedTuple):
-    """What the fixed draws say at one q."""
+@dataclass(frozen=True)
+class FixedDraws:
+    """Newton's method on fixed draws, for `MeanField` and `FullRank`; no step size.
 
-    loss: Scalar  # F, the negative ELBO, in nats
-    gradient: Float[Array, " dim"]  # ḡ
-    eigenvalues: Float[Array, " dim"]  # of A
-    vectors: Float[Array, "dim dim"]
-    loc_error: Float[Array, " dim"]  # standard error of the mean, in sds of q
-    scale_error: Float[Array, " dim"]  # standard error of the log sd
-    third: Float[Array, "dim products"]  # B, E_q[−∇³log p] in the whitened coordinates
-    third_noise: Float[Array, "dim dim"]  # what the draws' noise adds to B Bᵀ
+    The first batch of draws is used until the search has converged; then, if the
+    draws' own standard errors are above the tolerance, as many batches as bring them
+    below it.
+
+    Raises:
+        ValueError: for a count below 1.
+    """
+
+    num_draws: int | None = None  # a batch; None: 128 to 4096, more where data are few
+    num_steps: int = 200  # the budget
+    num_batches: int = 32  # of fixed draws, at most
+
+    def __post_init__(self) -> None:
+        for name in ("num_draws", "num_steps", "num_batches"):
+            value = getattr(self, name)
+            check(value is None or value >= 1, name, value, "give at least 1")
+
+    def check(self, target: Target, family: Family) -> None:
+        """Raise a ValueError where the method cannot fit this."""
+        if not self.can_fit(family):
+            raise ValueError(
+                f'method = "fixed_draws" does not fit family = {family}: '
+                'leave it "auto"'
+            )
+        needs_all_rows(target, 'method = "fixed_draws"')
+
+    @staticmethod
+    def can_fit(family: Family) -> bool:
+        """Say whether this method can fit the family."""
+        return isinstance(family, MeanField | FullRank)
+
+    def find(
+        self,
+        target: Target,
+        key: Key,
+        family: Family,
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
+        *,
+        tolerance: float,
+    ) -> Found:
+        """Find q from N(loc, diag(scale²)); stop where a full step is tolerance/10."""
+        num_draws = self.num_draws or enough_draws(target)
+        draws = _draw(
+            key,
+            num_batches=self.num_batches,
+            num_draws=num_draws,
+            dim=target.dim,
+            dtype=target.init.dtype,
+        )
+        diagonal = isinstance(family, MeanField)
+        state = solve(
+            target,
+            loc,
+            scale,
+            draws,
+            diagonal=diagonal,
+            max_steps=self.num_steps,
+            tolerance=tolerance,
+        )
+        return _found(state, tolerance, diagonal=diagonal)
 
 
 class State(NamedTuple):
     """The current q and how the search goes."""
 
-    loc: Float[Array, " dim"]
-    root: Float[Array, "dim dim"]  # L; not triangular for the full rank
-    log_det: Scalar  # log |det L|
+    normal: Normal
     moments: Moments
-    damping: Scalar  # ρ in (0, 1]: the share of a full step that is tried next
-    num_batches: Int[Array, ""]  # of fixed draws in use
-    num_steps: Int[Array, ""]
-    num_rejected: Int[Array, ""]
-    num_gradients: Int[Array, ""]  # of log p, each draw counted
-    losses: Float[Array, " steps"]
-    done: Bool[Array, ""]
+    proposal: Normal  # that is looked at next
+    share: Float[Array, "..."]  # of a full step that it is away
+    num_batches: Int[Array, "..."]  # of fixed draws in use
+    num_steps: Int[Array, "..."]
+    num_rejected: Int[Array, "..."]
+    num_gradients: Int[Array, "..."]  # of log p, each draw counted
+    losses: Float[Array, "..."]
+    done: Bool[Array, "..."]
+    running: Bool[Array, "..."]
 
 
 def solve(
-    log_density: LogDensity,
-    loc: Float[Array, " dim"],
-    scale: Float[Array, " dim"],
-    noise: Float[Array, "batches draws dim"],
+    target: Target,
+    loc: Float[ArrayLike, " dim"],
+    scale: Float[ArrayLike, " dim"],
+    draws: Float[Array, "batches draws dim"],
     *,
     diagonal: bool,
     max_steps: int,
@@ -77,71 +142,76 @@ def solve(
 ) -> State:
     """Minimise F from N(loc, diag(scale²)), with as many batches as accuracy needs.
 
-    The first batch of draws is used until the search has converged; then, if the
-    draws' own standard errors are above the tolerance, as many as bring them below.
-
     Args:
-        log_density: one position -> log p, in nats.
+        target: the log density.
         loc: mean to start from.
         scale: sds to start from.
-        noise: fixed draws, from `noise.standardized`.
+        draws: noise, from `noise.standardized`.
         diagonal: whether q's covariance is diagonal (mean field).
         max_steps: steps to spend.
         tolerance: of every mean in sds, of every log sd. The search stops where the
             next full step is a tenth of it.
     """
-    max_batches = noise.shape[0]
+    advance = partial(_advance, diagonal=diagonal, tolerance=tolerance)
 
-    def attempt(state: State) -> State:
-        q = _step(state, diagonal)
-        moments = evaluate(log_density, *q, noise, state.num_batches, diagonal)
-        # Rounding in a sum of |F| nats must not stop the last steps.
-        slack = 10 * jnp.finfo(loc.dtype).eps * (1 + jnp.abs(moments.loss))
-        leaves = jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves((q, moments))])
-        better = jnp.all(jnp.isfinite(leaves))
-        better &= moments.loss <= state.moments.loss + slack
-        q, moments = jax.tree.map(
-            lambda new, old: jnp.where(better, new, old), (q, moments), _current(state)
-        )
-        arrived = better & (residual(moments, diagonal) < 0.1 * tolerance)
-        error = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
-        wanted = state.num_batches * jnp.ceil(1.2 * (error / tolerance) ** 2)
-        wanted = jnp.clip(wanted, state.num_batches, max_batches).astype(jnp.int32)
-        more = arrived & (wanted > state.num_batches)
-        # The objective changes with its draws: take the next step whatever it says.
-        moments = moments._replace(loss=jnp.where(more, jnp.inf, moments.loss))
-        loc_, root, log_det = q
-        return State(
-            loc_,
-            root,
-            log_det,
-            moments,
-            _damping(state, moments, better, diagonal),
-            jnp.where(more, wanted, state.num_batches),
-            state.num_steps + 1,
-            state.num_rejected + jnp.where(better, 0, 1),
-            state.num_gradients + state.num_batches * noise.shape[1],
-            state.losses.at[state.num_steps].set(moments.loss),
-            arrived & ~more,
-        )
+    def step(state: State) -> State:
+        def add(index: Any, totals: Totals) -> Totals:
+            seen = _look(target, state.proposal, draws, index)
+            return _add(totals, draws, index, *seen)
 
-    def unfinished(state: State) -> Bool[Array, ""]:
-        # A start that is not finite has nowhere to step to.
-        hopeless = (state.damping < 1e-8) | (state.num_rejected == state.num_steps)
-        hopeless &= state.num_steps > 0
-        return ~state.done & ~hopeless & (state.num_steps < max_steps)
+        nothing = _nothing(draws, diagonal=diagonal)
+        return advance(state, repeat(state.num_batches, add, nothing), draws)
 
-    one, zero = jnp.ones((), jnp.int32), jnp.zeros_like(loc)
-    # At these moments the first step stays where it is: it evaluates the start.
-    eye = jnp.eye(loc.size, dtype=loc.dtype)
-    third = jnp.zeros(
-        (loc.size, linear_response.num_products(loc.size, diagonal)), loc.dtype
-    )
-    start = State(
-        loc,
-        jnp.diag(scale),
-        jnp.sum(jnp.log(scale)),
+    state = _begin(loc, scale, diagonal=diagonal, max_steps=max_steps)
+    return while_running(step, state)
+
+
+def enough_draws(target: Target) -> int:
+    """Return the size of a batch of fixed draws: large where the data are few."""
+    affordable = min(4096, 2**18 // target.data_size, 2**14 // target.dim)
+    return max(128, 4 * target.dim, 2 * (affordable // 2))
+
+
+@partial(light_jit, static_argnames=("num_batches", "num_draws", "dim", "dtype"))
+def _draw(key: Key, **shape: Any) -> Float[Array, "batches draws dim"]:
+    return noise.standardized(key, **shape)
+
+
+@density_jit
+def _look(
+    target: Target, normal: Normal, draws: Array, index: Any
+) -> tuple[Float[Array, " draws"], Float[Array, "draws dim"]]:
+    """Return log p and its whitened gradient at a batch of draws of q."""
+    positions = normal.loc + draws[index] @ normal.root.T
+    value, gradient = jax.vmap(jax.value_and_grad(target.log_density))(positions)
+    return value, gradient @ normal.root
+
+
+@light_jit
+def _add(
+    totals: Totals, draws: Array, index: Any, value: Array, gradient: Array
+) -> Totals:
+    return newton.add(totals, draws[index], value, gradient)
+
+
+@partial(light_jit, static_argnames="diagonal")
+def _nothing(draws: Array, *, diagonal: bool) -> Totals:
+    num_products = linear_response.num_products(draws.shape[2], diagonal)
+    return newton.no_totals(draws, num_products)
+
+
+@partial(light_jit, static_argnames=("diagonal", "max_steps"))
+def _begin(loc: Any, scale: Any, *, diagonal: bool, max_steps: int) -> State:
+    """Return the state before the first step, which looks at the start itself."""
+    loc, scale = jnp.asarray(loc), jnp.asarray(scale)
+    dim, one = loc.shape[0], jnp.ones((), jnp.int32)
+    zero, eye = jnp.zeros_like(loc), jnp.eye(dim, dtype=loc.dtype)
+    third = jnp.zeros((dim, linear_response.num_products(dim, diagonal)), loc.dtype)
+    normal = Normal(loc, jnp.diag(scale), jnp.sum(jnp.log(scale)))
+    return State(
+        normal,
         Moments(zero[0] + jnp.inf, zero, zero + 1, eye, zero, zero, third, 0 * eye),
+        normal,
         jnp.ones((), loc.dtype),
         one,
         0 * one,
@@ -149,130 +219,79 @@ def solve(
         0 * one,
         jnp.full(max_steps, jnp.nan, loc.dtype),
         one < 0,
-    )
-    return jax.lax.while_loop(unfinished, attempt, start)
-
-
-def evaluate(
-    log_density: LogDensity,
-    loc: Float[Array, " dim"],
-    root: Float[Array, "dim dim"],
-    log_det: Scalar,
-    noise: Float[Array, "batches draws dim"],
-    num_batches: Int[Array, ""],
-    diagonal: bool,
-) -> Moments:
-    """Return F, its gradient and curvature over the first batches of draws."""
-    _, num_draws, dim = noise.shape
-    num_products = linear_response.num_products(dim, diagonal)
-
-    def add(index: Array, total: tuple[Array, ...]) -> tuple[Array, ...]:
-        eps = noise[index]
-        value, gradient = jax.vmap(jax.value_and_grad(log_density))(loc + eps @ root.T)
-        gradient = gradient @ root
-        value_sum, gradient_sum, product_sum, third_sum, _ = total
-        return (
-            value_sum + jnp.sum(value),
-            gradient_sum + jnp.sum(gradient, axis=0),
-            product_sum + eps.T @ gradient,
-            third_sum - gradient.T @ linear_response.products(eps, num_products),
-            gradient,
-        )
-
-    zero = jnp.zeros_like(loc)
-    third = jnp.zeros((dim, num_products), loc.dtype)
-    value, gradient, product, third, last = jax.lax.fori_loop(
-        0, num_batches, add, (zero[0], zero, jnp.zeros_like(root), third, 0 * noise[0])
-    )
-    num = num_draws * num_batches
-    eigenvalues, vectors = jnp.linalg.eigh(-0.5 * (product + product.T) / num)
-    # The noise's mean and covariance are exact, so a g linear in ε costs no accuracy:
-    # the errors are those of what is left, in the last batch, in sds of q.
-    eps = noise[num_batches - 1] @ vectors
-    rest = last @ vectors + eps * eigenvalues
-    to_sds = root @ vectors / jnp.sqrt(jnp.sum(root**2, axis=1))[:, None]
-    mean_move = (rest / _magnitude(eigenvalues)) @ to_sds.T
-    return Moments(
-        -value / num - log_det - 0.5 * dim * (1 + LOG_2PI),
-        gradient / num,
-        eigenvalues,
-        vectors,
-        _pair_error(mean_move, num_batches),
-        0.5 * _pair_error((rest @ to_sds.T) * (eps @ to_sds.T), num_batches),
-        third / num,
-        linear_response.third_noise(
-            rest @ vectors.T, noise[num_batches - 1], num_products
-        )
-        / num_batches,
+        one > 0,
     )
 
 
-def residual(moments: Moments, diagonal: bool) -> Scalar:
-    """Return the largest move that a full step would make, in sds of q."""
-    _, gradient, eigenvalues, vectors, *_ = moments
-    if diagonal:
-        move = vectors @ ((vectors.T @ gradient) / _magnitude(eigenvalues))
-        stretch = vectors**2 @ eigenvalues - 1
-    else:
-        move, stretch = gradient, eigenvalues - 1
-    return jnp.maximum(jnp.max(jnp.abs(move)), 0.5 * jnp.max(jnp.abs(stretch)))
+@partial(light_jit, static_argnames=("diagonal", "tolerance"))
+def _advance(
+    state: State, totals: Totals, draws: Array, *, diagonal: bool, tolerance: float
+) -> State:
+    """Take the proposal or leave it, and make the next one."""
+    last = draws[state.num_batches - 1]
+    moments = newton.moments(totals, state.proposal, last, state.num_batches)
+    better = _is_better(state, moments)
+    normal, moments = jax.tree.map(
+        lambda new, old: jnp.where(better, new, old),
+        (state.proposal, moments),
+        (state.normal, state.moments),
+    )
+    arrived = better & (newton.residual(moments, diagonal) < 0.1 * tolerance)
+    error = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
+    wanted = state.num_batches * jnp.ceil(1.2 * (error / tolerance) ** 2)
+    wanted = jnp.clip(wanted, state.num_batches, draws.shape[0]).astype(jnp.int32)
+    more = arrived & (wanted > state.num_batches)
+    # The objective changes with its draws: take the next step whatever it says.
+    moments = moments._replace(loss=jnp.where(more, jnp.inf, moments.loss))
+    share = newton.next_share(state.share, state.moments, moments, better, diagonal)
+    num_steps = state.num_steps + 1
+    num_rejected = state.num_rejected + jnp.where(better, 0, 1)
+    done = arrived & ~more
+    # A start that is not finite has nowhere to step to.
+    hopeless = (share < LEAST_SHARE) | (num_rejected == num_steps)
+    return State(
+        normal,
+        moments,
+        newton.step(normal, moments, share, diagonal),
+        share,
+        jnp.where(more, wanted, state.num_batches),
+        num_steps,
+        num_rejected,
+        state.num_gradients + state.num_batches * draws.shape[1],
+        state.losses.at[state.num_steps].set(moments.loss),
+        done,
+        ~done & ~hopeless & (num_steps < state.losses.shape[0]),
+    )
 
 
-def tril(state: State) -> Float[Array, "dim dim"]:
-    """Return the lower triangular L with L Lᵀ the covariance of q."""
-    r = jnp.linalg.qr(state.root.T, mode="r")
-    return (r * jnp.sign(jnp.diag(r))[:, None]).T
+def _is_better(state: State, moments: Moments) -> Bool[Array, ""]:
+    """Say whether the proposal is finite and its F no higher, up to rounding."""
+    # Rounding in a sum of |F| nats must not stop the last steps.
+    slack = 10 * jnp.finfo(moments.loss.dtype).eps * (1 + jnp.abs(moments.loss))
+    leaves = jax.tree.leaves((state.proposal, moments))
+    finite = jnp.all(jnp.isfinite(jnp.concatenate([jnp.ravel(x) for x in leaves])))
+    return finite & (moments.loss <= state.moments.loss + slack)
 
 
-def covariance(state: State) -> Float[Array, "dim dim"]:
-    """Return the posterior's covariance by linear response; see response.py."""
-    _, _, eigenvalues, vectors, _, _, third, noise = state.moments
-    return linear_response.covariance(state.root, eigenvalues, vectors, third, noise)
-
-
-def _current(state: State) -> tuple[tuple[Array, Array, Array], Moments]:
-    return (state.loc, state.root, state.log_det), state.moments
-
-
-def _step(state: State, diagonal: bool) -> tuple[Array, Array, Array]:
-    """Return mean, root and log determinant of the next q."""
-    (loc, root, log_det), moments = _current(state)
-    _, gradient, eigenvalues, vectors, *_ = moments
-    rho = state.damping
-    along = vectors.T @ gradient
-    # Saddle-free: |λ| descends where log p is not concave; 0.05 lets q grow by no
-    # more than a factor 4.5 a step.
-    if diagonal:
-        size = jnp.maximum(vectors**2 @ eigenvalues, 0.05)
-        stretch = 1 / jnp.sqrt((1 - rho) + rho * size)
-        move, new_root = vectors @ (along / _magnitude(eigenvalues)), root * stretch
-    else:
-        precision = (1 - rho) + rho * jnp.maximum(jnp.abs(eigenvalues), 0.05)
-        stretch = 1 / jnp.sqrt(precision)
-        move, new_root = vectors @ (along / precision), root @ (vectors * stretch)
-        new_root = new_root @ vectors.T
-    return loc + rho * root @ move, new_root, log_det + jnp.sum(jnp.log(stretch))
-
-
-def _damping(state: State, new: Moments, better: Array, diagonal: bool) -> Scalar:
-    """Return the next share of a full step: less after a step too far, else more."""
-    old, rho = state.moments, state.damping
-    # Gradient and curvature that change sign and stay large: the steps go to and fro.
-    product = jnp.vdot(new.gradient, old.gradient)
-    product += jnp.sum(new.eigenvalues - 1) * jnp.sum(old.eigenvalues - 1)
-    swings = (product < 0) & (residual(new, diagonal) > 0.25 * residual(old, diagonal))
-    accepted = jnp.where(swings, jnp.maximum(0.25, 0.6 * rho), 1.5 * rho)
-    return jnp.where(better, jnp.minimum(1, accepted), 0.25 * rho)
-
-
-def _magnitude(eigenvalues: Array) -> Array:
-    """Return |λ|, small ones raised to 1e-5 of the largest."""
-    size = jnp.abs(eigenvalues)
-    return jnp.maximum(size, 1e-5 * jnp.max(size))
-
-
-def _pair_error(values: Array, num_batches: Array) -> Array:
-    """Return the standard error of a mean over antithetic pairs."""
-    half = values.shape[0] // 2
-    pairs = 0.5 * (values[:half] + values[half:])
-    return jnp.std(pairs, axis=0) / jnp.sqrt(half * num_batches)
+@partial(light_jit, static_argnames=("tolerance", "diagonal"))
+def _found(state: State, tolerance: float, *, diagonal: bool) -> Found:
+    normal, moments = state.normal, state.moments
+    q: Any = (
+        DiagonalNormal(normal.loc, jnp.log(jnp.diag(normal.root)))
+        if diagonal
+        else FullRankNormal.from_tril(normal.loc, newton.lower_root(normal.root))
+    )
+    error: Scalar = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
+    return Found(
+        q,
+        # Where the most draws allowed leave more than the tolerance open, that is
+        # said by the errors; only a tenfold one puts the answer itself in doubt.
+        state.done & (error < 10 * tolerance),
+        state.num_steps,
+        state.losses,
+        moments.loc_error,
+        moments.scale_error,
+        state.num_rejected,
+        state.num_gradients,
+        newton.covariance(normal, moments),
+    )

@@ -13,13 +13,73 @@ References:
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from vijax.types import Scalar
+from vijax.types import Key, Scalar
+from vijax.validate import check
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.families.base import Family
+from vijax.vi.families.gaussian import FullRankNormal
+from vijax.vi.methods.base import Found, needs_all_rows
+from vijax.vi.methods.newton import lower_root
+from vijax.vi.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """A full-rank normal at the mode, not at the ELBO's best; whatever the family.
+
+    Raises:
+        ValueError: for fewer than 1 step.
+    """
+
+    num_steps: int = 200  # the budget of Newton steps
+
+    def __post_init__(self) -> None:
+        check(self.num_steps >= 1, "num_steps", self.num_steps, "give at least 1")
+
+    def check(self, target: Target, family: Family) -> None:
+        """Raise a ValueError where the method cannot fit this."""
+        needs_all_rows(target, 'method = "laplace"')
+
+    def find(
+        self,
+        target: Target,
+        key: Key,
+        family: Family,
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
+        *,
+        tolerance: float,
+    ) -> Found:
+        """Find the mode from `loc`; key, family and scale play no part."""
+        return _find(target, loc, num_steps=self.num_steps, tolerance=tolerance)
+
+
+@partial(density_jit, static_argnames=("num_steps", "tolerance"))
+def _find(target: Target, loc: Any, *, num_steps: int, tolerance: float) -> Found:
+    mode = find_mode(
+        target.log_density, jnp.asarray(loc), max_steps=num_steps, tolerance=tolerance
+    )
+    zero = jnp.zeros_like(mode.position)
+    return Found(
+        FullRankNormal.from_tril(mode.position, scale_tril(mode)),
+        mode.done,
+        mode.num_steps,
+        mode.losses,
+        zero,
+        zero,
+        mode.num_rejected,
+        # A Hessian is as many gradients as there are unknowns.
+        (mode.num_steps + 1) * (target.dim + 1),
+    )
 
 
 class Mode(NamedTuple):
@@ -114,9 +174,9 @@ def find_mode(
 
 def scale_tril(mode: Mode) -> Float[Array, "dim dim"]:
     """Return the lower triangular L with L Lᵀ = H⁻¹."""
-    root = mode.unit[:, None] * mode.vectors / jnp.sqrt(_size(mode.eigenvalues))
-    r = jnp.linalg.qr(root.T, mode="r")
-    return (r * jnp.sign(jnp.diag(r))[:, None]).T
+    return lower_root(
+        mode.unit[:, None] * mode.vectors / jnp.sqrt(_size(mode.eigenvalues))
+    )
 
 
 def _size(eigenvalues: Array) -> Array:

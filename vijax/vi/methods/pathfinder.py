@@ -1,4 +1,4 @@
-r"""Pathfinder: normal laws along a quasi-Newton path, the best of them by its ELBO.
+r"""Pathfinder: the best normal distribution along a quasi-Newton path, by its ELBO.
 
 L-BFGS climbs log p from a start, u₀, u₁, …; at each point its inverse Hessian H gives
 
@@ -25,65 +25,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from vijax.types import Key, Scalar
-from vijax.vi.engine import noise
-from vijax.vi.families.gaussian import LOG_2PI
+from vijax.types import Scalar
+from vijax.vi.families.spiked import SpikedNormal
 
 HISTORY = 6  # pairs that H is made from
 MAX_HALVINGS = 25  # of a step
 NUM_SMALL = 5  # steps below the tolerance that end a path
-
-
-class Spiked(NamedTuple):
-    r"""q = N(loc, D (I + U S Uᵀ)² D): a diagonal, stretched along a few directions.
-
-    z = loc + d ∘ (ε + U (s ∘ Uᵀ ε)), U of orthonormal columns, s > −1.
-
-    Example:
-        >>> one = jnp.ones(2)
-        >>> q = Spiked(0 * one, 0 * one, jnp.array([[1.0], [0.0]]), jnp.array([2.0]))
-        >>> q.scale().tolist(), round(q.entropy().item(), 5)
-        ([3.0, 1.0], 3.93649)
-    """
-
-    loc: Float[Array, "..."]
-    log_scale: Float[Array, "..."]  # log d
-    directions: Float[Array, "..."]  # U, (dim, directions)
-    stretch: Float[Array, "..."]  # s
-
-    def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
-        """Return loc + d (ε + U (s Uᵀ ε))."""
-        along = (eps @ self.directions) * self.stretch
-        mixed = eps + along @ self.directions.T
-        return self.loc + jnp.exp(self.log_scale) * mixed
-
-    def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
-        """Draw from q."""
-        shape = (num_samples, *self.loc.shape)
-        return self.transform(noise.normal(key, shape, self.loc.dtype))
-
-    def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
-        """Return log q(z)."""
-        v = (z - self.loc) * jnp.exp(-self.log_scale)
-        along = (v @ self.directions) * (self.stretch / (1 + self.stretch))
-        eps = v - along @ self.directions.T
-        return -0.5 * jnp.sum(eps**2 + LOG_2PI, axis=-1) - self._log_det()
-
-    def entropy(self) -> Scalar:
-        """Return log det + dim/2 log 2πe."""
-        return self._log_det() + 0.5 * self.loc.size * (1 + LOG_2PI)
-
-    def mean(self) -> Float[Array, " dim"]:
-        """Return the means."""
-        return self.loc
-
-    def scale(self) -> Float[Array, " dim"]:
-        """Return the standard deviations."""
-        extra = self.directions**2 @ ((1 + self.stretch) ** 2 - 1)
-        return jnp.exp(self.log_scale) * jnp.sqrt(1 + extra)
-
-    def _log_det(self) -> Scalar:
-        return jnp.sum(self.log_scale) + jnp.sum(jnp.log1p(self.stretch))
 
 
 class Path(NamedTuple):
@@ -94,8 +41,8 @@ class Path(NamedTuple):
     gradient: Float[Array, " dim"]
     moves: Float[Array, "history dim"]  # zeros where there is none yet
     changes: Float[Array, "history dim"]  # of −∇log p along the moves
-    here: Spiked  # the law at this position
-    best: Spiked
+    here: SpikedNormal  # the distribution at this position
+    best: SpikedNormal
     elbo: Scalar  # of `best`; −inf while there is none
     losses: Float[Array, " steps"]  # −log p
     num_steps: Int[Array, ""]
@@ -137,7 +84,7 @@ def climb(
     dtype = start.dtype
     precision = jnp.finfo(dtype).eps
 
-    def elbo(q: Spiked) -> Scalar:
+    def elbo(q: SpikedNormal) -> Scalar:
         z = q.transform(eps)
         value = jnp.mean(jax.vmap(log_density)(z) - q.log_prob(z))
         return jnp.where(jnp.isfinite(value), value, -jnp.inf)
@@ -164,7 +111,7 @@ def climb(
         failed = worse(trial)
         _, position, value, gradient, tries = trial
         moves, changes, log_scale = _remember(path, position, gradient)
-        here = _law(position, gradient, moves, changes, log_scale)
+        here = _normal(position, gradient, moves, changes, log_scale)
         height = elbo(here)
         better = ~failed & (height > path.elbo)
         new = path._replace(
@@ -196,7 +143,7 @@ def climb(
     zeros = jnp.zeros((HISTORY, start.size), dtype)
     # The first step has at most the length 1.
     size = jnp.sqrt(jnp.maximum(jnp.linalg.norm(gradient), 1))
-    here = _law(start, gradient, zeros, zeros, jnp.full_like(start, -jnp.log(size)))
+    here = _normal(start, gradient, zeros, zeros, jnp.full_like(start, -jnp.log(size)))
     never, one = jnp.zeros((), bool), jnp.ones((), jnp.int32)
     finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
     begin = Path(
@@ -247,9 +194,9 @@ def _remember(
     return add(path.moves, move), add(path.changes, change), log_scale
 
 
-def _law(
+def _normal(
     position: Array, gradient: Array, moves: Array, changes: Array, log_scale: Array
-) -> Spiked:
+) -> SpikedNormal:
     """Return N(u + H ∇log p(u), H)."""
     d = jnp.exp(log_scale)
     moves, changes = moves / d, changes * d
@@ -274,4 +221,4 @@ def _law(
     scaled = d * gradient
     along = (scaled @ directions) * ((1 + stretch) ** 2 - 1)
     loc = position + d * (scaled + along @ directions.T)
-    return Spiked(loc, log_scale, directions, stretch)
+    return SpikedNormal(loc, log_scale, directions, stretch)

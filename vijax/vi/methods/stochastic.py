@@ -1,7 +1,7 @@
 """The method of stochastic gradients: where they start from, and what they see."""
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,158 +9,175 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.fingerprint import fingerprint
 from vijax.types import Key, Scalar
-from vijax.validate import is_traced
-from vijax.vi.engine import noise
+from vijax.validate import check
 from vijax.vi.engine.batched_density import log_densities
-from vijax.vi.engine.columns import by_columns
-from vijax.vi.engine.fast_compile import (
-    PLAIN_KERNELS,
-    PLAIN_LOOP,
-    is_little,
-    quick_jit,
-)
-from vijax.vi.families.flow import Flow
-from vijax.vi.families.gaussian import FullRank, MeanField
-from vijax.vi.families.low_rank import LowRank
-from vijax.vi.methods import stochastic_budget, stochastic_epochs
+from vijax.vi.engine.compilation import density_jit, in_trace, light_jit
+from vijax.vi.engine.loops import while_running
+from vijax.vi.families import base
+from vijax.vi.families.base import Family
+from vijax.vi.methods import stochastic_loop
+from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.checkpointed import describe, run_in_parts
-from vijax.vi.methods.deterministic import (
-    CHECKS,
-    STEPS,
-    check_draws,
-    find_fixed,
-    find_pathfinder,
-)
-from vijax.vi.result import Search
+from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws
+from vijax.vi.methods.multipath_pathfinder import Pathfinder
 from vijax.vi.targets.target import Target
 
-# What a stochastic run may fit, and the normal family that it starts from.
-FAMILIES: dict[str, Any] = {
-    "mean_field": MeanField,
-    "full_rank": FullRank,
-    "low_rank": LowRank,
-    "flow": Flow,
-}
-START = {"low_rank": "mean_field", "flow": "full_rank"}
-PATH_STEPS = 2000  # of Pathfinder, at most
+STARTS = ("auto", "newton", "pathfinder", "init")
 ANCHOR_STEPS = 3  # passes over all rows
-MAX_NOISE = 2**25  # numbers drawn before a run; where it needs more, in the loop
-_ZERO: Any = np.zeros((), np.int32)
-NOT_SEARCHED: Any = (*(7 * (_ZERO,)), None, *(3 * (_ZERO,)))
+LEARNING_RATE = 0.05  # of Adam, where a family does not say
 
 
-def find_stochastic(
-    target: Target,
-    key: Key,
-    loc: Any,
-    scale: Any,
-    *,
-    family: str,
-    tolerance: float,
-    num_steps: int,
-    num_checks: int,
-    start_from: str,
-    in_parts: bool,
-    checkpoint: Path | None,
-    **options: Any,
-) -> Search:
-    """Find q by stochastic gradients, in the coordinates of a quick search's answer."""
-    dtype = target.init.dtype
-    normal = START.get(family, family)
-    if start_from == "pathfinder":
-        path = find_pathfinder(
-            target,
-            key,
-            loc,
-            scale,
-            family=family,
-            tolerance=10 * tolerance,
-            num_steps=PATH_STEPS,
-            num_draws=16,
-            num_checks=1,
-        )
-        loc, scale = path.q.mean(), path.q.scale()
-    if start_from == "newton":
-        start = find_fixed(
-            target,
-            key,
-            loc,
-            scale,
-            family=normal,
-            tolerance=10 * tolerance,
-            num_steps=50,
-            num_draws=max(64, 4 * target.dim),
-            num_checks=1,
-            num_batches=1,
-        )
-        if not is_traced(start) and start.num_rejected >= start.num_steps:
+@dataclass(frozen=True)
+class Stochastic:
+    """Optax on fresh draws, for every family, many unknowns, and subsampled rows.
+
+    The search starts from a quick normal answer, in whose coordinates the posterior is
+    about N(0, I). See `stochastic_loop` for epochs and the stop rule.
+
+    Raises:
+        ValueError: for an unknown name, or a count below 1.
+    """
+
+    num_steps: int = 25_200  # the budget; six epochs: 400 + 800 + … + 12,800
+    num_draws: int = 8  # a step
+    # An Optax transformation; create it once, for a new one compiles anew. None: Adam.
+    optimizer: optax.GradientTransformation | None = None
+    estimator: str = "sticking"  # of the gradient; or "entropy"
+    stop: bool = True  # whether to stop before the budget is spent
+    # "newton": a quick fit by fixed draws, where there are at most 200 unknowns;
+    # "pathfinder"; "init": the target's start; "auto": the first that it can.
+    start: str = "auto"
+    progress: bool = False  # whether to show a bar
+    # Directory to save the state in every 1,000 steps. The same fit resumes from it,
+    # with a bit-identical result; another model, key, data or option is refused.
+    checkpoint: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, options in (
+            ("estimator", stochastic_loop.ESTIMATORS),
+            ("start", STARTS),
+        ):
+            value = getattr(self, name)
+            if value not in options:
+                raise ValueError(f"{name} = {value!r} is not one of {options}")
+        for name in ("num_steps", "num_draws"):
+            value = getattr(self, name)
+            check(value >= 1, name, value, "give at least 1")
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the host is spoken to on the way."""
+        return self.progress or self.checkpoint is not None
+
+    def check(self, target: Target, family: Family) -> None:
+        """Raise a ValueError where the method cannot fit this."""
+        if self.start == "pathfinder":
+            needs_all_rows(target, 'start = "pathfinder"')
+        if self.in_parts and not self.stop:
+            raise ValueError(
+                "progress and checkpoint are not valid with stop = False: leave them"
+            )
+        q = jax.eval_shape(family.init, target.init, target.init)
+        if self.estimator == "entropy" and not hasattr(q, "entropy"):
+            raise ValueError(
+                f'estimator = "entropy" has no formula for family = {family}: leave it'
+            )
+
+    def find(
+        self,
+        target: Target,
+        key: Key,
+        family: Family,
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
+        *,
+        tolerance: float,
+    ) -> Found:
+        """Find q by stochastic gradients, in the coordinates of a quick answer."""
+        # Folding compiles one small program, splitting and unpacking two.
+        start_key, noise_key, row_key = (jax.random.fold_in(key, i) for i in range(3))
+        normal = getattr(family, "start", family)
+        start = self._start(target, start_key, normal, loc, scale, 10 * tolerance)
+        searched = not in_trace() and start.num_steps > 0
+        if searched and start.num_rejected >= start.num_steps:
             return start  # not finite around here: `fit` tries another start
-    else:
-        # N(loc, diag(scale²)).
-        xp: Any = np if start_from == "init" else jnp
-        lower = (xp.zeros((loc.size, loc.size), loc.dtype),)
-        extra = lower if normal == "full_rank" else ()
-        q = FAMILIES[normal](loc, xp.log(scale), *extra)
-        start = Search(q, *NOT_SEARCHED)
-        if start_from == "pathfinder":
-            start = start._replace(num_gradients=path.num_gradients)
-    anchor = None
-    if target.subsampled and start_from == "newton":
-        anchor = _anchor(target, start.q.loc, start.covariance)
-        # The response of a subsample is not the posterior's.
-        moved = start.q._replace(loc=anchor.position)
-        start = start._replace(q=moved, covariance=None)
-    checks = noise.whitened(key, num_checks, target.dim, dtype, stream=CHECKS)
-    shape = (num_steps, options["num_draws"], target.dim)
-    # With a stop rule nobody knows how much noise is wanted: it is drawn in the loop.
-    drawn_before = not options["stop"] and np.prod(shape, dtype=float) <= MAX_NOISE
-    steps = noise.normal(key, shape, dtype, stream=STEPS) if drawn_before else None
-    settings = {
-        "family": family,
-        "tolerance": tolerance,
-        "num_steps": num_steps,
-        **options,
-    }
-    num_draws = options["num_draws"]
-
-    def climb(carry: Any = None, until: int | None = None) -> Any:
-        given = target, key, start, steps, anchor, carry, until
-        return _climb(*given, **settings, quick=num_draws == 1)
-
-    if in_parts:
-        settings_as_text = settings | {
-            "start": start_from,
-            "optimizer": fingerprint(options["optimizer"]),
+        anchor = None
+        if target.subsampled and start.covariance is not None:
+            anchor = _anchor(target, start.q.loc, start.covariance)
+            # The response of a subsample is not the posterior's.
+            moved = start.q._replace(loc=anchor.position)
+            start = start._replace(q=moved, covariance=None)
+        optimizer = self.optimizer or _adam(
+            getattr(family, "learning_rate", LEARNING_RATE)
+        )
+        plan = stochastic_loop.plan(self.num_steps, tolerance=tolerance, stop=self.stop)
+        like = target.init
+        options: dict[str, Any] = {
+            "family": family,
+            "optimizer": optimizer,
+            "estimator": self.estimator,
         }
-        about = describe(target, key, **settings_as_text)
-        end = run_in_parts(climb, checkpoint, about)
-    else:
-        end = climb()
-    # A run of little work shall not wait for a compiler that makes the most of batches.
-    quick = (
-        num_draws == 1
-        and is_little(target.data, num_checks)
-        and jax.default_backend() == "cpu"
-        and not is_traced(end)
-    )
-    q, found = _check(target, end.q, start.q, checks, one_by_one=quick, quick=quick)
-    xp = jnp if is_traced(end) else np
-    return Search(
-        q,
-        end.done,
-        end.num_steps,
-        end.losses,
-        end.loc_error,
-        end.scale_error,
-        end.num_rejected,
-        xp.asarray(start.num_gradients) + num_draws * xp.asarray(end.num_steps),
-        start.covariance if family == normal else None,
-        *found,
-    )
+
+        def step(carry: stochastic_loop.Carry) -> stochastic_loop.Carry:
+            eps = stochastic_loop.draw_noise(
+                noise_key, carry.chunk, like, num_draws=self.num_draws, plan=plan
+            )
+            given = target, start.q, anchor, carry.state, row_key, eps
+            taken = _take_chunk(*given, **options)
+            return stochastic_loop.record(carry, like, *taken, plan=plan)
+
+        zero = np.zeros(like.shape, like.dtype)
+        carry = stochastic_loop.begin(
+            _init(zero, zero + 1, family=family), like, optimizer=optimizer, plan=plan
+        )
+        if self.in_parts:
+            about = describe(
+                target,
+                key,
+                **options | {"optimizer": optimizer},
+                num_steps=self.num_steps,
+                num_draws=self.num_draws,
+                tolerance=tolerance,
+                start=self.start,
+            )
+            folder = None if self.checkpoint is None else Path(self.checkpoint)
+            carry = run_in_parts(step, carry, folder, about)
+        else:
+            carry = while_running(step, carry)
+        return _found(
+            carry, start, self.num_draws, family == normal, chunk_size=plan.chunk_size
+        )
+
+    def _start(
+        self,
+        target: Target,
+        key: Key,
+        normal: Family,
+        loc: Any,
+        scale: Any,
+        tolerance: float,
+    ) -> Found:
+        """Return a quick normal answer, or N(loc, diag(scale²)) itself."""
+        start = self.start
+        if start == "auto":
+            other = "init" if target.subsampled else "pathfinder"
+            start = "newton" if target.dim <= MAX_DIM else other
+        given = target, key, normal
+        if start == "newton":
+            num_draws = max(64, 4 * target.dim)
+            quick = FixedDraws(num_draws=num_draws, num_steps=50, num_batches=1)
+            return quick.find(*given, loc, scale, tolerance=tolerance)
+        zero: Any = np.zeros((), np.int32)
+        found = Found(None, *(7 * (zero,)))
+        if start == "pathfinder":
+            path = Pathfinder().find(*given, loc, scale, tolerance=tolerance)
+            loc, scale = path.q.mean(), path.q.scale()
+            found = found._replace(num_gradients=path.num_gradients)
+        return found._replace(q=_init(loc, scale, family=normal))
 
 
 class Anchor(NamedTuple):
@@ -170,7 +187,7 @@ class Anchor(NamedTuple):
     gradient: Float[Array, " dim"]
 
 
-@jax.jit
+@density_jit
 def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
     """Take Newton steps over all rows, with the covariance that a subsample gave."""
 
@@ -192,88 +209,71 @@ def _anchor(target: Target, loc: Array, covariance: Array) -> Anchor:
     return Anchor(position, gradient)
 
 
-@partial(
-    quick_jit,
-    options=PLAIN_LOOP,
-    static_argnames=(
-        "family",
-        "tolerance",
-        "num_steps",
-        "num_draws",
-        "optimizer",
-        "estimator",
-        "stop",
-    ),
-)
-def _climb(
+@partial(density_jit, static_argnames=("family", "optimizer", "estimator"))
+def _take_chunk(
     target: Target,
-    key: Key,
-    start: Search,
-    steps: Array | None,
+    start: Any,
     anchor: Anchor | None,
-    carry: stochastic_epochs.Carry | None,
-    until: Any,
+    state: Any,
+    key: Key,
+    eps: Float[Array, "steps draws dim"],
     *,
-    family: str,
-    tolerance: float,
-    num_steps: int,
-    num_draws: int,
+    family: Family,
     optimizer: optax.GradientTransformation,
     estimator: str,
-    stop: bool,
 ) -> Any:
-    """Return the stochastic run's End, or its Carry where that is to go on."""
-    loc, scale = _coordinates(start.q)
-    diagonal = isinstance(start.q, MeanField)
-    log_det = jnp.sum(jnp.log(scale if diagonal else jnp.diag(scale)))
+    """Take a step for each row of noise, in the coordinates of the start."""
+    loc, scale = start.coordinates()
+    log_det = jnp.sum(jnp.log(scale if scale.ndim == 1 else jnp.diag(scale)))
 
-    def of_data(data: Any, u: Float[Array, " dim"], key: Key) -> Scalar:
-        density = partial(replace(target, data=data).log_density, key=key)
+    def estimate(u: Float[Array, " dim"], key: Key) -> Scalar:
+        density = partial(target.log_density, key=key)
         if anchor is None:
             return density(u)
         # A control variate: the rows' gradient at the anchor is off by what is known.
         excess = anchor.gradient - jax.grad(density)(anchor.position)
         return density(u) + jnp.vdot(excess, u - anchor.position)
 
-    density, held = by_columns(of_data, target.data, loc, key)
-
     # In the start's coordinates, u = loc + L v, the posterior is about N(0, I).
     def log_density(v: Float[Array, " dim"], key: Key) -> Scalar:
-        u = loc + (scale * v if diagonal else scale @ v)
-        return density(held, u, key) + log_det
+        return estimate(loc + base.times(scale, v), key) + log_det
 
     def loss(q: Any, key: Key, eps: Array) -> tuple[Scalar, None]:
-        return stochastic_epochs.negative_elbo(
-            q, log_density, key, eps, estimator
-        ), None
+        return stochastic_loop.negative_elbo(q, log_density, key, eps, estimator), None
 
-    origin = FAMILIES[family].init(jnp.zeros_like(loc), jnp.ones_like(loc))
-    search: Any = stochastic_budget.run
-    if stop:
-        search = partial(stochastic_epochs.run, carry=carry, until=until)
-    return search(
-        origin,
-        loss,
-        key,
-        steps,
-        optimizer=optimizer,
-        num_draws=num_draws,
-        num_steps=num_steps,
-        tolerance=tolerance,
+    return stochastic_loop.take_chunk(loss, optimizer, state, key, eps)
+
+
+@partial(light_jit, static_argnames=("num_draws", "same", "chunk_size"))
+def _found(
+    carry: stochastic_loop.Carry,
+    start: Found,
+    num_draws: int,
+    same: bool,
+    *,
+    chunk_size: int,
+) -> Found:
+    """Return the answer in the target's coordinates; `same`: of the start's family."""
+    coordinates = start.q.coordinates()
+    dim, num_steps = coordinates[0].shape[0], carry.chunk * chunk_size
+    return Found(
+        base.affine(carry.answer, *coordinates),
+        carry.done,
+        num_steps,
+        jnp.reshape(carry.losses, -1),
+        carry.error[:dim],
+        carry.error[dim : 2 * dim],
+        carry.state.num_rejected,
+        start.num_gradients + num_draws * num_steps,
+        start.covariance if same else None,
     )
 
 
-# A program of its own: it wants another compilation than the loop.
-@partial(quick_jit, options=PLAIN_KERNELS, static_argnames="one_by_one")
-def _check(
-    target: Target, q: Any, start: Any, checks: Array, *, one_by_one: bool
-) -> Any:
-    """Return q in the target's coordinates, and what `check_draws` finds of it."""
-    q = q.affine(*_coordinates(start))
-    return q, check_draws(target, q, checks, one_by_one=one_by_one)
+@partial(light_jit, static_argnames="family")
+def _init(loc: Any, scale: Any, *, family: Family) -> Any:
+    return family.init(jnp.asarray(loc), jnp.asarray(scale))
 
 
-def _coordinates(q: Any) -> tuple[Array, Array]:
-    """Return the origin and the scale, a vector or a Cholesky factor, of a start."""
-    scale = q.scale() if isinstance(q, MeanField) else q.scale_tril
-    return jnp.asarray(q.loc), jnp.asarray(scale)
+@cache
+def _adam(learning_rate: float) -> optax.GradientTransformation:
+    return optax.adam(learning_rate)

@@ -1,1 +1,19 @@
-"""What is fitted: NumPyro models and log densities."""
+"""Targets: what is fitted, an unconstrained log density with its data and names.
+
+    from_numpyro(model, *args, **kwargs)       any NumPyro model of continuous unknowns
+    from_log_density(log_density, init, ...)   log p(θ) of any pytree of reals
+
+A Target is a pytree whose leaves are the data: a function compiled for one target is
+compiled for all targets of the same model with data of the same shapes.
+`target.log_density(position)` is log p in nats on ℝ^dim, `target.constrain(position)`
+the unknowns by name.
+"""
+
+from vijax.vi.targets.numpyro_model import from_numpyro
+from vijax.vi.targets.target import Target, from_log_density
+
+__all__ = ["Target", "from_log_density", "from_numpyro"]
+
+
+def __dir__() -> list[str]:
+    return __all__

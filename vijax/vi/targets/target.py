@@ -11,6 +11,7 @@ So a function that is compiled for one target is compiled for all targets of the
 same model with data of the same shapes.
 """
 
+import html
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -80,6 +81,11 @@ class Target:
         return sum(site.size for site in self.static.sites)
 
     @property
+    def data_size(self) -> int:
+        """Numbers in the largest array of the data, at least 1."""
+        return max([1, *(int(np.size(leaf)) for leaf in jax.tree.leaves(self.data))])
+
+    @property
     def subsampled(self) -> bool:
         """Whether the model sees a subsample of its rows at a time."""
         return bool(self.static.plates)
@@ -116,6 +122,22 @@ class Target:
             params[site.name] = position[start : start + site.size].reshape(site.shape)
             start += site.size
         return params
+
+    def __str__(self) -> str:
+        sites = [
+            site.name + (str(list(site.shape)) if site.shape else "")
+            for site in self.static.sites
+        ]
+        shown = ", ".join(sites[:8]) + (", …" if len(sites) > 8 else "")
+        name = getattr(self.static.function, "__name__", "log density")
+        plural = "" if self.dim == 1 else "s"
+        return f"{name} ({self.dim} unknown{plural}: {shown})"
+
+    def __repr__(self) -> str:
+        return f"Target of {self}"
+
+    def _repr_html_(self) -> str:
+        return f"<b>Target</b> of {html.escape(str(self))}"
 
     def with_positive(self, positive: str) -> "Target":
         """Map positive unknowns by `exp` (the default) or by `softplus`."""
@@ -170,6 +192,20 @@ def from_log_density(
         return Target(data, jnp.asarray(start, float_type()), static)
 
     return first_that_traces(make, "log_density")
+
+
+def labels(target: Target) -> list[str]:
+    """Return a name for each unknown: "beta[0]", "beta[1]", "sigma".
+
+    Example:
+        >>> labels(from_log_density(lambda p: -(p["x"] ** 2).sum(), {"x": jnp.ones(2)}))
+        ['x[0]', 'x[1]']
+    """
+    return [
+        f"{site.name}[{', '.join(map(str, index))}]" if index else site.name
+        for site in target.static.sites
+        for index in np.ndindex(*site.shape)
+    ]
 
 
 class TargetError(ValueError):

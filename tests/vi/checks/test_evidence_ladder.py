@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import betaln
 
 from vijax import vi
-from vijax.vi.checks.evidence import bridge
+from vijax.vi.checks.evidence_ladder import bridge
 
 # Ten heads in fourteen flips, a Beta(1, 1) prior: evidence 1/15.
 EXACT = np.log(1 / 15)
@@ -105,7 +105,7 @@ def test_bayes_factor_of_bounds_is_refused_and_labelled(fit, draws):
 
 def test_a_fit_that_cannot_be_corrected_counts_with_its_bound(key):
     target = vi.from_log_density(lambda u: -0.5 * u[0] ** 2, jnp.zeros(2))
-    improper = vi.fit(target, key, num_steps=20)
+    improper = vi.fit(target, key, method=vi.FixedDraws(num_steps=20))
     with pytest.raises(ValueError, match="lower bounds is not valid"):
         vi.bayes_factor(improper, improper)
 

@@ -9,19 +9,20 @@ A Bayes factor is a difference of two of them. Of two lower bounds it is off by 
 difference of two unknown KLs, on an unknown side, and is refused unless asked for.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from numpyro.diagnostics import effective_sample_size
 
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi import importance_weights
-from vijax.vi.engine import noise
 from vijax.vi.engine.batched_density import log_densities
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.families import base
 from vijax.vi.result import Fit
 
 METHODS = ("importance", "bridge", "elbo")
@@ -92,9 +93,8 @@ def evidence(
     if np.ndim(fit.status):
         raise ValueError("fit is a stack of fits: give one of them")
     key = jax.random.key(0) if key is None else key
-    dim, dtype = fit.target.dim, fit.target.init.dtype
-    z = _draw(fit, noise.normal(key, (num_samples, dim), dtype, stream=1))
-    weights, reference = _log_weights(fit, z)
+    first_key, second_key = jax.random.split(key)
+    weights, reference = _drawn_log_weights(fit, first_key, num_samples)
     smoothed = importance_weights.psis(weights)
     shares = num_samples * np.exp(smoothed.log_weights)
     error = float(np.std(shares, ddof=1) / num_samples**0.5)
@@ -106,8 +106,7 @@ def evidence(
         value = float(smoothed.log_evidence)
         return Evidence(value + reference, error, ESTIMATE, khat)
     if draws is None:
-        other = _draw(fit, noise.normal(key, (num_samples, dim), dtype, stream=2))
-        posterior, second = _log_weights(fit, other)
+        posterior, second = _drawn_log_weights(fit, second_key, num_samples)
         share = np.exp(importance_weights.psis(posterior).log_weights)
         places = (np.arange(num_samples) + 0.5) / num_samples
         chosen = np.searchsorted(np.cumsum(share) / np.sum(share), places)
@@ -161,8 +160,9 @@ def bayes_factor(
     A Fit counts with its importance-weighted evidence where that may be used
     (`fit.correctable`), else with its ELBO, a lower bound.
 
-    Errors: ValueError where either is a lower bound, unless `allow_bounds`; the
-    statement then says what is not known.
+    Raises:
+        ValueError: where either is a lower bound, unless `allow_bounds`; the statement
+            then says what is not known.
 
     Example:
         >>> from vijax import vi
@@ -210,12 +210,21 @@ def _effective(values: np.ndarray) -> float:
     """Return the effective number of a chain's values."""
     if np.ptp(values) == 0:
         return float(len(values))
+    from numpyro.diagnostics import effective_sample_size  # loads SciPy's statistics
+
     return float(np.clip(effective_sample_size(values[None]), 1, len(values)))
 
 
-@jax.jit
-def _draw(fit: Fit, eps: Array) -> Array:
-    return fit.q.transform(eps)
+def _drawn_log_weights(
+    fit: Fit, key: Key, num_samples: int
+) -> tuple[np.ndarray, float]:
+    """Return log p(z) − log q(z) at draws of q less a reference, and the reference."""
+    return _log_weights(fit, _draw(fit, key, num_samples=num_samples))
+
+
+@partial(jax.jit, static_argnames="num_samples")
+def _draw(fit: Fit, key: Key, *, num_samples: int) -> Array:
+    return base.sample(fit.q, key, num_samples, fit.target.init)
 
 
 def _log_weights(fit: Fit, z: Array) -> tuple[np.ndarray, float]:
@@ -225,7 +234,7 @@ def _log_weights(fit: Fit, z: Array) -> tuple[np.ndarray, float]:
     return np.where(np.isnan(weights), -np.inf, weights), float(reference)
 
 
-@jax.jit
+@density_jit
 def _log_densities(fit: Fit, z: Array) -> tuple[Array, Array, Array]:
     return *log_densities(fit.target, z), fit.q.log_prob(z)
 
@@ -240,6 +249,6 @@ def _positions(fit: Fit, draws: dict[str, Any]) -> Array:
     return _unconstrain(fit, given)
 
 
-@jax.jit
+@density_jit
 def _unconstrain(fit: Fit, draws: dict[str, Array]) -> Array:
     return jax.vmap(fit.target.unconstrain)(draws)

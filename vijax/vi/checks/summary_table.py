@@ -4,16 +4,18 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi import importance_weights
 from vijax.vi.checks.importance import Weighed, weigh
-from vijax.vi.checks.weighted_moments import moments
+from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine.batched_density import over_draws
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.families import base
 from vijax.vi.result import Fit, remedy
 from vijax.vi.targets.target import Target
 
@@ -38,7 +40,7 @@ class Summary(dict[str, dict[str, Any]]):
     correctable: bool = False
     khat: float = np.nan
     khat_se: float = np.nan
-    effective_samples: float = np.nan
+    effective_sample_size: float = np.nan
     log_evidence: float = np.nan
     log_evidence_se: float = np.nan
 
@@ -85,14 +87,14 @@ def summary(
         mean, sd                      of q, in the model's own (constrained) units
         mean_se, sd_se                what the draws, here and in the fit, leave open
         corrected_mean, corrected_sd  of the posterior, by importance weights of draws
-                                      of q and, where known, of the normal law that
-                                      linear response finds, half each
+                                      of q and, where known, of the normal that linear
+                                      response finds, half each
         corrected_mean_se, corrected_sd_se   good where the table's `correctable`
         response_sd                   of the posterior, by linear response; by the
                                       method "fixed_draws" only
 
     The draws' noise has mean 0 and covariance I exactly, so that unknowns which live
-    on the whole line have q's moments without error. Where `num_samples` of each law
+    on the whole line have q's moments without error. Where `num_samples` of each
     leave a corrected moment less accurate than 0.5 % of an sd, up to 8 times as many
     more are taken, with longer tails (see corrected.py).
 
@@ -112,8 +114,8 @@ def summary(
     with np.errstate(all="ignore"):
         first, weighed = weigh(fit, key, num_samples)
         if is_traced(first):
-            return Summary(_columns(fit, first, weighed, jnp))
-        table = Summary(_columns(fit, first, weighed, np))
+            return Summary(_columns(fit, first, weighed))
+        table = Summary(_columns(fit, first, weighed))
         _judge(table, fit, weighed)
     return table
 
@@ -123,19 +125,19 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     smoothed = weighed.smoothed
     table.khat = float(smoothed.tail_shape)
     table.khat_se = float(smoothed.tail_shape_se)
-    table.effective_samples = float(smoothed.effective_samples)
+    table.effective_sample_size = float(smoothed.effective_sample_size)
     limit = importance_weights.KHAT_LIMIT if fit.correctable else VARIANCE_LIMIT
     table.correctable = (
         fit.verdict == "converged"
         and table.khat < limit
-        and table.effective_samples >= importance_weights.MIN_EFFECTIVE_SAMPLES
+        and table.effective_sample_size >= importance_weights.MIN_EFFECTIVE_SAMPLE_SIZE
     )
     table.log_evidence = float(smoothed.log_evidence) + weighed.reference
     shares = np.mean(np.reshape(weighed.shares(), (-1, len(weighed.eps))), axis=0)
     table.log_evidence_se = float(np.std(shares, ddof=1) / len(shares) ** 0.5)
     quality = (
         f"k̂ = {table.khat:.2f} ± {table.khat_se:.2f}, "
-        f"{table.effective_samples:.0f} effective samples"
+        f"{table.effective_sample_size:.0f} effective samples"
     )
     evidence = "log evidence not known but for this lower bound"
     advice = fit.advice
@@ -163,21 +165,23 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     )
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(density_jit, static_argnums=3)
 def _sample(q: Any, target: Target, key: Key, num_samples: int) -> dict[str, Array]:
-    return over_draws(target, target.constrain, q.sample(key, num_samples))
+    z = base.sample(q, key, num_samples, target.init)
+    return over_draws(target, target.constrain, z)
 
 
-def _columns(
-    fit: Fit, first: Weighed, weighed: Weighed, xp: Any
-) -> dict[str, dict[str, Any]]:
+def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, Any]]:
+    xp = array_module(first)
     # The fit's own error, the largest over coordinates: constraints may mix them.
     loc_error, scale_error = (
         xp.max(xp.asarray(error)) for error in (fit.loc_error, fit.scale_error)
     )
-    corrected, table = weighed.moments(xp), {}
+    corrected, table = weighed.moments(), {}
     for name, x in first.draws.items():
-        mean, sd, mean_se, sd_se = moments(x[:1], first.eps, xp.ones(x.shape[1]), xp)
+        mean, sd, mean_se, sd_se = weighted_moments(
+            x[:1], first.eps, xp.ones(x.shape[1])
+        )
         names = ("mean", "sd", "mean_se", "sd_se")
         table[name] = {
             "mean": mean,
