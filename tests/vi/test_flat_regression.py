@@ -70,7 +70,7 @@ def test_full_rank_is_the_best_normal(fitted):
     assert np.all(np.abs(fit.q.loc - loc) < 4 * fit.loc_error * scale + 1e-6)
     log_ratio = np.log(fit.q.scale() / scale)
     assert np.all(np.abs(log_ratio) < 4 * fit.scale_error + 1e-6)
-    # So no normal law can have the posterior's sds, and the verdict knows.
+    # So no normal can have the posterior's sds, and the verdict knows.
     np.testing.assert_allclose(scale[1:] / exact.sd[1:], (21 / 23) ** 0.5)
     assert not fit.trusted
 
@@ -87,7 +87,7 @@ def test_response_through_the_scale_finds_the_degrees_of_freedom(fitted):
 
 
 def test_corrected_moments_are_as_good_as_they_say(fitted):
-    # Of 12 sets of draws; normal laws alone do not get there within eight batches.
+    # Of 12 sets of draws; normals alone do not get there within eight batches.
     exact, fit = fitted
     tables = [vi.summary(fit, key=jax.random.key(k)) for k in range(12)]
     assert all(table.correctable for table in tables)
@@ -122,7 +122,7 @@ def test_summary_under_vmap_keeps_to_its_draws(fitted):
 
     @jax.vmap
     def tables(key):
-        return dict(vi.summary(fit, key=key, num_samples=2000))
+        return dict(vi.summary(fit, key=key, num_samples=4000))
 
     columns = tables(jax.random.split(jax.random.key(1), 3))["params"]
     assert columns["corrected_mean"].shape == (3, 7)

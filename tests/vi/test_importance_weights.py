@@ -69,8 +69,8 @@ def test_tail_is_replaced_by_quantiles_and_cut_at_the_largest_weight(x64):
         weights = np.exp(log_weights[order])
         body, tail = weights[:-60], weights[-60:]  # 3 √400
         k, scale = importance_weights.pareto_fit(tail - body[-1])
-        law = stats.genpareto(k, loc=body[-1], scale=scale)
-        quantiles = law.ppf((np.arange(60) + 0.5) / 60)
+        pareto = stats.genpareto(k, loc=body[-1], scale=scale)
+        quantiles = pareto.ppf((np.arange(60) + 0.5) / 60)
         expected = np.append(body, np.minimum(quantiles, tail[-1]))
         smoothed = importance_weights.psis(log_weights)
         found = np.exp(smoothed.log_weights[order])

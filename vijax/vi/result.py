@@ -136,10 +136,20 @@ class Checked(NamedTuple):
     reference: Scalar
 
 
-@partial(density_jit, static_argnames="num_checks")
 def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
-    z = q.transform(noise.whitened(key, num_checks, target.dim, target.init.dtype))
+    z, log_q = _draw(q, key, target.init, num_checks=num_checks)
+    return _check(target, z, log_q)
+
+
+@partial(light_jit, static_argnames="num_checks")
+def _draw(q: Any, key: Key, like: Array, *, num_checks: int) -> tuple[Array, Array]:
+    z = q.transform(noise.whitened(key, num_checks, like.shape[0], like.dtype))
+    return z, q.log_prob(z)
+
+
+@density_jit
+def _check(target: Target, z: Array, log_q: Array) -> Checked:
     log_p, reference = log_densities(target, z)
     names = [site.name for site in target.static.sites]
 
@@ -148,7 +158,7 @@ def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked
         return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
 
     drawn = over_draws(target, values, z).astype(z.dtype)
-    return Checked(log_p - q.log_prob(z), drawn, reference)
+    return Checked(log_p - log_q, drawn, reference)
 
 
 @np.errstate(all="ignore")

@@ -19,7 +19,9 @@ def to_arviz(fit: Fit, key: Key, num_samples: int = 1000) -> Any:
     advice, trusted, correctable, khat, khat_se, and elbo, elbo_se, log_evidence,
     log_evidence_se in nats; the evidence where correctable.
 
-    Errors: ImportError, with the remedy, where ArviZ is not installed.
+    Raises:
+        ImportError: ArviZ is not installed; the text says how to install it.
+        ValueError: for fewer than 1 sample.
     """
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
     arviz = require("arviz", extra="arviz", purpose="vi.to_arviz")

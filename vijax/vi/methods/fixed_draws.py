@@ -93,24 +93,17 @@ class FixedDraws:
         tolerance: float,
     ) -> Found:
         """Find q from N(loc, diag(scale²)); stop where a full step is tolerance/10."""
-        num_draws = self.num_draws or enough_draws(target)
-        draws = _draw(
-            key,
-            num_batches=self.num_batches,
-            num_draws=num_draws,
-            dim=target.dim,
-            dtype=target.init.dtype,
-        )
         diagonal = isinstance(family, MeanField)
-        state = solve(
-            target,
+        start = _begin(
+            key,
             loc,
             scale,
-            draws,
-            diagonal=diagonal,
+            num_batches=self.num_batches,
+            num_draws=self.num_draws or enough_draws(target),
             max_steps=self.num_steps,
-            tolerance=tolerance,
+            diagonal=diagonal,
         )
+        state = solve(target, start, diagonal=diagonal, tolerance=tolerance)
         return _found(state, tolerance, diagonal=diagonal)
 
 
@@ -130,51 +123,41 @@ class State(NamedTuple):
     running: Bool[Array, "..."]
 
 
-def solve(
-    target: Target,
-    loc: Float[ArrayLike, " dim"],
-    scale: Float[ArrayLike, " dim"],
-    draws: Float[Array, "batches draws dim"],
-    *,
-    diagonal: bool,
-    max_steps: int,
-    tolerance: float,
-) -> State:
-    """Minimise F from N(loc, diag(scale²)), with as many batches as accuracy needs.
+class Start(NamedTuple):
+    """What a search begins with."""
+
+    draws: Float[Array, "batches draws dim"]  # noise, of mean 0 and covariance I
+    nothing: Totals  # sums over no draws
+    state: State
+
+
+def solve(target: Target, start: Start, *, diagonal: bool, tolerance: float) -> State:
+    """Minimise F from the start, with as many batches as accuracy needs.
 
     Args:
         target: the log density.
-        loc: mean to start from.
-        scale: sds to start from.
-        draws: noise, from `noise.standardized`.
+        start: from `_begin`.
         diagonal: whether q's covariance is diagonal (mean field).
-        max_steps: steps to spend.
         tolerance: of every mean in sds, of every log sd. The search stops where the
             next full step is a tenth of it.
     """
-    advance = partial(_advance, diagonal=diagonal, tolerance=tolerance)
+    draws = start.draws
 
     def step(state: State) -> State:
         def add(index: Any, totals: Totals) -> Totals:
             seen = _look(target, state.proposal, draws, index)
             return _add(totals, draws, index, *seen)
 
-        nothing = _nothing(draws, diagonal=diagonal)
-        return advance(state, repeat(state.num_batches, add, nothing), draws)
+        totals = repeat(state.num_batches, add, start.nothing)
+        return _advance(state, totals, draws, diagonal=diagonal, tolerance=tolerance)
 
-    state = _begin(loc, scale, diagonal=diagonal, max_steps=max_steps)
-    return while_running(step, state)
+    return while_running(step, start.state)
 
 
 def enough_draws(target: Target) -> int:
     """Return the size of a batch of fixed draws: large where the data are few."""
     affordable = min(4096, 2**18 // target.data_size, 2**14 // target.dim)
     return max(128, 4 * target.dim, 2 * (affordable // 2))
-
-
-@partial(light_jit, static_argnames=("num_batches", "num_draws", "dim", "dtype"))
-def _draw(key: Key, **shape: Any) -> Float[Array, "batches draws dim"]:
-    return noise.standardized(key, **shape)
 
 
 @density_jit
@@ -194,23 +177,31 @@ def _add(
     return newton.add(totals, draws[index], value, gradient)
 
 
-@partial(light_jit, static_argnames="diagonal")
-def _nothing(draws: Array, *, diagonal: bool) -> Totals:
-    num_products = linear_response.num_products(draws.shape[2], diagonal)
-    return newton.no_totals(draws, num_products)
-
-
-@partial(light_jit, static_argnames=("diagonal", "max_steps"))
-def _begin(loc: Any, scale: Any, *, diagonal: bool, max_steps: int) -> State:
-    """Return the state before the first step, which looks at the start itself."""
+@partial(
+    light_jit, static_argnames=("num_batches", "num_draws", "max_steps", "diagonal")
+)
+def _begin(
+    key: Key,
+    loc: Any,
+    scale: Any,
+    *,
+    num_batches: int,
+    num_draws: int,
+    max_steps: int,
+    diagonal: bool,
+) -> Start:
+    """Draw the noise; the first step looks at N(loc, diag(scale²)) itself."""
     loc, scale = jnp.asarray(loc), jnp.asarray(scale)
     dim, one = loc.shape[0], jnp.ones((), jnp.int32)
+    draws = noise.standardized(key, num_batches, num_draws, dim, loc.dtype)
+    nothing = newton.no_totals(draws, linear_response.num_products(dim, diagonal))
     zero, eye = jnp.zeros_like(loc), jnp.eye(dim, dtype=loc.dtype)
-    third = jnp.zeros((dim, linear_response.num_products(dim, diagonal)), loc.dtype)
     normal = Normal(loc, jnp.diag(scale), jnp.sum(jnp.log(scale)))
-    return State(
+    infinite = zero[0] + jnp.inf
+    third = nothing.third
+    state = State(
         normal,
-        Moments(zero[0] + jnp.inf, zero, zero + 1, eye, zero, zero, third, 0 * eye),
+        Moments(infinite, zero, zero + 1, eye, zero, zero, third, 0 * eye),
         normal,
         jnp.ones((), loc.dtype),
         one,
@@ -221,6 +212,7 @@ def _begin(loc: Any, scale: Any, *, diagonal: bool, max_steps: int) -> State:
         one < 0,
         one > 0,
     )
+    return Start(draws, nothing, state)
 
 
 @partial(light_jit, static_argnames=("diagonal", "tolerance"))

@@ -130,9 +130,8 @@ class Stochastic:
             taken = _take_chunk(*given, **options)
             return stochastic_loop.record(carry, like, *taken, plan=plan)
 
-        zero = np.zeros(like.shape, like.dtype)
         carry = stochastic_loop.begin(
-            _init(zero, zero + 1, family=family), like, optimizer=optimizer, plan=plan
+            like, family=family, optimizer=optimizer, plan=plan
         )
         if self.in_parts:
             about = describe(

@@ -111,15 +111,16 @@ def plan(num_steps: int, *, tolerance: float, stop: bool) -> Plan:
     return Plan(num_chunks, size, first_epoch, tolerance, stop)
 
 
-@partial(light_jit, static_argnames=("optimizer", "plan"))
+@partial(light_jit, static_argnames=("family", "optimizer", "plan"))
 def begin(
-    q: Any,
     like: Float[Array, " dim"],
     *,
+    family: base.Family,
     optimizer: optax.GradientTransformation,
     plan: Plan,
 ) -> Carry:
-    """Return what the first chunk needs; `like` is an array of q's dimension."""
+    """Return what the first chunk needs, from about N(0, I) of the shape of `like`."""
+    q = family.init(jnp.zeros_like(like), jnp.ones_like(like))
     row = jnp.append(moments(q, like), 0.0)
     infinite = jnp.full_like(row, jnp.inf)
     blocks = jnp.zeros((NUM_BLOCKS, row.size), like.dtype)

@@ -38,7 +38,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
     booleans, and integers that the model needs while it is traced (a plate's size)
     are static. Define the model once: a lambda made anew for each call compiles anew.
 
-    Errors: ValueError where the model raises, or has a discrete unknown.
+    Raises:
+        ValueError: the model raises, has no unknowns, has a discrete one, or one inside
+            a subsampled plate.
 
     Example:
         >>> def model(y):
