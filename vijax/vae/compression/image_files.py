@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vijax.extras import require
 from vijax.types import Key
 from vijax.vae.compression import file_format, lossy
 from vijax.vae.evaluation import elbo
@@ -211,15 +212,15 @@ def png_of_images(x: Any) -> bytes:
 
     Raises:
         ValueError: if x has another shape or other numbers.
+        ImportError: if Pillow is not installed, which the extra `data` brings.
 
     Example:
         >>> from PIL import Image
         >>> Image.open(io.BytesIO(png_of_images(np.ones((5, 4, 2))))).size
         (6, 8)
     """
-    from PIL import Image  # here, so that other rates do without Pillow
-
     x = _binary(x)
+    image_file = require("PIL.Image", extra="data", purpose="the size of a PNG")
     n, height, width = x.shape
     columns = isqrt(n - 1) + 1
     rows = -(-n // columns)
@@ -227,7 +228,7 @@ def png_of_images(x: Any) -> bytes:
     sheet[:n] = x
     sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2)
     stream = io.BytesIO()
-    image = Image.fromarray(sheet.reshape(rows * height, columns * width))
+    image = image_file.fromarray(sheet.reshape(rows * height, columns * width))
     image.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 

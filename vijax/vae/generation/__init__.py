@@ -5,8 +5,8 @@
     event_samples       how far generated events are from real ones
     feature_classifier  a small classifier whose last hidden layer gives features
 
-Every distance stands beside that of real from real. `compare_images` does, in errors
-and floors, what these lines begin, with `vijax.metrics`:
+No distance means anything without that of real examples from real ones, so
+`compare_images` and `compare_events` measure both. Their parts can be used alone:
 
     drawn = draw_from_prior(key, model, params, num_samples=1000).x
     classifier = train_classifier(key, images, labels)
