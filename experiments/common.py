@@ -148,6 +148,20 @@ def resolve_dataset(name: str) -> str:
     return name
 
 
+def check_at_least(least: int, **values: int | float | None) -> None:
+    """Raise a ValueError that names the first value below the least; None passes."""
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+
+
+def check_positive(**values: float | None) -> None:
+    """Raise a ValueError that names the first value not above 0; None passes."""
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} = {value} is not valid: give more than 0")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     _replace(path, text.encode())

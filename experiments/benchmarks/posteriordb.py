@@ -18,10 +18,11 @@ repeats what arrived, with the steps that were enough.
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -33,6 +34,7 @@ from experiments.studies import posteriordb
 from vijax.plot.reference_posteriors import short_name
 from vijax.vi.targets import target as vijax_target
 
+Rows = dict[tuple[str, str], dict[str, Any]]  # (posterior, system) -> last result
 STEPS = (10_000, 1000)
 MEAN_LIMIT = 0.1  # sds that a mean may be off
 
@@ -49,8 +51,19 @@ class Config:
     seed: int = 0
 
 
-def run(config: Config) -> None:
-    """Measure what is not in the file yet, then print the table of all that is."""
+class Totals(NamedTuple):
+    """One system over all posteriors; a failure is infinitely slow."""
+
+    arrived: int
+    asked: int
+    median_seconds: float  # of all posteriors
+    median_ratio: float  # to the first system's median seconds; NaN if that is infinite
+    ratio_where_both: float  # median over posteriors where both arrived; NaN for none
+    both_arrived: int
+
+
+def run(config: Config) -> dict[str, Totals]:
+    """Measure what is not in the file yet; print and return the totals of all."""
     folder = posteriordb.find_folder(config.folder)
     config.file.parent.mkdir(parents=True, exist_ok=True)
     known = read(config.file)
@@ -72,10 +85,12 @@ def run(config: Config) -> None:
         with config.file.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(f"{name}, {system}: {_cell(row)}", flush=True)
-    print(table(read(config.file), config.posteriors, config.systems))
+    known = read(config.file)
+    print(table(known, config.posteriors, config.systems))
+    return totals(known, config.posteriors, config.systems)
 
 
-def read(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+def read(path: Path) -> Rows:
     """Return the last result of each posterior and system."""
     lines = path.read_text().splitlines() if path.is_file() else []
     rows = [json.loads(line) for line in lines]
@@ -123,46 +138,61 @@ def errors(found: Moments, posterior: posteriordb.Posterior) -> tuple[float, flo
     return float(mean_error), float(np.max(np.abs(sd / posterior.sd - 1)))
 
 
-def table(
-    rows: dict[tuple[str, str], dict[str, Any]],
-    posteriors: tuple[str, ...],
-    systems: tuple[str, ...],
-) -> str:
-    """Return a line a posterior, then medians with failures as infinite."""
-    lines = [(__doc__ or "").splitlines()[0]]
-    lines.append(f"{'':26}" + "".join(f"{system:>22}" for system in systems))
-    for name in posteriors:
-        cells = [_cell(rows.get((name, system))) for system in systems]
-        lines.append(f"{short_name(name):26}" + "".join(f"{c:>22}" for c in cells))
+def totals(
+    rows: Rows, posteriors: tuple[str, ...], systems: tuple[str, ...]
+) -> dict[str, Totals]:
+    """Return how often and how fast each system arrived, beside the first one."""
     seconds = {
-        system: [
-            np.inf
-            if (row := rows.get((name, system))) is None or row["seconds"] is None
-            else row["seconds"]
-            for name in posteriors
-        ]
+        system: [_seconds(rows.get((name, system))) for name in posteriors]
         for system in systems
     }
     ours = seconds[systems[0]]
-    for label, of in (
-        ("arrived", lambda v: f"{sum(np.isfinite(v))} of {len(v)}"),
-        ("median of all, s", lambda v: f"{median(v):.2f}"),
-        (f"ratio to {systems[0]}", lambda v: _ratio(median(v), median(ours))),
-        ("where both arrived", lambda v: _median_ratio(v, ours)),
-    ):
-        lines.append(f"{label:26}" + "".join(f"{of(v):>22}" for v in seconds.values()))
+    ours_median = median(ours)
+    result = {}
+    for system, theirs in seconds.items():
+        pairs = zip(theirs, ours, strict=True)
+        ratios = [a / b for a, b in pairs if np.isfinite(a) and np.isfinite(b)]
+        finite = np.isfinite(ours_median)
+        result[system] = Totals(
+            arrived=int(np.isfinite(theirs).sum()),
+            asked=len(theirs),
+            median_seconds=median(theirs),
+            median_ratio=median(theirs) / ours_median if finite else np.nan,
+            ratio_where_both=median(ratios) if ratios else np.nan,
+            both_arrived=len(ratios),
+        )
+    return result
+
+
+def _seconds(row: dict[str, Any] | None) -> float:
+    return np.inf if row is None or row["seconds"] is None else row["seconds"]
+
+
+def table(rows: Rows, posteriors: tuple[str, ...], systems: tuple[str, ...]) -> str:
+    """Return a line for each posterior, then the totals, as text."""
+    lines = [(__doc__ or "").splitlines()[0], _line("", systems)]
+    for name in posteriors:
+        cells = [_cell(rows.get((name, system))) for system in systems]
+        lines.append(_line(short_name(name), cells))
+    found = totals(rows, posteriors, systems).values()
+    lines += [
+        _line("arrived", [f"{t.arrived} of {t.asked}" for t in found]),
+        _line("median of all, s", [f"{t.median_seconds:.2f}" for t in found]),
+        _line(f"ratio to {systems[0]}", [_ratio(t.median_ratio) for t in found]),
+        _line(
+            "where both arrived",
+            [f"{_ratio(t.ratio_where_both)} ({t.both_arrived})" for t in found],
+        ),
+    ]
     return "\n".join(lines)
 
 
-def _ratio(theirs: float, ours: float) -> str:
-    return f"{theirs / ours:.1f}" if np.isfinite(ours) else "-"
+def _ratio(ratio: float) -> str:
+    return "-" if np.isnan(ratio) else f"{ratio:.1f}"
 
 
-def _median_ratio(theirs: list[float], ours: list[float]) -> str:
-    """Return the median ratio of seconds over the posteriors where both arrived."""
-    pairs = zip(theirs, ours, strict=True)
-    ratios = [a / b for a, b in pairs if np.isfinite(a) and np.isfinite(b)]
-    return f"{median(ratios):.1f} ({len(ratios)})" if ratios else "-"
+def _line(label: str, cells: Iterable[str]) -> str:
+    return f"{label:26}" + "".join(f"{cell:>22}" for cell in cells)
 
 
 def _cell(row: dict[str, Any] | None) -> str:

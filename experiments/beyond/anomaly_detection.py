@@ -43,11 +43,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.lecture import use_cases
-from experiments.studies import classes_out, events
+from experiments.studies import classes_out, cms_multijet, image_data
 from vijax import data
+from vijax.data import Dataset
 from vijax.plot import anomaly_detection as plot
 from vijax.types import Key
+from vijax.vae.anomaly import event_scores
+from vijax.vae.anomaly.event_scores import Detection, EventDetectorSettings
+
+MET = "missing energy alone"
 
 
 @dataclass(frozen=True)
@@ -68,78 +72,82 @@ class Config:
 def run(config: Config) -> common.Result:
     """Score images, showers and collisions."""
     check(config)
-    dataset = use_cases.load(config.dataset)
+    dataset = image_data.load_labelled(config.dataset)
     keys = jax.random.split(jax.random.key(config.seed), 3)
     settings = classes_out.Settings(config.latent, config.hidden, config.steps)
     metrics, figure = classes_out.study(dataset, keys[0], settings)
     figures = {"images": figure}
-    network = events.Network(steps=config.table_steps)
+    tables = EventDetectorSettings(steps=config.table_steps)
     metrics |= {"magic": None, "collisions": None}
     if data.is_available("magic"):
-        metrics["magic"], figure = showers(config, network, keys[1])
+        metrics["magic"], figure = showers(config, tables, keys[1])
         figures["showers"] = figure
     if data.is_available("cms_multijet"):
-        metrics["collisions"], figure = collisions(config, network, keys[2])
+        metrics["collisions"], figure = collisions(config, tables, keys[2])
         figures["collisions"] = figure
     return common.Result(metrics, figures, dataset.name)
 
 
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name, least in (
-        ("latent", 1),
-        ("steps", 1),
-        ("table_steps", 1),
-        ("trainings", 2),
-    ):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+    common.check_at_least(
+        1, latent=config.latent, steps=config.steps, table_steps=config.table_steps
+    )
+    common.check_at_least(2, trainings=config.trainings)
+    common.check_positive(mean_energy=config.mean_energy)
     if not config.fractions or not all(0 <= f < 1 for f in config.fractions):
         raise ValueError(f"fractions = {config.fractions} is not valid: give [0, 1)")
-    if not config.mean_energy > 0:
-        raise ValueError(f"mean_energy = {config.mean_energy}: give more than 0 GeV")
 
 
 def showers(
-    config: Config, network: events.Network, key: Key
+    config: Config, settings: EventDetectorSettings, key: Key
 ) -> tuple[dict[str, Any], Figure]:
     """Gamma rays against hadrons, and the other way round."""
-    result = events.both_directions(
-        data.load("magic"),
+    dataset = data.load("magic")
+    result = event_scores.both_directions(
         key,
-        network,
-        trainings=config.trainings,
+        (dataset.train, dataset.train_labels),
+        (dataset.test, dataset.test_labels),
         names=("hadron", "gamma"),
+        num_trainings=config.trainings,
+        settings=settings,
     )
     panels = {
         title: {
-            name: (events.RATES, found.true_positive_rate, found.auc)
+            name: (event_scores.CURVE_RATES, found.true_positive_rate, found.auc)
             for name, found in scores.items()
         }
         for title, scores in result.items()
     }
-    metrics: dict[str, Any] = {"false_positives": events.FALSE_POSITIVES}
-    metrics |= {title: _plain(scores) for title, scores in result.items()}
+    metrics: dict[str, Any] = {"false_positives": event_scores.CUT_RATES}
+    metrics |= {title: _without_curves(scores) for title, scores in result.items()}
     return metrics, plot.roc_by_background(panels)
 
 
 def collisions(
-    config: Config, network: events.Network, key: Key
+    config: Config, settings: EventDetectorSettings, key: Key
 ) -> tuple[dict[str, Any], Figure]:
     """Find an injected signal, with more and more of it among the training events."""
-    results, missing = events.injected(
-        data.load("cms_multijet"),
-        key,
-        network,
+    choice_key, study_key = jax.random.split(key)
+    train, test = halves(data.load("cms_multijet"), choice_key, config.mean_energy)
+    results = event_scores.injected_signal(
+        study_key,
+        train,
+        test,
         fractions=config.fractions,
-        mean_energy=config.mean_energy,
-        trainings=config.trainings,
+        logarithm=cms_multijet.LOGARITHM,
+        num_trainings=config.trainings,
+        settings=settings,
     )
+    # What one would cut on if one knew the signal.
+    is_signal = np.arange(sum(map(len, test))) >= len(test[0])
+    met = np.concatenate(test)[:, cms_multijet.MET_COLUMN]
+    missing = event_scores.measure_detection(met, is_signal)
 
-    def gain(found: events.Found) -> tuple[np.ndarray, np.ndarray]:
-        kept = events.RATES >= 1e-3  # below, a handful of test events decides
-        rates = events.RATES[kept]
+    def gain(found: Detection) -> tuple[np.ndarray, np.ndarray]:
+        # Below a rate of 1e-3 a handful of test events decides.
+        kept = event_scores.CURVE_RATES >= 1e-3
+        rates = event_scores.CURVE_RATES[kept]
         return rates, found.true_positive_rate[kept] / np.sqrt(rates)
 
     areas = {
@@ -147,35 +155,47 @@ def collisions(
             [found[name].auc for found in results],
             [found[name].auc_standard_error for found in results],
         )
-        for name in events.SCORES
+        for name in event_scores.SCORES
     }
     curves = {
-        f"−ELBO, {100 * fraction:g} % in training": gain(found["−ELBO"])
+        f"−ELBO, {100 * fraction:g} % in training": gain(found[event_scores.BOUND])
         for fraction, found in zip(config.fractions, results, strict=True)
-    } | {events.MET: gain(missing)}
+    } | {MET: gain(missing)}
     metrics = {
-        "false_positives": events.FALSE_POSITIVES,
+        "false_positives": event_scores.CUT_RATES,
         "fractions": config.fractions,
-        "scores": [_plain(found) for found in results],
-        "missing_energy": _plain({events.MET: missing})[events.MET],
+        "scores": [_without_curves(found) for found in results],
+        "missing_energy": _without_curves({MET: missing})[MET],
         "largest_gain": {name: y.max() for name, (_, y) in curves.items()},
     }
     figure = plot.signal_injection(
-        np.asarray(config.fractions), areas, curves, yardstick=(events.MET, missing.auc)
+        np.asarray(config.fractions), areas, curves, yardstick=(MET, missing.auc)
     )
     return metrics, figure
 
 
-def _plain(found: dict[str, events.Found]) -> dict[str, dict[str, Any]]:
-    """Return the numbers without the curve."""
+Pair = tuple[np.ndarray, np.ndarray]  # background, signal
+
+
+def halves(dataset: Dataset, key: Key, mean_energy: float) -> tuple[Pair, Pair]:
+    """Split both parts: a half stays background, the other half turns into signal."""
+    pairs = []
+    for part, own in zip(
+        (dataset.train, dataset.test), jax.random.split(key), strict=True
+    ):
+        order_key, signal_key = jax.random.split(own)
+        order = np.asarray(jax.random.permutation(order_key, len(part)))
+        background, spare = np.array_split(np.asarray(part, float)[order], 2)
+        signal = cms_multijet.add_invisible(signal_key, spare, mean_energy=mean_energy)
+        pairs.append((background, signal))
+    return pairs[0], pairs[1]
+
+
+def _without_curves(found: dict[str, Detection]) -> dict[str, dict[str, Any]]:
+    """Return the numbers without the ROC curve, for metrics.json."""
+    curve = "true_positive_rate"
     return {
-        name: {
-            "auc": one.auc,
-            "auc_standard_error": one.auc_standard_error,
-            "training_spread": one.training_spread,
-            "found_at": one.found_at,
-            "found_at_standard_error": one.found_at_standard_error,
-        }
+        name: {field: v for field, v in one._asdict().items() if field != curve}
         for name, one in found.items()
     }
 

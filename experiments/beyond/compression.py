@@ -30,17 +30,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.lecture import use_cases
-from experiments.studies import lossless, lossy_tables, rate_distortion
+from experiments.studies import cms_multijet, image_data, rate_distortion
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import compression_rates as plot
 from vijax.vae import training
+from vijax.vae.compression import image_files, lossy, table_files
+from vijax.vae.compression.table_files import TableCoderSettings
 from vijax.vae.evaluation.annealed_sampling import Walk
 from vijax.vae.models import autoencoders, likelihoods
 
 # Townsend, Bird & Barber's coder run again, static binarised MNIST, bits per pixel.
 BITS_BACK_RERUN = 0.194
+NUMBERS = (1, 3, 10, 30, 100, 300, 1000, 3000)  # of images in a file of the first ones
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Code images, then events."""
     check(config)
-    dataset = use_cases.load(config.dataset)
+    dataset = image_data.load_labelled(config.dataset)
     key = jax.random.key(config.seed)
     metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
     metrics["events"] = None
@@ -80,21 +82,16 @@ def run(config: Config) -> common.Result:
 
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name, least in (
-        ("latent", 1),
-        ("epochs", 1),
-        ("batch_size", 1),
-        ("table_epochs", 1),
-        ("curve_images", 2),
-        ("curve_steps", 1),
-    ):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
-    if config.learning_rate is not None and not config.learning_rate > 0:
-        raise ValueError(
-            f"learning_rate = {config.learning_rate} is not valid: give more than 0"
-        )
+    common.check_at_least(
+        1,
+        latent=config.latent,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        table_epochs=config.table_epochs,
+        curve_steps=config.curve_steps,
+    )
+    common.check_at_least(2, curve_images=config.curve_images)
+    common.check_positive(learning_rate=config.learning_rate)
     if not config.bounds or not all(0 < bound < 1 for bound in config.bounds):
         raise ValueError(f"bounds = {config.bounds} is not valid: give (0, 1)")
     if config.shown_bound not in config.bounds:
@@ -117,7 +114,7 @@ def images(
     config: Config, dataset: Dataset, key: jax.Array
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """Train a VAE on grey images, binarised anew in each step; code binary ones."""
-    small = prod(dataset.train.shape[1:]) < 400
+    small, recipe = image_data.is_small(dataset), image_data.recipe(dataset)
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     x, source = binary_test(dataset, keys[0])
     model = autoencoders.vae(
@@ -132,11 +129,9 @@ def images(
         keys[1],
         dataset.train,
         epochs=config.epochs or (60 if small else 40),
-        batch_size=min(
-            config.batch_size or (64 if small else 1000), len(dataset.train)
-        ),
+        batch_size=min(config.batch_size or recipe.batch_size, len(dataset.train)),
         optimizer=training.named_optimizer(
-            config.optimizer or ("adam" if small else "muon"),
+            config.optimizer or recipe.optimizer,
             learning_rate=config.learning_rate or (4e-3 if small else 0.08),
         ),
         params=autoencoders.init_at_mean(model, keys[2], dataset.train),
@@ -144,7 +139,10 @@ def images(
         description="VAE of images",
     )
     minutes = (time.perf_counter() - start) / 60
-    metrics = lossless.code(model, trained.params, x, keys[3]) | {
+    cost = image_files.measure_image_file(model, trained.params, keys[3], x)
+    numbers = [n for n in NUMBERS if n < len(x)] + [len(x)]
+    growth = image_files.rates_of_first_images(model, trained.params, x, numbers)
+    metrics: dict[str, Any] = cost._asdict() | {
         "test_set": source,
         "test_images": len(x),
         "pixels": prod(model.shape),
@@ -153,7 +151,7 @@ def images(
         "epochs": len(trained.loss),
         "training_minutes": minutes,
         "bits_back_rerun": BITS_BACK_RERUN if source.startswith("static") else None,
-        "growth": lossless.growth(model, trained.params, x),
+        "growth": {"images": numbers} | growth,
     }
     rates = dict(metrics["others"]) | {"VAE, file": metrics["bits_per_pixel"]}
     if metrics["bits_back_rerun"]:
@@ -182,28 +180,28 @@ def events(
 ) -> tuple[dict[str, Any], Figure]:
     """Train on the training events, code the test events."""
     before, held_out = np.asarray(table.train, float), np.asarray(table.test, float)
-    coder = lossy_tables.fit(
-        before,
+    finest = cms_multijet.bounds(min(config.bounds), counts=0.5)
+    coder = table_files.fit_table_coder(
         key,
-        finest=min(config.bounds),
-        latent=4,
-        hidden=(64, 64),
-        epochs=config.table_epochs,
-        batch_size=256,
-        learning_rate=2e-3,
+        before,
+        bound=finest,
+        logarithm=cms_multijet.LOGARITHM,
+        settings=TableCoderSettings(epochs=config.table_epochs),
     )
-    rows, decoded = [], {}
-    for bound in config.bounds:
-        row, decoded[bound] = lossy_tables.code(coder, before, held_out, bound)
-        rows.append(row)
-    shown = decoded[config.shown_bound]
-    true, found = lossy_tables.physics(held_out), lossy_tables.physics(shown)
+    coded = [
+        table_files.measure_table_file(
+            coder, before, held_out, bound=cms_multijet.bounds(relative)
+        )
+        for relative in config.bounds
+    ]
+    shown = coded[config.bounds.index(config.shown_bound)].decoded
+    true, found = (cms_multijet.quantities(events) for events in (held_out, shown))
     figure = plot.bounded_errors(
         config.bounds,
         {
-            "VAE, file": [row["bits_per_number"] for row in rows],
-            "columns one by one": [row["columns_bits_per_number"] for row in rows],
-            "best of gzip, bz2, xz": [min(row["others"].values()) for row in rows],
+            "VAE, file": [one.bits_per_number for one in coded],
+            "columns one by one": [one.columns_bits_per_number for one in coded],
+            "best of gzip, bz2, xz": [min(one.others.values()) for one in coded],
         },
         {name: found[name] / true[name] - 1 for name in true},
         shown=config.shown_bound,
@@ -211,14 +209,20 @@ def events(
     metrics = {
         "columns": list(table.feature_names or ()),
         "test_events": len(held_out),
-        "weights_bits_per_number": 8
-        * lossy_tables.weights_bytes(coder)
-        / held_out.size,
-        "rows": rows,
+        "weights_bits_per_number": lossy.parameter_bits(coder.params) / held_out.size,
+        "rows": [
+            {"bound": relative} | _without_events(one)
+            for relative, one in zip(config.bounds, coded, strict=True)
+        ],
         "shown": config.bounds.index(config.shown_bound),
-        "physics": lossy_tables.damage(held_out, shown),
+        "physics": table_files.quantity_errors(true, found),
     }
     return metrics, figure
+
+
+def _without_events(coded: table_files.TableFileCost) -> dict[str, Any]:
+    """Return the numbers without the events themselves, for metrics.json."""
+    return {name: v for name, v in coded._asdict().items() if name != "decoded"}
 
 
 def main() -> None:

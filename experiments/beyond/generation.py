@@ -21,7 +21,6 @@ real; over pairs 0.237 ± 0.020 and 0.167 ± 0.010; with columns shuffled 0.081 
 """
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import jax
@@ -30,16 +29,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.lecture import use_cases
-from experiments.studies import event_samples, lossy_tables
-from experiments.studies import generation as image_samples
+from experiments.studies import cms_multijet, image_data
+from experiments.studies import generation as study
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import generated_events as plot
-from vijax.vae import training
-from vijax.vae.evaluation import latent_maps as latent
+from vijax.vae import event_tables, training
+from vijax.vae.compression import table_files
+from vijax.vae.compression.table_files import TableCoder, TableCoderSettings
+from vijax.vae.evaluation import latent_maps
+from vijax.vae.generation import draw_from_prior, event_samples
 from vijax.vae.models import autoencoders, likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, ModelParams
+
+REAL = "real events"
+PRIOR, NO_NOISE, SHUFFLED = "VAE, prior", "VAE, no noise", "columns shuffled"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Draw and compare images, then events."""
     check(config)
-    dataset = use_cases.load(config.dataset)
+    dataset = image_data.load_labelled(config.dataset)
     key = jax.random.key(config.seed)
     metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
     metrics["events"] = None
@@ -74,29 +78,26 @@ def run(config: Config) -> common.Result:
 
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name, least in (
-        ("good", 1),
-        ("bad", 1),
-        ("steps", 1),
-        ("max_images", 10),
-        ("table_epochs", 1),
-        ("events", 2),
-        ("repetitions", 2),
-    ):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+    common.check_at_least(
+        1,
+        good=config.good,
+        bad=config.bad,
+        steps=config.steps,
+        table_epochs=config.table_epochs,
+    )
+    common.check_at_least(2, events=config.events, repetitions=config.repetitions)
+    common.check_at_least(10, max_images=config.max_images)
 
 
 def images(
     config: Config, dataset: Dataset, key: jax.Array
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """Train two VAEs, draw from them, measure."""
-    small = prod(dataset.train.shape[1:]) < 400
+    small, recipe = image_data.is_small(dataset), image_data.recipe(dataset)
     keys = [jax.random.fold_in(key, i) for i in range(3)]
     latents = (config.good or (8 if small else 16), config.bad)
     n = len(dataset.train)
-    batch_size = min(64 if small else 1000, n)
+    batch_size = min(recipe.batch_size, n)
     model = training.masked(
         autoencoders.vae(
             dataset.train.shape[1:],
@@ -115,12 +116,12 @@ def images(
             n, config.steps or (1500 if small else 900), batch_size
         ),
         batch_size=batch_size,
-        optimizer=training.Adam(8e-3) if small else training.Muon(0.08),
+        optimizer=image_data.optimizer(recipe),
         description="VAEs of images",
     )
-    size = image_samples.num_images(dataset, config.max_images)
+    size = study.num_images(dataset, config.max_images)
     samples = draw(model, trained.params, latents, dataset, keys[1], size)
-    metrics, figures = image_samples.compare(samples, dataset, keys[2])
+    metrics, figures = study.compare(samples, dataset, keys[2])
     return metrics | {"latents": latents}, {"images": figures["generation"]}
 
 
@@ -133,19 +134,23 @@ def draw(
     size: int,
 ) -> dict[str, np.ndarray]:
     """Return grey images, E[x | z], of every generator."""
-    rng = np.random.default_rng(int(jax.random.bits(key)))
+    keys = jax.random.split(key, 6)
     good, bad = (training.take_run(params, i) for i in range(2))
-    some = jnp.asarray(dataset.train[rng.permutation(len(dataset.train))[:size]])
-    x = likelihoods.binarize(jax.random.fold_in(key, 0), some)
+    order = np.asarray(jax.random.permutation(keys[0], len(dataset.train)))
+    some = jnp.asarray(dataset.train[order[:size]])
+    x = likelihoods.binarize(keys[1], some)
     q = autoencoders.encode(model, good, x)
-    z = losses.draw(jax.random.fold_in(key, 1), q, num_samples=1)[0]
-    noise = rng.normal(size=(2, size, model.latent)).astype(np.float32)
+    z = losses.draw(keys[2], q, num_samples=1)[0]
+    from_prior = [
+        draw_from_prior(own, model, run, num_samples=size).mean
+        for own, run in zip(keys[3:5], (good, bad), strict=True)
+    ]
     first, second = (f"{latent} latent{'s'[: latent > 1]}" for latent in latents)
     return {
-        f"{first}, aggregate": np.asarray(latent.decoded_means(model, good, z)),
-        f"{first}, prior": np.asarray(latent.decoded_means(model, good, noise[0])),
-        f"{second}, prior": np.asarray(latent.decoded_means(model, bad, noise[1])),
-        "shuffled pixels": rng.permuted(np.asarray(some), axis=0),
+        f"{first}, aggregate": np.asarray(latent_maps.decoded_means(model, good, z)),
+        f"{first}, prior": np.asarray(from_prior[0]),
+        f"{second}, prior": np.asarray(from_prior[1]),
+        "shuffled pixels": study.shuffled_pixels(keys[5], dataset.train, size),
     }
 
 
@@ -154,26 +159,26 @@ def events(
 ) -> tuple[dict[str, Any], Figure]:
     """Train on the training events, draw, and measure against the test events."""
     train, test = np.asarray(table.train, float), np.asarray(table.test, float)
-    coder = lossy_tables.fit(
+    keys = jax.random.split(key, 3)
+    coder = table_files.fit_table_coder(
+        keys[0],
         train,
-        jax.random.fold_in(key, 0),
-        finest=0.001,
-        latent=4,
-        hidden=(64, 64),
-        epochs=config.table_epochs,
-        batch_size=256,
-        learning_rate=2e-3,
+        bound=cms_multijet.bounds(0.001, counts=0.5),
+        logarithm=cms_multijet.LOGARITHM,
+        settings=TableCoderSettings(epochs=config.table_epochs),
     )
     size = min(config.events, len(test), len(train) // config.repetitions)
-    measured = event_samples.study(
-        coder,
-        train,
-        test,
-        jax.random.fold_in(key, 1),
+    measured = event_samples.compare_events(
+        keys[2],
+        event_tables.to_scaled(test, coder.scale),
+        sets_of_events(coder, train, keys[1], size * config.repetitions),
         size=size,
         repetitions=config.repetitions,
     )
-    summary = event_samples.summary(measured)
+    summary = {
+        name: event_samples.summarise_distances(found)
+        for name, found in measured.items()
+    }
     names = list(table.feature_names or map(str, range(train.shape[1])))
     metrics = {
         "columns": names,
@@ -181,7 +186,34 @@ def events(
         "repetitions": config.repetitions,
         "generators": summary,
     }
-    return metrics, plot.event_distances(summary, names, floor=event_samples.REAL)
+    return metrics, plot.event_distances(summary, names, floor=REAL)
+
+
+def sets_of_events(
+    coder: TableCoder, train: np.ndarray, key: jax.Array, number: int
+) -> dict[str, np.ndarray]:
+    """Return scaled events of every generator, beside real ones for the floor."""
+    draw_key, real_key, shuffle_key = jax.random.split(key, 3)
+    before = event_tables.to_scaled(train, coder.scale)
+    drawn = draw_from_prior(draw_key, coder.model, coder.params, num_samples=number)
+    low, high = before.min(axis=0), before.max(axis=0)
+
+    def like_real(scaled: jax.Array) -> np.ndarray:
+        """Round the counts, and keep to the range of the training events."""
+        rounded = event_samples.round_whole_columns(
+            np.asarray(scaled, float), coder.scale, ~cms_multijet.LOGARITHM
+        )
+        return np.clip(rounded, low, high)
+
+    order = np.asarray(jax.random.permutation(real_key, len(before)))
+    rows = np.tile(np.arange(len(before))[:, None], before.shape[1])
+    columns = jax.random.permutation(shuffle_key, rows, independent=True)
+    return {
+        REAL: before[order[:number]],
+        PRIOR: like_real(drawn.x),
+        NO_NOISE: like_real(drawn.mean),
+        SHUFFLED: np.take_along_axis(before, np.asarray(columns), axis=0)[:number],
+    }
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import common
-from experiments.lecture import autoencoder as ae
+from experiments.studies import image_data
 from vijax.plot import vae_training as plot
 from vijax.vae import training
 from vijax.vae.evaluation import elbo as evaluate
@@ -43,10 +43,11 @@ class Row(NamedTuple):
     paper: float
 
 
-# At revisions f659d39 and 798e4bf, on an Intel Xeon; later ones draw other initial
-# parameters of the same law. The second run goes on from the first, whose 6.6 minutes
-# are in its 11.6. The third, at e2935f8, is the best of an hour: on a slower AMD EPYC,
-# 2.5 s an epoch with one draw and 43 s with fifty, 33 minutes of two free cores.
+# At revisions f659d39 and 798e4bf, on an Intel Xeon. Later revisions draw other initial
+# parameters from the same distribution. The second run goes on from the first, whose
+# 6.6 minutes are in its 11.6. The third, at e2935f8, is the best of an hour on a slower
+# AMD EPYC: 2.5 s an epoch with one draw and 43 s with fifty, 33 minutes of two free
+# cores.
 FIVE = "--num-samples 5 --epochs-before 120 --epochs 30 --learning-rate 0.03"
 FIFTY = "--num-samples 50 --epochs-before 240 --epochs 32 --learning-rate 0.03"
 RESULTS = (
@@ -80,7 +81,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Train, then estimate log p(x) of every test image."""
     check(config)
-    dataset = ae.load_images(config.dataset)
+    dataset = image_data.load(config.dataset)
     keys = jax.random.split(jax.random.key(config.seed), 4)
     x_test = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     model = autoencoders.vae(
@@ -127,14 +128,9 @@ def run(config: Config) -> common.Result:
 
 def check(config: Config) -> None:
     """Raise a ValueError before the training for what would fail after it."""
-    for name, least in (
-        ("num_samples", 1),
-        ("epochs_before", 0),
-        ("evaluation_samples", 2),
-    ):
-        value = getattr(config, name)
-        if value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
+    common.check_at_least(1, num_samples=config.num_samples)
+    common.check_at_least(0, epochs_before=config.epochs_before)
+    common.check_at_least(2, evaluation_samples=config.evaluation_samples)
     if config.gradient not in ("total", "dreg"):
         raise ValueError(
             f"gradient = {config.gradient!r} is not known: give total or dreg"

@@ -1,6 +1,6 @@
 """The whole lecture: `python -m experiments.lecture`."""
 
-from experiments.lecture import whole
+from experiments.lecture import run_all
 
 if __name__ == "__main__":
-    whole.main()
+    run_all.main()

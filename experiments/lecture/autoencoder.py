@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
 from experiments import common
-from vijax import data
+from experiments.studies import image_data
 from vijax.data import Dataset
 from vijax.plot import latent_space as plot
 from vijax.vae import training
@@ -42,9 +42,9 @@ class Config:
 
 def run(config: Config) -> common.Result:
     """Train the autoencoder, draw its latent space, and measure it."""
-    dataset = load_images(config.dataset)
-    check_at_least(2, latent=config.latent, grid=config.grid)
-    check_at_least(100, gap_samples=config.gap_samples)
+    dataset = image_data.load(config.dataset)
+    common.check_at_least(2, latent=config.latent, grid=config.grid)
+    common.check_at_least(100, gap_samples=config.gap_samples)
     keys = jax.random.split(jax.random.key(config.seed), 3)
     model, trained = fit(config, dataset, keys[0])
     params = trained.params
@@ -72,28 +72,11 @@ def run(config: Config) -> common.Result:
     return common.Result(metrics, figures, dataset.name)
 
 
-def load_images(name: str) -> Dataset:
-    """Load a data set of grey images."""
-    dataset = data.load(common.resolve_dataset(name))
-    if dataset.train.ndim != 3:
-        raise ValueError(
-            f"dataset = {name!r} has examples of shape {dataset.train.shape[1:]}: this "
-            "experiment draws images (height, width)"
-        )
-    return dataset
-
-
-def check_at_least(least: int, **values: int) -> None:
-    """Raise a ValueError that names the first value below the least."""
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
-
-
 def hidden_for(dataset: Dataset, hidden: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the widths asked for, or a fit to the images: 512, 256 for MNIST's."""
-    small = prod(dataset.train.shape[1:]) < 400
-    return hidden if hidden is not None else (256, 128) if small else (512, 256)
+    if hidden is not None:
+        return hidden
+    return (256, 128) if image_data.is_small(dataset) else (512, 256)
 
 
 def epochs_for(dataset: Dataset, epochs: int | None) -> int:

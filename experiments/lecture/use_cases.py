@@ -7,7 +7,6 @@ images, beside how far real images are from each other.
 """
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import jax
@@ -15,10 +14,7 @@ import jax.numpy as jnp
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.studies import anomalies, compression, generation
-from vijax import data
-from vijax.data import Dataset
-from vijax.vae import training
+from experiments.studies import anomalies, compression, generation, image_data
 from vijax.vae.models import likelihoods
 
 
@@ -41,16 +37,17 @@ class Config:
 def run(config: Config) -> common.Result:
     """Find anomalies, compress, generate."""
     check(config)
-    dataset = load(config.dataset)
-    n, small = len(dataset.train), prod(dataset.train.shape[1:]) < 400
+    dataset = image_data.load_labelled(config.dataset)
+    small, recipe = image_data.is_small(dataset), image_data.recipe(dataset)
+    batch_size = config.batch_size or recipe.batch_size
     options: dict[str, Any] = {
         "hidden": config.hidden or (128,),
         "steps": config.steps or (1000 if small else 240),
-        "batch_size": min(config.batch_size or (64 if small else 1000), n // 2),
+        "batch_size": min(batch_size, len(dataset.train) // 2),
     }
-    name = "adam" if small else "muon"
-    learning_rate = config.learning_rate or (8e-3 if small else 0.08)
-    optimizer = training.named_optimizer(name, learning_rate=learning_rate)
+    if config.learning_rate:
+        recipe = recipe._replace(learning_rate=config.learning_rate)
+    optimizer = image_data.optimizer(recipe)
     key = jax.random.key(config.seed)
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
@@ -76,8 +73,11 @@ def run(config: Config) -> common.Result:
             squeezers, coder, params, dataset, keys[4], max_images=config.max_images
         ),
     )
-    used = {"optimizer": name, "learning_rate": learning_rate}
-    metrics = options | used | {"latent": coder.latent}
+    metrics = options | {
+        "optimizer": recipe.optimizer,
+        "learning_rate": recipe.learning_rate,
+        "latent": coder.latent,
+    }
     figures: dict[str, Figure] = {}
     for more_metrics, more_figures in parts:
         metrics |= more_metrics
@@ -85,32 +85,13 @@ def run(config: Config) -> common.Result:
     return common.Result(metrics, figures, dataset.name)
 
 
-def load(name: str) -> Dataset:
-    """Load labelled grey images."""
-    dataset = data.load(common.resolve_dataset(name))
-    if dataset.train.ndim != 3 or dataset.train_labels is None:
-        raise ValueError(
-            f"dataset = {name!r} has no labelled images (height, width): choose "
-            "digits, mnist or fashion_mnist"
-        )
-    return dataset
-
-
 def check(config: Config) -> None:
     """Raise a ValueError for a setting that means nothing."""
-    for name, least in (
-        ("steps", 1),
-        ("batch_size", 1),
-        ("latent", 1),
-        ("max_images", 10),
-    ):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} = {value} is not valid: give {least} or more")
-    if config.learning_rate is not None and not config.learning_rate > 0:
-        raise ValueError(
-            f"learning_rate = {config.learning_rate} is not valid: give more than 0"
-        )
+    common.check_at_least(
+        1, steps=config.steps, batch_size=config.batch_size, latent=config.latent
+    )
+    common.check_at_least(10, max_images=config.max_images)
+    common.check_positive(learning_rate=config.learning_rate)
     for name, least in (("latents", 1), ("levels", 2)):
         values = getattr(config, name)
         if min(values, default=0) < least:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from experiments import common
 from experiments.lecture import autoencoder as ae
 from experiments.lecture import vae_estimators
+from experiments.studies import image_data
 from vijax.data import Dataset
 from vijax.plot import latent_space as plot
 from vijax.plot import vae_training as plot_vae
@@ -58,9 +59,9 @@ class Config:
 
 def run(config: Config) -> common.Result:
     """Train the VAE and the autoencoder, evaluate, compare and draw them."""
-    dataset = ae.load_images(config.dataset)
-    ae.check_at_least(2, latent=config.latent, grid=config.grid)
-    ae.check_at_least(
+    dataset = image_data.load(config.dataset)
+    common.check_at_least(2, latent=config.latent, grid=config.grid)
+    common.check_at_least(
         100, gap_samples=config.gap_samples, gradient_draws=config.gradient_draws
     )
     keys = jax.random.split(jax.random.key(config.seed), 7)

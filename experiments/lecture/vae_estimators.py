@@ -6,7 +6,7 @@ closed form.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,27 +15,25 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from vijax.plot import vae_training as plot
-from vijax.vae.models import autoencoders, gradient_estimators, losses
+from vijax.vae.models import (
+    autoencoders,
+    gradient_comparison,
+    gradient_estimators,
+    losses,
+)
 from vijax.vae.models.autoencoders import (
     VAE,
     Images,
     ModelParams,
     Posterior,
 )
-from vijax.vae.models.gradient_estimators import Draws
+from vijax.vae.models.gradient_comparison import GradientDraws
 
 NUMBERS = (1, 10, 100)  # L
 REPEATS = 2000  # estimates for each L
 COMPONENTS = ("∂/∂μ₁", "∂/∂μ₂", "∂/∂log σ₁", "∂/∂log σ₂")
 # A Gaussian likelihood behind a linear decoder: log p(x | z) = b·z - z·A z / 2 + const.
 CURVATURE, SLOPE = ((3.0, 1.0), (1.0, 2.0)), (1.0, -2.0)
-
-
-class Gradients(NamedTuple):
-    """Gradients of E_q[f(z)] with respect to (μ, log σ)."""
-
-    draws: dict[str, Array]  # estimator -> (num_draws, 4)
-    exact: Array  # (4,)
 
 
 def study(
@@ -49,15 +47,17 @@ def study(
     values, exact = _draws_of_elbo(model, REPEATS * sum(NUMBERS), params, x, keys[2])
     estimates = split_draws(np.asarray(values))
     metrics = (
-        compare(trained)
+        gradient_metrics(trained)
         | {
             f"quadratic_{name}": value
-            for name, value in compare(_quadratic_gradients(num_draws, keys[1])).items()
+            for name, value in gradient_metrics(
+                _quadratic_gradients(num_draws, keys[1])
+            ).items()
         }
         | draws_metrics(estimates, float(exact))
     )
     figures = {
-        "gradients": draw_gradients(trained),
+        "gradients": gradient_figure(trained),
         "draws": plot.elbo_draws(estimates, float(exact)),
     }
     return metrics, figures
@@ -66,79 +66,47 @@ def study(
 @partial(jax.jit, static_argnums=(0, 1))
 def _trained_gradients(
     model: VAE, num_draws: int, params: ModelParams, x: Images, key: jax.Array
-) -> Gradients:
+) -> GradientDraws:
     f = partial(losses.log_likelihood, model, params, x)
     q = autoencoders.encode(model, params, x)
-    nodes, weights = gradient_estimators.nodes(q)
-    noise = gradient_estimators.draw_noise(q, key, 3 * num_draws)
-    # One network program for all estimators, and for the quadrature.
-    draws = gradient_estimators.evaluate(f, q, jnp.concatenate([noise, nodes]))
-    exact = jax.tree.map(lambda leaf: leaf[3 * num_draws :], draws)
-    mean = gradient_estimators.mean_of(
-        gradient_estimators.from_slopes(q, exact), weights
-    )
-    return Gradients(estimate(q, draws, num_draws), jnp.concatenate(mean))
+    return gradient_comparison.draw_gradients(key, f, q, num_samples=num_draws)
 
 
 @partial(jax.jit, static_argnums=0)
-def _quadratic_gradients(num_draws: int, key: jax.Array) -> Gradients:
+def _quadratic_gradients(num_draws: int, key: jax.Array) -> GradientDraws:
     q = Posterior(jnp.array([0.3, -0.7]), jnp.log(jnp.array([0.5, 0.8])))
-    noise = gradient_estimators.draw_noise(q, key, 3 * num_draws)
-    # log p(x | z) = b·z - z·A z / 2 + const., and its slope b - A z
-    z = q.loc + jnp.exp(q.log_scale) * noise
-    slopes = jnp.array(SLOPE) - z @ jnp.array(CURVATURE)
-    values = 0.5 * jnp.sum(z * (slopes + jnp.array(SLOPE)), axis=1)
-    draws = Draws(noise, values, slopes)
-    return Gradients(estimate(q, draws, num_draws), exact_quadratic(q))
+    curvature, slope = jnp.array(CURVATURE), jnp.array(SLOPE)
+
+    def f(z: Array) -> Array:
+        return slope @ z - 0.5 * z @ curvature @ z
+
+    found = gradient_comparison.draw_gradients(key, f, q, num_samples=num_draws)
+    # In closed form: b - A μ, and -A_jj σ_j².
+    loc = slope - curvature @ q.loc
+    exact = jnp.concatenate([loc, -jnp.diag(curvature) * jnp.exp(2 * q.log_scale)])
+    return found._replace(exact=exact)
 
 
-def estimate(q: Posterior, draws: Draws, num_draws: int) -> dict[str, Array]:
-    """Return the gradients of each estimator, each from draws of its own."""
-    cut = [slice(i * num_draws, (i + 1) * num_draws) for i in range(3)]
-    first, second, third = (Draws(*(leaf[part] for leaf in draws)) for part in cut)
-    score = gradient_estimators.from_values
-    found = {
-        "reparametrised": gradient_estimators.from_slopes(q, first),
-        "score function": score(q, second.noise, second.values),
-        "score function with baseline": score(
-            q, third.noise, third.values, baseline=True
-        ),
-    }
-    return {name: jnp.concatenate(g, axis=-1) for name, g in found.items()}
-
-
-def exact_quadratic(q: Posterior) -> Array:
-    """Return the gradient of E_q[quadratic]: b - A μ, and -A_jj σ_j²."""
-    curvature = jnp.array(CURVATURE)
-    loc = jnp.array(SLOPE) - curvature @ q.loc
-    return jnp.concatenate([loc, -jnp.diag(curvature) * jnp.exp(2 * q.log_scale)])
-
-
-def compare(found: Gradients) -> dict[str, Any]:
+def gradient_metrics(found: GradientDraws) -> dict[str, Any]:
     """Return means, errors and variances of the estimators, beside the exact values."""
-    exact = np.asarray(found.exact)
-    metrics: dict[str, Any] = {"gradient_exact": exact}
-    for name, draws in found.draws.items():
-        values, label = np.asarray(draws), name.replace(" ", "_")
-        error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-        deviation = np.max(np.abs(values.mean(axis=0) - exact) / error)
+    metrics: dict[str, Any] = {"gradient_exact": found.exact}
+    for name, one in gradient_comparison.compare_estimators(found).items():
+        label = name.replace(" ", "_")
         metrics |= {
-            f"gradient_{label}": values.mean(axis=0),
-            f"gradient_{label}_standard_error": error,
-            f"gradient_{label}_max_deviation": float(deviation),
-            f"gradient_{label}_variance": float(values.var(axis=0, ddof=1).sum()),
+            f"gradient_{label}": one.mean,
+            f"gradient_{label}_standard_error": one.standard_error,
+            f"gradient_{label}_max_deviation": one.max_deviation,
+            f"gradient_{label}_variance": one.variance,
         }
-    variance = metrics["gradient_reparametrised_variance"]
-    for label in ("score_function", "score_function_with_baseline"):
-        ratio = metrics[f"gradient_{label}_variance"] / variance
-        metrics[f"variance_ratio_{label}"] = ratio
+        if name != gradient_comparison.REPARAMETRISED:
+            metrics[f"variance_ratio_{label}"] = one.variance_ratio
     return metrics
 
 
-def draw_gradients(found: Gradients) -> Figure:
+def gradient_figure(found: GradientDraws) -> Figure:
     """Draw the estimators' convergence and the spread of a draw."""
     values = {name: np.asarray(draws) for name, draws in found.draws.items()}
-    number = len(values["reparametrised"])
+    number = len(values[gradient_comparison.REPARAMETRISED])
     counts = np.unique(np.geomspace(10, number, 60).astype(int))
     running = {}
     for name, draws in values.items():

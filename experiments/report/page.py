@@ -35,6 +35,14 @@ class Part(NamedTuple):
     is_lecture: bool = True  # else shown where its experiments have been run
 
 
+class Environment(NamedTuple):
+    """Versions and device that some of the results were made with."""
+
+    about: dict[str, Any]
+    experiments: list[str]
+    last_started: str
+
+
 PARTS = (
     Part(
         "Bayesian statistics",
@@ -128,6 +136,7 @@ def write(results: Path) -> Path:
             rows=rows,
             verdict=verdict(rows),
             sigmas=SIGMAS,
+            environments=environments(records),
             seconds=sum(
                 record["environment"]["seconds"] for record in records.values()
             ),
@@ -136,6 +145,23 @@ def write(results: Path) -> Path:
     path = results / "report.html"
     common.write_text(path, page)
     return path
+
+
+def environments(records: dict[str, dict[str, Any]]) -> list[Environment]:
+    """Return each environment that results were made in, with its experiments."""
+    grouped: dict[str, list[str]] = {}
+    for name, record in records.items():
+        about = record["environment"].items()
+        lasting = {k: v for k, v in about if k not in ("started", "seconds")}
+        grouped.setdefault(json.dumps(lasting, sort_keys=True), []).append(name)
+    return [
+        Environment(
+            records[names[0]]["environment"],
+            names,
+            max(records[name]["environment"]["started"] for name in names),
+        )
+        for names in grouped.values()
+    ]
 
 
 def render_section(results: Path, record: dict[str, Any]) -> Markup:

@@ -1,32 +1,27 @@
-"""Anomaly detection: leave each class out in turn and measure how well it is found."""
+"""Anomaly detection in the lecture's use cases: each class left out in turn, drawn."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from experiments.studies import classes_out
 from vijax.data import Dataset
-from vijax.metrics import roc
-from vijax.metrics.bootstrap import with_bootstrap_error
 from vijax.plot import use_cases as plot
 from vijax.types import Key
 from vijax.vae import training
-from vijax.vae.anomaly import scores as anomaly
-from vijax.vae.anomaly import stroke_codes
+from vijax.vae.anomaly import leave_one_out, stroke_codes
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
-# The last is classes_out.PRODUCT, spelt out.
-SCORES = ("reconstruction", "KL", "−ELBO", classes_out.COMPLEXITY, "share × distance")
-PRIMARY = SCORES.index("−ELBO")  # chosen beforehand: the bound on -log p(x)
+RECONSTRUCTION, KL, BOUND = "reconstruction", "KL", "−ELBO"
+COMPLEXITY, PRODUCT = "−ELBO − complexity", "share × distance"
+# In the report's order.
+SCORES = (RECONSTRUCTION, KL, BOUND, COMPLEXITY, PRODUCT)
+PRIMARY = BOUND  # chosen beforehand: the bound on -log p(x)
 FALSE_POSITIVES = 0.05
 RATES = np.linspace(0, 1, 201)  # of background called anomalous, on the ROC curves
-NUM_SAMPLES = 8  # draws of z for a score
 NEIGHBOURS = 3000  # training images that a latent's nearest one is sought among
 
 
@@ -67,11 +62,10 @@ def fit(
         steps: of optimisation, for each VAE.
         **options: of `training.fit_ensemble`.
     """
-    row_key, fit_key = (jax.random.fold_in(key, i) for i in range(2))
+    row_key, fit_key, any_key = (jax.random.fold_in(key, i) for i in range(3))
     without = training.rows_without(dataset.train_labels, row_key)
-    rng = np.random.default_rng(int(jax.random.bits(key)))
-    anything = rng.permutation(len(dataset.train))[: without.shape[1]]
-    rows = np.stack([*without, anything])
+    anything = np.asarray(jax.random.permutation(any_key, len(dataset.train)))
+    rows = np.stack([*without, anything[: without.shape[1]]])
     model = autoencoders.vae(dataset.train.shape[1:], latent=latent, hidden=hidden)
     trained = training.fit_ensemble(
         model,
@@ -100,76 +94,63 @@ def study(
         Metrics, figures, and each test image's -ELBO under the VAE that has seen all.
     """
     score_key, bootstrap_key = (jax.random.fold_in(key, i) for i in range(2))
-    classes = np.unique(np.asarray(dataset.train_labels))
-    masks = np.asarray(dataset.test_labels) == classes[:, None]
-    every = np.asarray(_scores(finders.model, finders.params, score_key, binary))
-    bound = every[PRIMARY, :-1]
+    masks = leave_one_out.class_masks(dataset.train_labels, dataset.test_labels)
+    every = leave_one_out.scores_by_model(
+        finders.model, finders.params, score_key, binary
+    )
+    bound = np.asarray(every.negative_elbo)[:-1]
     params, rows = finders.without
-    share, distance = classes_out.distances(
-        finders.model, params, dataset, rows[:, :NEIGHBOURS]
+    share, distance = leave_one_out.distances_by_model(
+        finders.model, params, rows[:, :NEIGHBOURS], dataset.train, dataset.test
     )
-    others = bound - stroke_codes.complexity(binary), share**0.5 * distance
-    scores = np.concatenate([every[:, :-1], others])  # (scores, classes, images)
-    # One weight for each test image, in all areas at once: they share the images.
-    found, spread = with_bootstrap_error(
-        bootstrap_key, _measure, len(binary), scores, masks, num_resamples=100
-    )
-    areas, at = found["auc"], np.searchsorted(RATES, FALSE_POSITIVES)
-    by_score = {
-        name: {
-            "auc": areas[i],
-            "auc_standard_error": spread["auc"][i],
-            "mean_auc": found["mean_auc"][i],
-            "mean_auc_standard_error": spread["mean_auc"][i],
-        }
-        for i, name in enumerate(SCORES)
+    scores = {
+        RECONSTRUCTION: every.reconstruction[:-1],
+        KL: every.kl[:-1],
+        BOUND: bound,
+        COMPLEXITY: bound - np.asarray(stroke_codes.complexity(binary)),
+        PRODUCT: share**0.5 * distance,
     }
-    is_anomaly = masks
+    found = leave_one_out.class_areas(
+        bootstrap_key, scores, masks, false_positive_rates=RATES
+    )
+    at = np.searchsorted(RATES, FALSE_POSITIVES)
+    primary = found[PRIMARY]
     ink = np.asarray(binary).mean(axis=(1, 2))
+    classes = np.unique(np.asarray(dataset.train_labels))
     metrics = {
         "classes": classes,
-        "anomaly_auc": areas[PRIMARY],
-        "anomaly_auc_standard_error": spread["auc"][PRIMARY],
-        "mean_auc": by_score[SCORES[PRIMARY]]["mean_auc"],
-        "mean_auc_standard_error": spread["mean_auc"][PRIMARY],
-        "auc_by_score": by_score,
-        "best_score": max(by_score, key=lambda name: by_score[name]["mean_auc"]),
+        "anomaly_auc": primary.auc,
+        "anomaly_auc_standard_error": primary.auc_standard_error,
+        "mean_auc": primary.mean_auc,
+        "mean_auc_standard_error": primary.mean_auc_standard_error,
+        "auc_by_score": {name: area_metrics(one) for name, one in found.items()},
+        "best_score": max(found, key=lambda name: found[name].mean_auc),
         "false_positive_rate": FALSE_POSITIVES,
-        "true_positive_rate": found["rates"][:, at],
-        "true_positive_rate_standard_error": spread["rates"][:, at],
-        "negative_elbo_left_out": _means(bound, is_anomaly),
-        "negative_elbo_kept": _means(bound, ~is_anomaly),
-        "ink": [ink[mask].mean() for mask in is_anomaly],  # share of black pixels
+        "true_positive_rate": primary.true_positive_rate[:, at],
+        "true_positive_rate_standard_error": (
+            primary.true_positive_rate_standard_error[:, at]
+        ),
+        "negative_elbo_left_out": class_means(bound, masks),
+        "negative_elbo_kept": class_means(bound, ~masks),
+        "ink": [ink[mask].mean() for mask in masks],  # share of black pixels
     }
     figure = plot.classes_left_out(
         np.tile(RATES, (len(classes), 1)),
-        found["rates"],
-        dict(zip(SCORES, areas, strict=True)),
-        dict(zip(SCORES, spread["auc"], strict=True)),
+        primary.true_positive_rate,
+        {name: one.auc for name, one in found.items()},
+        {name: one.auc_standard_error for name, one in found.items()},
         names=[str(label) for label in classes],
-        shown=SCORES[PRIMARY],
+        shown=PRIMARY,
     )
-    return metrics, {"anomaly": figure}, every[PRIMARY, -1]
+    return metrics, {"anomaly": figure}, np.asarray(every.negative_elbo)[-1]
 
 
-@partial(jax.jit, static_argnums=0)
-def _scores(model: VAE, params: ModelParams, key: Key, x: Array) -> Array:
-    def one(params: ModelParams) -> Array:
-        found = anomaly.anomaly_scores(model, params, key, x, num_samples=NUM_SAMPLES)
-        return jnp.stack([found.reconstruction, found.kl, found.negative_elbo])
-
-    return jnp.moveaxis(jax.lax.map(one, params), 0, 1)  # (scores, runs, images)
+def area_metrics(found: leave_one_out.ClassAreas) -> dict[str, Any]:
+    """Return a score's areas, without its curve, for metrics.json."""
+    curve = ("true_positive_rate", "true_positive_rate_standard_error")
+    return {name: v for name, v in found._asdict().items() if name not in curve}
 
 
-def _measure(weights: Array, scores: Array, masks: Array) -> dict[str, Array]:
-    def one(scores: Array, mask: Array) -> tuple[Array, Array]:
-        curve = roc.roc_curve(scores, mask, weights)
-        rates = roc.true_positive_rate(curve, jnp.asarray(RATES))
-        return roc.auc(scores, mask, weights), rates
-
-    areas, rates = jax.vmap(jax.vmap(one), in_axes=(0, None))(scores, masks)
-    return {"auc": areas, "mean_auc": areas.mean(axis=1), "rates": rates[PRIMARY]}
-
-
-def _means(values: np.ndarray, masks: np.ndarray) -> list[float]:
+def class_means(values: np.ndarray, masks: np.ndarray) -> list[float]:
+    """Return each row's mean over its own mask; (classes, images) both."""
     return [row[mask].mean() for row, mask in zip(values, masks, strict=True)]

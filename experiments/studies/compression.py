@@ -1,11 +1,9 @@
-"""Compression: rate against distortion beside PCA, and an ELBO as a file size."""
+"""Compression in the lecture's use cases: curves beside PCA, an ELBO as a file size."""
 
-from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
@@ -14,7 +12,7 @@ from vijax.data import Dataset
 from vijax.plot import use_cases as plot
 from vijax.types import Key
 from vijax.vae import training
-from vijax.vae.compression import lossy
+from vijax.vae.compression import image_files, lossy, rate_curves
 from vijax.vae.compression.lossy import RateDistortion
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import Autoencoder, ModelParams
@@ -77,30 +75,23 @@ def study(
         binary: its test images, binarised once.
         levels: quantiser levels on a latent's axis.
     """
-    train, test = jnp.asarray(dataset.train), jnp.asarray(dataset.test)
-    pixels = prod(squeezers.model.shape)
     curves = {
-        AUTOENCODER: _autoencoder_curves(
-            squeezers.model, levels, squeezers.params, train, test
+        AUTOENCODER: rate_curves.autoencoder_curves(
+            squeezers.model,
+            squeezers.params,
+            dataset.train,
+            dataset.test,
+            levels=levels,
         ),
-        PCA: _pca_curves(
-            levels,
-            training.masks(squeezers.latents),
-            train.reshape(-1, pixels),
-            test.reshape(-1, pixels),
+        PCA: rate_curves.pca_curves(
+            dataset.train, dataset.test, latents=squeezers.latents, levels=levels
         ),
     }
     table = [
         row
         for method, curve in curves.items()
-        for row in _rows(method, curve, squeezers, levels, test.shape)
+        for row in _rows(method, curve, squeezers, levels, dataset.test.shape)
     ]
-    lossless, lossless_metrics = _lossless(coder_params, coded, binary)
-    metrics: dict[str, Any] = {
-        "compression": table,
-        "pixels": pixels,
-        "test_images": len(test),
-    }
     points = {
         method: (
             [row["bits_per_pixel"] for row in table if row["method"] == method],
@@ -108,7 +99,13 @@ def study(
         )
         for method in curves
     }
-    metrics["matched"] = _matched(table, squeezers)
+    lossless, lossless_metrics = _lossless(coder_params, coded, binary)
+    metrics: dict[str, Any] = {
+        "compression": table,
+        "pixels": prod(squeezers.model.shape),
+        "test_images": len(dataset.test),
+        "matched": _matched(table, points, squeezers),
+    }
     figure = plot.lossy_and_lossless(
         points,
         lossless,
@@ -116,63 +113,6 @@ def study(
         bound_error=lossless_metrics["vae_bits_per_pixel_standard_error"],
     )
     return metrics | lossless_metrics, {"compression": figure}
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _autoencoder_curves(
-    model: Autoencoder,
-    levels: tuple[int, ...],
-    params: ModelParams,
-    train: Array,
-    test: Array,
-) -> RateDistortion:
-    def one_run(params: ModelParams) -> RateDistortion:
-        return _over_levels(
-            autoencoders.latent_mean(model, params, train),
-            autoencoders.latent_mean(model, params, test),
-            test,
-            partial(autoencoders.decoded_mean, model, params),
-            levels,
-            shared_step=False,
-        )
-
-    return jax.lax.map(one_run, params)
-
-
-@partial(jax.jit, static_argnums=0)
-def _pca_curves(
-    levels: tuple[int, ...], masks: Array, train: Array, test: Array
-) -> RateDistortion:
-    pca = lossy.principal_components(train, latent=masks.shape[1])
-
-    def one_run(mask: Array) -> RateDistortion:
-        return _over_levels(
-            mask * ((train - pca.mean) @ pca.components.T),
-            mask * ((test - pca.mean) @ pca.components.T),
-            test,
-            lambda z: pca.mean + z @ pca.components,
-            levels,
-            shared_step=True,
-        )
-
-    return jax.lax.map(one_run, masks)
-
-
-def _over_levels(
-    train: Array, test: Array, images: Array, decode: Any, levels: Any, **options: Any
-) -> RateDistortion:
-    def one(num_levels: Array) -> RateDistortion:
-        return lossy.rate_distortion(
-            train,
-            test,
-            images,
-            decode,
-            num_levels,
-            max_levels=max(levels) + 1,
-            **options,
-        )
-
-    return jax.lax.map(one, jnp.array(levels))
 
 
 def _rows(
@@ -204,50 +144,34 @@ def _rows(
 
 
 def _matched(
-    table: list[dict[str, Any]], squeezers: Squeezers
+    table: list[dict[str, Any]],
+    points: dict[str, tuple[list[Any], list[Any]]],
+    squeezers: Squeezers,
 ) -> dict[str, float] | None:
     """Return the rates where the autoencoder saves most over PCA of its distortion."""
-    pca = [row for row in table if row["method"] == PCA]
-    rate, psnr = front(
-        [row["bits_per_pixel"] for row in pca], [row["psnr"] for row in pca]
-    )
-    best: dict[str, float] | None = None
-    for row in table:
-        if row["method"] == PCA or not psnr[0] <= row["psnr"] <= psnr[-1]:
-            continue
-        pca_rate = float(np.interp(row["psnr"], psnr, rate))
-        if best and pca_rate / row["bits_per_pixel"] <= best["ratio"]:
-            continue
-        weights = _decoder_bits(AUTOENCODER, row["latents"], squeezers)
-        saved = prod(squeezers.model.shape) * (pca_rate - row["bits_per_pixel"])
-        best = {
-            "psnr": row["psnr"],
-            "latents": row["latents"],
-            "levels": row["levels"],
-            "autoencoder_bits_per_pixel": row["bits_per_pixel"],
-            "pca_bits_per_pixel": pca_rate,
-            "ratio": pca_rate / row["bits_per_pixel"],
-            "break_even_images": weights / saved if saved > 0 else np.inf,
-        }
-    return best
-
-
-def front(rate: Any, psnr: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points that no cheaper one surpasses, by rising rate."""
-    order = np.lexsort((-np.asarray(psnr), rate))
-    rate, psnr = np.asarray(rate)[order], np.asarray(psnr)[order]
-    keep = np.append(True, psnr[1:] > np.maximum.accumulate(psnr)[:-1])
-    return rate[keep], psnr[keep]
+    best = rate_curves.best_saving(*points[AUTOENCODER], *points[PCA])
+    if best is None:
+        return None
+    row = [row for row in table if row["method"] == AUTOENCODER][best.point]
+    weights = _decoder_bits(AUTOENCODER, row["latents"], squeezers)
+    saved = prod(squeezers.model.shape) * (best.other_rate - row["bits_per_pixel"])
+    return {
+        "psnr": row["psnr"],
+        "latents": row["latents"],
+        "levels": row["levels"],
+        "autoencoder_bits_per_pixel": row["bits_per_pixel"],
+        "pca_bits_per_pixel": best.other_rate,
+        "ratio": best.ratio,
+        "break_even_images": weights / saved if saved > 0 else np.inf,
+    }
 
 
 def _decoder_bits(method: str, latent: int, squeezers: Squeezers) -> int:
     """Return what the receiver needs before the first image, in float32."""
     shape = squeezers.model.shape
     if method == PCA:
-        return 32 * (latent + 1) * prod(shape)
-    model = autoencoders.autoencoder(shape, latent=latent, hidden=squeezers.hidden)
-    params = jax.eval_shape(model.decoder.init, jax.random.key(0))
-    return 32 * autoencoders.num_params(params)
+        return rate_curves.pca_bits(shape, latent=latent)
+    return rate_curves.decoder_bits(shape, latent=latent, hidden=squeezers.hidden)
 
 
 def _lossless(
@@ -256,9 +180,7 @@ def _lossless(
     """Return bits per pixel of the binarised images: for the figure, and metrics."""
     nats, error = coded.mean(), coded.std(ddof=1) / np.sqrt(len(coded))
     one_nat = 1 / (binary[0].size * np.log(2))  # in bits per pixel
-    packed = np.packbits(np.asarray(binary, np.uint8)).tobytes()
-    files = lossy.general_purpose_bits(packed)
-    per_pixel = {name: bits / binary.size for name, bits in files.items()}
+    per_pixel = image_files.packed_image_rates(binary)
     metrics = {f"{name}_bits_per_pixel": value for name, value in per_pixel.items()} | {
         "vae_bits_per_pixel": nats * one_nat,
         "vae_bits_per_pixel_standard_error": error * one_nat,

@@ -4,7 +4,7 @@ With N rows, p columns, residual sum of squares S and ν = N − p − 1, exactl
 
     σ² = S / χ²_ν,  β | σ ~ N(β̂, σ² (XᵀX)⁻¹),  so that β ~ t_ν
 
-Of all normal laws of (β, log σ) the one with the largest ELBO has
+Of all normal distributions of (β, log σ) the one with the largest ELBO has
 
     log σ ~ N(½ log(S/ν) + s², s²),  s² = 1 / (2 (N − 1)),  β ~ N(β̂, S/ν (XᵀX)⁻¹)
 

@@ -1,4 +1,4 @@
-"""Generation: how far samples are from real images, real against real beside it."""
+"""Generation in the lecture's use cases: samples, drawn beside real images."""
 
 from typing import Any
 
@@ -8,15 +8,13 @@ from matplotlib.figure import Figure
 
 from experiments.studies.compression import Squeezers
 from vijax.data import Dataset
-from vijax.metrics import sample_distances
 from vijax.plot import use_cases as plot
 from vijax.types import Key
 from vijax.vae import training
 from vijax.vae.evaluation import latent_maps
-from vijax.vae.generation import feature_classifier
+from vijax.vae.generation import draw_from_prior, image_samples
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
-REAL = "real images"
 SHOWN = 8
 
 
@@ -52,66 +50,51 @@ def study(
 
 def num_images(dataset: Dataset, max_images: int) -> int:
     """Return how many images of each kind are compared."""
-    return min(max_images, len(dataset.test), len(dataset.train) // 4)
+    return image_samples.num_comparable_images(
+        len(dataset.train), len(dataset.test), max_images
+    )
 
 
 def compare(
     images: dict[str, np.ndarray], dataset: Dataset, key: Key
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
-    """Measure how far each generator's images are from held-out ones.
+    """Measure how far each generator's images are from held-out ones, and draw it.
 
     Args:
         images: generator -> `num_images` images.
         dataset: labelled images.
         key: random key.
     """
-    rng = np.random.default_rng(int(jax.random.bits(key)))
-    keys = [jax.random.fold_in(key, i) for i in range(4)]
-    # Real images that neither the classifier nor the test set has: the noise floor's.
-    size = len(next(iter(images.values())))
-    order = rng.permutation(len(dataset.train))
-    kept, rest = order[:size], order[size:][:20_000]
-    classifier = feature_classifier.train_classifier(
-        keys[0], dataset.train[rest], np.asarray(dataset.train_labels)[rest]
+    found = image_samples.compare_images(
+        key,
+        images,
+        dataset.train,
+        dataset.train_labels,
+        dataset.test,
+        dataset.test_labels,
     )
-    images = {REAL: dataset.train[kept]} | images
-    order = rng.permutation(len(dataset.test))
-    y = feature_classifier.classifier_features(
-        classifier, np.concatenate([dataset.test[order[:size]], *images.values()])
-    )
-    real, *generated = np.split(np.asarray(y), 1 + len(images))
-    measured = {
-        name: measure(keys[2], real, y)
-        for name, y in zip(images, generated, strict=True)
-    }
-    floor = jax.tree.map(
-        float, sample_distances.frechet_noise_floor(keys[3], real, generated[0])
-    )
-    metrics = {
-        "classifier_accuracy": float(
-            feature_classifier.classifier_accuracy(
-                classifier, dataset.test, dataset.test_labels
-            )
-        ),
-        "images_compared": size,
-        "frechet_distance": {name: m["frechet"] for name, m in measured.items()},
-        "frechet_distance_standard_error": {
-            name: m["frechet_error"] for name, m in measured.items()
-        },
+    floor = jax.tree.map(float, found.noise_floor)
+
+    def of_each(field: str) -> dict[str, float]:
+        return {name: getattr(q, field) for name, q in found.by_generator.items()}
+
+    metrics: dict[str, Any] = {
+        "classifier_accuracy": found.classifier_accuracy,
+        "images_compared": len(found.images[image_samples.REAL]),
+        "frechet_distance": of_each("frechet"),
+        "frechet_distance_standard_error": of_each("frechet_standard_error"),
         "frechet_noise_floor": floor.value,
         "frechet_noise_floor_spread": floor.standard_error,
-        "two_sample_accuracy": {name: m["accuracy"] for name, m in measured.items()},
-        "two_sample_accuracy_standard_error": {
-            name: m["accuracy_error"] for name, m in measured.items()
-        },
+        "two_sample_accuracy": of_each("accuracy"),
+        "two_sample_accuracy_standard_error": of_each("accuracy_standard_error"),
     }
     figure = plot.samples_and_distances(
-        {name: x[:SHOWN] for name, x in images.items()},
+        {name: x[:SHOWN] for name, x in found.images.items()},
         metrics["frechet_distance"],
         metrics["frechet_distance_standard_error"],
         metrics["two_sample_accuracy"],
         metrics["two_sample_accuracy_standard_error"],
-        floor=floor,
+        floor=(floor.value, floor.standard_error),
     )
     return metrics, {"generation": figure}
 
@@ -125,33 +108,24 @@ def draw(
     size: int,
 ) -> dict[str, np.ndarray]:
     """Return images of every generator, best first by expectation."""
-    rng = np.random.default_rng(int(jax.random.bits(key)))
-    noise = rng.normal(size=(size, coder.latent)).astype(np.float32)
-    images = {"VAE, prior": latent_maps.decoded_means(coder, coder_params, noise)}
+    prior_key, box_key, shuffle_key = jax.random.split(key, 3)
+    drawn = draw_from_prior(prior_key, coder, coder_params, num_samples=size)
+    images = {"VAE, prior": drawn.mean}
     ends = sorted({0, len(squeezers.latents) - 1})
     for run in ends:
         params = training.take_run(squeezers.params, run)
         z = latent_maps.latent_means(squeezers.model, params, dataset.train)
         box = latent_maps.uniform_in_box(
-            jax.random.fold_in(key, run), z, num_samples=size
+            jax.random.fold_in(box_key, run), z, num_samples=size
         )
         name = f"autoencoder {squeezers.latents[run]}, box"
         images[name] = latent_maps.decoded_means(squeezers.model, params, box)
-    # Every pixel from its own distribution, independent of the others.
-    shuffled = {"shuffled pixels": rng.permuted(dataset.train, axis=0)[:size]}
-    return {name: np.asarray(x) for name, x in images.items()} | shuffled
+    shuffled = shuffled_pixels(shuffle_key, dataset.train, size)
+    decoded = {name: np.asarray(x) for name, x in images.items()}
+    return decoded | {"shuffled pixels": shuffled}
 
 
-def measure(key: Key, real: Any, generated: Any) -> dict[str, float]:
-    """Return both figures of merit and their errors, of two sets of features."""
-    frechet = sample_distances.frechet_distance_with_error(key, real, generated)
-    accuracy = _accuracy(real, generated)
-    return {
-        "frechet": float(frechet.value),
-        "frechet_error": float(frechet.standard_error),
-        "accuracy": float(accuracy.value),
-        "accuracy_error": float(accuracy.standard_error),
-    }
-
-
-_accuracy = jax.jit(sample_distances.two_sample_accuracy)
+def shuffled_pixels(key: Key, images: np.ndarray, size: int) -> np.ndarray:
+    """Draw every pixel from its own distribution, independent of the others."""
+    rows = jax.random.randint(key, (size, *images.shape[1:]), 0, len(images))
+    return np.take_along_axis(images, np.asarray(rows), axis=0)

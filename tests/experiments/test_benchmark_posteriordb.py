@@ -59,9 +59,7 @@ def test_an_answer_arrives_where_both_moments_are_right(monkeypatch, made, steps
         assert row["seconds"] > 0
 
 
-def test_results_are_kept_and_failures_are_infinitely_slow(
-    monkeypatch, tmp_path, capsys
-):
+def test_results_are_kept_and_failures_are_infinitely_slow(monkeypatch, tmp_path):
     calls = []
     systems = {"right": system(calls=calls), "wrong": system(1.0)}
     monkeypatch.setattr(benchmark, "SYSTEMS", systems)
@@ -69,18 +67,34 @@ def test_results_are_kept_and_failures_are_infinitely_slow(
     monkeypatch.setattr(database, "load", lambda folder, name: posterior(name))
     file = tmp_path / "new" / "rows.jsonl"
     config = benchmark.Config(posteriors=NAMES, systems=tuple(systems), file=file)
-    benchmark.run(config)
+    found = benchmark.run(config)
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(rows) == 6
     assert [row["seconds"] is None for row in rows] == [False, True] * 3
-    *_, arrived, medians, ratio, both = capsys.readouterr().out.splitlines()
-    assert arrived.split()[-6:] == ["3", "of", "3", "0", "of", "3"]
-    assert medians.split()[-1] == "inf"
-    assert ratio.split()[-2:] == ["1.0", "inf"]
-    assert both.split()[-3:] == ["1.0", "(3)", "-"]
+    assert (found["right"].arrived, found["wrong"].arrived) == (3, 0)
+    seconds = [row["seconds"] for row in rows if row["system"] == "right"]
+    assert found["right"].median_seconds == sorted(seconds)[1]
     calls.clear()
-    benchmark.run(config)  # everything is known
+    assert benchmark.run(config) == found  # everything is known
     assert calls == []
     benchmark.run(benchmark.Config(**vars(config) | {"again": True}))
     assert len(calls) == 1 + 3  # the warm-up, and what had arrived
     assert len(file.read_text().splitlines()) == 9
+
+
+def test_totals_compare_medians_and_pairs():
+    seconds = {"ours": (1.0, 2.0, 4.0), "fast": (0.5, 4.0, None), "none": (None,) * 3}
+    rows = {
+        (name, system): {"seconds": value}
+        for system, values in seconds.items()
+        for name, value in zip(NAMES, values, strict=True)
+    }
+    found = benchmark.totals(rows, NAMES, tuple(seconds))
+    assert found["ours"] == benchmark.Totals(3, 3, 2.0, 1.0, 1.0, 3)
+    assert found["fast"] == benchmark.Totals(2, 3, 4.0, 2.0, 1.25, 2)
+    none = found["none"]
+    assert (none.arrived, none.median_ratio, none.both_arrived) == (0, np.inf, 0)
+    assert np.isnan(none.ratio_where_both)
+    # What has not been run is not there, and so is a failure too.
+    del rows["a-one", "ours"]
+    assert benchmark.totals(rows, NAMES, ("ours",))["ours"].median_seconds == 4.0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import common
-from experiments.lecture import whole
+from experiments.lecture import run_all
 from experiments.report import checks, page
 from experiments.report.lecture_numbers import ROWS
 from experiments.studies import posteriordb
@@ -92,7 +92,7 @@ TRAINED = {"autoencoder", "vae", "use_cases", "anomaly_detection"}
 
 
 def module(name: str) -> Any:
-    room = "lecture" if name in (*whole.TIMED, *whole.OTHERS) else "beyond"
+    room = "lecture" if name in (*run_all.TIMED, *run_all.OTHERS) else "beyond"
     return importlib.import_module(f"experiments.{room}.{name}")
 
 
@@ -107,11 +107,11 @@ def missing(value: Any, path: str = "metrics") -> list[str]:
 
 @pytest.fixture
 def short_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep some 800 events of each part of the tables, where they are at hand."""
+    """Keep 800 events of each part of the tables, all alike: programs are shared."""
     load = data.load
 
     def some(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else values[:: len(values) // 800]
+        return None if values is None else values[:: len(values) // 800][:800]
 
     def short(name: str) -> data.Dataset:
         found = load(name)

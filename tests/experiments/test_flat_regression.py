@@ -1,9 +1,25 @@
-"""The closed forms of the flat regression against vi.fit, which knows none of them."""
+"""The closed forms of the flat regression, beside vijax.bayes and vi.fit."""
 
 import numpy as np
+from scipy import stats
 
 from experiments.studies import flat_regression, posteriordb
 from vijax import vi
+from vijax.bayes.conjugate import linear_regression, regression_priors
+
+
+def test_exact_moments_are_those_of_the_conjugate_family(x64):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(24, 3)), rng.normal(size=24)
+    prior = regression_priors.flat_prior(3, flat_in="scale")
+    after = linear_regression.posterior(prior, x, y)
+    beta = linear_regression.coefficient_marginals(after)
+    variance = stats.invgamma(after.concentration, scale=after.rate)
+    sigma = variance.expect(np.sqrt)
+    mean, sd = flat_regression.exact_moments(x, y)
+    np.testing.assert_allclose(mean, [*beta.mean, sigma], rtol=1e-7)
+    sigma_sd = np.sqrt(variance.mean() - sigma**2)
+    np.testing.assert_allclose(sd, [*np.sqrt(beta.variance), sigma_sd], rtol=1e-5)
 
 
 def test_posterior_and_best_normal_are_what_vi_finds(x64, key):

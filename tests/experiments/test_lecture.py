@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from experiments.lecture import whole
+from experiments.lecture import run_all
 from experiments.report import page
 
 
 def test_lecture_runs_what_the_report_shows() -> None:
     parts = [part for part in page.PARTS if part.is_lecture]
     names = [section.experiment for part in parts for section in part.sections]
-    assert sorted(whole.TIMED + whole.OTHERS) == sorted(names)
+    assert sorted(run_all.TIMED + run_all.OTHERS) == sorted(names)
 
 
 def test_output_and_failure_of_an_experiment_are_passed_on(tmp_path: Path) -> None:
-    jobs = whole.Jobs(whole.Config(results=tmp_path), "digits")
+    jobs = run_all.Jobs(run_all.Config(results=tmp_path), "digits")
     code = "import sys; print('vae: no disk space'); sys.exit(2)"
     command = [sys.executable, "-c", code]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -28,7 +28,7 @@ def test_output_and_failure_of_an_experiment_are_passed_on(tmp_path: Path) -> No
 
 
 def test_stop_ends_what_is_running(tmp_path: Path) -> None:
-    jobs = whole.Jobs(whole.Config(results=tmp_path), "digits")
+    jobs = run_all.Jobs(run_all.Config(results=tmp_path), "digits")
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     jobs.running["vae"] = process
@@ -38,10 +38,10 @@ def test_stop_ends_what_is_running(tmp_path: Path) -> None:
 
 def test_unknown_dataset_is_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mnits"):
-        whole.run(whole.Config(dataset="mnits", results=tmp_path))
+        run_all.run(run_all.Config(dataset="mnits", results=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_jobs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="jobs = 0"):
-        whole.run(whole.Config(jobs=0, results=tmp_path))
+        run_all.run(run_all.Config(jobs=0, results=tmp_path))

@@ -89,3 +89,16 @@ def test_corrupt_results_name_the_file(tmp_path: Path) -> None:
     path.write_text(json.dumps({"metrics": 1})[:-1])
     with pytest.raises(ValueError, match=r"metrics\.json is not valid JSON"):
         page.write(tmp_path)
+
+
+def test_environments_are_told_apart_by_their_versions() -> None:
+    def made(jax: str, started: str) -> dict[str, Any]:
+        about = {"versions": {"jax": jax}, "started": started}
+        return {"environment": about | {"seconds": len(started)}}
+
+    found = page.environments(
+        {"a": made("1", "2026-02"), "b": made("2", "2026"), "c": made("1", "2026-01")}
+    )
+    assert [one.experiments for one in found] == [["a", "c"], ["b"]]
+    assert [one.last_started for one in found] == ["2026-02", "2026"]
+    assert found[1].about["versions"] == {"jax": "2"}

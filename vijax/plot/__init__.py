@@ -20,8 +20,6 @@ from typing import Any
 
 from vijax.extras import require
 
-require("matplotlib", extra="plot", purpose="vijax.plot")
-
 _NAMES = {
     "anomaly_detection": ("auc_by_class", "roc_by_background", "signal_injection"),
     "bayes_theorem": ("relative_frequencies", "ten_coins"),
@@ -75,6 +73,8 @@ __all__ = sorted([*_MODULE_OF, "style"])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF or name in _NAMES:
+        require("matplotlib", extra="plot", purpose="vijax.plot")
     if name in _MODULE_OF:
         module = importlib.import_module(f"vijax.plot.{_MODULE_OF[name]}")
         return getattr(module, name)

@@ -38,3 +38,10 @@ def test_batches_change_nothing(linear_vae, key):
 def test_an_autoencoder_has_no_prior(key):
     with pytest.raises(ValueError, match="not a VAE, so it has no prior"):
         draw_from_prior(key, autoencoders.autoencoder((4,)), None, num_samples=3)
+
+
+@pytest.mark.usefixtures("as_users_do")
+def test_no_draws_are_refused(linear_vae, key):
+    vae = linear_vae
+    with pytest.raises(ValueError, match="num_samples = 0"):
+        draw_from_prior(key, vae.model, vae.params, num_samples=0)

@@ -8,12 +8,14 @@ A model is a tuple of pure functions, its parameters are a pytree beside it: fun
 take (model, params, …) in this order, and a key next where they draw. Images keep their
 shape, (batch, *shape). `likelihoods` say what a decoder's outputs mean, `losses` what
 training minimises, in nats per example; `networks` makes encoders and decoders,
-`bound_terms` has the terms of the bounds one by one, and `gradient_estimators` compares
-ways to differentiate an expectation.
+`bound_terms` has the terms of the bounds one by one, `gradient_estimators` are
+ways to differentiate an expectation, and `gradient_comparison` puts their means and
+variances side by side.
 """
 
 from vijax.vae.models import (
     bound_terms,
+    gradient_comparison,
     gradient_estimators,
     likelihoods,
     losses,
@@ -46,6 +48,7 @@ __all__ = [
     "decode",
     "decoded_mean",
     "encode",
+    "gradient_comparison",
     "gradient_estimators",
     "init",
     "init_at_mean",
