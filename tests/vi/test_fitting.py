@@ -361,6 +361,8 @@ def test_a_fit_and_a_target_print_as_text(key):
     assert lines[4] == fit.advice
     assert f"<td>{sd}</td>" in fit._repr_html_()
     assert fit.advice.split(":")[0] in fit._repr_html_()
+    table = vi.summary(fit)
+    assert f"<td>{float(table['mu']['mean']):.5g}</td>" in table._repr_html_()
 
 
 @pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])

@@ -209,7 +209,8 @@ def advise(fit: Fit) -> str:
     if fit.verdict == "not_converged":
         return (
             f"Do not trust it: the search had not settled after {int(fit.num_steps)} "
-            "steps. Give a larger num_steps, or reparametrise (non-centred, scaled)."
+            "steps. Give its method a larger num_steps, or reparametrise (non-centred, "
+            "scaled)."
         )
     narrowness = float(fit.narrowness)
     narrow = (

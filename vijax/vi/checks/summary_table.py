@@ -1,5 +1,6 @@
 """What a fit says about the unknowns: constrained draws, moments and their errors."""
 
+import html
 from functools import partial
 from typing import Any
 
@@ -45,13 +46,7 @@ class Summary(dict[str, dict[str, Any]]):
     log_evidence_se: float = np.nan
 
     def __str__(self) -> str:
-        known = all(RESPONSE in columns for columns in self.values())
-        shown = (*COLUMNS, RESPONSE) if known else COLUMNS
-        rows: list[tuple[Any, ...]] = [
-            (label, *(float(np.asarray(columns[c])[index]) for c in shown))
-            for name, columns in self.items()
-            for label, index in _labels(name, np.shape(columns["mean"]))
-        ]
+        shown, rows = self._table()
         width = max([8, *(len(label) for label, *_ in rows)])
         head = " ".join([" " * width, *(f"{c:>14}" for c in shown)])
         lines = [
@@ -59,6 +54,29 @@ class Summary(dict[str, dict[str, Any]]):
             for label, *numbers in rows
         ]
         return "\n".join([head, *lines, self.verdict])
+
+    def _repr_html_(self) -> str:
+        shown, rows = self._table()
+        head = "".join(f"<th>{name}</th>" for name in ("", *shown))
+        lines = "".join(
+            f"<tr><td>{html.escape(label)}</td>"
+            + "".join(f"<td>{x:.5g}</td>" for x in numbers)
+            + "</tr>"
+            for label, *numbers in rows
+        )
+        verdict = html.escape(self.verdict)
+        return f"<table><tr>{head}</tr>{lines}</table><p>{verdict}</p>"
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """Return the columns that are shown, and a row of them for each unknown."""
+        known = all(RESPONSE in columns for columns in self.values())
+        shown = (*COLUMNS, RESPONSE) if known else COLUMNS
+        rows: list[tuple[Any, ...]] = [
+            (label, *(float(np.asarray(columns[c])[index]) for c in shown))
+            for name, columns in self.items()
+            for label, index in _labels(name, np.shape(columns["mean"]))
+        ]
+        return shown, rows
 
     __repr__ = __str__
 
