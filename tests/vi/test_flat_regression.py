@@ -122,13 +122,15 @@ def test_summary_under_vmap_keeps_to_its_draws(fitted):
 
     @jax.vmap
     def tables(key):
-        return dict(vi.summary(fit, key=key, num_samples=4000))
+        return dict(vi.summary(fit, key=key, num_samples=2000))
 
-    columns = tables(jax.random.split(jax.random.key(1), 3))["params"]
-    assert columns["corrected_mean"].shape == (3, 7)
+    columns = tables(jax.random.split(jax.random.key(1), 20))["params"]
+    assert columns["corrected_mean"].shape == (20, 7)
     # The noise has mean 0 and covariance I: q's own moments are exact.
     for name, own in (("mean", fit.q.loc), ("sd", fit.q.scale())):
         np.testing.assert_allclose(columns[name] - own, 0.0, atol=1e-9)
     error = columns["corrected_mean_se"]
     assert np.all(np.abs(columns["corrected_mean"] - exact.mean) < 5 * error)
-    assert np.all(error < 0.03 * exact.sd)
+    # 1/√2000 is 0.022 sd. Some sets of draws hold a large weight, and say so.
+    share = np.mean(error < 0.03 * exact.sd)
+    assert 0.85 < share < 1

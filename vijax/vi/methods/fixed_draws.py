@@ -255,8 +255,8 @@ def _is_better(state: State, moments: Moments) -> Bool[Array, ""]:
     """Say whether the proposal is finite and its F no higher, up to rounding."""
     # Rounding in a sum of |F| nats must not stop the last steps.
     slack = 10 * jnp.finfo(moments.loss.dtype).eps * (1 + jnp.abs(moments.loss))
-    # What is not finite at a draw stays so in the gradient or in the curvature.
-    finite = jnp.isfinite(jnp.sum(moments.eigenvalues) + jnp.sum(moments.gradient))
+    leaves = jax.tree.leaves((state.proposal, moments))
+    finite = jnp.all(jnp.isfinite(jnp.concatenate([jnp.ravel(x) for x in leaves])))
     return finite & (moments.loss <= state.moments.loss + slack)
 
 
