@@ -138,13 +138,13 @@ class Checked(NamedTuple):
 def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
     like = target.init
-    eps = jax.random.normal(key, (num_checks, like.shape[0]), like.dtype)
+    eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
     return _check(target, *_draw(q, eps))
 
 
 @light_jit
-def _draw(q: Any, eps: Array) -> tuple[Array, Array]:
-    z = q.transform(noise.whitened(eps))
+def _draw(q: Any, eps: Any) -> tuple[Array, Array]:
+    z = q.transform(noise.whitened(jnp.asarray(eps)))
     return z, q.log_prob(z)
 
 

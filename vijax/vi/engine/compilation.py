@@ -1,10 +1,18 @@
 r"""How programs are compiled: `light_jit`, for programs that run for microseconds.
 
 A fit consists of few programs that touch the data, and of many that only do linear
-algebra with as many numbers as there are unknowns. XLA optimises the latter for half a
-second, to save microseconds. `light_jit` compiles them with little optimisation.
+algebra with as many numbers as there are unknowns. `light_jit` compiles the latter with
+little optimisation. Seconds of a first and of a later fit by fixed draws, mean field,
+two quiet cores, without and with it:
 
-MEASURED
+                                    jax 0.10.2                jax 0.12.0.1
+    earnings-logearn_height     2.04 → 1.43, 0.02 = 0.02   1.82 → 1.67, 0.02 = 0.02
+    arma-arma11                 2.43 → 1.99, 0.05 = 0.06   2.25 → 2.01, 0.05 = 0.05
+    kilpisjarvi                 2.07 → 1.53, 0.13 = 0.13   1.80 → 1.70, 0.12 = 0.13
+    gp_pois_regr-gp_regr        3.18 → 2.67, 0.24 = 0.26   2.67 → 2.53, 0.24 = 0.24
+
+So it brings 16 to 30 % of a first fit on 0.10.2, and 5 to 11 % on 0.12, which no longer
+knows the option that brings the most.
 """
 
 from collections.abc import Callable

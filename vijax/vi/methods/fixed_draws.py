@@ -96,7 +96,7 @@ class FixedDraws:
         diagonal = isinstance(family, MeanField)
         num_pairs = (self.num_draws or enough_draws(target)) // 2
         shape = (self.num_batches, num_pairs, target.dim)
-        half = jax.random.normal(key, shape, target.init.dtype)
+        half = noise.normal(key, shape, target.init.dtype)
         options = {"max_steps": self.num_steps, "diagonal": diagonal}
         start = _begin(half, loc, scale, **options)
         state = solve(target, start, diagonal=diagonal, tolerance=tolerance)
@@ -174,7 +174,7 @@ def _look(
 
 @partial(light_jit, static_argnames=("max_steps", "diagonal"))
 def _begin(
-    half: Float[Array, "batches half dim"],
+    half: Any,
     loc: Any,
     scale: Any,
     *,
@@ -184,7 +184,7 @@ def _begin(
     """Standardise the noise; the first step looks at N(loc, diag(scale²)) itself."""
     loc, scale = jnp.asarray(loc), jnp.asarray(scale)
     dim, one = loc.shape[0], jnp.ones((), jnp.int32)
-    draws = noise.standardized(half)
+    draws = noise.standardized(jnp.asarray(half))
     nothing = newton.no_totals(draws, linear_response.num_products(dim, diagonal))
     zero, eye = jnp.zeros_like(loc), jnp.eye(dim, dtype=loc.dtype)
     normal = Normal(loc, jnp.diag(scale), jnp.sum(jnp.log(scale)))

@@ -218,7 +218,7 @@ def _take_chunk(
     anchor: Anchor | None,
     state: Any,
     key: Key,
-    eps: Float[Array, "steps draws dim"],
+    eps: Any,
     *,
     family: Family,
     optimizer: optax.GradientTransformation,
@@ -244,7 +244,7 @@ def _take_chunk(
     def loss(q: Any, key: Key, eps: Array) -> tuple[Scalar, None]:
         return stochastic_loop.negative_elbo(q, log_density, key, eps, estimator), None
 
-    taken = loss, optimizer, state, key, eps
+    taken = loss, optimizer, state, key, jnp.asarray(eps)
     return stochastic_loop.take_chunk(*taken, antithetic=antithetic)
 
 

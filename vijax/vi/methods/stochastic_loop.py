@@ -41,6 +41,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vijax import optimize
 from vijax.types import Key, LossFn, Scalar
 from vijax.vi import bounds
+from vijax.vi.engine import noise
 from vijax.vi.engine.compilation import light_jit
 from vijax.vi.families import base
 
@@ -141,16 +142,12 @@ def begin(
 
 
 def draw_noise(
-    key: Key,
-    chunk: Int[Array, ""],
-    like: Float[Array, " dim"],
-    num_draws: int,
-    plan: Plan,
-) -> Float[Array, "steps draws dim"]:
+    key: Key, chunk: Any, like: Float[Array, " dim"], num_draws: int, plan: Plan
+) -> Any:
     """Draw a chunk's noise; an even number of draws makes antithetic pairs later."""
     pairs = num_draws // 2 if num_draws % 2 == 0 else num_draws
     shape = (plan.chunk_size, pairs, like.shape[0])
-    return jax.random.normal(jax.random.fold_in(key, chunk), shape, like.dtype)
+    return noise.normal(jax.random.fold_in(key, chunk), shape, like.dtype)
 
 
 def take_chunk(
