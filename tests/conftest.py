@@ -23,6 +23,13 @@ def x64() -> Iterator[None]:
 
 
 @pytest.fixture
+def float32() -> Iterator[None]:
+    """Run in float32 whatever the session's default is."""
+    with jax.enable_x64(False):
+        yield
+
+
+@pytest.fixture
 def as_users_do() -> Iterator[None]:
     """Call without the type checker of the tests, which would object first."""
     jaxtyping.config.update("jaxtyping_disable", True)

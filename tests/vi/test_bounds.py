@@ -103,13 +103,14 @@ def test_sticking_the_landing_has_no_noise_at_the_posterior(x64, key):
 
 @pytest.mark.slow
 def test_score_function_is_noisier_than_reparametrisation(key):
-    keys = jax.random.split(key, 1000)
+    keys = jax.random.split(key, 100_000)
 
     def spread(estimator):
-        gradients = jax.vmap(partial(jax.grad(estimator), WRONG))(keys)
+        gradients = jax.jit(jax.vmap(partial(jax.grad(estimator), WRONG)))(keys)
         return np.std(gradients[0])
 
-    assert spread(score) > 1.1 * spread(total)
+    # Of 300,000 draws: 1.098 ± 0.002.
+    np.testing.assert_allclose(spread(score) / spread(total), 1.098, atol=0.01)
 
 
 def test_leave_one_out_baseline_removes_a_common_offset(key):

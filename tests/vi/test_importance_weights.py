@@ -102,7 +102,7 @@ def test_evidence_from_smoothed_weights(x64, key):
     np.testing.assert_allclose(fraction, np.exp(-0.25), rtol=0.05)
 
 
-def test_equal_weights_have_no_tail():
+def test_equal_weights_have_no_tail(float32):
     for log_weights in (jnp.zeros(200), 1e-6 * jnp.sin(jnp.arange(200.0)) - 1e4):
         smoothed = importance_weights.psis(log_weights)
         assert smoothed.khat == 0

@@ -101,8 +101,9 @@ def fit(
         >>> from vijax.vi.targets.target import from_log_density
         >>> target = from_log_density(lambda x: -0.5 * (x - 3.0) ** 2 / 4.0, 0.0)
         >>> fitted = fit(target, jax.random.key(0))
-        >>> fitted.verdict, round(fitted.q.loc.item(), 3), fitted.q.scale().round(3)
-        ('converged', 3.0, Array([2.], dtype=float32))
+        >>> mean, sd = fitted.q.mean().item(), fitted.q.scale().item()
+        >>> fitted.verdict, round(mean, 3), round(sd, 3)
+        ('converged', 3.0, 2.0)
     """
     if positive is not None:
         target = target.with_positive(positive)

@@ -106,11 +106,12 @@ def test_low_rank_leaves_the_diagonal(x64, key):
         return -0.5 * u @ precision @ u
 
     target = vi.from_log_density(log_density, jnp.zeros(4), precision)
-    method = vi.Stochastic(start="init", stop=False, num_steps=2000)
+    method = vi.Stochastic(start="init")
     fit = vi.fit(target, key, family="low_rank", method=method)
+    assert fit.verdict == "converged"
     slope = jax.jacfwd(fit.q.transform)(jnp.zeros(4))
     exact = np.eye(4) + 3 * np.ones((4, 4))
-    np.testing.assert_allclose(slope @ slope.T, exact, atol=0.1)
+    np.testing.assert_allclose(slope @ slope.T, exact, atol=0.02)
 
 
 @pytest.mark.slow

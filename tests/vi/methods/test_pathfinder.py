@@ -122,7 +122,7 @@ def eight_schools(y, sigma):
 
 
 @pytest.mark.slow
-def test_eight_schools_non_centred_in_float32(key):
+def test_eight_schools_non_centred_in_float32(float32, key):
     y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
     sigma = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
     # θ summed out: y ~ N(mu, σ² + τ²), on a grid of mu and τ.

@@ -77,7 +77,7 @@ def climb(
         ...     max_steps=50, tolerance=0.01)
         >>> bool(path.arrived), path.best.scale().round(2).tolist()
         (True, [1.0, 10.0])
-        >>> round(path.elbo.item(), 3)  # log 2π·10
+        >>> round(path.elbo.item(), 2)  # log 2π·10
         4.14
     """
     look = jax.value_and_grad(log_density)
