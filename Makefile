@@ -61,7 +61,7 @@ report: $(READY)  ## write results/report.html again from the results that are t
 
 # Most of the time of the tests is compilation. Less optimisation halves it, and one
 # process for all tests of a file shares it. test-all compiles as users do.
-PYTEST := -m pytest -q -n auto --dist loadfile
+PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: $(READY)  ## run the tests (a few minutes)
 	@XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/xla_flags.py $(QUICK))" \
