@@ -254,6 +254,10 @@ def anneal(
     reverse: the draw weighed between two temperatures was moved under the one before.
     """
 
+    # One type for all that the walk carries: temperatures alone would widen it.
+    dtype = jnp.result_type(x, z)
+    z, betas = z.astype(dtype), betas.astype(dtype)
+
     def log_likelihood(z: Array) -> Array:
         return losses.log_likelihood(model, params, x, z)
 
