@@ -279,7 +279,7 @@ def test_lists_are_as_good_as_tuples():
 
 
 def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, monkeypatch):
-    tree = {"a": jnp.zeros(1000)}
+    tree = {"a": jnp.zeros(1000, jnp.float32)}
     checkpoint.save(tmp_path, tree, step=1)
     usage = checkpoint.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(

@@ -71,8 +71,9 @@ def test_bfloat16_products_keep_float32_parameters(key):
     network = networks.mlp((6,), (2,), hidden=(16,), dtype="bfloat16")
     params = network.init(key)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-    exact = networks.mlp((6,), (2,), hidden=(16,)).apply(params, jnp.ones((3, 6)))
-    y = network.apply(params, jnp.ones((3, 6)))
+    x = jnp.ones((3, 6), jnp.float32)
+    exact = networks.mlp((6,), (2,), hidden=(16,)).apply(params, x)
+    y = network.apply(params, x)
     assert y.dtype == jnp.float32
     assert 0 < np.max(np.abs(y - exact)) < 0.02  # bfloat16 keeps 8 bits
 

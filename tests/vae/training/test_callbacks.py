@@ -69,7 +69,7 @@ def test_a_network_that_overfits_is_stopped(key):
     model = models.vae((8, 8), hidden=(32,), likelihood=bernoulli)
 
     def held_out(params):
-        return elbo.elbo(model, params, key, x, num_samples=4).elbo
+        return elbo.held_out_elbo(model, params, key, x, num_samples=4).elbo
 
     trained = training.fit(
         model,

@@ -60,9 +60,9 @@ def sufficient_statistics(successes: Numbers, trials: Numbers) -> Statistics:
         ValueError: data that `posterior` refuses.
 
     Example:
-        >>> sufficient_statistics([3, 7], 7) + sufficient_statistics(0, 2)
-        Statistics(successes=Array(10., dtype=float32),
-                   failures=Array(6., dtype=float32))
+        >>> found = sufficient_statistics([3, 7], 7) + sufficient_statistics(0, 2)
+        >>> found.successes.item(), found.failures.item()
+        (10.0, 6.0)
     """
     successes, trials, valid = count_checks.binomial(successes, trials)
     result = Statistics(successes.sum(), (trials - successes).sum())

@@ -61,8 +61,9 @@ def sufficient_statistics(counts: Numbers, exposure: Numbers = 1.0) -> Statistic
         ValueError: data that `posterior` refuses.
 
     Example:
-        >>> sufficient_statistics([3, 4, 2])
-        Statistics(counts=Array(9., dtype=float32), exposure=Array(3., dtype=float32))
+        >>> found = sufficient_statistics([3, 4, 2])
+        >>> found.counts.item(), found.exposure.item()
+        (9.0, 3.0)
     """
     counts, exposure, valid = _data(counts, exposure)
     return where_valid(valid, Statistics(counts.sum(), exposure.sum()))

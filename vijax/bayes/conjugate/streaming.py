@@ -21,8 +21,8 @@ def add(first: T, second: Any) -> T:
     Both of one type and shape.
 
     Example:
-        >>> add(Moments(1.0, 2.0, 3.0), Moments(1.0, 1.0, 1.0)).scatter
-        Array(4., dtype=float32, weak_type=True)
+        >>> add(Moments(1.0, 2.0, 3.0), Moments(1.0, 1.0, 1.0)).scatter.item()
+        4.0
     """
     return jax.tree.map(jnp.add, first, second)
 
@@ -34,8 +34,9 @@ def total(stacked: T) -> T:
         stacked: a family's statistics, every leaf with a leading axis of shards.
 
     Example:
-        >>> total(Moments(jnp.ones(3), jnp.array([1.0, 2.0, 6.0]), jnp.zeros(3))).mean
-        Array(3., dtype=float32)
+        >>> shards = Moments(jnp.ones(3), jnp.array([1.0, 2.0, 6.0]), jnp.zeros(3))
+        >>> total(shards).mean.item()
+        3.0
     """
     first = jax.tree.map(lambda leaf: leaf[0], stacked)
     rest = jax.tree.map(lambda leaf: leaf[1:], stacked)

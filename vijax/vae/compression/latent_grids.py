@@ -44,8 +44,9 @@ def uniform_grid(
         ValueError: fewer than two levels, no example, NaN or infinities.
 
     Example:
-        >>> uniform_grid(jnp.array([[0.0, 0.0], [3.0, 1.0]]), num_levels=4).step
-        Array([1.        , 0.33333334], dtype=float32)
+        >>> train = jnp.array([[0.0, 0.0], [3.0, 1.0]])
+        >>> uniform_grid(train, num_levels=4).step.tolist()
+        [1.0, 0.3333333...]
     """
     whole = is_traced(num_levels) or num_levels == round(float(num_levels))
     valid = whole & (num_levels >= 2)

@@ -253,6 +253,9 @@ def anneal(
     A walk along rising temperatures and one along falling ones are each other's
     reverse: the draw weighed between two temperatures was moved under the one before.
     """
+    # One type for all that the walk carries: temperatures alone would widen it.
+    dtype = jnp.result_type(x, z)
+    z, betas = z.astype(dtype), betas.astype(dtype)
 
     def log_likelihood(z: Array) -> Array:
         return losses.log_likelihood(model, params, x, z)

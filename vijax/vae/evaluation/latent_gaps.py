@@ -188,8 +188,8 @@ def nearest_distance(
         ValueError: no reference, or of another shape than the queries.
 
     Example:
-        >>> nearest_distance(jnp.array([[3.0, 4.0]]), jnp.zeros((2, 2)))
-        Array([5.], dtype=float32)
+        >>> nearest_distance(jnp.array([[3.0, 4.0]]), jnp.zeros((2, 2))).tolist()
+        [5.0]
     """
     shapes = np.shape(queries), np.shape(references)
     if shapes[0][1:] != shapes[1][1:] or not shapes[1][0]:

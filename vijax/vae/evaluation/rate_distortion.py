@@ -150,8 +150,9 @@ def _curve(
 ) -> tuple[Float[Array, "batch steps"], Float[Array, "batch steps"]]:
     key = jax.random.fold_in(key, index[0])
     _, path = annealed_sampling.from_prior(model, walk, params, key, x)
-    betas = annealed_sampling.temperatures(walk.num_steps)[:-1, None]
     share = jax.nn.softmax(path.log_weight, axis=1)  # of each chain
     distortion = -jnp.sum(share * path.log_likelihood, axis=1)
+    betas = annealed_sampling.temperatures(walk.num_steps)[:-1, None]
+    betas = betas.astype(distortion.dtype)
     log_mass = jax.nn.logsumexp(path.log_weight, axis=1) - jnp.log(walk.num_chains)
     return (-betas * distortion - log_mass).T, distortion.T

@@ -170,7 +170,9 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
 
         def log_w(q: Posterior, z: Array) -> Array:
             terms = log_weights(model, params, x, q, z)
-            return terms.log_likelihood + batch.kl_weight * terms.log_ratio
+            # A weight of a wider type than the data's would widen the gradient.
+            kl_weight = jnp.asarray(batch.kl_weight, terms.log_ratio.dtype)
+            return terms.log_likelihood + kl_weight * terms.log_ratio
 
         if gradient == "dreg":
             fixed = jax.lax.stop_gradient(q)

@@ -30,8 +30,8 @@ def binarize(key: Key, images: ArrayLike) -> Pixels:
         ValueError: a pixel is not in [0, 1].
 
     Example:
-        >>> binarize(jax.random.key(0), jnp.array([0.0, 0.0, 1.0, 1.0]))
-        Array([0., 0., 1., 1.], dtype=float32)
+        >>> binarize(jax.random.key(0), jnp.array([0.0, 0.0, 1.0, 1.0])).tolist()
+        [0.0, 0.0, 1.0, 1.0]
     """
     images = jnp.asarray(images)
     if not is_traced(images):
