@@ -212,7 +212,7 @@ def _scale_gradient_forward(x: ArrayLike, scale: ArrayLike) -> tuple[Array, Arra
 
 
 def _scale_gradient_backward(scale: Array, gradient: Array) -> tuple[Array, Array]:
-    return scale * gradient, jnp.zeros_like(scale)
+    return (scale * gradient).astype(gradient.dtype), jnp.zeros_like(scale)
 
 
 scale_gradient.defvjp(_scale_gradient_forward, _scale_gradient_backward)

@@ -51,45 +51,71 @@ def make(shift=0.0):
     return vi.from_log_density(log_density, jnp.zeros(3), data)
 
 
-def test_parts_are_the_whole_and_go_on(key, tmp_path, monkeypatch):
-    method = vi.Stochastic(start="init", num_steps=4000)
-    options = {"method": method}
-    whole = vi.fit(make(), key, **options)
-    parts = vi.fit(make(), key, checkpoint=tmp_path, **options)
+METHOD = vi.Stochastic(start="init", num_steps=4000)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A fit that leaves no checkpoint."""
+    return vi.fit(make(), jax.random.key(0), method=METHOD)
+
+
+@pytest.fixture
+def finished(tmp_path, key):
+    """The folder of a fit that ran to its end."""
+    vi.fit(make(), key, method=METHOD, checkpoint=tmp_path)
+    return tmp_path
+
+
+def test_a_fit_with_checkpoints_is_the_same_fit(whole, key, tmp_path):
+    parts = vi.fit(make(), key, method=METHOD, checkpoint=tmp_path)
     np.testing.assert_array_equal(parts.losses, whole.losses)
     np.testing.assert_array_equal(parts.q.loc, whole.q.loc)
     assert checkpoint.latest(tmp_path) == whole.num_steps // 25
-    # Interrupted after the first part, it goes on from there.
-    folder, calls = tmp_path / "other", []
+
+
+def test_an_interrupted_fit_resumes_where_it_was(whole, key, tmp_path, monkeypatch):
+    real, saved = checkpoint.save, []
 
     def save(*args, **kwargs):
         real(*args, **kwargs)
-        calls.append(kwargs["step"])
-        if len(calls) == 1:
+        saved.append(kwargs["step"])
+        if len(saved) == 1:
             raise KeyboardInterrupt
 
-    real = checkpoint.save
     monkeypatch.setattr(checkpoint, "save", save)
     with pytest.raises(KeyboardInterrupt):
-        vi.fit(make(), key, checkpoint=folder, **options)
-    again = vi.fit(make(), key, checkpoint=folder, **options)
-    assert calls == [40, whole.num_steps // 25]
+        vi.fit(make(), key, method=METHOD, checkpoint=tmp_path)
+    again = vi.fit(make(), key, method=METHOD, checkpoint=tmp_path)
+    assert saved == [40, whole.num_steps // 25]
     np.testing.assert_array_equal(again.losses, whole.losses)
     np.testing.assert_array_equal(again.q.log_scale, whole.q.log_scale)
-    # Another fit's checkpoint is refused.
-    with pytest.raises(ValueError, match="another run's checkpoint: data"):
-        vi.fit(make(1.0), key, checkpoint=folder, **options)
-    with pytest.raises(ValueError, match="another run's checkpoint: key"):
-        vi.fit(make(), jax.random.key(1), checkpoint=folder, **options)
-    for other in (optax.adam(0.051), optax.sgd(0.05), optax.adam(late(0.05))):
-        with pytest.raises(ValueError, match="another run's checkpoint: optimizer"):
-            vi.fit(
-                make(), key, method=replace(method, optimizer=other), checkpoint=folder
-            )
-    # The default, made anew, is the same.
-    adam = replace(method, optimizer=optax.adam(0.05))
-    same = vi.fit(make(), key, method=adam, checkpoint=folder)
+
+
+def test_a_finished_fit_is_returned_for_the_same_optimizer_made_anew(
+    whole, key, finished
+):
+    method = replace(METHOD, optimizer=optax.adam(0.05))
+    same = vi.fit(make(), key, method=method, checkpoint=finished)
     np.testing.assert_array_equal(same.losses, whole.losses)
+
+
+def late(step_size):
+    return optax.piecewise_constant_schedule(step_size, {1_000_000: 0.5})
+
+
+def test_a_checkpoint_of_other_data_or_another_key_is_refused(key, finished):
+    with pytest.raises(ValueError, match="another run's checkpoint: data"):
+        vi.fit(make(1.0), key, method=METHOD, checkpoint=finished)
+    with pytest.raises(ValueError, match="another run's checkpoint: key"):
+        vi.fit(make(), jax.random.key(1), method=METHOD, checkpoint=finished)
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused(key, finished):
+    for other in (optax.adam(0.051), optax.sgd(0.05), optax.adam(late(0.05))):
+        method = replace(METHOD, optimizer=other)
+        with pytest.raises(ValueError, match="another run's checkpoint: optimizer"):
+            vi.fit(make(), key, method=method, checkpoint=finished)
 
 
 def test_what_a_checkpoint_is_about(key):
@@ -110,10 +136,6 @@ def test_what_a_checkpoint_is_about(key):
     }
     for name, about in changed.items():
         assert {part for part in base if base[part] != about[part]} == {name}
-
-
-def late(step_size):
-    return optax.piecewise_constant_schedule(step_size, {1_000_000: 0.5})
 
 
 def test_fingerprint_sees_code_closures_and_late_schedules():
