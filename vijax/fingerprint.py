@@ -212,14 +212,17 @@ def _content(cell: Any) -> Any:
 
 def _text(function: FunctionType) -> Any:
     """Return the source where it says what the function is, else the bytecode."""
+    code = function.__code__
     try:
         # Of the code: of the function it would be what a decorator wraps.
-        source = textwrap.dedent(inspect.getsource(function.__code__)).strip()
+        source = textwrap.dedent(inspect.getsource(code)).strip()
     except (OSError, TypeError, SyntaxError, IndentationError):
+        source = ""
+    if code.co_filename == "<string>":  # Python 3.13 takes any `python -c` for it
         source = ""
     if source and (function.__name__ != "<lambda>" or source.count("lambda") == 1):
         return source
-    return [source, sys.version_info[:2], function.__code__]
+    return [source, sys.version_info[:2], code]
 
 
 def _globals(function: FunctionType) -> dict[str, Any]:
