@@ -320,10 +320,12 @@ def test_without_a_stop_rule_the_verdict_is_still_earned(key, num_steps, expecte
         ({"family": "cauchy"}, "family = 'cauchy'"),
         ({"method": "nuts"}, "method = 'nuts'"),
         ({"num_checks": 3}, "num_checks = 3"),
+        ({"family": object()}, "with the method init"),
+        ({"method": {}}, "with the method find"),
         ({"positive": "square"}, "positive = 'square'"),
     ],
 )
-def test_unknown_options_are_refused(key, options, message):
+def test_unknown_options_are_refused(as_users_do, key, options, message):
     with pytest.raises(ValueError, match=message):
         vi.fit(vi.from_numpyro(mean_of_normal, Y), key, **options)
 

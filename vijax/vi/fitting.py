@@ -10,7 +10,7 @@ A Fit is a pytree: `fit` may be compiled, or vmapped over keys and data; called 
 it compiles once for each model, options and shapes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,7 @@ def _choose(
             family = FullRank()
         else:
             family = FAMILIES[family]
+    _check_object("family", family, "init", (*FAMILIES, *OWN_FAMILY))
     if isinstance(method, str):
         _check_name("method", method, ("auto", *METHODS))
         if method == "auto":
@@ -156,6 +157,7 @@ def _choose(
             possible &= not in_parts and not target.subsampled
             method = "fixed_draws" if possible else "stochastic"
         return family, METHODS[method]
+    _check_object("method", method, "find", ("auto", *METHODS))
     return family, method
 
 
@@ -174,6 +176,17 @@ def _in_parts(
 def _check_name(argument: str, name: str, options: tuple[str, ...]) -> None:
     if name not in options:
         raise ValueError(f"{argument} = {name!r} is not one of {options}")
+
+
+def _check_object(
+    argument: str, thing: Any, needed: str, names: tuple[str, ...]
+) -> None:
+    """Raise a ValueError where an object is no family or method, or has no hash."""
+    if not hasattr(thing, needed) or not isinstance(thing, Hashable):
+        raise ValueError(
+            f"{argument} = {thing!r} is not valid: give one of {names}, or a hashable "
+            f"object (a frozen dataclass, say) with the method {needed}"
+        )
 
 
 def _starts(target: Target, key: Key, num_starts: int) -> Iterator[tuple[Any, Any]]:
