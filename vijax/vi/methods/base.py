@@ -16,7 +16,7 @@ class Found(NamedTuple):
     q: Any
     good: Bool[Array, "..."]  # whether the stop rule was met
     num_steps: Int[Array, "..."]
-    losses: Float[Array, "..."]  # by step
+    losses: Float[Array, "..."]  # by step, +inf for those not taken
     loc_error: Float[Array, "..."]  # standard error of the means, in sds of q
     scale_error: Float[Array, "..."]  # standard error of the log sds
     num_rejected: Int[Array, "..."]

@@ -200,7 +200,7 @@ def _begin(
         0 * one,
         0 * one,
         0 * one,
-        jnp.full(max_steps, jnp.nan, loc.dtype),
+        jnp.full(max_steps, jnp.inf, loc.dtype),
         one < 0,
         one > 0,
     )

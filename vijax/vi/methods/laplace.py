@@ -164,7 +164,7 @@ def find_mode(
         jnp.ones((), position.dtype),
         zero,
         zero,
-        jnp.full(max_steps, jnp.nan, position.dtype),
+        jnp.full(max_steps, jnp.inf, position.dtype),
         zero > 0,
     )
     return jax.lax.while_loop(

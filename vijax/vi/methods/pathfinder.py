@@ -155,7 +155,7 @@ def climb(
         here,
         here,
         jnp.full((), -jnp.inf, dtype),
-        jnp.full(max_steps, jnp.nan, dtype),
+        jnp.full(max_steps, jnp.inf, dtype),
         0 * one,
         one,
         0 * one,

@@ -135,7 +135,7 @@ def begin(
         infinite,
         infinite,
         infinite,
-        jnp.full((plan.num_chunks, plan.chunk_size), jnp.nan, like.dtype),
+        jnp.full((plan.num_chunks, plan.chunk_size), jnp.inf, like.dtype),
         zero > 0,
         zero < 1,
     )
