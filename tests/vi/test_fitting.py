@@ -320,6 +320,7 @@ def test_without_a_stop_rule_the_verdict_is_still_earned(key, num_steps, expecte
         ({"family": "cauchy"}, "family = 'cauchy'"),
         ({"method": "nuts"}, "method = 'nuts'"),
         ({"num_checks": 3}, "num_checks = 3"),
+        ({"num_checks": 0}, "num_checks = 0"),
         ({"family": object()}, "with the method init"),
         ({"method": {}}, "with the method find"),
         ({"positive": "square"}, "positive = 'square'"),
@@ -336,7 +337,7 @@ def test_unknown_options_are_refused(as_users_do, key, options, message):
         (lambda: vi.Stochastic(estimator="x"), "estimator = 'x'"),
         (lambda: vi.Stochastic(start="x"), "start = 'x'"),
         (lambda: vi.Stochastic(num_steps=0), "num_steps = 0"),
-        (lambda: vi.FixedDraws(num_draws=0), "num_draws = 0"),
+        (lambda: vi.FixedDraws(num_draws=1), "num_draws = 1"),
         (lambda: vi.Laplace(num_steps=0), "num_steps = 0"),
         (lambda: vi.Pathfinder(num_paths=0), "num_paths = 0"),
         (lambda: vi.LowRank(rank=0), "rank = 0"),
@@ -363,6 +364,10 @@ def test_a_fit_and_a_target_print_as_text(key):
     assert lines[4] == fit.advice
     assert f"<td>{sd}</td>" in fit._repr_html_()
     assert fit.advice.split(":")[0] in fit._repr_html_()
+    # As JAX's own errors may show it: in a trace.
+    texts = []
+    jax.jit(lambda fit: texts.append(str(fit)))(fit)
+    assert texts == [f"Fit of {target}"]
     table = vi.summary(fit)
     assert f"<td>{float(table['mu']['mean']):.5g}</td>" in table._repr_html_()
 

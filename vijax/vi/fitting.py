@@ -111,7 +111,8 @@ def fit(
     if progress or checkpoint is not None:
         chosen = _in_parts(chosen, progress, checkpoint, in_trace())
     chosen.check(target, family)
-    num_checks = num_checks or (500 if target.subsampled else 2000)
+    if num_checks is None:
+        num_checks = 500 if target.subsampled else 2000
     check(num_checks >= 25, "num_checks", num_checks, "give at least 25")
     traced = in_trace()
     streams = [jax.random.fold_in(key, stream) for stream in (SEARCH, CHECKS, RESTARTS)]

@@ -37,7 +37,9 @@ class Fit(NamedTuple):
     khat_se: Scalar  # its standard error, for many draws
     status: Int[Array, "..."]  # index into VERDICTS
     num_steps: Int[Array, "..."]
-    losses: Float[Array, "..."]  # negative ELBO by step (+inf: draws were added), or,
+    losses: Float[
+        Array, "..."
+    ]  # negative ELBO by step (+inf: draws were added; not taken), or,
     # for Laplace, −log p
     log_evidence: Scalar  # by importance sampling with smoothed weights
     log_evidence_se: Scalar
@@ -102,6 +104,9 @@ class Fit(NamedTuple):
         return advise(self)
 
     def __str__(self) -> str:
+        # JAX prints a Fit in its errors too, with tracers or shapes for its leaves.
+        if is_traced(self.status) or not isinstance(self.status, jax.Array):
+            return f"Fit of {self.target}"
         if jnp.ndim(self.status):
             return f"{self.status.size} fits of {self.target}"
         head, rows = _header(self), _rows(self)
@@ -114,7 +119,7 @@ class Fit(NamedTuple):
         return str(self)
 
     def _repr_html_(self) -> str:
-        if jnp.ndim(self.status):
+        if is_traced(self.status) or jnp.ndim(self.status):
             return html.escape(str(self))
         cells = "".join(
             f"<tr><td>{html.escape(name)}</td><td>{mean}</td><td>{sd}</td></tr>"

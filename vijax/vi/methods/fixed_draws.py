@@ -66,7 +66,8 @@ class FixedDraws:
     def __post_init__(self) -> None:
         for name in ("num_draws", "num_steps", "num_batches"):
             value = getattr(self, name)
-            check(value is None or value >= 1, name, value, "give at least 1")
+            least = 2 if name == "num_draws" else 1  # draws come in pairs
+            check(value is None or value >= least, name, value, f"give {least} or more")
 
     def check(self, target: Target, family: Family) -> None:
         """Raise a ValueError where the method cannot fit this."""
