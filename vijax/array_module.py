@@ -23,3 +23,19 @@ def array_module(*values: Any) -> Any:
     """
     module: ModuleType = jnp if is_traced(values) else np
     return module
+
+
+def eigh(matrix: Any) -> tuple[Any, Any]:
+    """Return eigenvalues and vectors of a symmetric matrix; NaN where it is not finite.
+
+    So it is in JAX; NumPy alone would raise.
+
+    Example:
+        >>> eigh(np.diag([1.0, 2.0]))[0].tolist(), eigh(np.full((1, 1), np.nan))[0]
+        ([1.0, 2.0], array([nan]))
+    """
+    if array_module(matrix) is jnp:
+        return tuple(jnp.linalg.eigh(matrix))
+    if np.all(np.isfinite(matrix)):
+        return tuple(np.linalg.eigh(matrix))
+    return np.nan * matrix[0], np.nan * matrix

@@ -144,17 +144,12 @@ def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked
     """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
     like = target.init
     eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
-    return _check(target, *_draw(q, eps))
-
-
-@light_jit
-def _draw(q: Any, eps: Any) -> tuple[Array, Array]:
-    z = q.transform(noise.whitened(jnp.asarray(eps)))
-    return z, q.log_prob(z)
+    return _check(target, q, noise.whitened(eps))
 
 
 @density_jit
-def _check(target: Target, z: Array, log_q: Array) -> Checked:
+def _check(target: Target, q: Any, eps: Array) -> Checked:
+    z = q.transform(eps)
     log_p, reference = log_densities(target, z)
     names = [site.name for site in target.static.sites]
 
@@ -163,7 +158,7 @@ def _check(target: Target, z: Array, log_q: Array) -> Checked:
         return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
 
     drawn = over_draws(target, values, z).astype(z.dtype)
-    return Checked(log_p - log_q, drawn, reference)
+    return Checked(log_p - q.log_prob(z), drawn, reference)
 
 
 @np.errstate(all="ignore")

@@ -11,8 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+from vijax.array_module import array_module
 
 from vijax.types import Key
 from vijax.vi.engine.compilation import in_trace
@@ -46,7 +48,7 @@ def _block(key: Key, number: Any, *, size: int, dtype: str) -> Float[Array, " si
     return jax.random.normal(jax.random.fold_in(key, number), (size,), dtype)
 
 
-def whitened(noise: Float[Array, "draws dim"]) -> Float[Array, "draws dim"]:
+def whitened(noise: Float[ArrayLike, "draws dim"]) -> Any:
     """Return noise with mean 0 and covariance I exactly.
 
     What is linear in it has no error at all, which takes most of the noise from
@@ -59,14 +61,13 @@ def whitened(noise: Float[Array, "draws dim"]) -> Float[Array, "draws dim"]:
         >>> bool(abs(eps.T @ eps / 64 - jnp.eye(3)).max() < 1e-6)
         True
     """
+    noise = array_module(noise).asarray(noise)
     if noise.shape[0] <= noise.shape[1] + 1:
         return noise
     return _whiten(noise - noise.mean(axis=0))
 
 
-def standardized(
-    half: Float[Array, "batches half dim"],
-) -> Float[Array, "batches draws dim"]:
+def standardized(half: Float[ArrayLike, "batches half dim"]) -> Any:
     """Return antithetic pairs whose batches each have mean 0 and covariance I exactly.
 
     The covariance is exact where half a batch is more than the dimension.
@@ -78,15 +79,16 @@ def standardized(
         >>> bool(abs(eps.T @ eps / 64 - jnp.eye(3)).max() < 1e-6)
         True
     """
+    xp = array_module(half)
+    half = xp.asarray(half)
     if half.shape[1] > half.shape[2]:
         half = _whiten(half)
-    return jnp.concatenate([half, -half], axis=1)
+    return xp.concatenate([half, -half], axis=1)
 
 
-def _whiten(
-    noise: Float[Array, "*batch draws dim"],
-) -> Float[Array, "*batch draws dim"]:
-    """Return ε L⁻ᵀ with εᵀ ε / draws = L Lᵀ."""
-    transposed = jnp.swapaxes(noise, -2, -1)
-    lower = jnp.linalg.cholesky(transposed @ noise / noise.shape[-2])
-    return jnp.swapaxes(solve_triangular(lower, transposed, lower=True), -2, -1)
+def _whiten(noise: Any) -> Any:
+    """Return ε L⁻ᵀ with εᵀ ε / draws = L Lᵀ, for one batch of draws or several."""
+    xp = array_module(noise)
+    transposed = xp.swapaxes(noise, -2, -1)
+    lower = xp.linalg.cholesky(transposed @ noise / noise.shape[-2])
+    return noise @ xp.swapaxes(xp.linalg.inv(lower), -2, -1)

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from vijax.array_module import array_module
 from vijax.types import Key, Scalar
 from vijax.vi.families.base import LOG_2PI, normal_draws, normal_log_prob
 
@@ -117,10 +119,12 @@ class FullRankNormal(NamedTuple):
 
     @classmethod
     def from_tril(
-        cls, loc: Float[Array, " dim"], tril: Float[Array, "dim dim"]
+        cls, loc: Float[ArrayLike, " dim"], tril: Float[ArrayLike, "dim dim"]
     ) -> "FullRankNormal":
         """Return N(loc, tril trilᵀ), tril with a positive diagonal."""
-        return cls(loc, jnp.log(jnp.diag(tril)), jnp.tril(tril, -1))
+        xp = array_module(loc, tril)
+        loc, log_diagonal = xp.asarray(loc), xp.log(xp.diag(tril))
+        return cls(loc, log_diagonal, xp.tril(tril, -1))
 
     @property
     def scale_tril(self) -> Float[Array, "dim dim"]:

@@ -18,18 +18,19 @@ References:
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
-from vijax.types import Key, Scalar
+from vijax.array_module import array_module
+from vijax.types import Key
 from vijax.validate import check
 from vijax.vi.engine import noise
-from vijax.vi.engine.compilation import density_jit, light_jit
+from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.loops import while_running
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import (
@@ -41,6 +42,7 @@ from vijax.vi.families.gaussian import (
 from vijax.vi.methods import linear_response, newton
 from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.newton import Moments, Normal, Totals
+from vijax.vi.targets.data_arguments import to_device
 from vijax.vi.targets.target import Target
 
 MAX_DIM = 200  # unknowns, above which "auto" does not take this method
@@ -139,11 +141,12 @@ def solve(target: Target, start: Start, *, diagonal: bool, tolerance: float) -> 
         tolerance: of every mean in sds, of every log sd. The search stops where the
             next full step is a tenth of it.
     """
-    draws = start.draws
+    seen = array_module(start).asarray(start.draws)
 
     def step(state: State) -> State:
-        totals = _look(target, state.proposal, draws, state.num_batches, start.nothing)
-        return _advance(state, totals, draws, diagonal=diagonal, tolerance=tolerance)
+        given = state.proposal, start.draws, state.num_batches, start.nothing
+        totals = _look(target, *given)
+        return _advance(state, totals, seen, diagonal=diagonal, tolerance=tolerance)
 
     return while_running(step, start.state)
 
@@ -173,104 +176,104 @@ def _look(
     return jax.lax.fori_loop(0, num_batches, add, nothing)
 
 
-@partial(light_jit, static_argnames=("max_steps", "diagonal"))
 def _begin(
-    half: Any,
-    loc: Any,
-    scale: Any,
-    *,
-    max_steps: int,
-    diagonal: bool,
+    half: Any, loc: Any, scale: Any, *, max_steps: int, diagonal: bool
 ) -> Start:
     """Standardise the noise; the first step looks at N(loc, diag(scale²)) itself."""
-    loc, scale = jnp.asarray(loc), jnp.asarray(scale)
-    dim, one = loc.shape[0], jnp.ones((), jnp.int32)
-    draws = noise.standardized(jnp.asarray(half))
+    xp = array_module(half, loc, scale)
+    loc, scale = xp.asarray(loc), xp.asarray(scale)
+    dim, dtype, one = loc.shape[0], loc.dtype, xp.asarray(1, np.int32)
+    draws = to_device(noise.standardized(half))
     nothing = newton.no_totals(draws, linear_response.num_products(dim, diagonal))
-    zero, eye = jnp.zeros_like(loc), jnp.eye(dim, dtype=loc.dtype)
-    normal = Normal(loc, jnp.diag(scale), jnp.sum(jnp.log(scale)))
-    infinite = zero[0] + jnp.inf
-    third = nothing.third
+    zero, eye = xp.zeros(dim, dtype), xp.eye(dim, dtype=dtype)
+    normal = Normal(loc, xp.diag(scale), xp.sum(xp.log(scale)))
+    infinite = xp.asarray(xp.inf, dtype)
+    third = xp.zeros(nothing.third.shape, dtype)
     state = State(
         normal,
         Moments(infinite, zero, zero + 1, eye, zero, zero, third, 0 * eye),
         normal,
-        jnp.ones((), loc.dtype),
+        xp.asarray(1, dtype),
         infinite,
         one,
         0 * one,
         0 * one,
         0 * one,
-        jnp.full(max_steps, jnp.inf, loc.dtype),
+        xp.full(max_steps, xp.inf, dtype),
         one < 0,
         one > 0,
     )
     return Start(draws, nothing, state)
 
 
-@partial(light_jit, static_argnames=("diagonal", "tolerance"))
+@np.errstate(all="ignore")
 def _advance(
-    state: State, totals: Totals, draws: Array, *, diagonal: bool, tolerance: float
+    state: State, totals: Totals, draws: Any, *, diagonal: bool, tolerance: float
 ) -> State:
     """Take the proposal or leave it, and make the next one."""
+    xp = array_module(state, totals)
     last = draws[state.num_batches - 1]
     moments = newton.moments(totals, state.proposal, last, state.num_batches)
     better = _is_better(state, moments)
-    normal, moments = jax.lax.cond(
-        better,
-        lambda: (state.proposal, moments),
-        lambda: (state.normal, state.moments),
+    normal, moments = jax.tree.map(
+        lambda new, old: xp.where(better, new, old),
+        (state.proposal, moments),
+        (state.normal, state.moments),
     )
     residual = newton.residual(moments, diagonal)
     arrived = better & (residual < 0.1 * tolerance)
-    error = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
-    wanted = state.num_batches * jnp.ceil(1.2 * (error / tolerance) ** 2)
-    wanted = jnp.clip(wanted, state.num_batches, draws.shape[0]).astype(jnp.int32)
+    error = xp.max(xp.maximum(moments.loc_error, moments.scale_error))
+    wanted = state.num_batches * xp.ceil(1.2 * (error / tolerance) ** 2)
+    wanted = xp.clip(wanted, state.num_batches, draws.shape[0]).astype(np.int32)
     more = arrived & (wanted > state.num_batches)
     # The objective changes with its draws: take the next step whatever it says.
-    moments = moments._replace(loss=jnp.where(more, jnp.inf, moments.loss))
+    moments = moments._replace(loss=xp.where(more, xp.inf, moments.loss))
     ratio = residual / state.residual
     share = newton.next_share(state.share, state.moments, moments, better, ratio)
     num_steps = state.num_steps + 1
-    num_rejected = state.num_rejected + jnp.where(better, 0, 1)
+    num_rejected = state.num_rejected + 1 - better
     done = arrived & ~more
     # A start that is not finite has nowhere to step to.
     hopeless = (share < LEAST_SHARE) | (num_rejected == num_steps)
+    max_steps = state.losses.shape[0]
+    here = xp.arange(max_steps) == state.num_steps
     return State(
         normal,
         moments,
         newton.step(normal, moments, share, diagonal),
         share,
         residual,
-        jnp.where(more, wanted, state.num_batches),
+        xp.where(more, wanted, state.num_batches),
         num_steps,
         num_rejected,
         state.num_gradients + state.num_batches * draws.shape[1],
-        state.losses.at[state.num_steps].set(moments.loss),
+        xp.where(here, moments.loss, state.losses),
         done,
-        ~done & ~hopeless & (num_steps < state.losses.shape[0]),
+        ~done & ~hopeless & (num_steps < max_steps),
     )
 
 
-def _is_better(state: State, moments: Moments) -> Bool[Array, ""]:
+def _is_better(state: State, moments: Moments) -> Any:
     """Say whether the proposal is finite and its F no higher, up to rounding."""
+    xp = array_module(state, moments)
     # Rounding in a sum of |F| nats must not stop the last steps.
-    slack = 10 * jnp.finfo(moments.loss.dtype).eps * (1 + jnp.abs(moments.loss))
+    slack = 10 * np.finfo(moments.loss.dtype).eps * (1 + xp.abs(moments.loss))
     leaves = jax.tree.leaves((state.proposal, moments))
-    finite = jnp.all(jnp.isfinite(jnp.concatenate([jnp.ravel(x) for x in leaves])))
+    finite = xp.all(xp.isfinite(xp.concatenate([xp.ravel(x) for x in leaves])))
     return finite & (moments.loss <= state.moments.loss + slack)
 
 
-@partial(light_jit, static_argnames=("tolerance", "diagonal"))
+@np.errstate(all="ignore")
 def _found(state: State, tolerance: float, *, diagonal: bool) -> Found:
+    xp = array_module(state)
     normal, moments = state.normal, state.moments
     q: Any = (
-        DiagonalNormal(normal.loc, jnp.log(jnp.diag(normal.root)))
+        DiagonalNormal(normal.loc, xp.log(xp.diag(normal.root)))
         if diagonal
         else FullRankNormal.from_tril(normal.loc, newton.lower_root(normal.root))
     )
-    error: Scalar = jnp.max(jnp.maximum(moments.loc_error, moments.scale_error))
-    return Found(
+    error = xp.max(xp.maximum(moments.loc_error, moments.scale_error))
+    found = Found(
         q,
         # Where the most draws allowed leave more than the tolerance open, that is
         # said by the errors; only a tenfold one puts the answer itself in doubt.
@@ -283,3 +286,4 @@ def _found(state: State, tolerance: float, *, diagonal: bool) -> Found:
         state.num_gradients,
         newton.covariance(normal, moments),
     )
+    return jax.tree.map(lambda x: to_device(xp.asarray(x)), found)

@@ -20,19 +20,23 @@ References:
     Giordano, Broderick & Jordan (2018), JMLR 19(51), arXiv:1709.02536.
 """
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from typing import Any
+
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+from vijax.array_module import array_module, eigh
 
 MAX_FULL = 20  # unknowns of a full rank; above, B's d³ numbers are left out
 
 
 def covariance(
-    root: Float[Array, "dim dim"],
-    eigenvalues: Float[Array, " dim"],
-    vectors: Float[Array, "dim dim"],
-    third: Float[Array, "dim products"],
-    noise: Float[Array, "dim dim"],
-) -> Float[Array, "dim dim"]:
+    root: Float[ArrayLike, "dim dim"],
+    eigenvalues: Float[ArrayLike, " dim"],
+    vectors: Float[ArrayLike, "dim dim"],
+    third: Float[ArrayLike, "dim products"],
+    noise: Float[ArrayLike, "dim dim"],
+) -> Any:
     """Return L (A − ½ B Bᵀ)⁻¹ Lᵀ; the second term may at most double an sd.
 
     Args:
@@ -42,10 +46,11 @@ def covariance(
         third: B, its last two axes as one.
         noise: what the draws' noise adds to B Bᵀ.
     """
-    half = vectors / jnp.sqrt(jnp.maximum(eigenvalues, 1e-6))
+    xp = array_module(root, eigenvalues, vectors, third, noise)
+    half = vectors / xp.sqrt(xp.maximum(eigenvalues, 1e-6))
     tilt = half.T @ third
-    share, axes = jnp.linalg.eigh(0.5 * (tilt @ tilt.T - half.T @ noise @ half))
-    root = root @ half @ (axes / jnp.sqrt(1 - jnp.clip(share, 0.0, 0.75)))
+    share, axes = eigh(0.5 * (tilt @ tilt.T - half.T @ noise @ half))
+    root = root @ half @ (axes / xp.sqrt(1 - xp.clip(share, 0.0, 0.75)))
     return root @ root.T
 
 
@@ -55,20 +60,22 @@ def num_products(dim: int, diagonal: bool) -> int:
     return dim if diagonal else full
 
 
-def products(eps: Array, number: int) -> Array:
+def products(eps: Any, number: int) -> Any:
     """Return ε_j ε_k − δ_jk, (draws, products)."""
+    xp = array_module(eps)
     dim = eps.shape[1]
     if number == dim:
         return eps**2 - 1
     if number == 0:
         return eps[:, :0]
-    outer = eps[:, :, None] * eps[:, None, :] - jnp.eye(dim, dtype=eps.dtype)
+    outer = eps[:, :, None] * eps[:, None, :] - xp.eye(dim, dtype=eps.dtype)
     return outer.reshape(-1, number)
 
 
-def third_noise(rest: Array, eps: Array, number: int) -> Array:
+def third_noise(rest: Any, eps: Any, number: int) -> Any:
     """Return the mean of B Bᵀ that a batch of noise alone would give."""
+    xp = array_module(rest, eps)
     half = rest.shape[0] // 2
     pairs = 0.5 * (rest[:half] + rest[half:])
-    size = jnp.sum(products(eps[:half], number) ** 2, axis=1, keepdims=True)
+    size = xp.sum(products(eps[:half], number) ** 2, axis=1, keepdims=True)
     return pairs.T @ (pairs * size) / half**2

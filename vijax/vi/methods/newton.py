@@ -6,14 +6,19 @@ With whitened gradients g_s = Lᵀ ∇log p(m + L ε_s) of a batch of draws,
     curvature  A = −(1/S) Σ_s ε_s g_sᵀ, symmetrised    E_q[−∇²log p], by Stein's lemma
 
 a step moves the precision of q to a blend of I and A and the mean by A⁻¹ ḡ, both in the
-coordinates u = m + L v. See `fixed_draws` for the objective.
+coordinates u = m + L v. See `fixed_draws` for the objective. Outside of a trace the step
+is NumPy's: linear algebra with as many numbers as there are unknowns takes microseconds,
+and a second to compile. Only `add`, which belongs to the log density, is JAX's.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
+from vijax.array_module import array_module, eigh
 from vijax.types import Scalar
 from vijax.vi.families.base import LOG_2PI
 from vijax.vi.methods import linear_response
@@ -52,9 +57,10 @@ class Moments(NamedTuple):
 
 def no_totals(noise: Float[Array, "batches draws dim"], num_products: int) -> Totals:
     """Return sums of nothing."""
+    xp = array_module(noise)
     _, num_draws, dim = noise.shape
     shapes = (), (dim,), (dim, dim), (dim, num_products), (num_draws, dim)
-    return Totals(*(jnp.zeros(shape, noise.dtype) for shape in shapes))
+    return Totals(*(xp.zeros(shape, noise.dtype) for shape in shapes))
 
 
 def add(
@@ -75,21 +81,21 @@ def add(
 
 
 def moments(
-    totals: Totals,
-    normal: Normal,
-    eps: Float[Array, "draws dim"],
-    num_batches: Int[Array, ""],
+    totals: Totals, normal: Normal, eps: Float[ArrayLike, "draws dim"], num_batches: Any
 ) -> Moments:
     """Return F, its gradient, curvature and errors; `eps` is the last batch's."""
-    root, dim = normal.root, eps.shape[1]
+    xp = array_module(totals, normal, eps)
+    totals, root, eps = jax.tree.map(xp.asarray, (totals, normal.root, eps))
+    dim = eps.shape[1]
+    num_batches = xp.asarray(num_batches, eps.dtype)  # NumPy makes float64 of int32
     number = eps.shape[0] * num_batches
     product = totals.product
-    eigenvalues, vectors = jnp.linalg.eigh(-0.5 * (product + product.T) / number)
+    eigenvalues, vectors = eigh(-0.5 * (product + product.T) / number)
     # The noise's mean and covariance are exact, so a g linear in ε costs no accuracy:
     # the errors are those of what is left, in the last batch, in sds of q.
     turned = eps @ vectors
     rest = totals.last @ vectors + turned * eigenvalues
-    to_sds = root @ vectors / jnp.sqrt(jnp.sum(root**2, axis=1))[:, None]
+    to_sds = root @ vectors / xp.sqrt(xp.sum(root**2, axis=1))[:, None]
     mean_move = (rest / magnitude(eigenvalues)) @ to_sds.T
     scale_move = (rest @ to_sds.T) * (turned @ to_sds.T)
     num_products = totals.third.shape[1]
@@ -106,40 +112,42 @@ def moments(
     )
 
 
-def residual(moments: Moments, diagonal: bool) -> Scalar:
+def residual(moments: Moments, diagonal: bool) -> Any:
     """Return the largest move that a full step would make, in sds of q."""
+    xp = array_module(moments)
     _, gradient, eigenvalues, vectors, *_ = moments
     if diagonal:
         move = vectors @ ((vectors.T @ gradient) / magnitude(eigenvalues))
         stretch = vectors**2 @ eigenvalues - 1
     else:
         move, stretch = gradient, eigenvalues - 1
-    return jnp.maximum(jnp.max(jnp.abs(move)), 0.5 * jnp.max(jnp.abs(stretch)))
+    return xp.maximum(xp.max(xp.abs(move)), 0.5 * xp.max(xp.abs(stretch)))
 
 
-def step(normal: Normal, moments: Moments, share: Scalar, diagonal: bool) -> Normal:
+def step(normal: Normal, moments: Moments, share: Any, diagonal: bool) -> Normal:
     """Return the next q, after a share of a full step."""
+    xp = array_module(normal, moments, share)
     loc, root, log_det = normal
     _, gradient, eigenvalues, vectors, *_ = moments
     along = vectors.T @ gradient
     # Saddle-free: |λ| descends where log p is not concave; 0.05 lets q grow by no
     # more than a factor 4.5 a step.
     if diagonal:
-        size = jnp.maximum(vectors**2 @ eigenvalues, 0.05)
-        stretch = 1 / jnp.sqrt((1 - share) + share * size)
+        size = xp.maximum(vectors**2 @ eigenvalues, 0.05)
+        stretch = 1 / xp.sqrt((1 - share) + share * size)
         move, new_root = vectors @ (along / magnitude(eigenvalues)), root * stretch
     else:
-        precision = (1 - share) + share * jnp.maximum(jnp.abs(eigenvalues), 0.05)
-        stretch = 1 / jnp.sqrt(precision)
+        precision = (1 - share) + share * xp.maximum(xp.abs(eigenvalues), 0.05)
+        stretch = 1 / xp.sqrt(precision)
         move, new_root = vectors @ (along / precision), root @ (vectors * stretch)
         new_root = new_root @ vectors.T
-    log_det = log_det + jnp.sum(jnp.log(stretch))
+    log_det = log_det + xp.sum(xp.log(stretch))
     return Normal(loc + share * root @ move, new_root, log_det)
 
 
 def next_share(
-    share: Scalar, old: Moments, new: Moments, better: Bool[Array, ""], ratio: Scalar
-) -> Scalar:
+    share: Any, old: Moments, new: Moments, better: Any, ratio: Any
+) -> Any:
     """Return the next share of a full step: less after a step too far, else more.
 
     Args:
@@ -149,21 +157,23 @@ def next_share(
         better: whether it was taken.
         ratio: of the residuals, new by old.
     """
+    xp = array_module(share, old, new, better)
     # Gradient and curvature that change sign and stay large: the steps go to and fro.
-    product = jnp.vdot(new.gradient, old.gradient)
-    product += jnp.sum(new.eigenvalues - 1) * jnp.sum(old.eigenvalues - 1)
+    product = xp.vdot(new.gradient, old.gradient)
+    product += xp.sum(new.eigenvalues - 1) * xp.sum(old.eigenvalues - 1)
     swings = (product < 0) & (ratio > 0.25)
-    accepted = jnp.where(swings, jnp.maximum(0.25, 0.6 * share), 1.5 * share)
-    return jnp.where(better, jnp.minimum(1, accepted), 0.25 * share)
+    accepted = xp.where(swings, xp.maximum(0.25, 0.6 * share), 1.5 * share)
+    return xp.where(better, xp.minimum(1, accepted), 0.25 * share)
 
 
-def lower_root(root: Float[Array, "dim dim"]) -> Float[Array, "dim dim"]:
+def lower_root(root: Float[ArrayLike, "dim dim"]) -> Any:
     """Return the lower triangular L with L Lᵀ = root rootᵀ."""
-    r = jnp.linalg.qr(root.T, mode="r")
-    return (r * jnp.sign(jnp.diag(r))[:, None]).T
+    xp = array_module(root)
+    r = xp.linalg.qr(xp.asarray(root).T, mode="r")
+    return (r * xp.sign(xp.diag(r))[:, None]).T
 
 
-def covariance(normal: Normal, moments: Moments) -> Float[Array, "dim dim"]:
+def covariance(normal: Normal, moments: Moments) -> Any:
     """Return the posterior's covariance by linear response; see linear_response."""
     return linear_response.covariance(
         normal.root,
@@ -174,14 +184,16 @@ def covariance(normal: Normal, moments: Moments) -> Float[Array, "dim dim"]:
     )
 
 
-def magnitude(eigenvalues: Float[Array, " dim"]) -> Float[Array, " dim"]:
+def magnitude(eigenvalues: Float[ArrayLike, " dim"]) -> Any:
     """Return |λ|, small ones raised to 1e-5 of the largest."""
-    size = jnp.abs(eigenvalues)
-    return jnp.maximum(size, 1e-5 * jnp.max(size))
+    xp = array_module(eigenvalues)
+    size = xp.abs(xp.asarray(eigenvalues))
+    return xp.maximum(size, 1e-5 * xp.max(size))
 
 
-def _pair_error(values: Array, num_batches: Array) -> Array:
+def _pair_error(values: Any, num_batches: Any) -> Any:
     """Return the standard error of a mean over antithetic pairs."""
+    xp = array_module(values, num_batches)
     half = values.shape[0] // 2
     pairs = 0.5 * (values[:half] + values[half:])
-    return jnp.std(pairs, axis=0) / jnp.sqrt(half * num_batches)
+    return xp.std(pairs, axis=0) / (half * num_batches) ** 0.5
