@@ -34,8 +34,8 @@ def eigh(matrix: Any) -> tuple[Any, Any]:
         >>> eigh(np.diag([1.0, 2.0]))[0].tolist(), eigh(np.full((1, 1), np.nan))[0]
         ([1.0, 2.0], array([nan]))
     """
-    if array_module(matrix) is jnp:
-        return tuple(jnp.linalg.eigh(matrix))
-    if np.all(np.isfinite(matrix)):
-        return tuple(np.linalg.eigh(matrix))
-    return np.nan * matrix[0], np.nan * matrix
+    xp = array_module(matrix)
+    if xp is np and not np.all(np.isfinite(matrix)):
+        return np.nan * matrix[0], np.nan * matrix
+    values, vectors = xp.linalg.eigh(matrix)
+    return values, vectors

@@ -11,11 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module
-
 from vijax.types import Key
 from vijax.vi.engine.compilation import in_trace
 
@@ -48,8 +46,8 @@ def _block(key: Key, number: Any, *, size: int, dtype: str) -> Float[Array, " si
     return jax.random.normal(jax.random.fold_in(key, number), (size,), dtype)
 
 
-def whitened(noise: Float[ArrayLike, "draws dim"]) -> Any:
-    """Return noise with mean 0 and covariance I exactly.
+def whitened(noise: Any) -> Any:
+    """Return noise, (draws, dim), with mean 0 and covariance I exactly.
 
     What is linear in it has no error at all, which takes most of the noise from
     moments. With no more draws than dimensions it is left as it is.
@@ -67,8 +65,8 @@ def whitened(noise: Float[ArrayLike, "draws dim"]) -> Any:
     return _whiten(noise - noise.mean(axis=0))
 
 
-def standardized(half: Float[ArrayLike, "batches half dim"]) -> Any:
-    """Return antithetic pairs whose batches each have mean 0 and covariance I exactly.
+def standardized(half: Any) -> Any:
+    """Return antithetic pairs, (batches, 2 half, dim), of mean 0 and covariance I.
 
     The covariance is exact where half a batch is more than the dimension.
 

@@ -1,11 +1,10 @@
 r"""Normal families: a diagonal covariance (mean field) and a full one."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module
@@ -118,9 +117,7 @@ class FullRankNormal(NamedTuple):
         return "flow"
 
     @classmethod
-    def from_tril(
-        cls, loc: Float[ArrayLike, " dim"], tril: Float[ArrayLike, "dim dim"]
-    ) -> "FullRankNormal":
+    def from_tril(cls, loc: Any, tril: Any) -> "FullRankNormal":
         """Return N(loc, tril trilᵀ), tril with a positive diagonal."""
         xp = array_module(loc, tril)
         loc, log_diagonal = xp.asarray(loc), xp.log(xp.diag(tril))

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
@@ -100,7 +99,7 @@ class FixedDraws:
         num_pairs = (self.num_draws or enough_draws(target)) // 2
         shape = (self.num_batches, num_pairs, target.dim)
         half = noise.normal(key, shape, target.init.dtype)
-        options = {"max_steps": self.num_steps, "diagonal": diagonal}
+        options: Any = {"max_steps": self.num_steps, "diagonal": diagonal}
         start = _begin(half, loc, scale, **options)
         state = solve(target, start, diagonal=diagonal, tolerance=tolerance)
         return _found(state, tolerance, diagonal=diagonal)
@@ -176,9 +175,7 @@ def _look(
     return jax.lax.fori_loop(0, num_batches, add, nothing)
 
 
-def _begin(
-    half: Any, loc: Any, scale: Any, *, max_steps: int, diagonal: bool
-) -> Start:
+def _begin(half: Any, loc: Any, scale: Any, *, max_steps: int, diagonal: bool) -> Start:
     """Standardise the noise; the first step looks at N(loc, diag(scale²)) itself."""
     xp = array_module(half, loc, scale)
     loc, scale = xp.asarray(loc), xp.asarray(scale)

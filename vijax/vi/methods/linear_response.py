@@ -22,20 +22,17 @@ References:
 
 from typing import Any
 
-from jax.typing import ArrayLike
-from jaxtyping import Float
-
 from vijax.array_module import array_module, eigh
 
 MAX_FULL = 20  # unknowns of a full rank; above, B's d³ numbers are left out
 
 
 def covariance(
-    root: Float[ArrayLike, "dim dim"],
-    eigenvalues: Float[ArrayLike, " dim"],
-    vectors: Float[ArrayLike, "dim dim"],
-    third: Float[ArrayLike, "dim products"],
-    noise: Float[ArrayLike, "dim dim"],
+    root: Any,
+    eigenvalues: Any,
+    vectors: Any,
+    third: Any,
+    noise: Any,
 ) -> Any:
     """Return L (A − ½ B Bᵀ)⁻¹ Lᵀ; the second term may at most double an sd.
 

@@ -6,16 +6,17 @@ With whitened gradients g_s = Lᵀ ∇log p(m + L ε_s) of a batch of draws,
     curvature  A = −(1/S) Σ_s ε_s g_sᵀ, symmetrised    E_q[−∇²log p], by Stein's lemma
 
 a step moves the precision of q to a blend of I and A and the mean by A⁻¹ ḡ, both in the
-coordinates u = m + L v. See `fixed_draws` for the objective. Outside of a trace the step
-is NumPy's: linear algebra with as many numbers as there are unknowns takes microseconds,
-and a second to compile. Only `add`, which belongs to the log density, is JAX's.
+coordinates u = m + L v. See `fixed_draws` for the objective.
+
+Outside of a trace the step is NumPy's: linear algebra with as many numbers as there
+are unknowns takes microseconds, and most of a second to compile. Only `add` is JAX's,
+for it belongs to the program of the log density.
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module, eigh
@@ -80,9 +81,7 @@ def add(
     )
 
 
-def moments(
-    totals: Totals, normal: Normal, eps: Float[ArrayLike, "draws dim"], num_batches: Any
-) -> Moments:
+def moments(totals: Totals, normal: Normal, eps: Any, num_batches: Any) -> Moments:
     """Return F, its gradient, curvature and errors; `eps` is the last batch's."""
     xp = array_module(totals, normal, eps)
     totals, root, eps = jax.tree.map(xp.asarray, (totals, normal.root, eps))
@@ -145,9 +144,7 @@ def step(normal: Normal, moments: Moments, share: Any, diagonal: bool) -> Normal
     return Normal(loc + share * root @ move, new_root, log_det)
 
 
-def next_share(
-    share: Any, old: Moments, new: Moments, better: Any, ratio: Any
-) -> Any:
+def next_share(share: Any, old: Moments, new: Moments, better: Any, ratio: Any) -> Any:
     """Return the next share of a full step: less after a step too far, else more.
 
     Args:
@@ -166,7 +163,7 @@ def next_share(
     return xp.where(better, xp.minimum(1, accepted), 0.25 * share)
 
 
-def lower_root(root: Float[ArrayLike, "dim dim"]) -> Any:
+def lower_root(root: Any) -> Any:
     """Return the lower triangular L with L Lᵀ = root rootᵀ."""
     xp = array_module(root)
     r = xp.linalg.qr(xp.asarray(root).T, mode="r")
@@ -184,7 +181,7 @@ def covariance(normal: Normal, moments: Moments) -> Any:
     )
 
 
-def magnitude(eigenvalues: Float[ArrayLike, " dim"]) -> Any:
+def magnitude(eigenvalues: Any) -> Any:
     """Return |λ|, small ones raised to 1e-5 of the largest."""
     xp = array_module(eigenvalues)
     size = xp.abs(xp.asarray(eigenvalues))
