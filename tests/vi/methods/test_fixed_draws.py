@@ -30,7 +30,7 @@ def test_a_step_keeps_shapes_and_precision(start):
         given = state.proposal, start.draws, state.num_batches, start.nothing
         totals = fixed_draws._look(target, *given)
         options = {"diagonal": False, "tolerance": 0.01}
-        new = fixed_draws._advance(state, totals, np.asarray(start.draws), **options)
+        new = fixed_draws._advance(state, totals, start.draws, **options)
         old_leaves, new_leaves = jax.tree.leaves(state), jax.tree.leaves(new)
         assert [np.shape(x) for x in new_leaves] == [np.shape(x) for x in old_leaves]
         assert [x.dtype for x in new_leaves if x.dtype.kind == "f"] == [

@@ -5,9 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Scalar
+from vijax.vi.engine.compilation import density_jit
 from vijax.vi.targets.target import Target
 
 MAX_BATCH = 2**25  # numbers that a batch of draws may hold
@@ -36,6 +38,22 @@ def over_draws(
     padded = jnp.concatenate([positions, positions[:1].repeat(surplus, axis=0)])
     results = jax.lax.map(function, padded, batch_size=batch_size)
     return jax.tree.map(lambda x: x[:num_draws], results)
+
+
+@density_jit
+def slopes(
+    target: Target, positions: Float[ArrayLike, "draws dim"]
+) -> tuple[Float[Array, " draws"], Float[Array, "draws dim"]]:
+    """Return log p and its gradient at many positions, all at once.
+
+    Example:
+        >>> from vijax.vi.targets.target import from_log_density
+        >>> target = from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(2))
+        >>> value, gradient = slopes(target, jnp.array([[2.0, 0.0]]))
+        >>> value.tolist(), gradient.tolist()
+        ([-2.0], [[-2.0, 0.0]])
+    """
+    return jax.vmap(jax.value_and_grad(target.log_density))(positions)
 
 
 def log_densities(

@@ -27,9 +27,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vijax.array_module import array_module
 from vijax.types import Key
-from vijax.validate import check
+from vijax.validate import check, is_traced
 from vijax.vi.engine import noise
-from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.batched_density import slopes
 from vijax.vi.engine.loops import while_running
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import (
@@ -140,12 +140,11 @@ def solve(target: Target, start: Start, *, diagonal: bool, tolerance: float) -> 
         tolerance: of every mean in sds, of every log sd. The search stops where the
             next full step is a tenth of it.
     """
-    seen = array_module(start).asarray(start.draws)
+    draws = start.draws
 
     def step(state: State) -> State:
-        given = state.proposal, start.draws, state.num_batches, start.nothing
-        totals = _look(target, *given)
-        return _advance(state, totals, seen, diagonal=diagonal, tolerance=tolerance)
+        totals = _look(target, state.proposal, draws, state.num_batches, start.nothing)
+        return _advance(state, totals, draws, diagonal=diagonal, tolerance=tolerance)
 
     return while_running(step, start.state)
 
@@ -156,23 +155,24 @@ def enough_draws(target: Target) -> int:
     return max(128, 4 * target.dim, 2 * (affordable // 2))
 
 
-@density_jit
+@np.errstate(all="ignore")
 def _look(
-    target: Target,
-    normal: Normal,
-    draws: Array,
-    num_batches: Array,
-    nothing: Totals,
+    target: Target, normal: Normal, draws: Any, num_batches: Any, nothing: Totals
 ) -> Totals:
     """Sum log p and its whitened gradient over the first batches of draws of q."""
-    look = jax.vmap(jax.value_and_grad(target.log_density))
 
-    def add(index: Array, totals: Totals) -> Totals:
+    def add(index: Any, totals: Totals) -> Totals:
         eps = draws[index]
-        value, gradient = look(normal.loc + eps @ normal.root.T)
+        value, gradient = slopes(target, normal.loc + eps @ normal.root.T)
+        xp = array_module(value)
+        value, gradient = xp.asarray(value), xp.asarray(gradient)
         return newton.add(totals, eps, value, gradient @ normal.root)
 
-    return jax.lax.fori_loop(0, num_batches, add, nothing)
+    if is_traced(draws, normal):
+        return jax.lax.fori_loop(0, num_batches, add, nothing)
+    for index in range(int(num_batches)):
+        nothing = add(index, nothing)
+    return nothing
 
 
 def _begin(half: Any, loc: Any, scale: Any, *, max_steps: int, diagonal: bool) -> Start:
@@ -180,7 +180,7 @@ def _begin(half: Any, loc: Any, scale: Any, *, max_steps: int, diagonal: bool) -
     xp = array_module(half, loc, scale)
     loc, scale = xp.asarray(loc), xp.asarray(scale)
     dim, dtype, one = loc.shape[0], loc.dtype, xp.asarray(1, np.int32)
-    draws = to_device(noise.standardized(half))
+    draws = noise.standardized(half)
     nothing = newton.no_totals(draws, linear_response.num_products(dim, diagonal))
     zero, eye = xp.zeros(dim, dtype), xp.eye(dim, dtype=dtype)
     normal = Normal(loc, xp.diag(scale), xp.sum(xp.log(scale)))

@@ -9,14 +9,12 @@ a step moves the precision of q to a blend of I and A and the mean by A⁻¹ ḡ
 coordinates u = m + L v. See `fixed_draws` for the objective.
 
 Outside of a trace the step is NumPy's: linear algebra with as many numbers as there
-are unknowns takes microseconds, and most of a second to compile. Only `add` is JAX's,
-for it belongs to the program of the log density.
+are unknowns takes microseconds, and most of a second to compile.
 """
 
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module, eigh
@@ -56,25 +54,21 @@ class Moments(NamedTuple):
     third_noise: Float[Array, "..."]  # what the draws' noise adds to B Bᵀ
 
 
-def no_totals(noise: Float[Array, "batches draws dim"], num_products: int) -> Totals:
-    """Return sums of nothing."""
+def no_totals(noise: Any, num_products: int) -> Totals:
+    """Return sums of nothing; the noise is (batches, draws, dim)."""
     xp = array_module(noise)
     _, num_draws, dim = noise.shape
     shapes = (), (dim,), (dim, dim), (dim, num_products), (num_draws, dim)
     return Totals(*(xp.zeros(shape, noise.dtype) for shape in shapes))
 
 
-def add(
-    totals: Totals,
-    eps: Float[Array, "draws dim"],
-    value: Float[Array, " draws"],
-    gradient: Float[Array, "draws dim"],
-) -> Totals:
-    """Add a batch of draws: their noise, log p and whitened gradients."""
+def add(totals: Totals, eps: Any, value: Any, gradient: Any) -> Totals:
+    """Add a batch of draws: noise and whitened gradients (draws, dim), and log p."""
+    xp = array_module(totals, eps, value, gradient)
     products = linear_response.products(eps, totals.third.shape[1])
     return Totals(
-        totals.value + jnp.sum(value),
-        totals.gradient + jnp.sum(gradient, axis=0),
+        totals.value + xp.sum(value),
+        totals.gradient + xp.sum(gradient, axis=0),
         totals.product + eps.T @ gradient,
         totals.third - gradient.T @ products,
         gradient,
