@@ -27,12 +27,11 @@ from vijax.metrics.wasserstein import wasserstein_by_column
 from vijax.types import Key
 from vijax.vae import event_tables, training
 from vijax.vae.compression import file_format, lossy
-from vijax.vae.event_tables import ColumnScale
+from vijax.vae.event_tables import ColumnScale, Events
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.validate import check
 
-Events = Float[np.ndarray, "_ features"]  # the numbers of events may differ
 BATCH_SIZE = 100
 
 
