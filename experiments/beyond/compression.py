@@ -37,7 +37,7 @@ from vijax.plot import compression_rates as plot
 from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, table_files
 from vijax.vae.compression.table_files import TableCoderSettings
-from vijax.vae.evaluation.annealed_sampling import Walk
+from vijax.vae.evaluation import Walk
 from vijax.vae.models import autoencoders, likelihoods
 
 # Townsend, Bird & Barber's coder run again, static binarised MNIST, bits per pixel.

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from vijax.plot import rate_distortion_plane as plot
 from vijax.plot.rate_distortion_plane import CodePoints
 from vijax.types import Key
-from vijax.vae.evaluation import elbo, log_evidence, rate_distortion
-from vijax.vae.evaluation.annealed_sampling import Walk
+from vijax.vae.evaluation import Walk, elbo, log_evidence, rate_distortion
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vi import bounds
 
