@@ -30,7 +30,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.studies import cms_multijet, image_data, rate_distortion
+from experiments.studies import (
+    cms_multijet,
+    image_data,
+    images_and_events,
+    rate_distortion,
+)
 from vijax import data
 from vijax.data import Dataset
 from vijax.plot import compression_rates as plot
@@ -68,16 +73,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Code images, then events."""
     check(config)
-    dataset = image_data.load_labelled(config.dataset)
-    key = jax.random.key(config.seed)
-    metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
-    metrics["events"] = None
-    if data.is_available("cms_multijet"):
-        table = data.load("cms_multijet")
-        metrics["events"], figures["events"] = events(
-            config, table, jax.random.fold_in(key, 1)
-        )
-    return common.Result(metrics, figures, dataset.name)
+    return images_and_events.run(config, images, events)
 
 
 def check(config: Config) -> None:
