@@ -29,9 +29,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.studies import cms_multijet, image_data
+from experiments.studies import cms_multijet, image_data, images_and_events
 from experiments.studies import generation as study
-from vijax import data
 from vijax.data import Dataset
 from vijax.plot import generated_events as plot
 from vijax.vae import event_tables, training
@@ -39,7 +38,7 @@ from vijax.vae.compression import table_files
 from vijax.vae.compression.table_files import TableCoder, TableCoderSettings
 from vijax.vae.evaluation import latent_maps
 from vijax.vae.generation import draw_from_prior, event_samples
-from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.models import autoencoders, bound_terms, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
 REAL = "real events"
@@ -65,15 +64,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Draw and compare images, then events."""
     check(config)
-    dataset = image_data.load_labelled(config.dataset)
-    key = jax.random.key(config.seed)
-    metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
-    metrics["events"] = None
-    if data.is_available("cms_multijet"):
-        metrics["events"], figures["events"] = events(
-            config, data.load("cms_multijet"), jax.random.fold_in(key, 1)
-        )
-    return common.Result(metrics, figures, dataset.name)
+    return images_and_events.run(config, images, events)
 
 
 def check(config: Config) -> None:
@@ -140,7 +131,7 @@ def draw(
     some = jnp.asarray(dataset.train[order[:size]])
     x = likelihoods.binarize(keys[1], some)
     q = autoencoders.encode(model, good, x)
-    z = losses.draw(keys[2], q, num_samples=1)[0]
+    z = bound_terms.draw(keys[2], q, num_samples=1)[0]
     from_prior = [
         draw_from_prior(own, model, run, num_samples=size).mean
         for own, run in zip(keys[3:5], (good, bad), strict=True)
