@@ -19,7 +19,7 @@ import numpy as np
 from experiments import common
 from experiments.studies import advi_oracles, flat_regression, posteriordb
 from vijax import vi
-from vijax.plot import reference_posteriors as plot
+from vijax.plot.vi import reference_posteriors as plot
 from vijax.validate import check
 
 FAMILIES = ("mean_field", "full_rank", "flow")

@@ -46,7 +46,7 @@ from experiments import common
 from experiments.studies import classes_out, cms_multijet, image_data
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import anomaly_detection as plot
+from vijax.plot.vae import anomaly_detection as plot
 from vijax.types import Key
 from vijax.vae import anomaly
 from vijax.vae.anomaly import Detection, EventDetectorSettings, detection, event_vaes

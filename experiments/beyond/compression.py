@@ -38,7 +38,7 @@ from experiments.studies import (
 )
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import compression_rates as plot
+from vijax.plot.vae import compression_rates as plot
 from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, table_files
 from vijax.vae.compression.table_files import TableCoderSettings

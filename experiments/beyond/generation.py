@@ -32,7 +32,7 @@ from experiments import common
 from experiments.studies import cms_multijet, image_data, images_and_events
 from experiments.studies import generation as study
 from vijax.data import Dataset
-from vijax.plot import generated_events as plot
+from vijax.plot.vae import generated_events as plot
 from vijax.vae import event_tables, training
 from vijax.vae.compression import table_files
 from vijax.vae.compression.table_files import TableCoder, TableCoderSettings

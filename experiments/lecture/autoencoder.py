@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from experiments import common
 from experiments.studies import image_data
 from vijax.data import Dataset
-from vijax.plot import latent_space as plot
+from vijax.plot.vae import latent_space as plot
 from vijax.vae import training
 from vijax.vae.evaluation import latent_gaps
 from vijax.vae.evaluation import latent_maps as latent

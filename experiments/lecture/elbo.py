@@ -22,7 +22,7 @@ from scipy import special, stats
 from experiments import common
 from experiments.lecture import elbo_fits
 from vijax.bayes import beta_binomial, gamma_poisson
-from vijax.plot import variational_fits as plot
+from vijax.plot.vi import variational_fits as plot
 from vijax.validate import check
 from vijax.vi import divergences
 

@@ -19,8 +19,8 @@ from experiments.lecture import autoencoder as ae
 from experiments.lecture import vae_estimators
 from experiments.studies import image_data
 from vijax.data import Dataset
-from vijax.plot import latent_space as plot
-from vijax.plot import vae_training as plot_vae
+from vijax.plot.vae import latent_space as plot
+from vijax.plot.vae import vae_training as plot_vae
 from vijax.vae import training
 from vijax.vae.evaluation import (
     elbo,

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from vijax.plot import vae_training as plot
+from vijax.plot.vae import vae_training as plot
 from vijax.vae.models import (
     autoencoders,
     bound_terms,

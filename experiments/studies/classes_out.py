@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from experiments.studies import image_data
 from experiments.studies.anomalies import area_metrics, class_means
 from vijax.data import Dataset
-from vijax.plot import anomaly_detection as plot
+from vijax.plot.vae import anomaly_detection as plot
 from vijax.types import Key
 from vijax.vae import anomaly, training
 from vijax.vae.anomaly import stroke_codes

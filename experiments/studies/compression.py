@@ -9,7 +9,7 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from vijax.data import Dataset
-from vijax.plot import use_cases as plot
+from vijax.plot.vae import use_cases as plot
 from vijax.types import Key
 from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, rate_curves

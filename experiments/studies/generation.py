@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.studies.compression import Squeezers
 from vijax.data import Dataset
-from vijax.plot import use_cases as plot
+from vijax.plot.vae import use_cases as plot
 from vijax.types import Key
 from vijax.vae import training
 from vijax.vae.evaluation import latent_maps

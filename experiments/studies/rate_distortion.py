@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from vijax.plot import rate_distortion_plane as plot
-from vijax.plot.rate_distortion_plane import CodePoints
+from vijax.plot.vae import rate_distortion_plane as plot
+from vijax.plot.vae.rate_distortion_plane import CodePoints
 from vijax.types import Key
 from vijax.vae.evaluation import Walk, elbo, log_evidence, rate_distortion
 from vijax.vae.models.autoencoders import VAE, ModelParams
