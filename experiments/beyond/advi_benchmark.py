@@ -1,11 +1,10 @@
-"""Variational fits of twenty reference posteriors, all defaults, held to the truth.
+"""Variational fits of twenty reference posteriors, by defaults alone, beside the truth.
 
-The posteriors are posteriordb's (and the centred eight schools, which must be flagged);
-eleven of them are known exactly, the others from long reference runs. Every fit is
-`vi.fit` with nothing set but the family. Besides q's own moments two repairs are
-measured: importance-weighted moments and linear response. A second table counts how
-often the stochastic method's rule stops too early, see `advi_oracles`.
-"""
+The posteriors are those of posteriordb, and the centred eight schools, whose fits must
+be flagged. Eleven are known exactly, the others from long reference runs. Every fit is
+`vi.fit` with nothing set but the family. Besides q's own moments, two corrections of
+them are measured: importance weights and linear response. A second table counts how
+often the stochastic method's rule stops too early, see `advi_oracles`."""
 
 import time
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Anomaly detection in depth: images, air showers, collisions (L25).
 
-Images: each class left out in turn; why a high likelihood is not normality, and what
-helps. Air showers (MAGIC): gamma rays against hadrons and hadrons against gamma rays.
-Collisions (CMS multijets): a signal that is among the training events too. Tables that
-are not at hand are left out.
+Images: each class is left out in turn. A high likelihood does not make an image normal;
+the study shows why, and what helps. Air showers (MAGIC): gamma rays among hadrons, and
+hadrons among gamma rays. Collisions (CMS multijets): a signal hides among the training
+events too. Tables that are missing are left out.
 
 Found on MNIST (--dataset mnist, 192 CPU seconds): mean AUC of the ten digits for seeds
 0, 1 and 2, their mean with the standard deviation of one training, and the AUC of the

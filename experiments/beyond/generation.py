@@ -1,9 +1,10 @@
 """Generation in depth: how far images and events from a model are from real ones.
 
-Images: VAEs of many and of few latents, drawn from the prior and from the aggregate
-posterior, in the features of a classifier trained here. Events (CMS multijets): by
-Wasserstein distances of columns and of pairs of columns. Each distance stands beside
-that of real from real. Events are left out where the table is not at hand.
+Images come from VAEs of many and of few latents, drawn from the prior or from the
+aggregate posterior. They are compared in the features of a classifier that is trained
+here. Events (CMS multijets) are compared by Wasserstein distances of columns and of
+pairs of columns. Each distance stands beside that between two real sets. Events are
+left out where the table is missing.
 
 Found on MNIST (--dataset mnist, seed 0), 2,000 images against 2,000 test images, by a
 classifier that is right for 97.0 % (errors of the finite sets):

@@ -1,8 +1,8 @@
 """An autoencoder: reconstructions, its latent map, and the gaps in it (L17-L19).
 
-z = g(x), x' = f(z), trained on the mean squared error. What it reconstructs stands
-beside principal components of the same number; what it decodes between the data is
-drawn and measured.
+z = g(x), x' = f(z), trained on the mean squared error. Its
+reconstructions are compared with those of as many principal components. What it decodes
+from latents between those of the data is drawn and measured.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The estimators behind the VAE experiment: gradients, and L draws of z (L21, L22).
 
-Both are held against exact values: for a two-dimensional z Gauss-Hermite quadrature
-gives the trained model's own gradient and ELBO; a quadratic log p(x | z) has them in
-closed form.
+Both are compared with exact values. With two latents, Gauss-Hermite quadrature gives
+the gradient and the ELBO of the trained model; where log p(x | z) is quadratic in z,
+both have a closed form.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Anomaly detection in the lecture's use cases: each class left out in turn, drawn."""
+"""The lecture's anomaly detection: leave out each class in turn, and find it."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Images with a class left out: which score finds it, and why a likelihood may not."""
+"""Leave a class of images out: which score finds it, and why a likelihood may not."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Compression in the lecture's use cases: curves beside PCA, an ELBO as a file size."""
+"""The lecture's compression: rate-distortion curves beside PCA, files beside gzip."""
 
 from math import prod
 from typing import Any, NamedTuple

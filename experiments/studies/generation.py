@@ -1,4 +1,4 @@
-"""Generation in the lecture's use cases: samples, drawn beside real images."""
+"""The lecture's generation: samples of a VAE, drawn and measured beside real images."""
 
 from typing import Any
 

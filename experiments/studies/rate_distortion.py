@@ -1,4 +1,4 @@
-"""Rate against distortion: the best that a decoder can do, and what its VAE does."""
+"""Rate against distortion: the best that a decoder allows, and what its VAE does."""
 
 from typing import Any
 

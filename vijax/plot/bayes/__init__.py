@@ -1,10 +1,12 @@
 """Figures of exact Bayesian inference, and of the frequentist answers beside it.
 
-bayes_theorem         relative frequencies that settle; Bayes' theorem of coins
-coin_flip             from prior to posterior; both ways to answer; Bayes factors
-prior_sweep           maps of a conclusion over the parameters of the prior
-posterior_landscapes  two parameters' posterior, datum by datum
-interval_coverage     how often an interval holds the truth, over the true value
+    bayes_theorem         relative frequencies that settle; Bayes' theorem of coins
+    coin_flip             from prior to posterior; both ways to answer; Bayes factors
+    prior_sweep           maps of a conclusion over the parameters of the prior
+    posterior_landscapes  two parameters' posterior, datum by datum
+    interval_coverage     how often an interval holds the truth, over the true value
+
+Each function takes arrays and returns a `Figure`; see `vijax.plot` for the style.
 """
 
 from vijax.plot.bayes.bayes_theorem import relative_frequencies, ten_coins

@@ -1,12 +1,14 @@
 """Figures of autoencoders: training, latent space, and their three uses.
 
-vae_training           curves of the loss, bounds by samples, noise of gradients
-latent_space           where examples lie, what latents decode to, and the gaps
-rate_distortion_plane  rate against distortion of codes and of the model's optimum
-use_cases              the lecture's page of anomalies, compression and generation
-anomaly_detection      areas under ROC curves by class; a signal in the training
-compression_rates      files without loss and within a bound, beside general codes
-generated_events       distances of generated events from real ones
+    vae_training           curves of the loss, bounds by samples, noise of gradients
+    latent_space           where examples lie, what latents decode to, and the gaps
+    rate_distortion_plane  rate against distortion of codes and of the model's optimum
+    use_cases              the lecture's page of anomalies, compression and generation
+    anomaly_detection      areas under ROC curves by class; a signal in the training
+    compression_rates      files without loss and within a bound, beside general codes
+    generated_events       distances of generated events from real ones
+
+Each function takes arrays and returns a `Figure`; see `vijax.plot` for the style.
 """
 
 from vijax.plot.vae.anomaly_detection import (

@@ -1,7 +1,9 @@
 """Figures of variational inference.
 
-variational_fits      bounds and gaps of one or two parameters; seconds of NUTS and VI
-reference_posteriors  marginals and errors of fits beside long reference chains
+    variational_fits      bounds, divergences and fits of few parameters; run times
+    reference_posteriors  marginals and errors of fits beside long reference chains
+
+Each function takes arrays and returns a `Figure`; see `vijax.plot` for the style.
 """
 
 from vijax.plot.vi.reference_posteriors import posterior_errors, posterior_marginals

@@ -1,7 +1,8 @@
 r"""Anomaly scores: how unlike its training data an example is; higher is odder.
 
-A model trained on background reconstructs background. A VAE gives five scores of how
-well it does. Which one is best differs from data set to data set:
+A model that was trained on background reconstructs background well and other examples
+badly. A VAE gives five scores of this. Which one is best differs from data set to data
+set:
 
     reconstruction  -E_q[log p(x | z)]      it cannot be drawn
     kl              KL[q(z | x) ‖ p(z)]     it cannot be placed
