@@ -4,7 +4,8 @@ The posteriors are those of posteriordb, and the centred eight schools, whose fi
 be flagged. Eleven are known exactly, the others from long reference runs. Every fit is
 `vi.fit` with nothing set but the family. Besides q's own moments, two corrections of
 them are measured: importance weights and linear response. A second table counts how
-often the stochastic method's rule stops too early, see `advi_oracles`."""
+often the stochastic method's rule stops too early, see `advi_oracles`.
+"""
 
 import time
 from dataclasses import dataclass
