@@ -133,3 +133,18 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot write a checkpoint"):
         checkpoint.save(tmp_path / "file", make_state(), step=1)
+
+
+def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, monkeypatch):
+    tree = {"a": jnp.zeros(1000, jnp.float32)}
+    checkpoint.save(tmp_path, tree, step=1)
+    usage = checkpoint.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        checkpoint.shutil, "disk_usage", lambda folder: usage._replace(free=4000)
+    )
+    with pytest.raises(
+        OSError, match=r"No space left .* 104000 bytes are needed, 4000"
+    ):
+        checkpoint.save(tmp_path, tree, step=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert checkpoint.restore(tmp_path, tree)[0] == 1

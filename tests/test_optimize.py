@@ -247,3 +247,8 @@ def test_minimum_is_found(num_chunks):
         chunk_size=300 // num_chunks,
     )
     np.testing.assert_allclose(state.params, DATA.mean(axis=0), atol=0.02)
+
+
+def test_no_chunks_are_refused():
+    with pytest.raises(ValueError, match="num_chunks = 0 "):
+        run(start(), 0)

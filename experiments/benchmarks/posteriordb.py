@@ -31,7 +31,7 @@ import tyro
 from experiments import common
 from experiments.benchmarks.posteriordb_systems import SYSTEMS, Moments
 from experiments.studies import posteriordb
-from vijax.plot.reference_posteriors import short_name
+from vijax.plot.vi.reference_posteriors import short_name
 from vijax.vi.targets import target as vijax_target
 
 Rows = dict[tuple[str, str], dict[str, Any]]  # (posterior, system) -> last result

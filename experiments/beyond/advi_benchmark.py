@@ -1,9 +1,9 @@
-"""Variational fits of twenty reference posteriors, all defaults, held to the truth.
+"""Variational fits of twenty reference posteriors, by defaults alone, beside the truth.
 
-The posteriors are posteriordb's (and the centred eight schools, which must be flagged);
-eleven of them are known exactly, the others from long reference runs. Every fit is
-`vi.fit` with nothing set but the family. Besides q's own moments two repairs are
-measured: importance-weighted moments and linear response. A second table counts how
+The posteriors are those of posteriordb, and the centred eight schools, whose fits must
+be flagged. Eleven are known exactly, the others from long reference runs. Every fit is
+`vi.fit` with nothing set but the family. Besides q's own moments, two corrections of
+them are measured: importance weights and linear response. A second table counts how
 often the stochastic method's rule stops too early, see `advi_oracles`.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from experiments import common
 from experiments.studies import advi_oracles, flat_regression, posteriordb
 from vijax import vi
-from vijax.plot import reference_posteriors as plot
+from vijax.plot.vi import reference_posteriors as plot
 from vijax.validate import check
 
 FAMILIES = ("mean_field", "full_rank", "flow")

@@ -1,9 +1,9 @@
 """Anomaly detection in depth: images, air showers, collisions (L25).
 
-Images: each class left out in turn; why a high likelihood is not normality, and what
-helps. Air showers (MAGIC): gamma rays against hadrons and hadrons against gamma rays.
-Collisions (CMS multijets): a signal that is among the training events too. Tables that
-are not at hand are left out.
+Images: each class is left out in turn. A high likelihood does not make an image normal;
+the study shows why, and what helps. Air showers (MAGIC): gamma rays among hadrons, and
+hadrons among gamma rays. Collisions (CMS multijets): a signal hides among the training
+events too. Tables that are missing are left out.
 
 Found on MNIST (--dataset mnist, 192 CPU seconds): mean AUC of the ten digits for seeds
 0, 1 and 2, their mean with the standard deviation of one training, and the AUC of the
@@ -46,10 +46,10 @@ from experiments import common
 from experiments.studies import classes_out, cms_multijet, image_data
 from vijax import data
 from vijax.data import Dataset
-from vijax.plot import anomaly_detection as plot
+from vijax.plot.vae import anomaly_detection as plot
 from vijax.types import Key
-from vijax.vae.anomaly import event_scores
-from vijax.vae.anomaly.event_scores import Detection, EventDetectorSettings
+from vijax.vae import anomaly
+from vijax.vae.anomaly import Detection, EventDetectorSettings, detection, event_vaes
 
 MET = "missing energy alone"
 
@@ -104,7 +104,7 @@ def showers(
 ) -> tuple[dict[str, Any], Figure]:
     """Gamma rays against hadrons, and the other way round."""
     dataset = data.load("magic")
-    result = event_scores.both_directions(
+    result = anomaly.both_directions(
         key,
         (dataset.train, dataset.train_labels),
         (dataset.test, dataset.test_labels),
@@ -114,12 +114,12 @@ def showers(
     )
     panels = {
         title: {
-            name: (event_scores.CURVE_RATES, found.true_positive_rate, found.auc)
+            name: (detection.CURVE_RATES, found.true_positive_rate, found.auc)
             for name, found in scores.items()
         }
         for title, scores in result.items()
     }
-    metrics: dict[str, Any] = {"false_positives": event_scores.CUT_RATES}
+    metrics: dict[str, Any] = {"false_positives": detection.CUT_RATES}
     metrics |= {title: _without_curves(scores) for title, scores in result.items()}
     return metrics, plot.roc_by_background(panels)
 
@@ -130,7 +130,7 @@ def collisions(
     """Find an injected signal, with more and more of it among the training events."""
     choice_key, study_key = jax.random.split(key)
     train, test = halves(data.load("cms_multijet"), choice_key, config.mean_energy)
-    results = event_scores.injected_signal(
+    results = anomaly.injected_signal(
         study_key,
         train,
         test,
@@ -142,12 +142,12 @@ def collisions(
     # What one would cut on if one knew the signal.
     is_signal = np.arange(sum(map(len, test))) >= len(test[0])
     met = np.concatenate(test)[:, cms_multijet.MET_COLUMN]
-    missing = event_scores.measure_detection(met, is_signal)
+    missing = anomaly.measure_detection(met, is_signal)
 
     def gain(found: Detection) -> tuple[np.ndarray, np.ndarray]:
         # Below a rate of 1e-3 a handful of test events decides.
-        kept = event_scores.CURVE_RATES >= 1e-3
-        rates = event_scores.CURVE_RATES[kept]
+        kept = detection.CURVE_RATES >= 1e-3
+        rates = detection.CURVE_RATES[kept]
         return rates, found.true_positive_rate[kept] / np.sqrt(rates)
 
     areas = {
@@ -155,14 +155,14 @@ def collisions(
             [found[name].auc for found in results],
             [found[name].auc_standard_error for found in results],
         )
-        for name in event_scores.SCORES
+        for name in event_vaes.SCORES
     }
     curves = {
-        f"−ELBO, {100 * fraction:g} % in training": gain(found[event_scores.BOUND])
+        f"−ELBO, {100 * fraction:g} % in training": gain(found[event_vaes.BOUND])
         for fraction, found in zip(config.fractions, results, strict=True)
     } | {MET: gain(missing)}
     metrics = {
-        "false_positives": event_scores.CUT_RATES,
+        "false_positives": detection.CUT_RATES,
         "fractions": config.fractions,
         "scores": [_without_curves(found) for found in results],
         "missing_energy": _without_curves({MET: missing})[MET],

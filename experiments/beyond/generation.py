@@ -1,9 +1,10 @@
 """Generation in depth: how far images and events from a model are from real ones.
 
-Images: VAEs of many and of few latents, drawn from the prior and from the aggregate
-posterior, in the features of a classifier trained here. Events (CMS multijets): by
-Wasserstein distances of columns and of pairs of columns. Each distance stands beside
-that of real from real. Events are left out where the table is not at hand.
+Images come from VAEs of many and of few latents, drawn from the prior or from the
+aggregate posterior. They are compared in the features of a classifier that is trained
+here. Events (CMS multijets) are compared by Wasserstein distances of columns and of
+pairs of columns. Each distance stands beside that between two real sets. Events are
+left out where the table is missing.
 
 Found on MNIST (--dataset mnist, seed 0), 2,000 images against 2,000 test images, by a
 classifier that is right for 97.0 % (errors of the finite sets):
@@ -29,17 +30,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import common
-from experiments.studies import cms_multijet, image_data
+from experiments.studies import cms_multijet, image_data, images_and_events
 from experiments.studies import generation as study
-from vijax import data
 from vijax.data import Dataset
-from vijax.plot import generated_events as plot
+from vijax.plot.vae import generated_events as plot
 from vijax.vae import event_tables, training
 from vijax.vae.compression import table_files
 from vijax.vae.compression.table_files import TableCoder, TableCoderSettings
 from vijax.vae.evaluation import latent_maps
 from vijax.vae.generation import draw_from_prior, event_samples
-from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.models import autoencoders, bound_terms, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
 REAL = "real events"
@@ -65,15 +65,7 @@ class Config:
 def run(config: Config) -> common.Result:
     """Draw and compare images, then events."""
     check(config)
-    dataset = image_data.load_labelled(config.dataset)
-    key = jax.random.key(config.seed)
-    metrics, figures = images(config, dataset, jax.random.fold_in(key, 0))
-    metrics["events"] = None
-    if data.is_available("cms_multijet"):
-        metrics["events"], figures["events"] = events(
-            config, data.load("cms_multijet"), jax.random.fold_in(key, 1)
-        )
-    return common.Result(metrics, figures, dataset.name)
+    return images_and_events.run(config, images, events)
 
 
 def check(config: Config) -> None:
@@ -140,7 +132,7 @@ def draw(
     some = jnp.asarray(dataset.train[order[:size]])
     x = likelihoods.binarize(keys[1], some)
     q = autoencoders.encode(model, good, x)
-    z = losses.draw(keys[2], q, num_samples=1)[0]
+    z = bound_terms.draw(keys[2], q, num_samples=1)[0]
     from_prior = [
         draw_from_prior(own, model, run, num_samples=size).mean
         for own, run in zip(keys[3:5], (good, bad), strict=True)

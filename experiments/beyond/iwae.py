@@ -19,7 +19,7 @@ import numpy as np
 
 from experiments import common
 from experiments.studies import image_data
-from vijax.plot import vae_training as plot
+from vijax.plot.vae import vae_training as plot
 from vijax.vae import training
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import latent_usage

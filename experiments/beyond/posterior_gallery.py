@@ -16,7 +16,7 @@ from scipy import stats
 from experiments import common
 from experiments.studies import posteriordb
 from vijax import vi
-from vijax.plot import reference_posteriors as plot
+from vijax.plot.vi import reference_posteriors as plot
 from vijax.validate import check
 
 ALL = (*posteriordb.NAMES, posteriordb.CENTERED)

@@ -1,8 +1,8 @@
 """An autoencoder: reconstructions, its latent map, and the gaps in it (L17-L19).
 
-z = g(x), x' = f(z), trained on the mean squared error. What it reconstructs stands
-beside principal components of the same number; what it decodes between the data is
-drawn and measured.
+z = g(x), x' = f(z), trained on the mean squared error. Its
+reconstructions are compared with those of as many principal components. What it decodes
+from latents between those of the data is drawn and measured.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from experiments import common
 from experiments.studies import image_data
 from vijax.data import Dataset
-from vijax.plot import latent_space as plot
+from vijax.plot.vae import latent_space as plot
 from vijax.vae import training
 from vijax.vae.evaluation import latent_gaps
 from vijax.vae.evaluation import latent_maps as latent

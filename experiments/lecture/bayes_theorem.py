@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments import common
 from vijax.bayes import frequentist, theorem
-from vijax.plot import bayes_theorem as plot
+from vijax.plot.bayes import bayes_theorem as plot
 from vijax.validate import check
 
 GROUPS = 32  # of sequences, for the jackknife

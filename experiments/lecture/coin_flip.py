@@ -20,8 +20,8 @@ from numpyro.infer import MCMC, NUTS
 
 from experiments import common
 from vijax.bayes import beta_binomial, evidence, frequentist, intervals
-from vijax.plot import coin_flip as plot
-from vijax.plot.interval_coverage import coverage_maps
+from vijax.plot.bayes import coin_flip as plot
+from vijax.plot.bayes.interval_coverage import coverage_maps
 from vijax.plot.style import BLUE, ORANGE, RED
 from vijax.validate import check
 

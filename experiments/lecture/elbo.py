@@ -1,10 +1,11 @@
-"""The evidence lower bound: KL both ways, the identity behind it, ADVI, evidence.
+"""The evidence lower bound: what it is, how far below the evidence, and ADVI.
 
-Rows L13-L16. The KL divergence in both directions, by closed form, quadrature and
-Monte Carlo. The identity log p(data) = ELBO + KL(q ‖ posterior) on the coin and on the
-Poisson sensor, for many q. ADVI on both beside the exact posterior, and on the three
-Gamma densities of the ADVI paper's Table 2. The ELBO as evidence: its Bayes factor for
-the coin beside the exact one, with its bias and the importance-weighted remedy.
+Rows L13-L16, in four parts. The KL divergence in both directions is computed by closed
+form, quadrature and Monte Carlo. The identity log p(data) = ELBO + KL(q ‖ posterior) is
+checked on the coin and on the Poisson sensor, for many q. ADVI is run on both, beside
+the exact posterior, and on the three Gamma densities of the ADVI paper's Table 2.
+Finally the ELBO stands in for the evidence in the coin's Bayes factor: its bias is
+measured, and so is what importance weights correct of it.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from scipy import special, stats
 from experiments import common
 from experiments.lecture import elbo_fits
 from vijax.bayes import beta_binomial, gamma_poisson
-from vijax.plot import variational_fits as plot
+from vijax.plot.vi import variational_fits as plot
 from vijax.validate import check
 from vijax.vi import divergences
 

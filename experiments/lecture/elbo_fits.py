@@ -1,6 +1,6 @@
-"""The fitted half of the `elbo` experiment: ADVI, its Table 2, evidence by bounds.
+"""The parts of the `elbo` experiment that fit a q: ADVI, its Table 2, and evidence.
 
-What vijax fitted is judged here by SciPy: densities, and KL by quadrature.
+The fits are vijax's; densities and KL divergences that judge them are SciPy's.
 """
 
 from collections.abc import Callable

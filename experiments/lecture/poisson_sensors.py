@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from experiments import common
 from vijax.bayes import gamma_poisson, intervals, truncated_gamma_poisson
 from vijax.bayes.grid import landscape, regions
-from vijax.plot import posterior_landscapes as plot
+from vijax.plot.bayes import posterior_landscapes as plot
 from vijax.validate import check
 
 SENSORS = ("λ₁", "λ₂")

@@ -20,7 +20,7 @@ from scipy import stats
 from experiments import common
 from experiments.lecture import poisson_sensors
 from vijax.bayes import beta_binomial, evidence, gamma_poisson, intervals
-from vijax.plot import prior_sweep as plot
+from vijax.plot.bayes import prior_sweep as plot
 from vijax.sweep import sweep
 from vijax.validate import check
 

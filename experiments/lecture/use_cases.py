@@ -1,9 +1,10 @@
 """Three uses of autoencoders, each with a figure of merit (L25).
 
-Anomaly detection: a VAE is trained without one class, in turn for each, and asked to
-find it. Compression: latents are quantised and coded, beside principal components;
-an ELBO is a file size, beside gzip's. Generation: how far samples are from real
-images, beside how far real images are from each other.
+Anomaly detection: each class in turn is left out of the training, and the VAE's scores
+have to find it. Compression: latents are rounded and coded, beside the same for
+principal components; without loss the −ELBO is the size of a file, beside gzip's.
+Generation: how far samples are from real images, beside how far real images are from
+each other.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """A variational autoencoder: its ELBO, latent space, samples and estimators (L20-L24).
 
-q(z | x) = N(μ(x), σ(x)²), prior N(0, I); pixels are Bernoulli and binarised anew each
-time they are used, test pixels once. An autoencoder stands beside it: its latent map,
-and what lies between the data in it.
+q(z | x) = N(μ(x), σ(x)²), the prior is N(0, I), and pixels are Bernoulli. Training
+images are binarised at random in every step, test images once. An autoencoder is
+trained beside the VAE, to compare their latent maps and what they decode between data.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from experiments.lecture import autoencoder as ae
 from experiments.lecture import vae_estimators
 from experiments.studies import image_data
 from vijax.data import Dataset
-from vijax.plot import latent_space as plot
-from vijax.plot import vae_training as plot_vae
+from vijax.plot.vae import latent_space as plot
+from vijax.plot.vae import vae_training as plot_vae
 from vijax.vae import training
 from vijax.vae.evaluation import (
     elbo,

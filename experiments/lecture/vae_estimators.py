@@ -1,8 +1,8 @@
 """The estimators behind the VAE experiment: gradients, and L draws of z (L21, L22).
 
-Both are held against exact values: for a two-dimensional z Gauss-Hermite quadrature
-gives the trained model's own gradient and ELBO; a quadratic log p(x | z) has them in
-closed form.
+Both are compared with exact values. With two latents, Gauss-Hermite quadrature gives
+the gradient and the ELBO of the trained model; where log p(x | z) is quadratic in z,
+both have a closed form.
 """
 
 from functools import partial
@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from vijax.plot import vae_training as plot
+from vijax.plot.vae import vae_training as plot
 from vijax.vae.models import (
     autoencoders,
+    bound_terms,
     gradient_comparison,
     gradient_estimators,
-    losses,
 )
 from vijax.vae.models.autoencoders import (
     VAE,
@@ -67,7 +67,7 @@ def study(
 def _trained_gradients(
     model: VAE, num_draws: int, params: ModelParams, x: Images, key: jax.Array
 ) -> GradientDraws:
-    f = partial(losses.log_likelihood, model, params, x)
+    f = partial(bound_terms.log_likelihood, model, params, x)
     q = autoencoders.encode(model, params, x)
     return gradient_comparison.draw_gradients(key, f, q, num_samples=num_draws)
 
@@ -124,8 +124,8 @@ def _draws_of_elbo(
 ) -> tuple[Array, Array]:
     """Return one-draw estimates of one image's ELBO, and its value by quadrature."""
     q = autoencoders.encode(model, params, x)
-    f = partial(losses.log_likelihood, model, params, x)
-    kl = losses.kl_to_prior(q)
+    f = partial(bound_terms.log_likelihood, model, params, x)
+    kl = bound_terms.kl_to_prior(q)
     nodes, weights = gradient_estimators.nodes(q)
     noise = jnp.concatenate([gradient_estimators.draw_noise(q, key, number), nodes])
     values = gradient_estimators.map_draws(f, q.loc + jnp.exp(q.log_scale) * noise) - kl

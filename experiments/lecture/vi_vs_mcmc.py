@@ -27,7 +27,7 @@ from experiments import common
 from vijax import vi
 from vijax.bayes import linear_regression
 from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
-from vijax.plot import variational_fits as plot
+from vijax.plot.vi import variational_fits as plot
 from vijax.validate import check
 
 CONCENTRATION, RATE, PRIOR_SCALE = 2.0, 1.0, 3.0  # of the prior

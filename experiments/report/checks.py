@@ -1,6 +1,6 @@
-"""How a number of the report is held against the lecture.
+"""How a number of the report is compared with the lecture, and when it passes.
 
-Three kinds of row, by what there is to compare with:
+There are three kinds of rows, by what there is to compare with:
 
     printed   the lecture prints the number: equal in its digits, and exact to 1e-6
     exact     the value is known: equal within a tolerance, or within SIGMAS

@@ -1,4 +1,4 @@
-"""The lecture's rows L1 to L25: every number, and what it is held against."""
+"""The lecture's rows L1 to L25: every number, and what it must agree with."""
 
 from experiments.report.checks import (
     Row,

@@ -1,6 +1,7 @@
 """What several experiments share: data sets with their meaning, and the three uses.
 
     image_data                           images loaded, and how models of them train
+    images_and_events                    the frame of experiments on both
     anomalies, compression, generation   the lecture's three uses of autoencoders
     classes_out                          images with a class left out, in depth
     rate_distortion                      what a VAE's code loses against the best one

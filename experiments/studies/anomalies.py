@@ -1,4 +1,4 @@
-"""Anomaly detection in the lecture's use cases: each class left out in turn, drawn."""
+"""The lecture's anomaly detection: leave out each class in turn, and find it."""
 
 from typing import Any, NamedTuple
 
@@ -8,10 +8,10 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from vijax.data import Dataset
-from vijax.plot import use_cases as plot
+from vijax.plot.vae import use_cases as plot
 from vijax.types import Key
-from vijax.vae import training
-from vijax.vae.anomaly import leave_one_out, stroke_codes
+from vijax.vae import anomaly, training
+from vijax.vae.anomaly import stroke_codes
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
@@ -94,13 +94,11 @@ def study(
         Metrics, figures, and each test image's -ELBO under the VAE that has seen all.
     """
     score_key, bootstrap_key = (jax.random.fold_in(key, i) for i in range(2))
-    masks = leave_one_out.class_masks(dataset.train_labels, dataset.test_labels)
-    every = leave_one_out.scores_by_model(
-        finders.model, finders.params, score_key, binary
-    )
+    masks = anomaly.class_masks(dataset.train_labels, dataset.test_labels)
+    every = anomaly.scores_by_model(finders.model, finders.params, score_key, binary)
     bound = np.asarray(every.negative_elbo)[:-1]
     params, rows = finders.without
-    share, distance = leave_one_out.distances_by_model(
+    share, distance = anomaly.distances_by_model(
         finders.model, params, rows[:, :NEIGHBOURS], dataset.train, dataset.test
     )
     scores = {
@@ -110,7 +108,7 @@ def study(
         COMPLEXITY: bound - np.asarray(stroke_codes.complexity(binary)),
         PRODUCT: share**0.5 * distance,
     }
-    found = leave_one_out.class_areas(
+    found = anomaly.class_areas(
         bootstrap_key, scores, masks, false_positive_rates=RATES
     )
     at = np.searchsorted(RATES, FALSE_POSITIVES)
@@ -145,7 +143,7 @@ def study(
     return metrics, {"anomaly": figure}, np.asarray(every.negative_elbo)[-1]
 
 
-def area_metrics(found: leave_one_out.ClassAreas) -> dict[str, Any]:
+def area_metrics(found: anomaly.ClassAreas) -> dict[str, Any]:
     """Return a score's areas, without its curve, for metrics.json."""
     curve = ("true_positive_rate", "true_positive_rate_standard_error")
     return {name: v for name, v in found._asdict().items() if name not in curve}

@@ -1,4 +1,4 @@
-"""Images with a class left out: which score finds it, and why a likelihood may not."""
+"""Leave a class of images out: which score finds it, and why a likelihood may not."""
 
 from typing import Any, NamedTuple
 
@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from experiments.studies import image_data
 from experiments.studies.anomalies import area_metrics, class_means
 from vijax.data import Dataset
-from vijax.plot import anomaly_detection as plot
+from vijax.plot.vae import anomaly_detection as plot
 from vijax.types import Key
-from vijax.vae import training
-from vijax.vae.anomaly import leave_one_out, stroke_codes
+from vijax.vae import anomaly, training
+from vijax.vae.anomaly import stroke_codes
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
@@ -44,22 +44,20 @@ def study(
         settings: of the VAEs.
     """
     keys = [jax.random.fold_in(key, i) for i in range(5)]
-    masks = leave_one_out.class_masks(dataset.train_labels, dataset.test_labels)
+    masks = anomaly.class_masks(dataset.train_labels, dataset.test_labels)
     rows = training.rows_without(dataset.train_labels, keys[1])
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     some = likelihoods.binarize(keys[3], jnp.asarray(dataset.train[:LOCAL_IMAGES]))
-    local = leave_one_out.local_code_without_class(
+    local = anomaly.local_code_without_class(
         some, np.asarray(dataset.train_labels)[:LOCAL_IMAGES], binary
     )
     complexity = np.tile(stroke_codes.complexity(binary), (len(masks), 1))
     model, params = fit(dataset, rows, keys[2], settings)
-    found = leave_one_out.scores_by_model(model, params, keys[4], binary)
+    found = anomaly.scores_by_model(model, params, keys[4], binary)
     bound = np.asarray(found.negative_elbo)
     share, latent = map(
         np.asarray,
-        leave_one_out.distances_by_model(
-            model, params, rows, dataset.train, dataset.test
-        ),
+        anomaly.distances_by_model(model, params, rows, dataset.train, dataset.test),
     )
     panels = {
         "Likelihoods": {
@@ -70,7 +68,7 @@ def study(
         "Distances": {SHARE: share, LATENT: latent, PRODUCT: share**0.5 * latent},
     }
     scores = {name: one for panel in panels.values() for name, one in panel.items()}
-    areas = leave_one_out.class_areas(keys[3], scores, masks)
+    areas = anomaly.class_areas(keys[3], scores, masks)
     results = {name: area_metrics(one) for name, one in areas.items()}
     best = max(results, key=lambda name: results[name]["mean_auc"])
     ink = np.asarray(dataset.test).mean(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Compression in the lecture's use cases: curves beside PCA, an ELBO as a file size."""
+"""The lecture's compression: rate-distortion curves beside PCA, files beside gzip."""
 
 from math import prod
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from vijax.data import Dataset
-from vijax.plot import use_cases as plot
+from vijax.plot.vae import use_cases as plot
 from vijax.types import Key
 from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, rate_curves

@@ -1,6 +1,7 @@
-r"""Regression y ~ N(X β, σ) flat in β and σ > 0: the posterior, and the best normal q.
+r"""Linear regression under flat priors: the exact posterior, and the best normal q.
 
-With N rows, p columns, residual sum of squares S and ν = N − p − 1, exactly
+The model is y ~ N(X β, σ), flat in β and in σ > 0. With N rows, p columns, residual sum
+of squares S and ν = N − p − 1, the posterior is exactly
 
     σ² = S / χ²_ν,  β | σ ~ N(β̂, σ² (XᵀX)⁻¹),  so that β ~ t_ν
 

@@ -1,4 +1,4 @@
-"""Generation in the lecture's use cases: samples, drawn beside real images."""
+"""The lecture's generation: samples of a VAE, drawn and measured beside real images."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from experiments.studies.compression import Squeezers
 from vijax.data import Dataset
-from vijax.plot import use_cases as plot
+from vijax.plot.vae import use_cases as plot
 from vijax.types import Key
 from vijax.vae import training
 from vijax.vae.evaluation import latent_maps

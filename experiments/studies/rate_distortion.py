@@ -1,4 +1,4 @@
-"""Rate against distortion: the best that a decoder can do, and what its VAE does."""
+"""Rate against distortion: the best that a decoder allows, and what its VAE does."""
 
 from typing import Any
 
@@ -6,11 +6,10 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from vijax.plot import rate_distortion_plane as plot
-from vijax.plot.rate_distortion_plane import CodePoints
+from vijax.plot.vae import rate_distortion_plane as plot
+from vijax.plot.vae.rate_distortion_plane import CodePoints
 from vijax.types import Key
-from vijax.vae.evaluation import elbo, log_evidence, rate_distortion
-from vijax.vae.evaluation.annealed_sampling import Walk
+from vijax.vae.evaluation import Walk, elbo, log_evidence, rate_distortion
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vi import bounds
 

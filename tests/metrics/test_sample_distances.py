@@ -6,29 +6,28 @@ import numpy as np
 import pytest
 from scipy import linalg, stats
 
-from vijax import data
-from vijax.metrics import sample_distances
+from vijax import data, metrics
 from vijax.vae.generation import feature_classifier
 
 
 def random_moments(seed, size=4):
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(size, size))
-    return sample_distances.GaussianMoments(
+    return metrics.GaussianMoments(
         jnp.asarray(rng.normal(size=size)), jnp.asarray(root @ root.T)
     )
 
 
 def test_moments_are_numpys():
     y = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    mean, covariance = sample_distances.mean_and_covariance(y)
+    mean, covariance = metrics.mean_and_covariance(y)
     np.testing.assert_allclose(mean, y.mean(0), atol=1e-6)
     np.testing.assert_allclose(covariance, np.cov(y, rowvar=False), rtol=1e-4)
 
 
 def test_weights_count_copies():
     y = np.random.default_rng(1).normal(size=(4, 2)).astype(np.float32)
-    mean, covariance = sample_distances.mean_and_covariance(
+    mean, covariance = metrics.mean_and_covariance(
         y, np.array([1.0, 2.0, 1.0, 0.0], np.float32)
     )
     copies = y[[0, 1, 1, 2]]
@@ -44,28 +43,22 @@ def test_squared_wasserstein_is_scipys_matrix_root(x64):
     expected = np.sum((np.asarray(a.mean) - np.asarray(b.mean)) ** 2) + np.trace(
         np.asarray(a.covariance) + np.asarray(b.covariance) - 2 * root.real
     )
-    np.testing.assert_allclose(
-        sample_distances.squared_wasserstein(a, b), expected, rtol=1e-9
-    )
-    np.testing.assert_allclose(
-        sample_distances.squared_wasserstein(b, a), expected, rtol=1e-9
-    )
-    np.testing.assert_allclose(sample_distances.squared_wasserstein(a, a), 0, atol=1e-9)
+    np.testing.assert_allclose(metrics.squared_wasserstein(a, b), expected, rtol=1e-9)
+    np.testing.assert_allclose(metrics.squared_wasserstein(b, a), expected, rtol=1e-9)
+    np.testing.assert_allclose(metrics.squared_wasserstein(a, a), 0, atol=1e-9)
 
 
 def test_singular_covariance_gives_the_distance_on_its_support(x64):
-    a = sample_distances.GaussianMoments(jnp.zeros(2), jnp.diag(jnp.array([1.0, 0.0])))
-    b = sample_distances.GaussianMoments(jnp.zeros(2), jnp.diag(jnp.array([4.0, 9.0])))
-    np.testing.assert_allclose(
-        sample_distances.squared_wasserstein(a, b), 1 + 9, rtol=1e-12
-    )
+    a = metrics.GaussianMoments(jnp.zeros(2), jnp.diag(jnp.array([1.0, 0.0])))
+    b = metrics.GaussianMoments(jnp.zeros(2), jnp.diag(jnp.array([4.0, 9.0])))
+    np.testing.assert_allclose(metrics.squared_wasserstein(a, b), 1 + 9, rtol=1e-12)
 
 
 def test_frechet_distance_of_samples_nears_that_of_their_gaussians():
     rng = np.random.default_rng(2)
     real = rng.normal(size=(20_000, 2)).astype(np.float32)
     other = (1 + 2 * rng.normal(size=(20_000, 2))).astype(np.float32)
-    value, error = sample_distances.frechet_distance_with_error(
+    value, error = metrics.frechet_distance_with_error(
         jax.random.key(0), real, other, num_resamples=50
     )
     assert abs(value - 4) < 4 * error
@@ -77,8 +70,8 @@ def test_frechet_distance_of_samples_nears_that_of_their_gaussians():
 def test_frechet_noise_floor_is_the_null_distribution():
     rng = np.random.default_rng(3)
     first, second = rng.normal(size=(2, 500, 3)).astype(np.float32)
-    floor = sample_distances.frechet_noise_floor(jax.random.key(1), first, second)
-    distance = jax.jit(sample_distances.frechet_distance)
+    floor = metrics.frechet_noise_floor(jax.random.key(1), first, second)
+    distance = jax.jit(metrics.frechet_distance)
     null = [
         distance(*rng.normal(size=(2, 500, 3)).astype(np.float32)) for _ in range(60)
     ]
@@ -94,7 +87,7 @@ def test_noise_floor_of_any_distance():
     def distance(a, b):
         return jnp.sum((jnp.mean(a, axis=0) - jnp.mean(b, axis=0)) ** 2)
 
-    floor = sample_distances.noise_floor(
+    floor = metrics.noise_floor(
         jax.random.key(2), first, second, distance, num_splits=400
     )
     # Random halves of n + n: 2/n times χ² of one degree of freedom, whose sd is √2.
@@ -107,7 +100,7 @@ def test_two_sample_accuracy_of_equal_sets_is_one_half():
 
     def one(key):
         real, generated = jax.random.normal(key, (2, 100, 3))
-        return sample_distances.two_sample_accuracy(real, generated)
+        return metrics.two_sample_accuracy(real, generated)
 
     accuracy, error = jax.lax.map(one, keys)
     # 200 trials: their mean is 1/2, their spread the binomial error that they state.
@@ -120,7 +113,7 @@ def test_two_sample_accuracy_of_distant_gaussians_is_known():
     rng = np.random.default_rng(4)
     real = (3 + rng.normal(size=(4_000, 1))).astype(np.float32)
     generated = (-3 + rng.normal(size=(4_000, 1))).astype(np.float32)
-    value, error = sample_distances.two_sample_accuracy(real, generated)
+    value, error = metrics.two_sample_accuracy(real, generated)
     # Between Bayes' error Φ(-3) and Cover & Hart's bound of twice that.
     assert 1 - 2 * stats.norm.cdf(-3) - 3 * error < value
     assert value < 1 - stats.norm.cdf(-3) + 3 * error + 1e-3
@@ -152,7 +145,7 @@ def test_frechet_distance_grows_with_damage(digits, classifier):
     """The figure of merit orders damage by its size, from the noise floor upwards."""
 
     def distance(images):
-        return sample_distances.frechet_distance(
+        return metrics.frechet_distance(
             feature_classifier.classifier_features(classifier, digits.test),
             feature_classifier.classifier_features(classifier, images),
         )
@@ -170,9 +163,9 @@ def test_frechet_distance_grows_with_damage(digits, classifier):
 def test_bad_input_is_refused():
     y = np.zeros((3, 2), np.float32)
     with pytest.raises(ValueError, match="generated = nan"):
-        sample_distances.frechet_distance(y, np.full((3, 2), np.nan, np.float32))
+        metrics.frechet_distance(y, np.full((3, 2), np.nan, np.float32))
     with pytest.raises(ValueError, match="two examples or more"):
-        sample_distances.two_sample_accuracy(y[:1], y)
+        metrics.two_sample_accuracy(y[:1], y)
     with pytest.raises(ValueError, match="labels have shape"):
         feature_classifier.train_classifier(
             jax.random.key(0), np.zeros((3, 4)), np.zeros(2, int)

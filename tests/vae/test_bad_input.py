@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
+from tests.vae.refusals import refuses
 from vijax.metrics import (
     ROC,
     auc,
@@ -64,14 +64,6 @@ GRID = Grid(np.zeros(3), np.ones(3), np.array([9, 9, 9]))
 HALF = np.array([[0.5, 0.5]])
 DIAGONAL = ROC(np.linspace(0, 1, 3), np.linspace(0, 1, 3), -np.arange(3.0))
 CLASSIFIER = Classifier((4, 4), 32, 2, (), None)
-
-
-def refuses(
-    says: str, function: Callable[..., Any], *args: Any, **settings: Any
-) -> Any:
-    """Return a case: this call raises a ValueError that says so."""
-    call = partial(function, *args, **settings)
-    return pytest.param(call, says, id=f"{function.__name__}: {says}")
 
 
 SCORES = [

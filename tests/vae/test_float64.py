@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vijax.vae import evaluation
 from vijax.vae.evaluation import annealed_sampling, log_evidence
 from vijax.vae.models import losses
 from vijax.vae.models.losses import Batch
@@ -28,7 +29,7 @@ def test_quadrature_is_exact(data_of_a_type):
 
 def test_walks_find_the_evidence(data_of_a_type, key):
     model, params, x, exact = data_of_a_type
-    walk = annealed_sampling.Walk(num_steps=40, num_chains=10, num_leapfrog=3)
+    walk = evaluation.Walk(num_steps=40, num_chains=10, num_leapfrog=3)
     z = jnp.zeros((len(x), 2), "float32")
     below = annealed_sampling.annealed_lower_bound(model, params, key, x, walk=walk)
     above = annealed_sampling.annealed_upper_bound(model, params, key, x, z, walk=walk)

@@ -2,16 +2,25 @@
 
     roc               ROC curve and the area under it, with ties, weights and errors
     bootstrap         the Bayesian bootstrap: an error for any statistic of examples
-    sample_distances  Fréchet distance, its noise floor, two-sample accuracy
+    frechet           Fréchet distance of two sets, its error and its noise floor
+    sample_distances  the noise floor of any distance, two-sample accuracy
     wasserstein       exact W₁ of columns and of whole rows
     estimate          a number with its standard error, printed as "0.871 ± 0.012"
 
-Functions of `roc`, `bootstrap` and `sample_distances` run under `jax.jit` and
-`jax.vmap`. Those of `wasserstein` sort and solve an assignment on the host, in NumPy.
+All run under `jax.jit` and `jax.vmap`, except those of `wasserstein`, which sort and
+solve an assignment on the host, in NumPy.
 """
 
 from vijax.metrics.bootstrap import bayesian_bootstrap, with_bootstrap_error
 from vijax.metrics.estimate import Estimate, in_digits
+from vijax.metrics.frechet import (
+    GaussianMoments,
+    frechet_distance,
+    frechet_distance_with_error,
+    frechet_noise_floor,
+    mean_and_covariance,
+    squared_wasserstein,
+)
 from vijax.metrics.roc import (
     ROC,
     auc,
@@ -20,16 +29,7 @@ from vijax.metrics.roc import (
     roc_curve,
     true_positive_rate,
 )
-from vijax.metrics.sample_distances import (
-    GaussianMoments,
-    frechet_distance,
-    frechet_distance_with_error,
-    frechet_noise_floor,
-    mean_and_covariance,
-    noise_floor,
-    squared_wasserstein,
-    two_sample_accuracy,
-)
+from vijax.metrics.sample_distances import noise_floor, two_sample_accuracy
 from vijax.metrics.wasserstein import wasserstein_by_column, wasserstein_distance
 
 __all__ = [

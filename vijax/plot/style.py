@@ -4,6 +4,7 @@ from typing import Any
 
 import matplotlib as mpl
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -60,3 +61,16 @@ def figure(
     fig = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(fig)
     return fig, fig.subplots(rows, columns, squeeze=False, **subplots)
+
+
+def roc_axes(ax: Axes, *, title: str) -> None:
+    """Make axes those of ROC curves: a square, the diagonal of chance, labels."""
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
+    ax.set(
+        xlim=(0, 1),
+        ylim=(0, 1.01),
+        xlabel="background called anomalous",
+        ylabel="anomalies found",
+        title=title,
+    )
+    ax.set_aspect("equal")

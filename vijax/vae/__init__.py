@@ -1,8 +1,8 @@
 """Autoencoders and variational autoencoders.
 
-    model = vae.models.vae((28, 28), latent=2)                what is learned
-    trained = vae.training.fit(model, key, images, epochs=30)           how
-    vae.evaluation.elbo.elbo(model, trained.params, key, x)   how well, in nats
+    model = vae.models.vae((28, 28), latent=2)                    what is learned
+    trained = vae.training.fit(model, key, images, epochs=30)     how
+    vae.evaluation.held_out_elbo(model, trained.params, key, x)   how well, in nats
 
 From the images of a file of your own, `images = data.load("mine.npz").train`, to log
 p(x) of held-out ones, saved on the way so that a run which is killed goes on:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from vijax.validate import check
 
 Table = Float[np.ndarray, "events features"]
+Events = Float[np.ndarray, "_ features"]  # a table beside others of other lengths
 Column = Float[np.ndarray, " features"]
 
 

@@ -1,4 +1,4 @@
-"""What evaluation and the three uses ask of a user's examples before they compute."""
+"""Checks of a user's examples, before evaluation or one of the three uses computes."""
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike

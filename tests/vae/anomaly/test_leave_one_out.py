@@ -7,7 +7,8 @@ import pytest
 from sklearn import metrics
 
 from vijax.metrics import roc
-from vijax.vae.anomaly import leave_one_out, scores, stroke_codes
+from vijax.vae import anomaly
+from vijax.vae.anomaly import scores, stroke_codes
 from vijax.vae.models import autoencoders
 
 
@@ -25,7 +26,7 @@ def x():
 
 def test_each_model_scores_every_example(two_models, x, key):
     model, params = two_models
-    found = leave_one_out.scores_by_model(model, params, key, x, num_samples=3)
+    found = anomaly.scores_by_model(model, params, key, x, num_samples=3)
     assert found.kl.shape == (2, 9)
     for run in range(2):
         own = jax.tree.map(lambda leaf, run=run: leaf[run], params)
@@ -38,7 +39,7 @@ def test_the_same_key_gives_the_same_scores_in_every_transformation(two_models, 
     model, params = two_models
 
     def bound(key):
-        found = leave_one_out.scores_by_model(model, params, key, x, num_samples=3)
+        found = anomaly.scores_by_model(model, params, key, x, num_samples=3)
         return found.negative_elbo
 
     eager = bound(key)
@@ -50,7 +51,7 @@ def test_distances_are_those_of_each_model_and_its_rows(two_models, x):
     model, params = two_models
     x = np.where(x.any(axis=(1, 2), keepdims=True), x, 1.0)
     rows = np.array([[0, 1, 2], [3, 4, 5]])
-    found = leave_one_out.distances_by_model(model, params, rows, x, x)
+    found = anomaly.distances_by_model(model, params, rows, x, x)
     for run in range(2):
         own = jax.tree.map(lambda leaf, run=run: leaf[run], params)
         z = np.asarray(autoencoders.latent_mean(model, own, x))
@@ -60,31 +61,31 @@ def test_distances_are_those_of_each_model_and_its_rows(two_models, x):
             found.unexplained[run], scores.unexplained_share(model, own, x), rtol=1e-5
         )
     with pytest.raises(ValueError, match="zero everywhere"):
-        leave_one_out.distances_by_model(model, params, rows, x, 0 * x)
+        anomaly.distances_by_model(model, params, rows, x, 0 * x)
 
 
 def test_local_code_without_a_class_is_that_of_the_others(x):
     labels = np.arange(9) % 3
-    found = leave_one_out.local_code_without_class(x, labels, x)
+    found = anomaly.local_code_without_class(x, labels, x)
     for label in range(3):
         counts = stroke_codes.count_patterns(x[labels != label])
         np.testing.assert_allclose(found[label], stroke_codes.local_code(counts, x))
     with pytest.raises(ValueError, match="labels' shape"):
-        leave_one_out.local_code_without_class(x, labels[:-1], x)
+        anomaly.local_code_without_class(x, labels[:-1], x)
 
 
 @pytest.fixture(scope="module")
 def toy():
     rng = np.random.default_rng(1)
     labels = np.arange(300) % 3
-    masks = leave_one_out.class_masks([0, 1, 2], labels)
+    masks = anomaly.class_masks([0, 1, 2], labels)
     good = rng.normal(size=(3, 300)) + 1.5 * masks
     return {"good": good, "noise": rng.normal(size=(3, 300))}, masks
 
 
 def test_areas_are_sklearns(toy):
     scores, masks = toy
-    found = leave_one_out.class_areas(
+    found = anomaly.class_areas(
         jax.random.key(0), scores, masks, false_positive_rates=(0.1, 1.0)
     )
     for name, values in scores.items():
@@ -104,7 +105,7 @@ def test_areas_are_sklearns(toy):
 
 def test_the_error_of_an_area_is_delongs(toy):
     scores, masks = toy
-    found = leave_one_out.class_areas(
+    found = anomaly.class_areas(
         jax.random.key(0), {"good": scores["good"]}, masks, num_resamples=400
     )["good"]
     expected = [
@@ -120,16 +121,16 @@ def test_the_error_of_an_area_is_delongs(toy):
 def test_bad_input_is_named(two_models, x, toy, key):
     scores, masks = toy
     with pytest.raises(ValueError, match="scores = 0"):
-        leave_one_out.class_areas(key, {}, masks)
+        anomaly.class_areas(key, {}, masks)
     with pytest.raises(ValueError, match=r"scores\['good'\]"):
-        leave_one_out.class_areas(key, {"good": scores["good"][:, 1:]}, masks)
+        anomaly.class_areas(key, {"good": scores["good"][:, 1:]}, masks)
     with pytest.raises(ValueError, match=r"scores\['good'\]"):
-        leave_one_out.class_areas(key, {"good": scores["good"] * np.nan}, masks)
+        anomaly.class_areas(key, {"good": scores["good"] * np.nan}, masks)
     with pytest.raises(ValueError, match="false_positive_rates"):
-        leave_one_out.class_areas(key, scores, masks, false_positive_rates=(1.5,))
+        anomaly.class_areas(key, scores, masks, false_positive_rates=(1.5,))
     with pytest.raises(ValueError, match="masks"):
-        leave_one_out.class_areas(key, scores, masks & False)
+        anomaly.class_areas(key, scores, masks & False)
     with pytest.raises(ValueError, match="train_labels"):
-        leave_one_out.class_masks([0, 1], [0, 0])
+        anomaly.class_masks([0, 1], [0, 0])
     with pytest.raises(ValueError, match="bernoulli"):
-        leave_one_out.scores_by_model(*two_models, key, x + jnp.nan)
+        anomaly.scores_by_model(*two_models, key, x + jnp.nan)

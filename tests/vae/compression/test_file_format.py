@@ -11,7 +11,7 @@ import scipy.stats
 from vijax.vae import event_tables
 from vijax.vae.compression import file_format
 from vijax.vae.evaluation import elbo
-from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.models import autoencoders, bound_terms, likelihoods
 
 init = jax.jit(autoencoders.init, static_argnums=0)
 
@@ -33,10 +33,10 @@ def binary():
 @partial(jax.jit, static_argnums=0)
 def log_weights_of_draws(model, params, x):
     q = autoencoders.encode(model, params, x)
-    z = losses.draw(jax.random.key(2), q, num_samples=500)
+    z = bound_terms.draw(jax.random.key(2), q, num_samples=500)
     normal = jax.scipy.stats.norm.logpdf
     log_ratio = normal(z) - normal(z, q.loc, jnp.exp(q.log_scale))
-    return losses.log_likelihood(model, params, x, z) + log_ratio.sum(axis=-1)
+    return bound_terms.log_likelihood(model, params, x, z) + log_ratio.sum(axis=-1)
 
 
 def bits_of_draws(model, params, x):

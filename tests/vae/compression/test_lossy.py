@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from vijax.vae.compression import latent_grids, lossy
+from vijax.vae.compression import baselines, latent_grids, lossy
 
 
 def test_code_length_is_the_product_of_its_predictions(x64):
@@ -104,13 +104,13 @@ def test_an_axis_without_width_costs_nothing():
 
 def test_principal_components_are_scikit_learns():
     rows = np.random.default_rng(3).normal(size=(200, 6)) * np.arange(1, 7)
-    ours = lossy.principal_components(rows.astype(np.float32), latent=3)
+    ours = baselines.principal_components(rows.astype(np.float32), latent=3)
     theirs = PCA(3).fit(rows)
     np.testing.assert_allclose(ours.mean, theirs.mean_, atol=1e-5)
     overlap = np.abs(np.sum(ours.components * theirs.components_, axis=1))
     np.testing.assert_allclose(overlap, 1, atol=1e-4)
     with pytest.raises(ValueError, match="latent = 7"):
-        lossy.principal_components(rows.astype(np.float32), latent=7)
+        baselines.principal_components(rows.astype(np.float32), latent=7)
 
 
 def test_rate_distortion_of_principal_components_meets_high_rate_theory():
@@ -119,7 +119,7 @@ def test_rate_distortion_of_principal_components_meets_high_rate_theory():
     rng = np.random.default_rng(5)
     mixing = rng.normal(size=(3, 3))
     rows = (rng.normal(size=(20_000, 3)) @ mixing).astype(np.float32)
-    pca = lossy.principal_components(rows, latent=3)
+    pca = baselines.principal_components(rows, latent=3)
     z = (rows - pca.mean) @ pca.components.T
     rate, mse, error = lossy.rate_distortion(
         z[:10_000],
@@ -144,10 +144,10 @@ def test_rate_distortion_of_principal_components_meets_high_rate_theory():
 def test_general_purpose_files_decode():
     data = np.packbits(np.random.default_rng(4).random(8_000) < 0.1).tobytes()
     decoders = {"gzip": gzip.decompress, "bz2": bz2.decompress, "xz": lzma.decompress}
-    bits = lossy.general_purpose_bits(data)
+    bits = baselines.general_purpose_bits(data)
     assert set(bits) == set(decoders)
     for name, decode in decoders.items():
-        encoded = lossy.GENERAL_PURPOSE[name](data)
+        encoded = baselines.GENERAL_PURPOSE[name](data)
         assert decode(encoded) == data
         assert bits[name] == 8 * len(encoded)
 

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vijax.vae.evaluation import annealed_sampling, log_evidence
-from vijax.vae.evaluation.annealed_sampling import Walk
+from vijax.vae.evaluation import Walk, annealed_sampling, log_evidence
 from vijax.vae.models import autoencoders
 
 

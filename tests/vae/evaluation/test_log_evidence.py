@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vijax.vae.evaluation import log_evidence
-from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.models import autoencoders, bound_terms, likelihoods
 from vijax.vae.models.autoencoders import ModelParams
 
 
@@ -56,8 +56,8 @@ def test_effective_sample_size_is_the_weights_own(linear_vae, key, chunk_size):
     )
     q, first = autoencoders.encode(vae.model, moved, vae.x), jax.random.fold_in(key, 0)
     keys = [jax.random.fold_in(first, i) for i in range(60 // chunk_size)]
-    z = jnp.concatenate([losses.draw(k, q, num_samples=chunk_size) for k in keys])
-    log_w = sum(losses.log_weights(vae.model, moved, vae.x, q, z))
+    z = jnp.concatenate([bound_terms.draw(k, q, num_samples=chunk_size) for k in keys])
+    log_w = sum(bound_terms.log_weights(vae.model, moved, vae.x, q, z))
     w = np.exp(np.asarray(log_w, np.float64))
     expected = w.sum(axis=0) ** 2 / (w**2).sum(axis=0)
     np.testing.assert_allclose(found.effective_sample_size, expected, rtol=1e-3)
@@ -118,8 +118,8 @@ def test_the_table_is_the_same_with_and_without_the_matrix_product(key):
     x = jax.random.uniform(key, (4, 3, 2))
     slow = model._replace(likelihood=model.likelihood._replace(affine=None))
     np.testing.assert_allclose(
-        losses.log_likelihood_table(model, outputs, x),
-        losses.log_likelihood_table(slow, outputs, x),
+        bound_terms.log_likelihood_table(model, outputs, x),
+        bound_terms.log_likelihood_table(slow, outputs, x),
         rtol=1e-4,
         atol=1e-5,
     )

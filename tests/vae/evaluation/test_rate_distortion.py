@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from vijax.vae.evaluation import rate_distortion
-from vijax.vae.evaluation.annealed_sampling import Walk
+from vijax.vae.evaluation import Walk, rate_distortion
 
 
 @pytest.mark.parametrize(

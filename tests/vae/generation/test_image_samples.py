@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from vijax.metrics import sample_distances
+from vijax import metrics
 from vijax.vae.generation import image_samples
 
 
@@ -48,11 +48,11 @@ def test_measure_is_that_of_the_metrics(key):
     rng = np.random.default_rng(1)
     real, generated = rng.normal(size=(2, 40, 3)).astype(np.float32)
     found = image_samples.sample_quality(key, real, generated)
-    expected = sample_distances.frechet_distance(real, generated)
+    expected = metrics.frechet_distance(real, generated)
     # A difference of traces, in float32: the root of a matrix product that is compiled
     # alone rounds differently from one compiled with all the rest, by 1e-5 of it.
     np.testing.assert_allclose(found.frechet, expected, rtol=1e-4)
-    accuracy = sample_distances.two_sample_accuracy(real, generated)
+    accuracy = metrics.two_sample_accuracy(real, generated)
     np.testing.assert_allclose(found.accuracy, accuracy.value, rtol=1e-6)
     np.testing.assert_allclose(found.accuracy_standard_error, accuracy.standard_error)
 

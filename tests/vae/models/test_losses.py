@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vijax.vae.models import autoencoders, losses
+from vijax.vae.models import autoencoders, bound_terms, losses
 from vijax.vae.models.autoencoders import Posterior
 from vijax.vae.models.losses import Batch
 
-elbo_terms = jax.jit(losses.elbo_terms, static_argnums=0, static_argnames="num_samples")
+elbo_terms = jax.jit(
+    bound_terms.elbo_terms, static_argnums=0, static_argnames="num_samples"
+)
 
 
 def shift(params: autoencoders.ModelParams, by: float) -> autoencoders.ModelParams:
@@ -88,8 +90,8 @@ def test_every_importance_weight_is_the_evidence_at_the_exact_posterior(
 ):
     vae = linear_vae
     q = autoencoders.encode(vae.model, vae.params, vae.x)
-    z = losses.draw(key, q, num_samples=3)
-    terms = losses.log_weights(vae.model, vae.params, vae.x, q, z)
+    z = bound_terms.draw(key, q, num_samples=3)
+    terms = bound_terms.log_weights(vae.model, vae.params, vae.x, q, z)
     np.testing.assert_allclose(
         terms.log_likelihood + terms.log_ratio,
         np.tile(vae.log_evidence, (3, 1)),
@@ -105,7 +107,7 @@ def exact_bound_of_two(vae, params) -> jax.Array:
     product = np.prod(np.stack(np.meshgrid(*[weights / weights.sum()] * 4)), axis=0)
     q = autoencoders.encode(vae.model, params, vae.x[:1])
     z = q.loc + jnp.exp(q.log_scale) * jnp.moveaxis(jnp.asarray(noise), 1, 2)
-    terms = losses.log_weights(vae.model, params, vae.x[:1], q, z)
+    terms = bound_terms.log_weights(vae.model, params, vae.x[:1], q, z)
     bound = jax.nn.logsumexp(terms.log_likelihood + terms.log_ratio, 0) - jnp.log(2.0)
     return bound @ jnp.asarray(product.ravel(), jnp.float32)
 
@@ -177,7 +179,7 @@ def test_free_bits_put_a_floor_under_every_latent(linear_vae, key):
     vae = linear_vae
     batch = Batch(vae.x, jnp.ones(()))
     q = autoencoders.encode(vae.model, vae.params, vae.x)
-    each = np.asarray(losses.kl_per_latent(q)).mean(axis=0)
+    each = np.asarray(bound_terms.kl_per_latent(q)).mean(axis=0)
     floor = float(each.mean())  # between the two latents
     plain, _ = losses.negative_elbo(vae.model)(vae.params, key, batch)
     freed, same = losses.negative_elbo(vae.model, free_bits=floor)(
@@ -185,7 +187,7 @@ def test_free_bits_put_a_floor_under_every_latent(linear_vae, key):
     )
     np.testing.assert_allclose(freed - plain, floor - each.min(), rtol=1e-4)
     np.testing.assert_allclose(same.kl, each.sum(), rtol=1e-5)
-    np.testing.assert_allclose(losses.kl_to_prior(q).mean(), each.sum(), rtol=1e-5)
+    np.testing.assert_allclose(bound_terms.kl_to_prior(q).mean(), each.sum(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -208,12 +210,12 @@ def test_bad_settings(linear_vae, make, message):
 
 def test_kl_to_prior_keeps_the_batch(key):
     q = Posterior(jnp.array([[[1.0, 2.0]], [[0.0, 0.0]]]), jnp.zeros((2, 1, 2)))
-    np.testing.assert_allclose(losses.kl_to_prior(q), [[2.5], [0.0]])
+    np.testing.assert_allclose(bound_terms.kl_to_prior(q), [[2.5], [0.0]])
 
 
 def test_draws_have_the_moments_of_q(key):
     q = Posterior(jnp.array([[1.0, -2.0]]), jnp.log(jnp.array([[0.5, 3.0]])))
-    z = np.asarray(losses.draw(key, q, num_samples=40_000))[:, 0]
+    z = np.asarray(bound_terms.draw(key, q, num_samples=40_000))[:, 0]
     np.testing.assert_allclose(z.mean(axis=0), [1, -2], atol=4 * 3 / np.sqrt(40_000))
     np.testing.assert_allclose(z.std(axis=0), [0.5, 3], rtol=4 / np.sqrt(2 * 40_000))
 

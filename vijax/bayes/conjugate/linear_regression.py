@@ -15,6 +15,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from vijax.bayes.conjugate import regression_factors
 from vijax.bayes.conjugate.normal_inverse_gamma import (
     NormalInverseGamma,
     variance_marginal,
@@ -120,7 +121,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
         1.5000
     """
     shape_checks.of_type("prior", prior, NormalInverseGamma)
-    loc, factor, gain = _solve(prior, data)
+    loc, factor, gain = regression_factors.solve(prior, data.factor)
     result = NormalInverseGamma(
         loc,
         factor.T @ factor,
@@ -130,7 +131,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
     valid = value_checks.locations(loc=prior.loc, precision=prior.precision)
     valid = valid.all() & value_checks.locations(concentration=prior.concentration)
     valid &= value_checks.parameters(rate=prior.rate) & value_checks.proper_posterior(
-        precision=_smallest(factor),
+        precision=regression_factors.smallest_pivot(factor),
         concentration=result.concentration,
         rate=result.rate,
     )
@@ -151,8 +152,8 @@ def log_evidence(
         Nats, in the shape of the prior's batch.
 
     Raises:
-        ValueError: also for an improper prior, whose evidence has an arbitrary factor.
-            ValueError: as in `posterior`, and for a prior that is not proper.
+        ValueError: as in `posterior`, and for an improper prior, whose evidence has an
+            arbitrary factor.
 
     Example:
         >>> prior = NormalInverseGamma(jnp.zeros(1), jnp.eye(1), 2.0, 1.0)
@@ -163,10 +164,9 @@ def log_evidence(
     shape_checks.of_type("prior", prior, NormalInverseGamma)
     data = sufficient_statistics(features, targets)
     valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
-    sqrt_precision = _cholesky(_precision(prior))
-    diagonal = jnp.diagonal(sqrt_precision)
+    diagonal = jnp.diagonal(regression_factors.precision_factor(prior))
     valid &= value_checks.proper(precision=jnp.min(diagonal))
-    _, factor, gain = _solve(prior, data)
+    _, factor, gain = regression_factors.solve(prior, data.factor)
     half = 0.5 * data.num_data
     value = (
         log_gamma.log_gamma_ratio(value_checks.as_float(prior.concentration), half)
@@ -262,46 +262,6 @@ def model(
         coefficients = numpyro.sample("coefficients", normal)
     noise = dist.Normal(features @ coefficients, jnp.sqrt(variance))
     numpyro.sample("targets", noise, obs=targets)
-
-
-def _solve(prior: NormalInverseGamma, data: Statistics) -> tuple[Array, Array, Array]:
-    """Return loc', the triangular factor of precision', and rate' - rate.
-
-    The prior counts as `features` more rows of data: precision = LLᵀ, rows Lᵀ, targets
-    Lᵀ loc.
-    """
-    rows, targets = data.factor[:-1, :-1], data.factor[:-1, -1]
-    shape_checks.last_axis("features", rows, jnp.shape(prior.loc)[-1])
-    prior_rows = _cholesky(_precision(prior)).T
-    rows = jnp.concatenate([prior_rows, rows])
-    targets = jnp.concatenate([prior_rows @ prior.loc, targets])
-    basis, factor = jnp.linalg.qr(rows)
-    loc = solve_triangular(factor, basis.T @ targets)
-    misfit = targets - rows @ loc
-    # One step of refinement costs little and repairs what the solve rounds.
-    loc = loc + solve_triangular(factor, basis.T @ misfit)
-    misfit = targets - rows @ loc
-    return loc, factor, 0.5 * (jnp.sum(misfit**2) + data.factor[-1, -1] ** 2)
-
-
-def _precision(prior: NormalInverseGamma) -> Array:
-    return shape_checks.square(
-        "prior.precision", prior.precision, jnp.shape(prior.loc)[-1]
-    )
-
-
-def _smallest(factor: Array) -> Array:
-    """Return the smallest diagonal entry, 0 where a column depends on the others."""
-    diagonal, lengths = jnp.abs(jnp.diagonal(factor)), jnp.linalg.norm(factor, axis=0)
-    rounding = 8 * len(diagonal) * jnp.finfo(factor.dtype).eps
-    return jnp.where(diagonal > rounding * lengths, diagonal, 0.0).min()
-
-
-def _cholesky(precision: Array) -> Array:
-    """Return L with LLᵀ = precision; rows of zeros (a flat prior) stay zeros."""
-    flat = jnp.diagonal(precision) == 0
-    filled = precision + jnp.diag(flat.astype(precision.dtype))
-    return jnp.where(flat[:, None], 0.0, jnp.linalg.cholesky(filled))
 
 
 def _data(features: Numbers, targets: Numbers) -> tuple[Array, Array, Array]:

@@ -1,37 +1,39 @@
 """Anomaly detection: scores of how unlike its training data an example is.
 
-    scores         of a VAE or an autoencoder: reconstruction, KL, -ELBO, -log p(x),
-                   latent distance, unexplained share
-    leave_one_out  of many models, each without a class: which score finds that class
-    event_scores   VAEs of tables of events, scores without a network, two studies
-    stroke_codes   what a binary image costs in codes that know strokes but no digits,
-                   to subtract from -log p(x)
+    scores               of a VAE or an autoencoder: reconstruction, KL, -ELBO,
+                         -log p(x), latent distance, unexplained share
+    stroke_codes         what a binary image costs in codes that know strokes but no
+                         digits, to subtract from -log p(x)
+    leave_one_out        scores under many models, each trained without one class
+    leave_one_out_areas  how well each score finds the class left out
+    event_vaes           VAEs of tables of events, several trainings at once
+    classical_scores     of events, without a network
+    detection            how well a score of events finds anomalies, with errors
+    event_studies        two classes in both directions; a signal in the training events
 
 All scores are higher for odder examples. `vijax.metrics` measures how well they
 separate anomalies from background (`roc_curve`, `auc_with_error`).
 """
 
-from vijax.vae.anomaly.event_scores import (
-    Detection,
-    EventDetectorSettings,
+from vijax.vae.anomaly.classical_scores import mahalanobis_distance, pca_residual
+from vijax.vae.anomaly.detection import Detection, measure_detection
+from vijax.vae.anomaly.event_studies import (
     both_directions,
     contaminated_rows,
-    fit_event_vaes,
     injected_signal,
-    mahalanobis_distance,
-    measure_detection,
-    pca_residual,
+)
+from vijax.vae.anomaly.event_vaes import (
+    EventDetectorSettings,
+    fit_event_vaes,
     score_events,
 )
 from vijax.vae.anomaly.leave_one_out import (
-    ClassAreas,
     RelativeDistances,
-    class_areas,
-    class_masks,
     distances_by_model,
     local_code_without_class,
     scores_by_model,
 )
+from vijax.vae.anomaly.leave_one_out_areas import ClassAreas, class_areas, class_masks
 from vijax.vae.anomaly.scores import (
     AnomalyScores,
     anomaly_scores,

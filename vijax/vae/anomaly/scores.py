@@ -1,7 +1,8 @@
 r"""Anomaly scores: how unlike its training data an example is; higher is odder.
 
-A model trained on background reconstructs background. A VAE gives five scores of how
-well it does. Which one is best differs from data set to data set:
+A model that was trained on background reconstructs background well and other examples
+badly. A VAE gives five scores of this. Which one is best differs from data set to data
+set:
 
     reconstruction  -E_q[log p(x | z)]      it cannot be drawn
     kl              KL[q(z | x) ‖ p(z)]     it cannot be placed
@@ -41,7 +42,7 @@ from vijax.vae.input_checks import (
     check_in_support,
     check_shape,
 )
-from vijax.vae.models import autoencoders, losses
+from vijax.vae.models import autoencoders, bound_terms
 from vijax.vae.models.autoencoders import VAE, Autoencoder, Images, ModelParams
 from vijax.validate import check, is_traced, is_whole, where_valid
 from vijax.vi import bounds
@@ -120,10 +121,10 @@ def _anomaly_scores(
         index, x = pair
         q = autoencoders.encode(model, params, x)
         # A key for each example: the result does not depend on the batches.
-        z = losses.draw(jax.random.fold_in(key, index), q, num_samples=num_samples)
-        terms = losses.log_weights(model, params, x, q, z)
+        z = bound_terms.draw(jax.random.fold_in(key, index), q, num_samples=num_samples)
+        terms = bound_terms.log_weights(model, params, x, q, z)
         reconstruction = -jnp.mean(terms.log_likelihood)
-        kl = losses.kl_to_prior(q)
+        kl = bound_terms.kl_to_prior(q)
         return AnomalyScores(
             reconstruction,
             kl,

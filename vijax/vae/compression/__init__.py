@@ -4,7 +4,8 @@
     image_files   such a file of images beside its bound and general compressors
     table_files   such a file of events, its coder's training, what the errors do
     rate_curves   rate against distortion of rounded latents and of PCA
-    lossy         rate and distortion of rounded latents, PCA, general compressors
+    lossy         rate and distortion of rounded latents
+    baselines     to hold them against: PCA, gzip, bz2 and xz
     latent_grids  latents rounded to a grid of whole numbers
     bits_back     the coder behind the files: bits-back coding on a stack of bits
 
@@ -12,6 +13,11 @@
 (`evaluation.held_out_elbo`), and the receiver needs the model as well.
 """
 
+from vijax.vae.compression.baselines import (
+    PrincipalComponents,
+    general_purpose_bits,
+    principal_components,
+)
 from vijax.vae.compression.file_format import (
     decode_images,
     decode_table,
@@ -28,14 +34,11 @@ from vijax.vae.compression.image_files import (
 )
 from vijax.vae.compression.latent_grids import Grid, dequantise, quantise, uniform_grid
 from vijax.vae.compression.lossy import (
-    PrincipalComponents,
     RateDistortion,
     bits_per_pixel,
     code_length,
-    general_purpose_bits,
     parameter_bits,
     peak_signal_to_noise,
-    principal_components,
     rate_distortion,
     symbol_concentration,
 )

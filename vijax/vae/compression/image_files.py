@@ -18,7 +18,7 @@ import numpy as np
 
 from vijax.extras import require
 from vijax.types import Key
-from vijax.vae.compression import file_format, lossy
+from vijax.vae.compression import baselines, file_format, lossy
 from vijax.vae.evaluation import elbo
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.validate import check
@@ -200,7 +200,7 @@ def packed_image_rates(x: Any) -> dict[str, float]:
         ['bz2', 'gzip', 'xz']
     """
     packed = np.packbits(_binary(x)).tobytes()
-    sizes = lossy.general_purpose_bits(packed)
+    sizes = baselines.general_purpose_bits(packed)
     return {name: bits / np.size(x) for name, bits in sizes.items()}
 
 

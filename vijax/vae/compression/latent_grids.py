@@ -1,8 +1,10 @@
-"""_Latents rounded to a grid: whole numbers that can be coded.
+"""Latents rounded to a grid: whole numbers that can be coded.
 
-grid = uniform_grid(train_latents, num_levels=16)
-symbols = quantise(grid, latents)        whole numbers from 0
-dequantise(grid, symbols)                latents again, within half a step
+    grid = uniform_grid(train_latents, num_levels=16)
+    symbols = quantise(grid, latents)        whole numbers from 0
+    dequantise(grid, symbols)                latents again, within half a step
+
+The grid is fixed by training latents; those beyond its ends are moved to them.
 """
 
 from functools import partial

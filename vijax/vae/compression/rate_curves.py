@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.vae import training
-from vijax.vae.compression import lossy
+from vijax.vae.compression import baselines, lossy
 from vijax.vae.compression.lossy import RateDistortion
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
@@ -126,7 +126,7 @@ def pca_curves(
 def _pca_curves(
     levels: tuple[int, ...], masks: Array, train: Array, test: Array
 ) -> RateDistortion:
-    pca = lossy.principal_components(train, latent=masks.shape[1])
+    pca = baselines.principal_components(train, latent=masks.shape[1])
 
     def one_run(mask: Array) -> RateDistortion:
         return _over_levels(

@@ -26,13 +26,12 @@ from scipy.special import gammaln
 from vijax.metrics.wasserstein import wasserstein_by_column
 from vijax.types import Key
 from vijax.vae import event_tables, training
-from vijax.vae.compression import file_format, lossy
-from vijax.vae.event_tables import ColumnScale
+from vijax.vae.compression import baselines, file_format
+from vijax.vae.event_tables import ColumnScale, Events
 from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.validate import check
 
-Events = Float[np.ndarray, "_ features"]  # the numbers of events may differ
 BATCH_SIZE = 100
 
 
@@ -198,7 +197,7 @@ def measure_table_file(
     before = np.rint((event_tables.to_scaled(train, scale) - bins.lower) / bins.step)
     smallest = np.uint16 if bins.symbols.max() < 2**16 else np.uint32
     columns = np.ascontiguousarray(bins.symbols.T.astype(smallest)).tobytes()
-    sizes = lossy.general_purpose_bits(columns)
+    sizes = baselines.general_purpose_bits(columns)
     return TableFileCost(
         decoded,
         len(data),

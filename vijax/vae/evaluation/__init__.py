@@ -3,6 +3,7 @@
     elbo               the ELBO with its standard errors
     log_evidence       log p(x) by importance sampling, or exactly by quadrature
     annealed_sampling  log p(x) from below and above, without the encoder
+    annealed_walk      its walk from the prior to the posterior, by Monte Carlo
     rate_distortion    the best trade of rate and distortion that a decoder allows
     latent_usage       active latents; the codes of all data against the prior
     latent_maps        data to latents and back, grids and lines to decode
@@ -15,10 +16,10 @@ says otherwise, and prints with its standard error.
 
 from vijax.vae.evaluation.annealed_sampling import (
     AnnealedEstimate,
-    Walk,
     annealed_lower_bound,
     annealed_upper_bound,
 )
+from vijax.vae.evaluation.annealed_walk import Walk
 from vijax.vae.evaluation.elbo import (
     ELBOEstimate,
     ELBOPerExample,

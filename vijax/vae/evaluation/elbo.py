@@ -18,9 +18,9 @@ from vijax.batching import map_batches
 from vijax.metrics.estimate import in_digits
 from vijax.types import Key, Scalar
 from vijax.vae.input_checks import check_in_support
-from vijax.vae.models import autoencoders, losses
+from vijax.vae.models import autoencoders, bound_terms
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
-from vijax.vae.models.losses import ELBOTerms
+from vijax.vae.models.bound_terms import ELBOTerms
 from vijax.validate import check, is_whole
 from vijax.vi import bounds
 
@@ -163,11 +163,11 @@ def _per_example(
     q = autoencoders.encode(model, params, x)
     # A key for each example: the result does not depend on the batches.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-    draw = partial(losses.draw, num_samples=num_samples)
+    draw = partial(bound_terms.draw, num_samples=num_samples)
     z = jax.vmap(draw, out_axes=1)(keys, q)
-    values = losses.log_likelihood(model, params, x, z)
+    values = bound_terms.log_likelihood(model, params, x, z)
     return ELBOPerExample(
         jnp.mean(values, axis=0),
         jnp.var(values, axis=0, ddof=1) / num_samples,
-        losses.kl_to_prior(q),
+        bound_terms.kl_to_prior(q),
     )

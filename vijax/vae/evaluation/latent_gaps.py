@@ -1,9 +1,9 @@
 """Gaps in a latent space: the share of latents that decode to images unlike the data.
 
 An autoencoder's loss says nothing of the latents between those of the data, so its
-decoder may do anything there. A VAE's KL pulls all q(z | x) together to a prior that
-they fill, and its decoder is trained on draws, not points. In a decoded grid the eye
-sees the difference as gaps. As a number:
+decoder may do anything there. A VAE's KL pulls all q(z | x) towards one prior, which
+together they fill, and its decoder is trained on draws instead of points. In a grid of
+decoded latents the difference is seen as gaps. Here it is a number:
 
     a latent z is off the data if decode(z) is further from the nearest of the
     decoded training images, decode(encode(x)), than 99 % of the held-out ones are.

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 from vijax.batching import map_batches
 from vijax.types import Key, Scalar
 from vijax.vae.input_checks import check_in_support
-from vijax.vae.models import autoencoders, losses
+from vijax.vae.models import autoencoders, bound_terms
 from vijax.vae.models.autoencoders import (
     VAE,
     Images,
@@ -94,7 +94,7 @@ def active_units(
 @jax.jit
 def _usage(q: Posterior, threshold: ArrayLike) -> LatentUsage:
     variance = jnp.var(q.loc, axis=0)
-    kl = jnp.mean(losses.kl_per_latent(q), axis=0)
+    kl = jnp.mean(bound_terms.kl_per_latent(q), axis=0)
     return LatentUsage(kl, variance, variance > threshold)
 
 
@@ -142,13 +142,13 @@ def aggregate_posterior(
 
 @jax.jit
 def _draw(key: Key, q: Posterior) -> Array:
-    return losses.draw(key, q, num_samples=1)[0]
+    return bound_terms.draw(key, q, num_samples=1)[0]
 
 
 @jax.jit
 def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> AggregatePosterior:
     information = jnp.mean(log_own - log_all)
-    kl = jnp.mean(losses.kl_to_prior(q))
+    kl = jnp.mean(bound_terms.kl_to_prior(q))
     mean = jnp.mean(q.loc, axis=0)
     variance = jnp.var(q.loc, axis=0) + jnp.mean(jnp.exp(2 * q.log_scale), axis=0)
     return AggregatePosterior(mean, jnp.sqrt(variance), information, kl - information)

@@ -31,7 +31,7 @@ from vijax.batching import map_batches
 from vijax.metrics.estimate import in_digits
 from vijax.types import Key, Scalar
 from vijax.vae.input_checks import check_in_support
-from vijax.vae.models import autoencoders, losses
+from vijax.vae.models import autoencoders, bound_terms
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 from vijax.validate import check, is_traced, is_whole
 from vijax.vi import bounds
@@ -145,8 +145,8 @@ def _importance(
     key = jax.random.fold_in(key, index[0])
 
     def add(sums: _Sums, chunk: Array) -> tuple[_Sums, None]:
-        z = losses.draw(jax.random.fold_in(key, chunk), q, num_samples=chunk_size)
-        terms = losses.log_weights(model, params, x, q, z)
+        z = bound_terms.draw(jax.random.fold_in(key, chunk), q, num_samples=chunk_size)
+        terms = bound_terms.log_weights(model, params, x, q, z)
         return _add(sums, terms.log_likelihood + terms.log_ratio), None
 
     zero = jnp.zeros(len(x), x.dtype)
@@ -262,7 +262,7 @@ def _quadrature(
         log_mass = jnp.sum(-0.5 * z**2 - _HALF_LOG_2PI + jnp.log(step), axis=-1)
         log_mass = jnp.where(number < total, log_mass, -jnp.inf)
         outputs = autoencoders.decode(model, params, z)
-        table = losses.log_likelihood_table(model, outputs, x)  # (points, batch)
+        table = bound_terms.log_likelihood_table(model, outputs, x)  # (points, batch)
         return _add(sums, table + log_mass[:, None]), None
 
     zero = jnp.zeros(len(x), x.dtype)

@@ -22,8 +22,8 @@ from jaxtyping import Array, Float
 from vijax.batching import map_batches
 from vijax.metrics.estimate import in_digits
 from vijax.types import Key
-from vijax.vae.evaluation import annealed_sampling
-from vijax.vae.evaluation.annealed_sampling import WALK, Walk
+from vijax.vae.evaluation import annealed_walk
+from vijax.vae.evaluation.annealed_walk import WALK, Walk
 from vijax.vae.input_checks import check_in_support
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 from vijax.validate import is_traced
@@ -140,7 +140,7 @@ def rate_distortion_per_example(
     apply = partial(_curve, model, walk, params, key)
     rate, distortion = map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
     return RateDistortionPerExample(
-        annealed_sampling.temperatures(walk.num_steps)[:-1], rate, distortion
+        annealed_walk.temperatures(walk.num_steps)[:-1], rate, distortion
     )
 
 
@@ -149,10 +149,10 @@ def _curve(
     model: VAE, walk: Walk, params: ModelParams, key: Key, index: Array, x: Images
 ) -> tuple[Float[Array, "batch steps"], Float[Array, "batch steps"]]:
     key = jax.random.fold_in(key, index[0])
-    _, path = annealed_sampling.from_prior(model, walk, params, key, x)
+    _, path = annealed_walk.from_prior(model, walk, params, key, x)
     share = jax.nn.softmax(path.log_weight, axis=1)  # of each chain
     distortion = -jnp.sum(share * path.log_likelihood, axis=1)
-    betas = annealed_sampling.temperatures(walk.num_steps)[:-1, None]
+    betas = annealed_walk.temperatures(walk.num_steps)[:-1, None]
     betas = betas.astype(distortion.dtype)
     log_mass = jax.nn.logsumexp(path.log_weight, axis=1) - jnp.log(walk.num_chains)
     return (-betas * distortion - log_mass).T, distortion.T

@@ -21,10 +21,8 @@ from jaxtyping import Float, Int
 from vijax.metrics import wasserstein
 from vijax.types import Key
 from vijax.vae import event_tables
-from vijax.vae.event_tables import ColumnScale
+from vijax.vae.event_tables import ColumnScale, Events
 from vijax.validate import check, is_whole
-
-Events = Float[np.ndarray, "_ features"]  # the numbers of events may differ
 
 
 class EventDistances(NamedTuple):

@@ -17,8 +17,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from vijax.metrics import sample_distances
-from vijax.metrics.sample_distances import Estimate
+from vijax import metrics
+from vijax.metrics import Estimate
 from vijax.types import Key
 from vijax.vae.generation import feature_classifier
 from vijax.validate import check
@@ -120,7 +120,7 @@ def compare_images(
         name: sample_quality(keys[2], real, y)
         for name, y in zip(every, generated, strict=True)
     }
-    floor = sample_distances.frechet_noise_floor(keys[3], real, generated[0])
+    floor = metrics.frechet_noise_floor(keys[3], real, generated[0])
     return ImageComparison(
         found,
         every,
@@ -138,7 +138,7 @@ def sample_quality(key: Key, real: Any, generated: Any) -> SampleQuality:
         generated: (n, features).
 
     Raises:
-        ValueError: as `sample_distances.frechet_distance`.
+        ValueError: as `metrics.frechet_distance`.
 
     Example:
         >>> y = np.arange(100.0)[:, None]
@@ -146,7 +146,7 @@ def sample_quality(key: Key, real: Any, generated: Any) -> SampleQuality:
         >>> round(found.frechet), found.accuracy
         (1000000, 1.0)
     """
-    frechet = sample_distances.frechet_distance_with_error(key, real, generated)
+    frechet = metrics.frechet_distance_with_error(key, real, generated)
     accuracy = _accuracy(real, generated)
     return SampleQuality(
         float(frechet.value),
@@ -156,4 +156,4 @@ def sample_quality(key: Key, real: Any, generated: Any) -> SampleQuality:
     )
 
 
-_accuracy = jax.jit(sample_distances.two_sample_accuracy)
+_accuracy = jax.jit(metrics.two_sample_accuracy)

@@ -1,8 +1,8 @@
 r"""Estimators of ∇ E_q[f(z)], q = N(loc, diag(scale²)): the reparametrisation trick.
 
-Each estimator returns one gradient a draw, with respect to `Posterior(loc,
-log_scale)`; its mean over draws is unbiased, its spread is what differs. With
-z = loc + scale ε and ε ~ N(0, I):
+Each estimator returns one gradient for each draw of z, with respect to
+`Posterior(loc, log_scale)`. The mean of every estimator is the exact gradient; they
+differ in how much they scatter. With z = loc + scale ε and ε ~ N(0, I):
 
     reparametrised   ∂f/∂z                    scale ε ∂f/∂z
     score function   (f(z) - b) ε / scale     (f(z) - b) (ε² - 1)

@@ -4,11 +4,11 @@ Each constructor returns the loss function that `vijax.optimize` asks for,
 
     loss_fn(params, key, batch) -> (loss, terms by name)
 
-where a batch is a `Batch` of images and the KL's weight. Images are grey levels: the
-likelihood's own `prepare` makes data of them inside each step, anew each time (for
-Bernoulli: binarises them). Equal arguments give the same function, so a second training
-compiles nothing. The terms that losses are made of, such as the KL divergence of each
-example, are those of `bound_terms` and can be had from here too.
+where a batch is a `Batch` of images and the KL's weight. Images are grey levels: in
+each step the likelihood's own `prepare` makes data of them (for Bernoulli pixels it
+draws binary images anew). Equal arguments give the same function, so a second training
+compiles nothing. `bound_terms` has what losses are made of, such as the KL divergence
+of each example.
 
 A loss of your own is any function of this signature: `fit(…, loss=mine)`.
 """
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vijax.types import Key, LossFn, Scalar
-from vijax.vae.models import autoencoders
+from vijax.vae.models import autoencoders, bound_terms
 from vijax.vae.models.autoencoders import (
     VAE,
     Autoencoder,
@@ -30,39 +30,9 @@ from vijax.vae.models.autoencoders import (
     ModelParams,
     Posterior,
 )
-from vijax.vae.models.bound_terms import (
-    ELBOTerms,
-    ImportanceTerms,
-    PerExample,
-    draw,
-    elbo_terms,
-    kl_per_latent,
-    kl_to_prior,
-    log_likelihood,
-    log_likelihood_table,
-    log_weights,
-    sum_event,
-)
+from vijax.vae.models.bound_terms import PerExample
 from vijax.validate import check, is_whole
 from vijax.vi import bounds
-
-__all__ = [
-    "Batch",
-    "ELBOTerms",
-    "IWAETerms",
-    "ImportanceTerms",
-    "draw",
-    "elbo_terms",
-    "kl_per_latent",
-    "kl_to_prior",
-    "log_likelihood",
-    "log_likelihood_table",
-    "log_weights",
-    "mean_squared_error",
-    "negative_elbo",
-    "negative_iwae",
-    "sum_event",
-]
 
 
 class Batch(NamedTuple):
@@ -115,14 +85,14 @@ def negative_elbo(
 
     def loss_fn(
         params: ModelParams, key: Key, batch: Batch
-    ) -> tuple[Scalar, ELBOTerms]:
+    ) -> tuple[Scalar, bound_terms.ELBOTerms]:
         data_key, z_key = jax.random.split(key)
         x = model.likelihood.prepare(data_key, batch.images)
-        terms = elbo_terms(model, params, z_key, x, num_samples=num_samples)
+        terms = bound_terms.elbo_terms(model, params, z_key, x, num_samples=num_samples)
         terms = jax.tree.map(jnp.mean, terms)
         kl = terms.kl
         if free_bits > 0:
-            each = kl_per_latent(autoencoders.encode(model, params, x))
+            each = bound_terms.kl_per_latent(autoencoders.encode(model, params, x))
             kl = jnp.sum(jnp.maximum(jnp.mean(each, axis=0), free_bits))
         return beta * batch.kl_weight * kl - terms.log_likelihood, terms
 
@@ -166,10 +136,10 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
         data_key, z_key = jax.random.split(key)
         x = model.likelihood.prepare(data_key, batch.images)
         q = autoencoders.encode(model, params, x)
-        z = draw(z_key, q, num_samples=num_samples)
+        z = bound_terms.draw(z_key, q, num_samples=num_samples)
 
         def log_w(q: Posterior, z: Array) -> Array:
-            terms = log_weights(model, params, x, q, z)
+            terms = bound_terms.log_weights(model, params, x, q, z)
             # A weight of a wider type than the data's would widen the gradient.
             kl_weight = jnp.asarray(batch.kl_weight, terms.log_ratio.dtype)
             return terms.log_likelihood + kl_weight * terms.log_ratio

@@ -1,9 +1,10 @@
 """Muon: a step of equal length along every singular direction of a weight matrix.
 
-Of a matrix's momentum M = U S Vᵀ the step is U Vᵀ (roughly, see `orthogonalise`), so
-that directions in which the gradient is small are learned as fast as the others. What
-is not a matrix takes Adam's step. On the networks of `experiments.iwae` one epoch of
-it, at batches of 1,000, is worth several of Adam's.
+With the momentum of a weight matrix written as M = U S Vᵀ, Muon's step is U Vᵀ
+(roughly, see `orthogonalise`). So directions in which the gradient is small are learned
+as fast as the others. Parameters that are not matrices, such as biases, take Adam's
+step. On the networks of `experiments.beyond.iwae`, at batches of 1,000, one epoch of
+Muon is worth several of Adam.
 
 `optax.contrib.muon(beta=0.9)` takes the same steps of the matrices. It is not used
 because it iterates on whole matrices, not on their small squares: of 14 epochs in turn

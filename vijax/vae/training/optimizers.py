@@ -1,7 +1,8 @@
 """Optimisers: Adam and Muon along half a cosine, or any Optax transformation.
 
-The learning rate and the number of steps stand in the optimiser's state, not in its
-code: other numbers run the same compiled program.
+The learning rate of Adam and Muon falls along half a period of a cosine. It and the
+number of steps are kept in the optimiser's state, as arrays, so that a training with
+other numbers runs the same compiled program.
 
     fit(…, optimizer="adam")                        Adam(), with its defaults
     fit(…, optimizer=Muon(0.05))                    another learning rate

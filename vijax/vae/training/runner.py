@@ -1,8 +1,8 @@
 """The runner that one training and an ensemble share: an ensemble is its `vmap`.
 
-The images stay on the device, an epoch is one compiled scan. A second run with the
-same shapes compiles nothing, other learning rates, numbers of epochs and KL weights
-included: they are numbers in the state, not in the program.
+The images stay on the device, and an epoch is one compiled scan. A second run with the
+same shapes compiles nothing, even with another learning rate, number of epochs or KL
+weight, because these are arrays that the program is given.
 """
 
 from dataclasses import dataclass

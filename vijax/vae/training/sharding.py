@@ -1,9 +1,9 @@
 """Training on many devices: the data and parameters everywhere, each batch in parts.
 
-The compiler does the rest: it sees that a batch is split and adds the sums over
-devices that the mean over the batch asks for. Random numbers do not depend on how
-arrays are split, so the same seed gives the same run on any mesh, but for the order
-of floating-point sums.
+The compiler sees that a batch is split, and adds the sums over devices that a mean over
+the batch needs. Random numbers do not depend on how arrays are split. So the same seed
+gives the same run on any mesh, except for rounding, since sums are taken in another
+order.
 
     mesh = jax.make_mesh((jax.device_count(),), ("data",))
 """

@@ -1,6 +1,7 @@
 """Likelihoods p(x | outputs): what a decoder's outputs say about the data.
 
-One interface for all, elementwise over pixels (sum over them for an example):
+All share one interface, whose functions work pixel by pixel: the log probability of an
+example is the sum over its pixels.
 
     log_prob(x, outputs) -> nats per pixel     x (…, *shape), outputs (…, *shape, n)
     mean(outputs)        -> E[x]               (…, *shape)

@@ -1,4 +1,4 @@
-"""Pixels of 0 or 1."""
+"""The Bernoulli likelihood: pixels are 0 or 1, as grey levels are after binarising."""
 
 import math
 from functools import lru_cache

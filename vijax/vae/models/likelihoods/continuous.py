@@ -1,4 +1,4 @@
-"""Pixels that are real numbers: densities."""
+"""Likelihoods of pixels that are real numbers: Gaussian and continuous Bernoulli."""
 
 import math
 from functools import lru_cache

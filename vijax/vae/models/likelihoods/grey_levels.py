@@ -1,4 +1,4 @@
-"""Grey levels as what they are: counts 0 … num_levels - 1, scaled to [0, 1]."""
+"""Likelihoods of grey levels as whole numbers 0 … num_levels - 1, scaled to [0, 1]."""
 
 from collections.abc import Callable
 from functools import lru_cache

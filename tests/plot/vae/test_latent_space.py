@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vijax.plot import latent_space
+from vijax.plot.vae import latent_space
 
 
 def test_latents_are_dots_coloured_by_class():

@@ -64,15 +64,7 @@ def roc_by_background(
             dashes = "-" if index < 2 else (0, (4, 1.5))
             label = f"{score}   {area:.2f}"
             ax.plot(x, y, color=COLOURS[index], linestyle=dashes, label=label)
-        ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
-        ax.set(
-            xlim=(0, 1),
-            ylim=(0, 1.01),
-            xlabel="background called anomalous",
-            ylabel="anomalies found",
-            title=title,
-        )
-        ax.set_aspect("equal")
+        style.roc_axes(ax, title=title)
         ax.legend(title="score, AUC", fontsize=7, title_fontsize=7, loc="lower right")
     return fig
 

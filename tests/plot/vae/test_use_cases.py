@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vijax.plot import use_cases as plot
+from vijax.plot.vae import use_cases as plot
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vijax.plot import prior_sweep
+from vijax.plot.bayes import prior_sweep
 
 STRENGTH = np.geomspace(0.1, 1000, 41)
 CENTRE = np.linspace(0.01, 0.99, 31)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vijax.plot import rate_distortion_plane
-from vijax.plot.rate_distortion_plane import CodePoints
+from vijax.plot.vae import rate_distortion_plane
+from vijax.plot.vae.rate_distortion_plane import CodePoints
 
 
 def test_curve_and_point():

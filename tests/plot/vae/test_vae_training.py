@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vijax.plot import vae_training
+from vijax.plot.vae import vae_training
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

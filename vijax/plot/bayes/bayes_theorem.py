@@ -1,6 +1,7 @@
 """Figures of probability: relative frequencies that settle, Bayes' theorem of coins."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
@@ -138,15 +139,7 @@ def ten_coins(
         linestyle="--",
         label="prior P(A$_i$)",
     )
-    bars.errorbar(
-        coins,
-        np.asarray(simulated),
-        np.asarray(simulated_standard_error),
-        fmt="o",
-        color=BLACK,
-        markersize=3,
-        label="simulated",
-    )
+    _draw_simulated(bars, coins, simulated, simulated_standard_error)
     bars.set(
         xticks=coins,
         xlabel="coin",
@@ -158,15 +151,7 @@ def ten_coins(
 
     count = np.arange(len(repeated))
     draws.plot(count, repeated, "-o", color=RED, markersize=4, label="exact")
-    draws.errorbar(
-        count,
-        np.asarray(repeated_simulated),
-        np.asarray(repeated_standard_error),
-        fmt="o",
-        color=BLACK,
-        markersize=3,
-        label="simulated",
-    )
+    _draw_simulated(draws, count, repeated_simulated, repeated_standard_error)
     draws.set(
         xlabel="tosses of the same coin, all tails",
         ylabel="P(unfair | all tails)",
@@ -176,3 +161,15 @@ def ten_coins(
     draws.xaxis.set_major_locator(MaxNLocator(integer=True))
     draws.legend(loc="lower right")
     return fig
+
+
+def _draw_simulated(ax: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike) -> None:
+    ax.errorbar(
+        np.asarray(x),
+        np.asarray(y),
+        np.asarray(error),
+        fmt="o",
+        color=BLACK,
+        markersize=3,
+        label="simulated",
+    )

@@ -9,13 +9,11 @@ from scipy import stats
 from sklearn import metrics
 from sklearn.decomposition import PCA
 
-from vijax.vae import event_tables
-from vijax.vae.anomaly import event_scores
+from vijax.vae import anomaly, event_tables
+from vijax.vae.anomaly import event_vaes
 
 # All studies here have the same shapes, so that they share their programs.
-SMALL = event_scores.EventDetectorSettings(
-    hidden=(16,), latent=1, steps=300, batch_size=64
-)
+SMALL = anomaly.EventDetectorSettings(hidden=(16,), latent=1, steps=300, batch_size=64)
 FAST = replace(SMALL, steps=600, learning_rate=2e-2)
 TRAIN, TEST = 400, 200  # events of each class
 
@@ -40,22 +38,22 @@ def narrow_and_broad():
 
 def test_broad_background_hides_narrow_anomalies(narrow_and_broad):
     """The asymmetry of MAGIC, where its reason is known."""
-    result = event_scores.both_directions(
+    result = anomaly.both_directions(
         jax.random.key(0),
         *narrow_and_broad,
         names=("broad", "narrow"),
         num_trainings=2,
         settings=SMALL,
     )
-    narrow = result["narrow is background"][event_scores.BOUND]
-    broad = result["broad is background"][event_scores.BOUND]
+    narrow = result["narrow is background"][event_vaes.BOUND]
+    broad = result["broad is background"][event_vaes.BOUND]
     assert narrow.auc > 0.5 + 5 * narrow.auc_standard_error
     assert broad.auc < 0.5 - 5 * broad.auc_standard_error
 
 
 def test_mahalanobis_is_scipys(narrow_and_broad):
     (train, _), (test, _) = narrow_and_broad
-    found = event_scores.mahalanobis_distance(train, test)
+    found = anomaly.mahalanobis_distance(train, test)
     normal = stats.multivariate_normal(train.mean(axis=0), np.cov(train, rowvar=False))
     log_p, top = normal.logpdf(test), normal.logpdf(train.mean(axis=0))
     np.testing.assert_allclose(found, 2 * (top - log_p), rtol=1e-9)
@@ -65,9 +63,9 @@ def test_pca_residual_is_sklearns(narrow_and_broad):
     (train, _), (test, _) = narrow_and_broad
     pca = PCA(2).fit(train)
     rebuilt = pca.inverse_transform(pca.transform(test))
-    found = event_scores.pca_residual(train, test, latent=2)
+    found = anomaly.pca_residual(train, test, latent=2)
     np.testing.assert_allclose(found, np.sum((test - rebuilt) ** 2, axis=1), rtol=1e-9)
-    assert np.all(event_scores.pca_residual(train, test, latent=3) == 0)
+    assert np.all(anomaly.pca_residual(train, test, latent=3) == 0)
 
 
 def test_measure_adds_the_errors_of_events_and_trainings():
@@ -75,7 +73,7 @@ def test_measure_adds_the_errors_of_events_and_trainings():
     mask = np.arange(200) < 60
     values = rng.normal(size=(4, 200)) + mask
     areas = [metrics.roc_auc_score(mask, v) for v in values]
-    found = event_scores.measure_detection(values, mask)
+    found = anomaly.measure_detection(values, mask)
     assert found.auc == pytest.approx(np.mean(areas), abs=1e-5)
     assert found.training_spread == pytest.approx(np.std(areas, ddof=1), rel=1e-3)
     assert found.auc_standard_error > found.training_spread / 2
@@ -91,7 +89,7 @@ def test_measure_adds_the_errors_of_events_and_trainings():
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
 def test_contaminated_rows_keep_their_number_and_are_all_different(fraction):
-    rows = event_scores.contaminated_rows(jax.random.key(0), 50, 20, fraction)
+    rows = anomaly.contaminated_rows(jax.random.key(0), 50, 20, fraction)
     assert len(np.unique(rows)) == 50
     assert np.sum(rows >= 50) == 50 * fraction
     assert rows.max() < 70
@@ -104,14 +102,14 @@ def test_signal_among_the_training_events_hides_itself():
         for size in (TRAIN, TEST)
     )
     before, after = (
-        event_scores.injected_signal(
+        anomaly.injected_signal(
             jax.random.key(0),
             train,
             test,
             fractions=(fraction,),
             num_trainings=2,
             settings=FAST,
-        )[0][event_scores.BOUND]
+        )[0][event_vaes.BOUND]
         for fraction in (0.0, 0.5)
     )
     assert before.auc > 0.99
@@ -125,14 +123,12 @@ def test_scores_of_each_training_have_its_own_parameters(narrow_and_broad, key):
     rows = np.tile(np.arange(TRAIN), (2, 1))
     scaled = event_tables.to_scaled(train, event_tables.fit_scale(train))
     short = replace(SMALL, steps=2)
-    model, params = event_scores.fit_event_vaes(jax.random.key(1), scaled, rows, short)
-    found = event_scores.score_events(model, params, key, test)
+    model, params = anomaly.fit_event_vaes(jax.random.key(1), scaled, rows, short)
+    found = anomaly.score_events(model, params, key, test)
     total = found["reconstruction"] + found["KL"]
-    np.testing.assert_allclose(found[event_scores.BOUND], total, rtol=1e-6)
+    np.testing.assert_allclose(found[event_vaes.BOUND], total, rtol=1e-6)
     assert not np.allclose(*total)
-    again = jax.jit(lambda key: event_scores.score_events(model, params, key, test))(
-        key
-    )
+    again = jax.jit(lambda key: anomaly.score_events(model, params, key, test))(key)
     np.testing.assert_allclose(again["KL"], found["KL"], rtol=1e-5)
 
 
@@ -142,28 +138,28 @@ def test_bad_input_is_named(narrow_and_broad):
     key = jax.random.key(0)
     for fraction in (-0.1, 1.5, np.nan):
         with pytest.raises(ValueError, match="fraction"):
-            event_scores.contaminated_rows(key, 10, 10, fraction)
+            anomaly.contaminated_rows(key, 10, 10, fraction)
     with pytest.raises(ValueError, match="needs 9 signal events"):
-        event_scores.contaminated_rows(key, 10, 5, 0.9)
+        anomaly.contaminated_rows(key, 10, 5, 0.9)
     with pytest.raises(ValueError, match="train's labels"):
-        event_scores.both_directions(key, (train, labels + 1), (test, labels[:400]))
+        anomaly.both_directions(key, (train, labels + 1), (test, labels[:400]))
     with pytest.raises(ValueError, match="num_trainings = 0"):
-        event_scores.injected_signal(
+        anomaly.injected_signal(
             key, (train, train), (test, test), fractions=(0.1,), num_trainings=0
         )
     with pytest.raises(ValueError, match="same columns"):
-        event_scores.mahalanobis_distance(train, test[:, :2])
+        anomaly.mahalanobis_distance(train, test[:, :2])
     with pytest.raises(ValueError, match="rank"):
-        event_scores.mahalanobis_distance(
+        anomaly.mahalanobis_distance(
             np.repeat(train, 2, axis=1), np.repeat(test, 2, axis=1)
         )
     with pytest.raises(ValueError, match="latent = 4"):
-        event_scores.pca_residual(train, test, latent=4)
+        anomaly.pca_residual(train, test, latent=4)
     with pytest.raises(ValueError, match="is_anomaly"):
-        event_scores.measure_detection(np.zeros(4), np.zeros(4, bool))
+        anomaly.measure_detection(np.zeros(4), np.zeros(4, bool))
     with pytest.raises(ValueError, match="a mask"):
-        event_scores.measure_detection(np.zeros(4), np.zeros(4))
+        anomaly.measure_detection(np.zeros(4), np.zeros(4))
     with pytest.raises(ValueError, match="a mask"):
-        event_scores.measure_detection(np.zeros((2, 4)), np.zeros(3, bool))
+        anomaly.measure_detection(np.zeros((2, 4)), np.zeros(3, bool))
     with pytest.raises(ValueError, match="remove NaN"):
-        event_scores.measure_detection(np.full(4, np.nan), np.arange(4) < 2)
+        anomaly.measure_detection(np.full(4, np.nan), np.arange(4) < 2)

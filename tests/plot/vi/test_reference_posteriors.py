@@ -1,6 +1,6 @@
 """The figure of fits' errors shows every fit, the hopeless ones too."""
 
-from vijax.plot import reference_posteriors
+from vijax.plot.vi import reference_posteriors
 
 
 def test_errors_beyond_the_axis_stand_at_its_ends():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vijax.plot import posterior_landscapes
+from vijax.plot.bayes import posterior_landscapes
 
 X = np.linspace(0, 5, 81)
 Y = np.linspace(0, 4, 61)

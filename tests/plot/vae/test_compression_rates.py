@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vijax.plot import compression_rates
+from vijax.plot.vae import compression_rates
 
 
 def test_lossless_sorts_codes_and_adds_the_weights():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vijax.plot import generated_events
+from vijax.plot.vae import generated_events
 
 
 def test_distances_of_pairs_carry_both_names():

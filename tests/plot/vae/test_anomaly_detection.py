@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vijax.plot import anomaly_detection
+from vijax.plot.vae import anomaly_detection
 
 
 def test_published_areas_stand_in_every_panel():

@@ -46,15 +46,7 @@ def classes_left_out(
         dashes = "-" if index % 2 == 0 else (0, (4, 1.5))
         label = f"{name}   {area:.2f}"
         left.plot(x, y, linestyle=dashes, color=colours(index % 10), label=label)
-    left.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
-    left.set(
-        xlim=(0, 1),
-        ylim=(0, 1.01),
-        xlabel="background called anomalous",
-        ylabel="anomalies found",
-        title=f"ROC of the {shown}",
-    )
-    left.set_aspect("equal")
+    style.roc_axes(left, title=f"ROC of the {shown}")
     left.legend(
         title="left out, AUC",
         fontsize=7,

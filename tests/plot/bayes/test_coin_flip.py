@@ -5,7 +5,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from scipy import stats
 
-from vijax.plot import bayes_theorem, coin_flip
+from vijax.plot.bayes import bayes_theorem, coin_flip
 
 P = np.linspace(0, 1, 401)
 K = np.arange(15)

@@ -1,0 +1,32 @@
+"""Figures of variational inference.
+
+    variational_fits      bounds, divergences and fits of few parameters; run times
+    reference_posteriors  marginals and errors of fits beside long reference chains
+
+Each function takes arrays and returns a `Figure`; see `vijax.plot` for the style.
+"""
+
+from vijax.plot.vi.reference_posteriors import posterior_errors, posterior_marginals
+from vijax.plot.vi.variational_fits import (
+    advi_fits,
+    elbo_identity,
+    evidence_bounds,
+    gamma_fits,
+    kl_directions,
+    nuts_and_vi_scaling,
+)
+
+__all__ = [
+    "advi_fits",
+    "elbo_identity",
+    "evidence_bounds",
+    "gamma_fits",
+    "kl_directions",
+    "nuts_and_vi_scaling",
+    "posterior_errors",
+    "posterior_marginals",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
