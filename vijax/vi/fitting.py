@@ -26,14 +26,16 @@ from vijax.vi.families.base import Family
 from vijax.vi.families.flow import Flow
 from vijax.vi.families.gaussian import FullRank, MeanField
 from vijax.vi.families.low_rank import LowRank
-from vijax.vi.methods.base import Method
-from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws
+from vijax.vi.methods import mode_search
+from vijax.vi.methods.base import Found, Method
+from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws, enough_draws
 from vijax.vi.methods.laplace import Laplace
 from vijax.vi.methods.multipath_pathfinder import Pathfinder
 from vijax.vi.methods.stochastic import Stochastic
-from vijax.vi.result import Fit, check_draws, judge
+from vijax.vi.result import Fit
 from vijax.vi.targets.data_arguments import to_device
 from vijax.vi.targets.target import Target
+from vijax.vi.verdict import check_draws, check_modes, judge
 
 FAMILIES: dict[str, Family] = {
     "mean_field": MeanField(),
@@ -49,7 +51,7 @@ METHODS: dict[str, Method] = {
 }
 OWN_FAMILY = ("laplace", "pathfinder")  # methods that also name a family: their own
 NUM_STARTS = 10  # tried until one is finite
-SEARCH, CHECKS, RESTARTS = range(3)  # streams of the key
+SEARCH, CHECKS, RESTARTS, MODES = range(4)  # streams of the key
 
 
 def fit(
@@ -61,6 +63,7 @@ def fit(
     positive: str | None = None,
     tolerance: float = 0.01,
     num_checks: int | None = None,
+    search_modes: bool = True,
     progress: bool = False,
     checkpoint: str | Path | None = None,
 ) -> Fit:
@@ -85,6 +88,9 @@ def fit(
             fraction (relative to the family's best q).
         num_checks: draws of q for ELBO, k̂ and evidence; 2000, or 500 where the model
             subsamples, for then each is a pass over all rows.
+        search_modes: whether to look around for modes that q misses, by no more
+            gradients than the fit took; not in a trace, for a model that subsamples,
+            or above 200 unknowns.
         progress: whether to show a bar; "auto" then takes the stochastic method.
         checkpoint: directory of `Stochastic`'s checkpoints; likewise.
 
@@ -115,7 +121,7 @@ def fit(
         num_checks = 500 if target.subsampled else 2000
     check(num_checks >= 25, "num_checks", num_checks, "give at least 25")
     traced = in_trace()
-    streams = [jax.random.fold_in(key, stream) for stream in (SEARCH, CHECKS, RESTARTS)]
+    streams = [jax.random.fold_in(key, s) for s in (SEARCH, CHECKS, RESTARTS, MODES)]
     for loc, scale in _starts(target, streams[RESTARTS], 1 if traced else NUM_STARTS):
         options: Any = {"tolerance": tolerance}
         found = chosen.find(target, streams[SEARCH], family, loc, scale, **options)
@@ -131,7 +137,26 @@ def fit(
         losses = np.asarray(found.losses)[: int(found.num_steps)]
         found = found._replace(losses=to_device(losses))
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
-    return judge(target, found, checked)
+    modes = None
+    if search_modes and not traced and bool(found.good):
+        modes = _other_modes(target, found, streams[MODES])
+    if modes is None:
+        return judge(target, found, checked)
+    given = target, found.q, modes, streams[CHECKS]
+    beside = check_modes(*given, num_checks=num_checks)
+    return judge(target, found, checked, modes, beside)
+
+
+def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Modes | None:
+    """Return modes beside q's own; None where there are none, or too many unknowns."""
+    if target.dim > mode_search.MAX_DIM or target.subsampled:
+        return None
+    # No more gradients than the fit took.
+    num_starts = min(256, enough_draws(target))
+    max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
+    options = {"num_starts": num_starts, "max_steps": max_steps}
+    modes = mode_search.find_modes(target, found.q, key, **options)
+    return modes if len(modes.mass) else None
 
 
 def _choose(

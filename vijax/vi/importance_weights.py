@@ -27,6 +27,7 @@ References:
 import math
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -37,6 +38,7 @@ from vijax.validate import check
 KHAT_LIMIT = 0.7
 MEAN_LIMIT = 0.05  # sds that a mean may be off
 SD_LIMIT = 0.05  # fraction that an sd may be off
+EXCUSED = 0.03  # of a move, in sds or relative, that chance may explain at most
 # The correction's own error of a mean is 1/√400 = 0.05 sd.
 MIN_EFFECTIVE_SAMPLE_SIZE = 400
 
@@ -124,13 +126,16 @@ def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
 def shifts(
     values: Float[ArrayLike, "samples entries"],
     log_weights: Float[ArrayLike, " samples"],
+    num_own: int | None = None,
 ) -> tuple[Any, Any]:
     r"""Return the largest move of a mean (in sds) and of an sd (relative) from q to p.
 
     Means and sds of every entry, plain over draws of q and with weights that sum to 1.
+    The first `num_own` samples are draws of q, all of them unless it is given.
     From each move is taken what chance gives the largest of n: √(2 log n) standard
     errors (delta method; both moments come from the same draws, so that equal weights
-    leave no noise).
+    leave no noise), and at most 0.03: what chance could excuse without end would never
+    be seen.
 
     Example:
         >>> z = np.random.default_rng(0).normal(size=(4000, 1))
@@ -141,19 +146,65 @@ def shifts(
     xp = array_module(values, log_weights)
     x, weights = xp.asarray(values), xp.exp(xp.asarray(log_weights))[:, None]
     number, entries = x.shape
-    x = (x - xp.mean(x, axis=0)) / _nonzero(xp.std(x, axis=0))
+    num_own = number if num_own is None else num_own
+    own = x[:num_own]
+    x = (x - xp.mean(own, axis=0)) / _nonzero(xp.std(own, axis=0))
+    is_own = (xp.arange(number) < num_own)[:, None] * (number / num_own)
+    is_own = is_own.astype(x.dtype)
     weights = number * weights
     mean = xp.mean(weights * x, axis=0)
     square = (x - mean) ** 2
     variance = _nonzero(xp.mean(weights * square, axis=0))
     sd = xp.sqrt(variance)
     # What each draw adds to the two differences, to first order.
-    mean_parts = weights * (x - mean) - x
-    sd_parts = 0.5 * (weights * (square - variance) / variance - (x**2 - 1))
+    mean_parts = weights * (x - mean) - is_own * x
+    sd_parts = weights * (square - variance) / variance - is_own * (x**2 - 1)
+    sd_parts = 0.5 * sd_parts
     chance = math.sqrt(2 * math.log(entries) / number)
-    mean_move = xp.abs(mean) - chance * xp.std(mean_parts, axis=0)
-    sd_move = xp.abs(1 / sd - 1) - chance * xp.std(sd_parts, axis=0)
-    return xp.maximum(xp.max(mean_move / sd), 0.0), xp.maximum(xp.max(sd_move), 0.0)
+    mean_noise = chance * xp.std(mean_parts, axis=0) / sd
+    mean_move = xp.abs(mean) / sd - xp.minimum(mean_noise, EXCUSED)
+    sd_noise = chance * xp.std(sd_parts, axis=0)
+    sd_move = xp.abs(1 / sd - 1) - xp.minimum(sd_noise, EXCUSED)
+    return xp.maximum(xp.max(mean_move), 0.0), xp.maximum(xp.max(sd_move), 0.0)
+
+
+@np.errstate(all="ignore")
+def moment_tails(
+    values: Float[ArrayLike, "samples entries"],
+    log_weights: Float[ArrayLike, " samples"],
+    *,
+    power: int = 2,
+) -> Any:
+    r"""Return for every entry x the tail shape of w (x − mean)², which its sd needs.
+
+    With power = 1 it is that of w |x − mean|, which its mean needs.
+
+    k̂ of the weights alone says whether they have a variance, not whether the weighted
+    variance of an entry converges. Where w (x − mean)² has a tail of shape 0.7 or more,
+    no number of draws at hand gives the sd. Outside of a trace an entry of which no
+    draw has 2 % of the variance is passed over, its shape given as 0.
+
+    References:
+        Vehtari, Simpson, Gelman, Yao & Gabry (2024), arXiv:1507.02646, section 2.4.
+
+    Example:
+        >>> z = np.random.default_rng(0).normal(size=(4000, 1))
+        >>> (moment_tails(np.hstack([z, np.exp(3 * z)]), np.zeros(4000)) < 0.7).tolist()
+        [True, False]
+    """
+    xp = array_module(values, log_weights)
+    x, log_w = xp.asarray(values), xp.asarray(log_weights)
+    weights = xp.exp(log_w - xp.max(log_w))[:, None]
+    mean = xp.sum(weights * x, axis=0) / xp.sum(weights)
+    log_square = log_w[:, None] + power * xp.log(xp.abs(x - mean))
+    if xp is np:
+        square = np.exp(log_square - np.max(log_square, axis=0))
+        heavy = np.sum(square, axis=0) < 50
+        shapes = np.zeros(x.shape[1])
+        columns = log_square[:, heavy].T
+        shapes[heavy] = [psis(column).tail_shape for column in columns]
+        return shapes
+    return jax.vmap(lambda column: psis(column).tail_shape)(log_square.T)
 
 
 def _nonzero(x: Any) -> Any:

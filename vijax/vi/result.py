@@ -8,17 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from vijax.array_module import array_module
-from vijax.types import Key, Scalar
+from vijax.types import Scalar
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
-from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import log_densities, over_draws
-from vijax.vi.engine.compilation import density_jit, light_jit
+from vijax.vi.engine.compilation import light_jit
 from vijax.vi.families import base
-from vijax.vi.methods.base import Found
-from vijax.vi.targets.data_arguments import to_device
-from vijax.vi.targets.target import Target, labels
+from vijax.vi.methods.mode_search import Modes
+from vijax.vi.targets.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
 NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word
@@ -46,6 +42,9 @@ class Fit(NamedTuple):
     effective_sample_size: Scalar  # of the importance weights, out of those drawn
     mean_shift: Scalar  # how far the weights move a mean, the farthest, in sds
     sd_shift: Scalar  # and an sd, relative; both of the constrained unknowns
+    # Of each constrained entry, the tail shape of w (x − mean)²: 0.7 and more says that
+    # the weights do not know its sd.
+    tails: Float[Array, "..."]
     loc_error: Float[Array, "..."]  # of q's means by its finite draws, in sds of q
     scale_error: Float[Array, "..."]  # of q's log sds
     num_rejected: Int[Array, "..."]  # steps rolled back
@@ -54,6 +53,7 @@ class Fit(NamedTuple):
     means: Float[Array, "..."]  # of q's constrained unknowns, over the same draws
     sds: Float[Array, "..."]
     target: Target
+    modes: Modes | None = None  # beside q's own, or None: not found, or not looked for
 
     @property
     def verdict(self) -> Any:
@@ -65,14 +65,16 @@ class Fit(NamedTuple):
     def trusted(self) -> Any:
         """Whether q's own means and sds may be used.
 
-        The search converged, the weights are reliable, they move no mean by 0.05 sd
-        and no sd by 5 %, and linear response finds no sd 5 % larger.
+        The search converged, the weights are reliable for the sd of every unknown, they
+        move no mean by 0.05 sd and no sd by 5 %, linear response finds no sd 5 %
+        larger, and there is no other mode that matters.
         """
-        mean_shift, sd_shift, narrowness = _plain(
-            self.mean_shift, self.sd_shift, self.narrowness
+        mean_shift, sd_shift, narrowness, tails = _plain(
+            self.mean_shift, self.sd_shift, self.narrowness, self.tails
         )
         good = (mean_shift < importance_weights.MEAN_LIMIT) & self.correctable
         good &= sd_shift < importance_weights.SD_LIMIT
+        good &= (tails < importance_weights.KHAT_LIMIT).all(axis=-1)
         return good & (narrowness < NARROWNESS_LIMIT)
 
     @property
@@ -132,70 +134,6 @@ class Fit(NamedTuple):
         )
 
 
-class Checked(NamedTuple):
-    """What fresh draws of q say, its log weights less a reference."""
-
-    log_weights: Float[Array, " checks"]  # log p(z) − log q(z) less the reference
-    values: Float[Array, "checks entries"]  # the constrained unknowns there
-    reference: Scalar
-
-
-def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
-    """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
-    like = target.init
-    eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
-    return _check(target, q, noise.whitened(eps))
-
-
-@density_jit
-def _check(target: Target, q: Any, eps: Array) -> Checked:
-    z = q.transform(eps)
-    log_p, reference = log_densities(target, z)
-    names = [site.name for site in target.static.sites]
-
-    def values(z: Array) -> Array:
-        constrained = target.constrain(z)
-        return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
-
-    drawn = over_draws(target, values, z).astype(z.dtype)
-    return Checked(log_p - q.log_prob(z), drawn, reference)
-
-
-@np.errstate(all="ignore")
-def judge(target: Target, found: Found, checked: Checked) -> Fit:
-    """Add ELBO, evidence and k̂ from the log weights, and put the Fit together."""
-    xp = array_module(found, checked)
-    log_weights, values, reference = (xp.asarray(x) for x in checked)
-    dtype, number = log_weights.dtype, log_weights.shape[0]
-    finite = xp.all(xp.isfinite(log_weights))
-    # Weights of zero (−inf) are fine for k̂ and evidence, not for an ELBO.
-    usable = xp.where(xp.isnan(log_weights), -xp.inf, log_weights)
-    usable = xp.where(xp.any(usable > -xp.inf), usable, 0.0)
-    smoothed = importance_weights.psis(usable)
-    shares = number * xp.exp(smoothed.log_weights)
-    mean_shift, sd_shift = importance_weights.shifts(values, smoothed.log_weights)
-    numbers = {
-        "elbo": xp.where(finite, xp.mean(usable) + reference, xp.nan),
-        "elbo_se": xp.where(finite, xp.std(usable, ddof=1) / number**0.5, xp.nan),
-        "khat": xp.where(finite, smoothed.tail_shape, xp.inf),
-        "khat_se": xp.where(finite, smoothed.tail_shape_se, xp.nan),
-        "log_evidence": xp.where(finite, smoothed.log_evidence + reference, xp.nan),
-        "log_evidence_se": xp.std(shares, ddof=1) / number**0.5,
-        "effective_sample_size": smoothed.effective_sample_size,
-        "mean_shift": mean_shift,
-        "sd_shift": sd_shift,
-        "means": xp.mean(values, axis=0),
-        "sds": xp.std(values, axis=0),
-    }
-    arrays = {
-        name: to_device(xp.asarray(value, dtype)) for name, value in numbers.items()
-    }
-    rest = found._asdict()
-    status = xp.where(finite, xp.where(xp.asarray(rest.pop("good")), 0, 1), 2)
-    status = to_device(xp.asarray(status, np.int32))
-    return Fit(**rest, **arrays, status=status, target=target)
-
-
 def advise(fit: Fit) -> str:
     """Return a sentence: trust the fit, or what to try next."""
     if jnp.ndim(fit.status):
@@ -211,6 +149,18 @@ def advise(fit: Fit) -> str:
             f"Do not trust it: the search had not settled after {int(fit.num_steps)} "
             "steps. Give its method a larger num_steps, or reparametrise (non-centred, "
             "scaled)."
+        )
+    if fit.modes is not None:
+        shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in fit.modes.mass)
+        other = "other modes hold" if len(fit.modes.mass) > 1 else "another mode holds"
+        use = (
+            "Use the corrected moments of vi.summary, which count them"
+            if fit.correctable
+            else remedy(fit)
+        )
+        return (
+            f"Do not trust its means and sds: {other} {shares} of the mass, which q "
+            f"does not cover. {use[0].upper() + use[1:]}."
         )
     narrowness = float(fit.narrowness)
     narrow = (
@@ -235,8 +185,18 @@ def advise(fit: Fit) -> str:
     if fit.trusted:
         return (
             f"Trust it: converged, {khat} is below 0.7, and importance weights move "
-            "no mean by 0.05 sd and no sd by 5 %. (A mode that q's draws miss is not "
-            "seen.)"
+            "no mean by 0.05 sd and no sd by 5 %. (A mode that neither q's draws nor "
+            "the search met is not seen.)"
+        )
+    unknown = np.asarray(fit.tails) >= importance_weights.KHAT_LIMIT
+    if unknown.any():
+        entries = entry_labels(fit.target)
+        names = [entries[number] for number in np.flatnonzero(unknown)]
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        return (
+            f"Use the corrected moments of vi.summary ({khat} is below 0.7), but the "
+            f"sd of {shown} is not known: its tail is too long for draws of q. Or "
+            f"{remedy(fit)}. {narrow}".strip()
         )
     return (
         f"Use the corrected moments of vi.summary ({khat} is below 0.7), or "
@@ -267,7 +227,7 @@ def _header(fit: Fit) -> list[str]:
 
 def _rows(fit: Fit) -> list[tuple[str, str, str]]:
     """Return name, mean and sd of the first unknowns, as text."""
-    names = labels(fit.target)[:MAX_ROWS]
+    names = entry_labels(fit.target)[:MAX_ROWS]
     means, sds = np.asarray(fit.means), np.asarray(fit.sds)
     rows = [
         (name, f"{mean:.5g}", f"{sd:.4g}")
@@ -275,6 +235,19 @@ def _rows(fit: Fit) -> list[tuple[str, str, str]]:
     ]
     more = len(means) - len(rows)
     return [*rows, (f"… {more} more", "", "")] if more else rows
+
+
+def entry_labels(target: Target) -> list[str]:
+    """Return a name for each constrained entry, as in `means`: "weights[0]", "sigma".
+
+    A simplex has one entry more than coordinates, a correlation matrix many more.
+    """
+    shapes = jax.eval_shape(target.constrain, target.init)
+    return [
+        f"{site.name}[{', '.join(map(str, index))}]" if index else site.name
+        for site in target.static.sites
+        for index in np.ndindex(*shapes[site.name].shape)
+    ]
 
 
 def _plain(*values: Any) -> Any:

@@ -1,15 +1,16 @@
 r"""The posterior's own moments: importance weights of draws from q and around it.
 
-Draws come in equal parts from q and, where linear response knows a covariance, from
-r = N(mean of q, that covariance). All are weighed by p against the mixture, so that the
-weights are never more than twice p / q, and far below where q is too narrow.
+Draws come in equal parts from q, from r = N(mean of q, the covariance that linear
+response knows), and from a normal at every mode that was found beside q. All are
+weighed by p against the mixture, so that no weight is far above p / q, and those where
+q is too narrow, or is not, are far below.
 
 A posterior with longer tails than any normal, such as a t, has weights without a
 variance: their correction is too small, and does not know by how much. So where the
-moments found are less accurate than 0.5 %, the last distribution makes room for
+moments found are less accurate than 0.5 %, the others make room for
 the tails and more draws are taken, in batches of the same compiled program,
 
-    r → t with max(8, dim) degrees of freedom, of the same centre and scale
+    normal → t with max(8, dim) degrees of freedom, of the same centre and scale
 
 until the moments are that accurate or 8 batches are spent. Measured on the flat
 regression `mesquite` of posteriordb (46 rows, 8 unknowns), 20 times 20,000 draws: the
@@ -21,8 +22,9 @@ References:
 """
 
 import math
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,39 +49,60 @@ MAX_NUMBERS = 2**25  # that the draws of all batches may be
 LEAST_FREEDOM = 8
 
 
-class Weighed(NamedTuple):
-    """Draws of one distribution or two, and log p less the log of their mixture."""
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """Draws of one distribution or several, and log p less the log of their mixture."""
 
     eps: Any  # (samples, dim), noise with mean 0 and covariance I
     log_weights: Any  # (parts · samples,)
     draws: dict[str, Any]  # constrained unknowns, (parts, samples, *shape)
     reference: Any  # that the log weights lack, nats
 
-    @property
+    @cached_property
     def smoothed(self) -> importance_weights.Smoothed:
         """The weights with a smoothed tail."""
         return importance_weights.psis(self.log_weights)
 
+    @cached_property
     def shares(self) -> Any:
-        """Return the weights, smoothed, of mean 1."""
+        """The weights, smoothed, of mean 1."""
         xp = array_module(self.log_weights)
         return len(self.log_weights) * xp.exp(self.smoothed.log_weights)
 
+    @cached_property
     def moments(self) -> dict[str, tuple[Any, Any, Any, Any]]:
-        """Return corrected means, sds, and the standard errors of both, by name."""
-        shares = self.shares()
+        """Corrected means, sds, and the standard errors of both, by name."""
         return {
-            name: weighted_moments(x, self.eps, shares)
+            name: weighted_moments(x, self.eps, self.shares)
             for name, x in self.draws.items()
         }
 
+    def known(self, name: str) -> tuple[Any, Any]:
+        """Say of each entry whether the weights know its mean, and its sd.
+
+        They do where w |x − mean|, or w (x − mean)², has a tail of shape below 0.7.
+        """
+        x, log_weights = self.draws[name], self.smoothed.log_weights
+        xp = array_module(x)
+        flat = xp.reshape(x, (len(log_weights), -1))
+        tails = (
+            importance_weights.moment_tails(flat, log_weights, power=power)
+            for power in (1, 2)
+        )
+        of_mean, of_sd = (
+            xp.reshape(tail, x.shape[2:]) < importance_weights.KHAT_LIMIT
+            for tail in tails
+        )
+        return of_mean, of_sd
+
     def worst_error(self) -> float:
-        """Return the largest standard error of a mean or an sd, in sds."""
-        errors = [
-            np.max(np.maximum(mean_se, sd_se) / np.where(sd > 0, sd, 1.0))
-            for _, sd, mean_se, sd_se in self.moments().values()
-        ]
-        return float(np.max(errors))
+        """Return the largest standard error of a known mean or sd, in sds."""
+        errors = [np.zeros(1)]
+        for name, (_, sd, mean_se, sd_se) in self.moments.items():
+            unit = np.where(sd > 0, sd, 1.0)
+            of_mean, of_sd = self.known(name)
+            errors += [(mean_se / unit)[of_mean], (sd_se / unit)[of_sd]]
+        return float(np.max(np.concatenate([np.ravel(x) for x in errors])))
 
 
 def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
@@ -89,7 +112,8 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     the model subsamples: each draw is a pass over all its rows.
     """
     first = _batch(fit, key, num_samples, 0)
-    if is_traced(first) or fit.target.subsampled or first.worst_error() <= ACCURACY:
+    done = is_traced(first.log_weights) or fit.target.subsampled
+    if done or first.worst_error() <= ACCURACY:
         return first, first
     numbers = sum(x.size for x in first.draws.values())
     # A q that is not normal has its own tails: the first draws are as good as more.
@@ -106,23 +130,22 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
 
 def _joined(batches: list[Weighed]) -> Weighed:
     """Put batches together, part by part."""
-    eps, log_weights, draws, references = zip(*batches, strict=True)
-    parts = len(log_weights[0]) // len(eps[0])
-    rows = [np.reshape(x, (parts, -1)) for x in log_weights]
-    return Weighed(
-        np.concatenate(eps),
-        np.ravel(np.concatenate(rows, axis=1)),
-        {name: np.concatenate([x[name] for x in draws], axis=1) for name in draws[0]},
-        references[0],
-    )
+    first = batches[0]
+    parts = len(first.log_weights) // len(first.eps)
+    rows = [np.reshape(batch.log_weights, (parts, -1)) for batch in batches]
+    draws = {
+        name: np.concatenate([batch.draws[name] for batch in batches], axis=1)
+        for name in first.draws
+    }
+    eps = np.concatenate([batch.eps for batch in batches])
+    log_weights = np.ravel(np.concatenate(rows, axis=1))
+    return Weighed(eps, log_weights, draws, first.reference)
 
 
 def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
-    """Draw batch `number`: of normals where it is 0, else with the wider last."""
-    # A q that is not normal has its own tails.
-    freedom = max(LEAST_FREEDOM, fit.target.dim) if number else 0
-    if not base.is_normal(fit.q):
-        freedom = 0
+    """Draw batch `number`: of normals where it is 0, else with wider ones beside q."""
+    wide = number > 0 or fit.modes is not None
+    freedom = max(LEAST_FREEDOM, fit.target.dim) if wide else 0
     key = jax.random.fold_in(key, number)
     drawn = _draw(fit, key, num_samples=num_samples, freedom=freedom)
     if is_traced(drawn):
@@ -145,15 +168,21 @@ def _draw(
         root = jnp.linalg.cholesky(fit.covariance)
         centre = base.mean(fit.q, target.init)
         parts.append(FullRankNormal.from_tril(centre, root))
+    if fit.modes is not None:
+        places = zip(fit.modes.loc, fit.modes.root, strict=True)
+        parts += [FullRankNormal.from_tril(loc, root) for loc, root in places]
+    # A q that is not normal has its own tails.
+    alone = len(parts) == 1 and base.is_normal(fit.q)
+    widened = range(0 if alone else 1, len(parts)) if freedom else ()
     noises = [eps] * len(parts)
-    if freedom:
+    for number in widened:
         squares = jax.random.normal(spread_key, (num_samples, freedom), dtype) ** 2
-        noises[-1] = eps * jnp.mean(squares, axis=1, keepdims=True) ** -0.5
+        noises[number] = eps * jnp.mean(squares, axis=1, keepdims=True) ** -0.5
     pairs = zip(parts, noises, strict=True)
     z = jnp.concatenate([part.transform(e) for part, e in pairs])
     log_parts = [part.log_prob(z) for part in parts]
-    if freedom:
-        log_parts[-1] = _widened(parts[-1], log_parts[-1], freedom)
+    for number in widened:
+        log_parts[number] = _widened(parts[number], log_parts[number], freedom)
     log_mixture = jax.nn.logsumexp(jnp.stack(log_parts), axis=0) - math.log(len(parts))
     log_p, reference = log_densities(target, z)
     # Where a draw reaches and the density is not a number, p has no weight.

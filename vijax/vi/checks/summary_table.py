@@ -50,7 +50,7 @@ class Summary(dict[str, dict[str, Any]]):
         width = max([8, *(len(label) for label, *_ in rows)])
         head = " ".join([" " * width, *(f"{c:>14}" for c in shown)])
         lines = [
-            " ".join([f"{label:<{width}}", *(f"{x:14.5g}" for x in numbers)])
+            " ".join([f"{label:<{width}}", *(f"{_text(x):>14}" for x in numbers)])
             for label, *numbers in rows
         ]
         return "\n".join([head, *lines, self.verdict])
@@ -60,7 +60,7 @@ class Summary(dict[str, dict[str, Any]]):
         head = "".join(f"<th>{name}</th>" for name in ("", *shown))
         lines = "".join(
             f"<tr><td>{html.escape(label)}</td>"
-            + "".join(f"<td>{x:.5g}</td>" for x in numbers)
+            + "".join(f"<td>{_text(x)}</td>" for x in numbers)
             + "</tr>"
             for label, *numbers in rows
         )
@@ -105,9 +105,11 @@ def summary(
         mean, sd                      of q, in the model's own (constrained) units
         mean_se, sd_se                what the draws, here and in the fit, leave open
         corrected_mean, corrected_sd  of the posterior, by importance weights of draws
-                                      of q and, where known, of the normal that linear
-                                      response finds, half each
-        corrected_mean_se, corrected_sd_se   good where the table's `correctable`
+                                      of q, of the normal that linear response finds,
+                                      and at other modes, where these are known
+        corrected_mean_se, corrected_sd_se   good where the table's `correctable`. NaN,
+                                      shown as "not known", where the weights have too
+                                      long a tail for this one number
         response_sd                   of the posterior, by linear response; by the
                                       method "fixed_draws" only
 
@@ -131,7 +133,7 @@ def summary(
         raise ValueError("fit is a stack of fits: give one of them, or vmap summary")
     with np.errstate(all="ignore"):
         first, weighed = weigh(fit, key, num_samples)
-        if is_traced(first):
+        if is_traced(first.log_weights):
             return Summary(_columns(fit, first, weighed))
         table = Summary(_columns(fit, first, weighed))
         _judge(table, fit, weighed)
@@ -151,7 +153,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         and table.effective_sample_size >= importance_weights.MIN_EFFECTIVE_SAMPLE_SIZE
     )
     table.log_evidence = float(smoothed.log_evidence) + weighed.reference
-    shares = np.mean(np.reshape(weighed.shares(), (-1, len(weighed.eps))), axis=0)
+    shares = np.mean(np.reshape(weighed.shares, (-1, len(weighed.eps))), axis=0)
     table.log_evidence_se = float(np.std(shares, ddof=1) / len(shares) ** 0.5)
     quality = (
         f"k̂ = {table.khat:.2f} ± {table.khat_se:.2f}, "
@@ -195,23 +197,33 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
     loc_error, scale_error = (
         xp.max(xp.asarray(error)) for error in (fit.loc_error, fit.scale_error)
     )
-    corrected, table = weighed.moments(), {}
+    table: dict[str, dict[str, Any]] = {}
     for name, x in first.draws.items():
         mean, sd, mean_se, sd_se = weighted_moments(
             x[:1], first.eps, xp.ones(x.shape[1])
         )
-        names = ("mean", "sd", "mean_se", "sd_se")
         table[name] = {
             "mean": mean,
             "sd": sd,
             "mean_se": xp.hypot(mean_se, loc_error * sd),
             "sd_se": xp.hypot(sd_se, scale_error * sd),
         }
-        pairs = zip(names, corrected[name], strict=True)
-        table[name] |= {f"corrected_{column}": value for column, value in pairs}
-        if len(x) > 1:
-            table[name]["response_sd"] = xp.std(x[1], axis=0)
+        of_mean, of_sd = weighed.known(name)
+        columns = zip(
+            ("mean", "sd", "mean_se", "sd_se"),
+            weighed.moments[name],
+            (of_mean, of_sd, of_mean, of_sd),
+            strict=True,
+        )
+        for column, value, known in columns:
+            table[name][f"corrected_{column}"] = xp.where(known, value, xp.nan)
+        if fit.covariance is not None:
+            table[name][RESPONSE] = xp.std(x[1], axis=0)
     return table
+
+
+def _text(number: float) -> str:
+    return "not known" if np.isnan(number) else f"{number:.5g}"
 
 
 def _labels(name: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:

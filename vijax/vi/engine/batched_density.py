@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -12,6 +13,7 @@ from vijax.types import Scalar
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.targets.target import Target
 
+BATCH = 256  # positions at a time in `slopes_of_many`
 MAX_BATCH = 2**25  # numbers that a batch of draws may hold
 
 
@@ -38,6 +40,27 @@ def over_draws(
     padded = jnp.concatenate([positions, positions[:1].repeat(surplus, axis=0)])
     results = jax.lax.map(function, padded, batch_size=batch_size)
     return jax.tree.map(lambda x: x[:num_draws], results)
+
+
+def slopes_of_many(target: Target, positions: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return log p and its gradient at many positions, as NumPy arrays.
+
+    They pass in batches of at most 256 of one size, so that whoever asks for more
+    positions of a target compiles nothing.
+
+    Args:
+        target: the log density.
+        positions: (draws, dim), outside of a trace.
+    """
+    number = len(positions)
+    size = min(number, BATCH)
+    padded = np.resize(positions, (-(-number // size) * size, positions.shape[1]))
+    parts = [
+        slopes(target, padded[start : start + size])
+        for start in range(0, len(padded), size)
+    ]
+    values, gradients = zip(*jax.device_get(parts), strict=True)
+    return np.concatenate(values)[:number], np.concatenate(gradients)[:number]
 
 
 @density_jit

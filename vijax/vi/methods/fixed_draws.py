@@ -29,7 +29,7 @@ from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import slopes
+from vijax.vi.engine.batched_density import BATCH, slopes, slopes_of_many
 from vijax.vi.engine.loops import while_running
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import (
@@ -152,7 +152,8 @@ def solve(target: Target, start: Start, *, diagonal: bool, tolerance: float) -> 
 def enough_draws(target: Target) -> int:
     """Return the size of a batch of fixed draws: large where the data are few."""
     affordable = min(4096, 2**18 // target.data_size, 2**14 // target.dim)
-    return max(128, 4 * target.dim, 2 * (affordable // 2))
+    number = max(128, 4 * target.dim, 2 * (affordable // 2))
+    return number if number <= BATCH else BATCH * round(number / BATCH)
 
 
 @np.errstate(all="ignore")
@@ -160,15 +161,15 @@ def _look(
     target: Target, normal: Normal, draws: Any, num_batches: Any, nothing: Totals
 ) -> Totals:
     """Sum log p and its whitened gradient over the first batches of draws of q."""
+    traced = is_traced(draws, normal)
+    look = slopes if traced else slopes_of_many
 
     def add(index: Any, totals: Totals) -> Totals:
         eps = draws[index]
-        value, gradient = slopes(target, normal.loc + eps @ normal.root.T)
-        xp = array_module(value)
-        value, gradient = xp.asarray(value), xp.asarray(gradient)
+        value, gradient = look(target, normal.loc + eps @ normal.root.T)
         return newton.add(totals, eps, value, gradient @ normal.root)
 
-    if is_traced(draws, normal):
+    if traced:
         return jax.lax.fori_loop(0, num_batches, add, nothing)
     for index in range(int(num_batches)):
         nothing = add(index, nothing)

@@ -1,0 +1,252 @@
+r"""A look around a fitted q for modes of the posterior that no draw of q has visited.
+
+Climbers start far and near around q, follow log p upwards (L-BFGS, all at once), and
+most come home to q. Where one settles elsewhere, its mode is given a normal of the
+local curvature; whether that mode matters is then a question of importance weights,
+see `result`. The looking is done in the coordinates of q, z = m + L v:
+
+    starts   v = r · (a random direction), r log-uniform from 1 to 300 sds;
+             −z of draws (signs);  uniform on (−2, 2) around 0 (NumPyro's own starts)
+
+No search can promise to find all: a mode that is narrow in many dimensions has no
+basin that a start could fall into.
+
+References:
+    Liu & Nocedal (1989), Math. Programming 45 (L-BFGS); Yao, Vehtari & Gelman (2022),
+    JMLR 23(79), arXiv:2006.12335 (several modes, each fitted, stacked).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vijax.types import Key
+from vijax.vi.engine import noise
+from vijax.vi.engine.batched_density import slopes_of_many
+from vijax.vi.families import base
+from vijax.vi.methods.newton import lower_root
+from vijax.vi.targets.target import Target
+
+MAX_DIM = 200  # unknowns, above which modes are not looked for
+MAX_MODES = 8  # that are kept
+FARTHEST = 300.0  # sds of q that a start is away
+MEMORY = 8  # steps that L-BFGS remembers
+LEAST_WEIGHT = 1e-4  # of a mode's share of the mass or of the variance
+Look = Callable[[Any], tuple[np.ndarray, np.ndarray]]
+
+
+class Modes(NamedTuple):
+    """Modes beside q: their places, and normals of their curvature."""
+
+    loc: Any  # (modes, dim)
+    root: Any  # (modes, dim, dim), covariance = root rootᵀ
+    mass: Any  # (modes,), log mass by Laplace's formula in nats; of a Fit, the shares
+
+
+@np.errstate(all="ignore")
+def find_modes(
+    target: Target, q: Any, key: Key, *, num_starts: int, max_steps: int
+) -> Modes:
+    """Return the modes that climbers from around q arrive at, q's own left out.
+
+    Args:
+        target: the log density.
+        q: a fitted distribution; its mean and sds give centre and units.
+        key: of the starts.
+        num_starts: climbers, and positions that are looked at at a time.
+        max_steps: that each may take.
+    """
+    like = target.init
+    dim = like.shape[0]
+
+    def look(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # Batches of one size, which the fit has compiled.
+        padded = np.resize(z, (-(-len(z) // num_starts) * num_starts, dim))
+        seen = slopes_of_many(target, padded.astype(like.dtype))
+        value, gradient = (x[: len(z)].astype(float) for x in seen)
+        bad = ~np.isfinite(value) | ~np.isfinite(gradient).all(axis=1)
+        return np.where(bad, -np.inf, value), np.where(bad[:, None], 0.0, gradient)
+
+    centre = np.asarray(base.mean(q, like), float)
+    scale = np.asarray(base.scale(q, like), float)
+    starts = scatter(key, centre, scale, num_starts)
+    home = _Home(centre, scale, dim)
+    z, value = climb(look, starts, scale, home, max_steps)
+    own = look(centre[None])[0][0]
+    return _distinct(look, z, value, own, home)
+
+
+class _Home(NamedTuple):
+    """The region of q: what is found there is q's own mode."""
+
+    centre: np.ndarray
+    scale: np.ndarray
+    dim: int
+
+    def holds(self, z: np.ndarray) -> Any:
+        """Say which positions are within q's bulk, each coordinate by itself."""
+        v = np.abs(z - self.centre) / self.scale
+        return np.max(v, axis=-1) < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
+
+
+def scatter(
+    key: Key, centre: np.ndarray, scale: np.ndarray, num_starts: int
+) -> np.ndarray:
+    """Return where the climbers start, (num_starts, dim)."""
+    dim = len(centre)
+    drawn = noise.normal(key, (num_starts, dim + 2), "float32").astype(float)
+    uniform = 0.5 * (1 + np.vectorize(_erf)(drawn[:, dim] / 2**0.5))
+    radius = FARTHEST**uniform
+    direction = drawn[:, :dim]
+    # Along one coordinate, or along all.
+    axes = np.eye(dim)[np.arange(num_starts) % dim]
+    alone = np.arange(num_starts) % 4 == 0
+    direction = np.where(alone[:, None], axes * direction, direction)
+    z = centre + scale * radius[:, None] * direction
+    kind = np.arange(num_starts) % 8
+    near = centre + scale * direction
+    flat = 2 * np.tanh(drawn[:, :dim])
+    z = np.where((kind == 1)[:, None], -near, z)
+    return np.where((kind == 2)[:, None], flat, z)
+
+
+def _erf(x: float) -> float:
+    from math import erf
+
+    return erf(x)
+
+
+def climb(
+    look: Look,
+    z: np.ndarray,
+    scale: np.ndarray,
+    home: _Home,
+    max_steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Follow log p upwards from every start; return the ends and log p there."""
+    num, dim = z.shape
+    v = z / scale
+    value, gradient = look(z)
+    gradient = gradient * scale
+    share = np.ones(num)
+    steps = np.zeros((0, num, dim))
+    turns = np.zeros((0, num, dim))
+    settled = ~np.isfinite(value)
+    for _ in range(max_steps):
+        if np.all(settled | home.holds(scale * v)):
+            break
+        direction = _ascent(gradient, steps, turns)
+        length = np.max(np.abs(direction), axis=1, keepdims=True)
+        # A first step has no scale yet; later ones may not leave the map.
+        longest = 1.0 if not len(steps) else 100.0
+        direction *= np.minimum(1.0, longest / np.maximum(length, 1e-300))
+        new = v + share[:, None] * direction
+        new_value, new_gradient = look(scale * new)
+        new_gradient = new_gradient * scale
+        rise = share * np.sum(direction * gradient, axis=1)
+        better = new_value >= value + 1e-4 * np.maximum(rise, 0)
+        better &= np.isfinite(new_value)
+        step = np.where(better[:, None], new - v, 0.0)
+        turn = np.where(better[:, None], gradient - new_gradient, 0.0)
+        steps = np.concatenate([steps, step[None]])[-MEMORY:]
+        turns = np.concatenate([turns, turn[None]])[-MEMORY:]
+        gain = new_value - value
+        v = np.where(better[:, None], new, v)
+        gradient = np.where(better[:, None], new_gradient, gradient)
+        value = np.where(better, new_value, value)
+        share = np.where(better, 1.0, 0.3 * share)
+        settled = ~np.isfinite(value) | (better & (gain < 1e-3)) | (share < 1e-6)
+    return scale * v, value
+
+
+def _ascent(gradient: np.ndarray, steps: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Return L-BFGS's direction for every climber, by the two-loop recursion."""
+    direction = gradient.copy()
+    curvature = np.sum(steps * turns, axis=2)
+    good = curvature > 1e-10 * np.sum(turns**2, axis=2)
+    rho = np.where(good, 1 / np.where(good, curvature, 1.0), 0.0)
+    weights = []
+    for s, y, r in zip(steps[::-1], turns[::-1], rho[::-1], strict=True):
+        weight = r * np.sum(s * direction, axis=1)
+        direction -= weight[:, None] * y
+        weights.append(weight)
+    gamma = np.ones(len(gradient))
+    for s, y, ok in zip(steps, turns, good, strict=True):
+        size = np.sum(y**2, axis=1)
+        gamma = np.where(ok, np.sum(s * y, axis=1) / np.where(ok, size, 1.0), gamma)
+    direction *= gamma[:, None]
+    pairs = zip(steps, turns, rho, weights[::-1], strict=True)
+    for s, y, r, weight in pairs:
+        direction += (weight - r * np.sum(y * direction, axis=1))[:, None] * s
+    uphill = np.sum(direction * gradient, axis=1, keepdims=True) > 0
+    return np.where(uphill, direction, gradient)
+
+
+def _distinct(
+    look: Look, z: np.ndarray, value: np.ndarray, own: float, home: _Home
+) -> Modes:
+    """Return the modes among the climbers' ends, each once, with their curvature."""
+    dim = home.dim
+    away = np.isfinite(value) & ~home.holds(z)
+    best = np.max(np.append(value[away], own))
+    away &= value > best - 15.0 - dim
+    locs: list[Any] = []
+    roots: list[Any] = []
+    masses: list[Any] = []
+    for _ in range(2 * MAX_MODES):
+        if not away.any() or len(locs) == MAX_MODES:
+            break
+        first = np.argmax(np.where(away, value, -np.inf))
+        loc, top, root = _polish(look, z[first], home.scale)
+        away[first] = False
+        v = np.linalg.solve(root, (z - loc).T).T if root is not None else np.inf * z
+        away &= ~(np.sum(v**2, axis=1) < 25 + 3 * dim)
+        known = any(_is_near(loc, *kept) for kept in zip(locs, roots, strict=True))
+        if root is None or known or home.holds(loc):
+            continue
+        mass = top + 0.5 * dim * base.LOG_2PI + np.linalg.slogdet(root)[1]
+        locs.append(loc)
+        roots.append(root)
+        masses.append(mass)
+    shape = (len(locs), dim)
+    return Modes(
+        np.reshape(locs, shape), np.reshape(roots, (*shape, dim)), np.array(masses)
+    )
+
+
+def _is_near(z: np.ndarray, loc: np.ndarray, root: np.ndarray) -> bool:
+    return bool(np.sum(np.linalg.solve(root, z - loc) ** 2) < 1.0)
+
+
+def _polish(
+    look: Look, z: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, float, np.ndarray | None]:
+    """Take Newton steps to the top; return it, log p, and a root of the covariance."""
+    dim, units, root, far = len(z), scale.copy(), np.eye(len(z)), np.inf
+    value = look(z[None])[0][0]
+    for number in range(6):
+        sides = z + 0.03 * np.concatenate([np.diag(units), -np.diag(units)])
+        slopes_at = look(sides)[1] * units
+        hessian = -(slopes_at[:dim] - slopes_at[dim:]) / 0.06
+        eigenvalues, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
+        if not np.all(np.isfinite(eigenvalues)):
+            return z, value, None
+        size = np.maximum(np.abs(eigenvalues), 1e-4 * np.max(np.abs(eigenvalues)))
+        root = units[:, None] * vectors / np.sqrt(np.maximum(size, 1e-30))
+        gradient = look(z[None])[1][0]
+        move = root @ (root.T @ gradient)
+        units = np.sqrt(np.sum(root**2, axis=1))
+        far = np.max(np.abs(move) / units)
+        tries = z + move * np.array([1.0, 0.3, 0.1, 0.01])[:, None]
+        values = look(tries)[0]
+        if np.max(values) > value:
+            z, value = tries[np.argmax(values)], np.max(values)
+        if number and far < 0.1:
+            break
+    if far > 0.3:
+        return z, value, None
+    drop = value - look(z + np.concatenate([root.T, -root.T]))[0]
+    # Of a normal it is ½ everywhere; of rounding errors, anything.
+    hill = np.min(drop) > -0.05 and 0.1 < np.median(drop) < 3
+    return z, value, lower_root(root) if hill else None

@@ -1,0 +1,171 @@
+"""From fresh draws of a q to its Fit: ELBO, evidence, k̂, and whether modes are missed.
+
+Draws of q are weighed by w = p / q. Where the search of `methods.mode_search` has found
+other modes, draws around them join, and all are weighed against the mixture that they
+were drawn from,
+
+    w(z) = p(z) / Σ_k (n_k / n) q_k(z),    q_0 = q, two normals for each other mode,
+
+so that a mode counts by its mass, however far away, and one that q covers counts once.
+
+References:
+    Veach & Guibas (1995), SIGGRAPH (the mixture as the one proposal).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vijax.array_module import array_module
+from vijax.types import Key, Scalar
+from vijax.vi import importance_weights
+from vijax.vi.engine import noise
+from vijax.vi.engine.batched_density import log_densities, over_draws
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.families.base import normal_log_prob
+from vijax.vi.methods.base import Found
+from vijax.vi.methods.mode_search import Modes
+from vijax.vi.result import Fit
+from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.target import Target
+
+WIDER = 1.5  # sds of the second normal around a mode
+LEAST_SHARE = 1e-4  # of the mass, below which a mode is not spoken of
+
+
+class Checked(NamedTuple):
+    """What draws say, their log weights less a reference."""
+
+    log_weights: Float[Array, " checks"]  # log p(z) less the log of what it came from
+    values: Float[Array, "checks entries"]  # the constrained unknowns there
+    reference: Scalar
+    shares: Float[Array, "checks modes"] | None = None  # how far a draw is each mode's
+
+
+def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
+    """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
+    like = target.init
+    eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
+    return _check(target, q, noise.whitened(eps))
+
+
+def check_modes(
+    target: Target, q: Any, modes: Modes, key: Key, *, num_checks: int
+) -> Checked:
+    """Weigh the draws of `check_draws` again, with half as many around each mode."""
+    like = target.init
+    eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
+    around = noise.whitened(eps[: num_checks // 4])
+    loc, root = (jnp.asarray(x, like.dtype) for x in (modes.loc, modes.root))
+    return _check_modes(target, q, loc, root, noise.whitened(eps), around)
+
+
+@density_jit
+def _check(target: Target, q: Any, eps: Array) -> Checked:
+    z = q.transform(eps)
+    log_p, reference = log_densities(target, z)
+    return Checked(log_p - q.log_prob(z), _values(target, z), reference)
+
+
+@density_jit
+def _check_modes(
+    target: Target, q: Any, loc: Array, root: Array, eps: Array, around: Array
+) -> Checked:
+    def move(loc: Array, root: Array) -> Array:
+        return jnp.concatenate([loc + around @ root.T, loc + WIDER * around @ root.T])
+
+    z = jnp.concatenate([q.transform(eps), *jax.vmap(move)(loc, root)])
+
+    def log_prob(loc: Array, root: Array) -> Array:
+        inner = jnp.linalg.solve(root, (z - loc).T).T
+        log_det = jnp.linalg.slogdet(root)[1]
+        wide = log_det + inner.shape[1] * jnp.log(WIDER)
+        both = normal_log_prob(inner, log_det), normal_log_prob(inner / WIDER, wide)
+        return jnp.logaddexp(*both) - jnp.log(2.0)
+
+    parts = jnp.vstack([q.log_prob(z), jax.vmap(log_prob)(loc, root)])
+    numbers = jnp.array([len(eps), *len(loc) * [2 * len(around)]]) / len(z)
+    parts += jnp.log(numbers)[:, None]
+    mixture = jax.nn.logsumexp(parts, axis=0)
+    log_p, reference = log_densities(target, z)
+    log_weights, values = log_p - mixture, _values(target, z)
+    return Checked(log_weights, values, reference, jnp.exp(parts[1:] - mixture).T)
+
+
+def _values(target: Target, z: Array) -> Array:
+    names = [site.name for site in target.static.sites]
+
+    def values(z: Array) -> Array:
+        constrained = target.constrain(z)
+        return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
+
+    return over_draws(target, values, z).astype(z.dtype)
+
+
+@np.errstate(all="ignore")
+def judge(
+    target: Target,
+    found: Found,
+    checked: Checked,
+    modes: Modes | None = None,
+    beside: Checked | None = None,
+) -> Fit:
+    """Add ELBO, evidence and k̂ from the log weights, and put the Fit together.
+
+    Args:
+        target: the log density.
+        found: q and how it was found.
+        checked: draws of q.
+        modes: others that were found.
+        beside: draws of q and of the modes, from `check_modes`.
+    """
+    xp = array_module(found, checked)
+    log_weights, values, reference = (xp.asarray(x) for x in checked[:3])
+    dtype, number = log_weights.dtype, log_weights.shape[0]
+    finite = xp.all(xp.isfinite(log_weights))
+    smoothed = _smoothed(log_weights)
+    numbers = {
+        "elbo": xp.where(finite, xp.mean(log_weights) + reference, xp.nan),
+        "elbo_se": xp.where(finite, xp.std(log_weights, ddof=1), xp.nan) / number**0.5,
+        "khat": xp.where(finite, smoothed.tail_shape, xp.inf),
+        "khat_se": xp.where(finite, smoothed.tail_shape_se, xp.nan),
+        "means": xp.mean(values, axis=0),
+        "sds": xp.std(values, axis=0),
+    }
+    if beside is not None and modes is not None:
+        log_weights, values, reference = (np.asarray(x) for x in beside[:3])
+        smoothed = _smoothed(log_weights)
+        mass = np.exp(smoothed.log_weights) @ np.asarray(beside.shares)
+        matters = mass >= LEAST_SHARE
+        chosen = (modes.loc, modes.root, mass)
+        modes = Modes(*(x[matters] for x in chosen)) if matters.any() else None
+        # Beside other modes, the weights are as good as those of all draws together.
+        numbers["khat"] = np.maximum(numbers["khat"], smoothed.tail_shape)
+    shares = len(log_weights) * xp.exp(smoothed.log_weights)
+    shifts = importance_weights.shifts(values, smoothed.log_weights, number)
+    numbers |= {
+        "log_evidence": xp.where(finite, smoothed.log_evidence + reference, xp.nan),
+        "log_evidence_se": xp.std(shares, ddof=1) / len(shares) ** 0.5,
+        "effective_sample_size": smoothed.effective_sample_size,
+        "mean_shift": shifts[0],
+        "sd_shift": shifts[1],
+        "tails": importance_weights.moment_tails(values, smoothed.log_weights),
+    }
+    arrays = {
+        name: to_device(xp.asarray(value, dtype)) for name, value in numbers.items()
+    }
+    rest = found._asdict()
+    status = xp.where(finite, xp.where(xp.asarray(rest.pop("good")), 0, 1), 2)
+    status = to_device(xp.asarray(status, np.int32))
+    return Fit(**rest, **arrays, status=status, target=target, modes=modes)
+
+
+def _smoothed(log_weights: Any) -> importance_weights.Smoothed:
+    """Smooth the weights; zeros (−inf) are fine here, though not for an ELBO."""
+    xp = array_module(log_weights)
+    usable = xp.where(xp.isnan(log_weights), -xp.inf, log_weights)
+    usable = xp.where(xp.any(usable > -xp.inf), usable, 0.0)
+    return importance_weights.psis(usable)
