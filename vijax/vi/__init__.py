@@ -3,6 +3,7 @@
     target = vi.from_numpyro(model, x, y)       what is fitted           vi.targets
     fit = vi.fit(target, key, family="flow")    by which q, and how      vi.families,
                                                                          vi.methods
+    chained = vi.nuts(fit, key)                 or MCMC, from q  vi.chains
     print(fit)                                  whether to believe it    vi.checks
     print(vi.summary(fit))                      means, sds and their errors
     draws = vi.sample(fit, key, 1000)           constrained unknowns by name
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on demand
     from vijax.vi import bounds, checks, divergences, families, methods, targets
+    from vijax.vi.chains import nuts
     from vijax.vi.checks import (
         BayesFactor,
         Calibration,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         to_arviz,
         vsbc,
     )
-    from vijax.vi.families import Flow, FullRank, LowRank, MeanField
+    from vijax.vi.families import Flow, FullRank, LowRank, MeanField, Mixture
     from vijax.vi.fitting import fit
     from vijax.vi.importance_weights import psis
     from vijax.vi.methods import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         Laplace,
         Pathfinder,
         Paths,
+        StackedModes,
         Stochastic,
         multipath,
     )
@@ -58,7 +61,8 @@ _NAMES = {
         "to_arviz",
         "vsbc",
     ),
-    "families": ("Flow", "FullRank", "LowRank", "MeanField"),
+    "families": ("Flow", "FullRank", "LowRank", "MeanField", "Mixture"),
+    "chains": ("nuts",),
     "fitting": ("fit",),
     "importance_weights": ("psis",),
     "methods": (
@@ -66,6 +70,7 @@ _NAMES = {
         "Laplace",
         "Pathfinder",
         "Paths",
+        "StackedModes",
         "Stochastic",
         "multipath",
     ),
@@ -85,8 +90,10 @@ __all__ = [
     "Laplace",
     "LowRank",
     "MeanField",
+    "Mixture",
     "Pathfinder",
     "Paths",
+    "StackedModes",
     "Stochastic",
     "Summary",
     "Target",
@@ -102,6 +109,7 @@ __all__ = [
     "from_numpyro",
     "methods",
     "multipath",
+    "nuts",
     "psis",
     "sample",
     "summary",

@@ -12,6 +12,7 @@ it compiles once for each model, options and shapes.
 
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,21 @@ import numpy as np
 
 from vijax.types import Key
 from vijax.validate import check
+from vijax.vi import ladder
+from vijax.vi.engine import precision
 from vijax.vi.engine.compilation import in_trace
+from vijax.vi.families import base
 from vijax.vi.families.base import Family
 from vijax.vi.families.flow import Flow
 from vijax.vi.families.gaussian import FullRank, MeanField
 from vijax.vi.families.low_rank import LowRank
+from vijax.vi.families.mixture import Mixture
 from vijax.vi.methods import mode_search
 from vijax.vi.methods.base import Found, Method
 from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws, enough_draws
 from vijax.vi.methods.laplace import Laplace
 from vijax.vi.methods.multipath_pathfinder import Pathfinder
+from vijax.vi.methods.stacked_modes import StackedModes
 from vijax.vi.methods.stochastic import Stochastic
 from vijax.vi.result import Fit
 from vijax.vi.targets.data_arguments import to_device
@@ -42,12 +48,14 @@ FAMILIES: dict[str, Family] = {
     "full_rank": FullRank(),
     "low_rank": LowRank(),
     "flow": Flow(),
+    "mixture": Mixture(),
 }
 METHODS: dict[str, Method] = {
     "fixed_draws": FixedDraws(),
     "stochastic": Stochastic(),
     "laplace": Laplace(),
     "pathfinder": Pathfinder(),
+    "stacked_modes": StackedModes(),
 }
 OWN_FAMILY = ("laplace", "pathfinder")  # methods that also name a family: their own
 NUM_STARTS = 10  # tried until one is finite
@@ -64,18 +72,24 @@ def fit(
     tolerance: float = 0.01,
     num_checks: int | None = None,
     search_modes: bool = True,
+    seconds: float = 120.0,
     progress: bool = False,
     checkpoint: str | Path | None = None,
 ) -> Fit:
     r"""Fit q to the target by maximising the ELBO, and check it.
+
+    Where float32 loses digits that the log density needs, the fit is run in float64,
+    whatever JAX's own setting is, and its numbers are float64.
 
     Args:
         target: from `from_numpyro` or `from_log_density`.
         key: random key; the same key gives the same fit.
         family: a name or an object of `vi.families`: "mean_field"; "full_rank";
             "low_rank", a diagonal and ten directions, for many unknowns; "flow", which
-            can be skewed and have long tails. Your own is as good: an object with
-            `init(loc, scale) -> q`, see `families.base`. "laplace" and "pathfinder"
+            can be skewed and have long tails; "mixture", a normal at every mode;
+            "auto", one after the other until one is trusted, and NUTS in the end (see
+            `ladder`). Your own is as good: an object with `init(loc, scale) -> q`, see
+            `families.base`. "laplace" and "pathfinder"
             stand for the normals that the methods of these names find.
         method: a name or an object of `vi.methods` with its options: "fixed_draws"
             (`FixedDraws`), Newton's method for mean field and full rank; "stochastic"
@@ -91,7 +105,8 @@ def fit(
         search_modes: whether to look around for modes that q misses, by no more
             gradients than the fit took; not in a trace, for a model that subsamples,
             or above 200 unknowns.
-        progress: whether to show a bar; "auto" then takes the stochastic method.
+        seconds: that family = "auto" may take before it begins nothing new.
+        progress: whether to show a bar; method = "auto" is then the stochastic one.
         checkpoint: directory of `Stochastic`'s checkpoints; likewise.
 
     Returns:
@@ -113,22 +128,117 @@ def fit(
     """
     if positive is not None:
         target = target.with_positive(positive)
-    family, chosen = _choose(target, family, method, progress or checkpoint is not None)
-    if progress or checkpoint is not None:
-        chosen = _in_parts(chosen, progress, checkpoint, in_trace())
-    chosen.check(target, family)
     if num_checks is None:
         num_checks = 500 if target.subsampled else 2000
     check(num_checks >= 25, "num_checks", num_checks, "give at least 25")
+    settings: dict[str, Any] = {
+        "tolerance": tolerance,
+        "num_checks": num_checks,
+        "search_modes": search_modes,
+    }
+    if family == "auto":
+        return _fit_auto(target, key, method, seconds, progress, checkpoint, settings)
+    in_parts = progress or checkpoint is not None
+    family, chosen = _choose(target, family, method, in_parts)
+    if in_parts:
+        chosen = _in_parts(chosen, progress, checkpoint, in_trace())
+    chosen.check(target, family)
+    return _fit_precisely(target, key, family, chosen, None, settings)
+
+
+def _fit_auto(
+    target: Target,
+    key: Key,
+    method: str | Method,
+    seconds: float,
+    progress: bool,
+    checkpoint: str | Path | None,
+    settings: dict[str, Any],
+) -> Fit:
+    """Climb the ladder of families, each rung from the last one's answer."""
+    if method != "auto" or checkpoint is not None or in_trace():
+        raise ValueError(
+            'family = "auto" chooses its methods, has no checkpoint, and is called '
+            "outside of jit and vmap: leave method and checkpoint, or name a family"
+        )
+    check(seconds > 0, "seconds", seconds, "give more than 0")
+
+    def fit_once(target: Target, key: Key, name: str, near: Fit | None) -> Fit:
+        family, chosen = _choose(target, name, "auto", in_parts=False)
+        chosen.check(target, family)
+        return _fit_precisely(target, key, family, chosen, near, settings)
+
+    return ladder.climb(target, key, fit_once, seconds=seconds, progress=progress)
+
+
+def _fit_precisely(
+    target: Target,
+    key: Key,
+    family: Family,
+    method: Method,
+    near: Fit | None,
+    settings: dict[str, Any],
+) -> Fit:
+    """Fit, and again in float64 where float32 is what was in the way."""
+    if near is not None and near.target.static == target.static:
+        target = near.target  # in float64 already, maybe
+    given = key, family, method, near, settings
+    with precision.precision_of(target):
+        try:
+            found = _fit_once(target, *given)
+        except NotFiniteError:
+            if in_trace() or not _loses_digits(target, None):
+                raise
+        else:
+            if in_trace() or not _loses_digits(target, found):
+                return found
+    wide = precision.in_float64(target)
+    with precision.precision_of(wide):
+        return _fit_once(wide, *given)
+
+
+def _loses_digits(target: Target, found: Fit | None) -> bool:
+    """Say whether float32 is a reason to doubt a fit."""
+    if np.dtype(target.init.dtype) != np.float32 or target.subsampled:
+        return False
+    if found is None:
+        spread = 0.1 * np.random.default_rng(0).normal(size=(16, target.dim))
+        positions = np.asarray(target.init) + spread
+    else:
+        large = np.finfo(np.float32).eps * abs(float(found.elbo))
+        if found.verdict == "converged" and not large > precision.ENOUGH:
+            return False
+        # Positions of integration, not random numbers, hence no key.
+        positions = np.asarray(base.fixed_draws(found.q, target.init))[:32]
+    return precision.lost_digits(target, positions) > precision.ENOUGH
+
+
+class NotFiniteError(ValueError):
+    """The log density is not finite at any start."""
+
+
+def _fit_once(
+    target: Target,
+    key: Key,
+    family: Family,
+    method: Method,
+    near: Fit | None,
+    settings: dict[str, Any],
+) -> Fit:
+    """Search for q from the starts, check it, and look around for other modes."""
     traced = in_trace()
     streams = [jax.random.fold_in(key, s) for s in (SEARCH, CHECKS, RESTARTS, MODES)]
-    for loc, scale in _starts(target, streams[RESTARTS], 1 if traced else NUM_STARTS):
-        options: Any = {"tolerance": tolerance}
-        found = chosen.find(target, streams[SEARCH], family, loc, scale, **options)
+    options: Any = {"tolerance": settings["tolerance"]}
+    starts = _starts(target, streams[RESTARTS], 1 if traced else NUM_STARTS)
+    if near is not None and near.verdict == "converged":
+        like = target.init
+        starts = chain([(base.mean(near.q, like), base.scale(near.q, like))], starts)
+    for loc, scale in starts:
+        found = method.find(target, streams[SEARCH], family, loc, scale, **options)
         if traced or int(found.num_rejected) < int(found.num_steps):
             break
     else:
-        raise ValueError(
+        raise NotFiniteError(
             "target is not valid: its log density or gradient is not finite at any of "
             f"{NUM_STARTS} starts; check the data for NaN, the priors' supports, or "
             "give an init where the density is positive"
@@ -136,9 +246,10 @@ def fit(
     if not traced:
         losses = np.asarray(found.losses)[: int(found.num_steps)]
         found = found._replace(losses=to_device(losses))
+    num_checks = settings["num_checks"]
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
     modes = None
-    if search_modes and not traced and bool(found.good):
+    if settings["search_modes"] and not traced and bool(found.good):
         modes = _other_modes(target, found, streams[MODES])
     if modes is None:
         return judge(target, found, checked)
@@ -164,7 +275,7 @@ def _choose(
 ) -> tuple[Family, Method]:
     """Return the objects that the names stand for."""
     if isinstance(family, str):
-        _check_name("family", family, (*FAMILIES, *OWN_FAMILY))
+        _check_name("family", family, (*FAMILIES, *OWN_FAMILY, "auto"))
         if family in OWN_FAMILY:
             if method not in ("auto", family):
                 raise ValueError(
@@ -175,9 +286,11 @@ def _choose(
             family = FullRank()
         else:
             family = FAMILIES[family]
-    _check_object("family", family, "init", (*FAMILIES, *OWN_FAMILY))
+    _check_object("family", family, "init", (*FAMILIES, *OWN_FAMILY, "auto"))
     if isinstance(method, str):
         _check_name("method", method, ("auto", *METHODS))
+        if method == "auto" and isinstance(family, Mixture):
+            method = "stacked_modes"
         if method == "auto":
             possible = FixedDraws.can_fit(family) and target.dim <= MAX_DIM
             possible &= not in_parts and not target.subsampled

@@ -12,6 +12,7 @@ from vijax.types import Scalar
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
 from vijax.vi.engine.compilation import light_jit
+from vijax.vi.engine.precision import precision_of
 from vijax.vi.families import base
 from vijax.vi.methods.mode_search import Modes
 from vijax.vi.targets.target import Target
@@ -20,7 +21,44 @@ VERDICTS = ("converged", "not_converged", "diverged")
 NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word
 # Weights from a normal q to a normal p have a variance where p's is below twice q's.
 CORRECTABLE_LIMIT = 2**0.5
+MAX_R_HAT = 1.01
+MIN_CHAIN_ESS = 1500  # that leaves 0.1 sd of the worst of many means four errors away
+MAX_DIVERGENT = 1e-3  # of the draws
+MAX_MODE_ERROR = 0.1  # relative, of the draws that chains have at a mode
 MAX_ROWS = 20  # of the printed table
+
+
+class Chains(NamedTuple):
+    """Draws by MCMC, and whether they are enough."""
+
+    positions: Any  # unconstrained, (chains, samples, dim)
+    visits: Any  # the least share of a known mode's mass that its draws make up
+    r_hat: Any  # of each constrained entry: split, the larger of x and (x − mean)²
+    mean_ess: Any  # effective sample sizes, that the means are known with
+    sd_ess: Any  # and the sds
+    num_divergences: Any
+
+    @property
+    def good(self) -> bool:
+        """Whether every mean and sd is known, and the sampler found no obstacle."""
+        number = self.positions.shape[0] * self.positions.shape[1]
+        few = self.num_divergences <= MAX_DIVERGENT * number
+        return bool(
+            few
+            and abs(self.visits - 1) < MAX_MODE_ERROR
+            and np.max(self.r_hat) < MAX_R_HAT
+            and np.min(self.mean_ess) >= MIN_CHAIN_ESS
+            and np.min(self.sd_ess) >= MIN_CHAIN_ESS
+        )
+
+    def __str__(self) -> str:
+        num_chains, num_samples, _ = self.positions.shape
+        least = min(np.min(self.mean_ess), np.min(self.sd_ess))
+        return (
+            f"NUTS, {num_chains} chains of {num_samples} draws: R-hat at most "
+            f"{np.max(self.r_hat):.3f}, at least {least:.0f} effective samples, "
+            f"{int(self.num_divergences)} divergences"
+        )
 
 
 class Fit(NamedTuple):
@@ -54,6 +92,7 @@ class Fit(NamedTuple):
     sds: Float[Array, "..."]
     target: Target
     modes: Modes | None = None  # beside q's own, or None: not found, or not looked for
+    chains: Chains | None = None  # by `vi.nuts`; what is said is then theirs
 
     @property
     def verdict(self) -> Any:
@@ -67,8 +106,11 @@ class Fit(NamedTuple):
 
         The search converged, the weights are reliable for the sd of every unknown, they
         move no mean by 0.05 sd and no sd by 5 %, linear response finds no sd 5 %
-        larger, and there is no other mode that matters.
+        larger, and there is no other mode that matters. With `chains`: whether these
+        are good.
         """
+        if self.chains is not None:
+            return self.chains.good
         mean_shift, sd_shift, narrowness, tails = _plain(
             self.mean_shift, self.sd_shift, self.narrowness, self.tails
         )
@@ -83,7 +125,10 @@ class Fit(NamedTuple):
 
         The search converged, k̂ < 0.7, at least 400 effective samples, and linear
         response finds no sd √2 times q's, where the weights would have no variance.
+        With `chains`: whether these are good.
         """
+        if self.chains is not None:
+            return self.chains.good
         status, khat, narrowness, effective_sample_size = _plain(
             self.status, self.khat, self.narrowness, self.effective_sample_size
         )
@@ -98,7 +143,8 @@ class Fit(NamedTuple):
         """The largest ratio of a linear-response sd to q's own; 1 where unknown."""
         if self.covariance is None:
             return jnp.ones_like(self.elbo)
-        return _narrowness(self.q, self.covariance, self.target.init)
+        with precision_of(self.target):
+            return _narrowness(self.q, self.covariance, self.target.init)
 
     @property
     def advice(self) -> str:
@@ -138,6 +184,8 @@ def advise(fit: Fit) -> str:
     """Return a sentence: trust the fit, or what to try next."""
     if jnp.ndim(fit.status):
         raise ValueError("fit is a stack of fits: ask one of them for its advice")
+    if fit.chains is not None:
+        return _advise_of_chains(fit.chains)
     khat = f"k̂ = {float(fit.khat):.2f} ± {float(fit.khat_se):.2f}"
     if fit.verdict == "diverged":
         return (
@@ -206,6 +254,25 @@ def advise(fit: Fit) -> str:
     )
 
 
+def _advise_of_chains(chains: Chains) -> str:
+    if chains.good:
+        return f"Trust it: {chains}."
+    if abs(chains.visits - 1) >= MAX_MODE_ERROR:
+        why = (
+            f"a mode that was found has {chains.visits:.2g} times the draws that its "
+            "mass asks for; use the fit without chains"
+        )
+    elif np.max(chains.r_hat) >= MAX_R_HAT:
+        why = "the chains disagree, as where there are several modes"
+    elif (
+        np.min(chains.mean_ess) < MIN_CHAIN_ESS or np.min(chains.sd_ess) < MIN_CHAIN_ESS
+    ):
+        why = f"{MIN_CHAIN_ESS} effective samples are wanted; give larger max_samples"
+    else:
+        why = "divergences say that a part is not reached; give target_accept = 0.99"
+    return f"Do not trust it: {chains}; {why}, or reparametrise (non-centred, scaled)."
+
+
 def remedy(fit: Fit) -> str:
     """Return what to try where the fit is not good."""
     richer = getattr(fit.q, "richer", "flow")
@@ -217,6 +284,8 @@ def remedy(fit: Fit) -> str:
 
 def _header(fit: Fit) -> list[str]:
     """Return what the fit is, its verdict and its bounds."""
+    if fit.chains is not None:
+        return [f"{fit.target}, from {type(fit.q).__name__}", str(fit.chains)]
     return [
         f"{type(fit.q).__name__} fitted to {fit.target}: {fit.verdict} after "
         f"{int(fit.num_steps)} steps, {int(fit.num_gradients)} gradients",

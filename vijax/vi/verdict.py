@@ -23,7 +23,7 @@ from vijax.array_module import array_module
 from vijax.types import Key, Scalar
 from vijax.vi import importance_weights
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import log_densities, over_draws
+from vijax.vi.engine.batched_density import constrained_entries, log_densities
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.families.base import normal_log_prob
 from vijax.vi.methods.base import Found
@@ -67,7 +67,7 @@ def check_modes(
 def _check(target: Target, q: Any, eps: Array) -> Checked:
     z = q.transform(eps)
     log_p, reference = log_densities(target, z)
-    return Checked(log_p - q.log_prob(z), _values(target, z), reference)
+    return Checked(log_p - q.log_prob(z), constrained_entries(target, z), reference)
 
 
 @density_jit
@@ -91,18 +91,8 @@ def _check_modes(
     parts += jnp.log(numbers)[:, None]
     mixture = jax.nn.logsumexp(parts, axis=0)
     log_p, reference = log_densities(target, z)
-    log_weights, values = log_p - mixture, _values(target, z)
+    log_weights, values = log_p - mixture, constrained_entries(target, z)
     return Checked(log_weights, values, reference, jnp.exp(parts[1:] - mixture).T)
-
-
-def _values(target: Target, z: Array) -> Array:
-    names = [site.name for site in target.static.sites]
-
-    def values(z: Array) -> Array:
-        constrained = target.constrain(z)
-        return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
-
-    return over_draws(target, values, z).astype(z.dtype)
 
 
 @np.errstate(all="ignore")
@@ -154,10 +144,10 @@ def judge(
         "sd_shift": shifts[1],
         "tails": importance_weights.moment_tails(values, smoothed.log_weights),
     }
-    arrays = {
+    arrays: Any = {
         name: to_device(xp.asarray(value, dtype)) for name, value in numbers.items()
     }
-    rest = found._asdict()
+    rest: Any = found._asdict()
     status = xp.where(finite, xp.where(xp.asarray(rest.pop("good")), 0, 1), 2)
     status = to_device(xp.asarray(status, np.int32))
     return Fit(**rest, **arrays, status=status, target=target, modes=modes)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -14,14 +15,16 @@ from vijax.validate import check, is_traced
 from vijax.vi import importance_weights
 from vijax.vi.checks.importance import Weighed, weigh
 from vijax.vi.checks.weighted_moments import weighted_moments
-from vijax.vi.engine.batched_density import over_draws
+from vijax.vi.engine.batched_density import constrained_entries, over_draws
 from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
-from vijax.vi.result import Fit, remedy
+from vijax.vi.result import Chains, Fit, remedy
 from vijax.vi.targets.target import Target
 
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
+CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
 VARIANCE_LIMIT = 0.5  # weights of a smaller k̂ have a variance
 
 
@@ -71,6 +74,8 @@ class Summary(dict[str, dict[str, Any]]):
         """Return the columns that are shown, and a row of them for each unknown."""
         known = all(RESPONSE in columns for columns in self.values())
         shown = (*COLUMNS, RESPONSE) if known else COLUMNS
+        if all("r_hat" in columns for columns in self.values()):
+            shown = CHAIN_COLUMNS
         rows: list[tuple[Any, ...]] = [
             (label, *(float(np.asarray(columns[c])[index]) for c in shown))
             for name, columns in self.items()
@@ -81,8 +86,11 @@ class Summary(dict[str, dict[str, Any]]):
     __repr__ = __str__
 
 
+@own_precision
 def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
     """Draw from q and return the constrained unknowns by name, draws first.
+
+    Of a fit with chains (`vi.nuts`) the draws are theirs.
 
     Example:
         >>> from vijax import vi
@@ -92,15 +100,24 @@ def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
         (5,)
     """
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    if fit.chains is not None:
+        positions = jnp.reshape(fit.chains.positions, (-1, fit.target.dim))
+        whole = num_samples > len(positions)
+        chosen = jax.random.choice(
+            key, len(positions), (num_samples,), replace=bool(whole)
+        )
+        return _constrain(fit.target, positions[chosen])
     return _sample(fit.q, fit.target, key, num_samples)
 
 
+@own_precision
 def summary(
     fit: Fit, *, key: Key | None = None, num_samples: int | None = None
 ) -> Summary:
     r"""Return mean and sd of every unknown, with standard errors, by name.
 
-    Each name holds arrays of the unknown's shape:
+    Of a fit with chains (`vi.nuts`) they are the chains', with `r_hat` and
+    `effective_sample_size` beside. Else each name holds arrays of the unknown's shape:
 
         mean, sd                      of q, in the model's own (constrained) units
         mean_se, sd_se                what the draws, here and in the fit, leave open
@@ -131,6 +148,8 @@ def summary(
     key = jax.random.key(0) if key is None else key
     if np.ndim(fit.status):
         raise ValueError("fit is a stack of fits: give one of them, or vmap summary")
+    if fit.chains is not None:
+        return _of_chains(fit, fit.chains)
     with np.errstate(all="ignore"):
         first, weighed = weigh(fit, key, num_samples)
         if is_traced(first.log_weights):
@@ -138,6 +157,52 @@ def summary(
         table = Summary(_columns(fit, first, weighed))
         _judge(table, fit, weighed)
     return table
+
+
+def _of_chains(fit: Fit, chains: Chains) -> Summary:
+    """Return the table of draws by MCMC, which need no correction."""
+    shapes = jax.eval_shape(fit.target.constrain, fit.target.init)
+    mean, sd, *rest = (
+        np.asarray(x, float)
+        for x in (fit.means, fit.sds, chains.r_hat, chains.mean_ess, chains.sd_ess)
+    )
+    r_hat, mean_ess, sd_ess = rest
+    flat, start, table = _square_spread(fit, chains), 0, Summary()
+    columns = {
+        "mean": mean,
+        "mean_se": sd / mean_ess**0.5,
+        "sd": sd,
+        "sd_se": 0.5 * flat / np.where(sd > 0, sd, 1.0) / sd_ess**0.5,
+        "r_hat": r_hat,
+        "effective_sample_size": np.minimum(mean_ess, sd_ess),
+    }
+    columns |= {f"corrected_{c}": columns[c] for c in list(columns)[:4]}
+    for site in fit.target.static.sites:
+        shape = shapes[site.name].shape
+        end = start + int(np.prod(shape, dtype=int))
+        table[site.name] = {
+            name: np.reshape(x[start:end], shape) for name, x in columns.items()
+        }
+        start = end
+    table.correctable, table.advice = chains.good, fit.advice
+    table.effective_sample_size = float(min(np.min(mean_ess), np.min(sd_ess)))
+    table.verdict = fit.advice
+    return table
+
+
+@np.errstate(all="ignore")
+def _square_spread(fit: Fit, chains: Chains) -> np.ndarray:
+    """Return the sd of (x − mean)², by which an sd's error goes."""
+    positions = np.asarray(chains.positions)
+    values = np.asarray(
+        _entries(fit.target, positions.reshape(-1, positions.shape[-1])), float
+    )
+    return np.std((values - values.mean(axis=0)) ** 2, axis=0)
+
+
+@density_jit
+def _entries(target: Target, z: Any) -> Any:
+    return constrained_entries(target, z)
 
 
 def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
@@ -188,6 +253,11 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
 @partial(density_jit, static_argnums=3)
 def _sample(q: Any, target: Target, key: Key, num_samples: int) -> dict[str, Array]:
     z = base.sample(q, key, num_samples, target.init)
+    return over_draws(target, target.constrain, z)
+
+
+@density_jit
+def _constrain(target: Target, z: Array) -> dict[str, Array]:
     return over_draws(target, target.constrain, z)
 
 

@@ -79,6 +79,19 @@ def slopes(
     return jax.vmap(jax.value_and_grad(target.log_density))(positions)
 
 
+def constrained_entries(
+    target: Target, positions: Float[Array, "draws dim"]
+) -> Float[Array, "draws entries"]:
+    """Return the constrained unknowns at many positions, site after site, raveled."""
+    names = [site.name for site in target.static.sites]
+
+    def entries(position: Array) -> Array:
+        constrained = target.constrain(position)
+        return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
+
+    return over_draws(target, entries, positions).astype(positions.dtype)
+
+
 def log_densities(
     target: Target, positions: Float[Array, "draws dim"]
 ) -> tuple[Float[Array, " draws"], Scalar]:

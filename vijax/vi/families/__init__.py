@@ -3,12 +3,13 @@
     MeanField()           a normal with a diagonal covariance
     FullRank()            a normal with all correlations
     LowRank(rank=10)      a diagonal and a few directions, for many unknowns
+    Mixture()             a normal at every mode
     Flow()                a normalising flow: skewed, with long tails, not elliptical
 
 `vi.fit(target, key, family=LowRank(rank=20))`; the names "mean_field", "full_rank",
-"low_rank" and "flow" stand for their defaults. A family of your own is an object with
-`init(loc, scale) -> q`; `families.base` says what a q needs. DiagonalNormal,
-FullRankNormal, LowRankNormal, SpikedNormal and CouplingFlow are the q themselves.
+"low_rank", "mixture" and "flow" stand for their defaults. A family of your own is an
+object with `init(loc, scale) -> q`; `families.base` says what a q needs. The others
+here, DiagonalNormal to SpikedNormal, are the q themselves.
 """
 
 from vijax.vi.families.flow import CouplingFlow, Flow
@@ -19,6 +20,7 @@ from vijax.vi.families.gaussian import (
     MeanField,
 )
 from vijax.vi.families.low_rank import LowRank, LowRankNormal
+from vijax.vi.families.mixture import Mixture, NormalMixture
 from vijax.vi.families.spiked import SpikedNormal
 
 __all__ = [
@@ -30,6 +32,8 @@ __all__ = [
     "LowRank",
     "LowRankNormal",
     "MeanField",
+    "Mixture",
+    "NormalMixture",
     "SpikedNormal",
 ]
 

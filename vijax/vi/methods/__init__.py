@@ -2,6 +2,7 @@
 
     FixedDraws()   Newton's method on draws that stay fixed; mean field and full rank
     Stochastic()   Optax on fresh draws, with averaging and a stop rule; every family
+    StackedModes() a normal by fixed draws at every mode that is found
     Laplace()      a normal at the mode, with the curvature there
     Pathfinder()   the best normal along several quasi-Newton paths
 
@@ -14,9 +15,18 @@ a method of your own needs.
 from vijax.vi.methods.fixed_draws import FixedDraws
 from vijax.vi.methods.laplace import Laplace
 from vijax.vi.methods.multipath_pathfinder import Pathfinder, Paths, multipath
+from vijax.vi.methods.stacked_modes import StackedModes
 from vijax.vi.methods.stochastic import Stochastic
 
-__all__ = ["FixedDraws", "Laplace", "Pathfinder", "Paths", "Stochastic", "multipath"]
+__all__ = [
+    "FixedDraws",
+    "Laplace",
+    "Pathfinder",
+    "Paths",
+    "StackedModes",
+    "Stochastic",
+    "multipath",
+]
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,243 @@
+r"""MCMC that begins where a fit ends: NUTS in the coordinates of q, from draws of q.
+
+    chained = vi.nuts(fit, key)        a Fit again, with `chains`
+    vi.summary(chained)                moments of the chains, R-hat, effective sizes
+    vi.sample(chained, key, 1000)      draws of the chains
+
+The sampler sees v of z = m + L v, m and L Lᵀ the mean and covariance of q, in which the
+posterior is about N(0, I). So most of the warm-up, which learns m and L, is saved.
+
+References:
+    Hoffman & Gelman (2014), JMLR 15 (NUTS); Hoffman et al. (2019), arXiv:1903.03704
+    (HMC in the coordinates of a variational fit); Vehtari et al. (2021), Bayesian
+    Analysis 16(2), arXiv:1903.08008 (R-hat, effective sample sizes).
+"""
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro import diagnostics
+from numpyro.infer import MCMC, NUTS
+
+from vijax.types import Key
+from vijax.validate import check
+from vijax.vi.engine import noise
+from vijax.vi.engine.batched_density import constrained_entries, log_densities
+from vijax.vi.engine.compilation import density_jit, in_trace
+from vijax.vi.engine.precision import own_precision
+from vijax.vi.families import base
+from vijax.vi.methods.mode_search import MAX_DIM
+from vijax.vi.result import Chains, Fit
+from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.target import Target
+
+NUM_STARTS = 400  # draws of q that the chains' starts are chosen from
+
+
+class _Coordinates(NamedTuple):
+    """z = loc + scale v; the scale is a vector, or a lower triangular matrix."""
+
+    loc: Any
+    scale: Any
+
+    def position(self, v: Any) -> Any:
+        return self.loc + base.times(self.scale, v)
+
+
+@own_precision
+def nuts(
+    fit: Fit,
+    key: Key,
+    *,
+    num_chains: int = 4,
+    num_warmup: int = 500,
+    num_samples: int = 1000,
+    max_samples: int = 10_000,
+    target_accept: float = 0.9,
+    seconds: float | None = None,
+) -> Fit:
+    r"""Run NumPyro's NUTS from draws of a fit, in its coordinates.
+
+    Chains go on in blocks of `num_samples` until every mean and sd is known: R-hat
+    below 1.01 and 1,500 effective samples for each; or until `max_samples` or the time
+    is spent. Where the fit has found other modes, chains start in these too. If they
+    stay there, R-hat says so; if they visit one too seldom, its mass does.
+
+    Args:
+        fit: from `vi.fit`; it need not be good, its place and scale are used.
+        key: random key.
+        num_chains: at least 2, run side by side in one program.
+        num_warmup: steps of each chain that adapt step size and scales, not kept.
+        num_samples: draws of each chain in a block.
+        max_samples: of each chain.
+        target_accept: of the step size adaptation.
+        seconds: after which no further block begins.
+
+    Returns:
+        The fit with `chains`; `trusted`, `advice`, means and sds are now theirs.
+
+    Raises:
+        ValueError: for counts that are too small, in a trace, for a model that
+            subsamples, and where the density is not finite at any draw of q.
+
+    Example:
+        >>> from vijax import vi
+        >>> target = vi.from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(2))
+        >>> fit = vi.fit(target, jax.random.key(0))
+        >>> chained = nuts(fit, jax.random.key(1))
+        >>> chained.trusted, bool(abs(chained.means).max() < 0.1)
+        (True, True)
+    """
+    for name, value, least in (
+        ("num_chains", num_chains, 2),
+        ("num_warmup", num_warmup, 1),
+        ("num_samples", num_samples, 100),
+        ("max_samples", max_samples, num_samples),
+    ):
+        check(value >= least, name, value, f"give at least {least}")
+    target = fit.target
+    if in_trace() or np.ndim(fit.status):
+        raise ValueError("fit is traced, or a stack of fits: give one, outside of jit")
+    if target.subsampled:
+        raise ValueError(
+            "fit is of a model that subsamples its rows, which NUTS cannot use: give "
+            "the plate no subsample_size"
+        )
+    began = time.perf_counter()
+    draw_key, start_key, run_key = jax.random.split(key, 3)
+    eps = noise.normal(draw_key, (NUM_STARTS, target.dim), target.init.dtype)
+    z, log_weights = jax.device_get(_weigh(fit, eps))
+    coordinates = _coordinates(fit, z)
+    starts = _choose(start_key, z, log_weights, num_chains)
+    if fit.modes is not None:
+        others = np.asarray(fit.modes.loc, starts.dtype)
+        starts[1::2] = np.resize(others, starts[1::2].shape)
+    kernel = NUTS(
+        potential_fn=lambda v: -target.log_density(coordinates.position(v)),
+        target_accept_prob=target_accept,
+    )
+    sampler = MCMC(
+        kernel,
+        num_warmup=num_warmup,
+        num_samples=num_samples,
+        num_chains=num_chains,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
+    inner = _inverse(coordinates, starts)
+    blocks, divergences = [], 0
+    while True:
+        fields = ("diverging", "num_steps")
+        sampler.run(run_key, init_params=jnp.asarray(inner), extra_fields=fields)
+        extra = jax.device_get(sampler.get_extra_fields(group_by_chain=True))
+        divergences += int(np.sum(extra["diverging"]))
+        v = sampler.get_samples(group_by_chain=True)
+        blocks.append(np.asarray(jax.vmap(jax.vmap(coordinates.position))(v)))
+        chained = _with_chains(fit, np.concatenate(blocks, axis=1), divergences)
+        spent = len(blocks) * num_samples + num_samples > max_samples
+        late = seconds is not None and time.perf_counter() - began > seconds
+        if chained.chains is None or chained.chains.good or spent or late:
+            return chained
+        sampler.post_warmup_state = sampler.last_state
+        run_key = sampler.last_state.rng_key
+
+
+@density_jit
+def _weigh(fit: Fit, eps: Any) -> tuple[Any, Any]:
+    z = fit.q.transform(eps)
+    log_p, _ = log_densities(fit.target, z)
+    return z, log_p - fit.q.log_prob(z)
+
+
+@np.errstate(all="ignore")
+def _choose(key: Key, z: Any, log_weights: Any, number: int) -> np.ndarray:
+    """Choose starts among draws of q, by their weights cut at their mean."""
+    finite = np.isfinite(log_weights)
+    if not finite.any():
+        raise ValueError(
+            "fit is not valid: the log density is not finite at any of its draws"
+        )
+    weights = np.where(finite, np.exp(log_weights - np.max(log_weights[finite])), 0.0)
+    weights = np.minimum(weights, np.mean(weights))
+    noise_key = np.asarray(jax.random.uniform(key, weights.shape))
+    # The largest of log w − log(−log u): draws without replacement (Gumbel).
+    order = np.argsort(-(np.log(weights) - np.log(-np.log(noise_key))))
+    return np.array(z[np.resize(order[: max(1, min(number, finite.sum()))], number)])
+
+
+def _coordinates(fit: Fit, z: np.ndarray) -> _Coordinates:
+    """Return mean and scale of q: a matrix for few unknowns, else the sds."""
+    like = fit.target.init
+    loc = base.mean(fit.q, like)
+    if fit.target.dim > MAX_DIM:
+        return _Coordinates(loc, base.scale(fit.q, like))
+    covariance: Any = fit.covariance
+    if covariance is None:
+        covariance = np.cov(np.asarray(z, float).T).reshape(2 * (z.shape[1],))
+    covariance = np.asarray(covariance, float)
+    # Draws of few, or of a covariance without full rank: lean on the diagonal.
+    covariance = 0.95 * covariance + 0.05 * np.diag(np.diag(covariance))
+    lower = np.linalg.cholesky(covariance)
+    return _Coordinates(loc, to_device(lower.astype(like.dtype)))
+
+
+def _inverse(coordinates: _Coordinates, z: np.ndarray) -> np.ndarray:
+    centred, scale = z - np.asarray(coordinates.loc), np.asarray(coordinates.scale)
+    if scale.ndim == 1:
+        return centred / scale
+    return np.linalg.solve(scale, centred.T).T.astype(z.dtype)
+
+
+def _with_chains(fit: Fit, positions: np.ndarray, divergences: int) -> Fit:
+    """Return the fit with what the chains say of its constrained unknowns."""
+    flat = positions.reshape(-1, positions.shape[-1])
+    values = np.asarray(_values(fit.target, flat), float)
+    values = values.reshape(*positions.shape[:2], -1)
+    means, sds = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
+    moves = sds > 0  # an entry that is always the same is known
+    squares = (values - means) ** 2
+    r_hat, of_mean, of_sd = np.ones_like(means), *(2 * [np.full(len(means), np.inf)])
+    of_sd = of_sd.copy()
+    chosen, chosen_squares = values[..., moves], squares[..., moves]
+    r_hat[moves] = np.maximum(
+        diagnostics.split_gelman_rubin(chosen),
+        diagnostics.split_gelman_rubin(chosen_squares),
+    )
+    of_mean[moves] = diagnostics.effective_sample_size(chosen)
+    of_sd[moves] = diagnostics.effective_sample_size(chosen_squares)
+    chains = Chains(
+        to_device(positions),
+        _visits(fit, flat),
+        r_hat,
+        of_mean,
+        of_sd,
+        divergences,
+    )
+    dtype = fit.target.init.dtype
+    return fit._replace(
+        chains=chains,
+        means=to_device(means.astype(dtype)),
+        sds=to_device(sds.astype(dtype)),
+    )
+
+
+def _visits(fit: Fit, z: np.ndarray) -> float:
+    """Return the draws near a mode over its mass, where that is the farthest from 1."""
+    if fit.modes is None:
+        return 1.0
+    worst = 1.0
+    for loc, root, mass in zip(*(np.asarray(x) for x in fit.modes), strict=True):
+        inner = np.linalg.solve(root, (z - loc).T)
+        # Half of a normal's draws are within the median of χ², by Wilson and Hilferty.
+        radius = len(loc) * (1 - 2 / (9 * len(loc))) ** 3
+        share = 2 * np.mean(np.sum(inner**2, axis=0) < radius) / max(mass, 1e-12)
+        worst = share if abs(share - 1) > abs(worst - 1) else worst
+    return float(worst)
+
+
+@density_jit
+def _values(target: Target, z: Any) -> Any:
+    return constrained_entries(target, z)

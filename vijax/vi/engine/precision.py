@@ -1,0 +1,85 @@
+"""Whether float32 is enough for a target, and a target in float64 where it is not.
+
+A Gaussian process's Cholesky factor, or a log density of a million nats, can lose all
+digits of what is asked for. `lost_digits` compares the log density in both precisions
+at draws; `in_float64` gives the target whose fits run in float64, whatever JAX's own
+setting is.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import wraps
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from vijax.vi.engine.batched_density import log_densities
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.targets.target import Target
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+ENOUGH = 0.05  # nats that two precisions may differ by
+
+
+def precision_of(target: Target) -> AbstractContextManager[Any]:
+    """Return a context in which JAX computes in the target's own precision."""
+    wide = np.dtype(target.init.dtype) == np.float64
+    if wide and not jax.config.read("jax_enable_x64"):
+        return jax.enable_x64(True)
+    return nullcontext()
+
+
+def own_precision(function: Function) -> Function:
+    """Run a function in the precision of its first argument: a Target, or a Fit."""
+
+    @wraps(function)
+    def call(first: Any, *args: Any, **kwargs: Any) -> Any:
+        target = first if isinstance(first, Target) else first.target
+        with precision_of(target):
+            return function(first, *args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+def in_float64(target: Target) -> Target:
+    """Return the target with its floating-point data and start in float64."""
+
+    def widen(leaf: Any) -> Any:
+        if not np.issubdtype(leaf.dtype, np.floating):
+            return leaf
+        return jax.device_put(np.asarray(leaf, np.float64))
+
+    with jax.enable_x64(True):
+        data, init = jax.tree.map(widen, (target.data, target.init))
+        return replace(target, data=data, init=init)
+
+
+@np.errstate(all="ignore")
+def lost_digits(target: Target, positions: Any) -> float:
+    """Return by how many nats float32 is off at most, relative to the first position.
+
+    Infinite where one precision is finite and the other is not.
+
+    Args:
+        target: in float32.
+        positions: (draws, dim).
+    """
+    wide = in_float64(target)
+    with jax.enable_x64(True):
+        exact = np.asarray(_values(wide, np.asarray(positions, np.float64)))
+    rough = np.asarray(_values(target, np.asarray(positions, np.float32)), float)
+    finite = np.isfinite(exact)
+    if np.any(finite != np.isfinite(rough)):
+        return np.inf
+    if not finite.any():
+        return 0.0
+    difference = (rough - exact)[finite]
+    return float(np.max(np.abs(difference - difference[0])))
+
+
+@density_jit
+def _values(target: Target, positions: Any) -> Any:
+    values, reference = log_densities(target, positions)
+    return values + reference

@@ -1,0 +1,128 @@
+"""From the cheapest family upwards until the verdict says that the answer may be used.
+
+    mean field → full rank (structured, for many unknowns) → mixture (where there are
+    modes), or flow → NUTS from the best of them
+
+Each rung begins where the last one ended. A rung is left out where it cannot help: a
+flow where the target has many unknowns, a mixture where all have converged and none has
+found another mode.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from vijax.types import Key
+from vijax.vi.chains import nuts
+from vijax.vi.importance_weights import KHAT_LIMIT
+from vijax.vi.methods.mode_search import MAX_DIM
+from vijax.vi.result import Fit
+from vijax.vi.targets.target import Target
+
+FLOW_DIM = 20  # unknowns, above which NUTS takes less time than a flow
+MANY = 100  # unknowns, from which the structured family is tried
+ON_THE_WAY = ("mean_field", "structured", "full_rank", "mixture", "flow")
+FitOnce = Callable[..., Fit]
+
+
+def climb(
+    target: Target, key: Key, fit_once: FitOnce, *, seconds: float, progress: bool
+) -> Fit:
+    """Return the first fit that is trusted, or the best there is, which says so.
+
+    Args:
+        target: the log density.
+        key: random key.
+        fit_once: (target, key, family, near) -> Fit; `near` is a fit to begin at.
+        seconds: after which no further rung begins, and no further block of chains.
+        progress: whether to show the rungs on a line, where there is a terminal.
+    """
+    began = time.perf_counter()
+    tried: list[Fit] = []
+    with _line(progress) as say:
+        for number, family in enumerate(ON_THE_WAY):
+            near = tried[-1] if tried else None
+            left = seconds - (time.perf_counter() - began)
+            if left < 0 or not _can_help(family, target, tried):
+                continue
+            say(family)
+            rung = jax.random.fold_in(key, number)
+            try:
+                found = fit_once(target, rung, family, near)
+            except ValueError:
+                if not tried and family == "full_rank":
+                    raise  # no start is finite: there is nothing to begin with
+                continue
+            tried.append(found)
+            if found.trusted:
+                return found
+        if not tried:
+            raise ValueError("target is not valid: no family could be fitted to it")
+        best = max(tried, key=_rank)
+        left = seconds - (time.perf_counter() - began)
+        if target.subsampled or left < 0 or target.dim > 10 * MAX_DIM:
+            return best
+        say("nuts")
+        try:
+            last = _chains(best, jax.random.fold_in(key, len(ON_THE_WAY)), left)
+        except (ValueError, RuntimeError):
+            return best
+    good = last.trusted or not best.correctable
+    return last if good else best
+
+
+def _chains(best: Fit, key: Key, seconds: float) -> Fit:
+    """Run NUTS, and once more with shorter steps where it met an obstacle."""
+    began = time.perf_counter()
+    last = nuts(best, key, seconds=seconds)
+    left = seconds - (time.perf_counter() - began)
+    if not last.trusted and last.chains is not None and left > 0.5 * seconds:
+        if int(last.chains.num_divergences):
+            last = nuts(best, key, target_accept=0.99, num_warmup=1000, seconds=left)
+    return last
+
+
+def _can_help(family: str, target: Target, tried: list[Fit]) -> bool:
+    """Say whether a rung is worth its time after those that were tried."""
+    small = target.dim <= MAX_DIM and not target.subsampled
+    modes = any(fit.modes is not None for fit in tried)
+    lost = any(fit.verdict != "converged" for fit in tried)
+    few = target.dim <= FLOW_DIM
+    # Weights that are hopeless for a normal are not mended by a flow.
+    near = any(float(fit.khat) < 1.0 and fit.verdict == "converged" for fit in tried)
+    return {
+        "mean_field": True,
+        "structured": target.dim > MANY,
+        "full_rank": small and target.dim > 1,
+        "mixture": small and (modes or lost),
+        "flow": few and near,
+    }[family]
+
+
+def _rank(fit: Fit) -> tuple[bool, int, bool, float]:
+    """Order fits: corrected, in all moments, converged, and then by the bound."""
+    elbo = float(fit.elbo)
+    unknown = int(np.sum(np.asarray(fit.tails) >= KHAT_LIMIT))
+    return (
+        bool(fit.correctable),
+        -unknown,
+        fit.verdict == "converged",
+        elbo if np.isfinite(elbo) else -np.inf,
+    )
+
+
+@contextmanager
+def _line(progress: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that says on one line which rung is being climbed."""
+    disable = None if progress else True  # None: where there is no terminal
+    with tqdm(total=len(ON_THE_WAY) + 1, desc="auto", disable=disable) as bar:
+
+        def say(rung: str) -> None:
+            bar.set_postfix_str(rung, refresh=True)
+            bar.update()
+
+        yield say
