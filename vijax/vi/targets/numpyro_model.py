@@ -8,18 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
-from numpyro.distributions import constraints, transforms
+from numpyro.distributions import constraints
+from numpyro.distributions.util import sum_rightmost
 from numpyro.infer.util import compute_log_probs
+from numpyro.primitives import Messenger
 
 from vijax.types import Key, Scalar
+from vijax.vi.targets import enumeration
 from vijax.vi.targets.data_arguments import join, split, to_device
+from vijax.vi.targets.model_sites import find_sites, transform_of
 from vijax.vi.targets.target import (
     Plate,
     Rows,
-    Site,
     Static,
     Target,
     TargetError,
@@ -59,77 +61,113 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         static = Static(
             _density_of_model, _constrain_model, _unconstrain_model, model, structure
         )
-        sites, plates = traced(_sites, static, shapes(data), float_type())
-        static = static._replace(sites=sites, plates=plates)
-        dim = sum(site.size for site in sites)
-        return Target(data, to_device(np.zeros(dim, float_type())), static)
+        seen = (shapes(data), float_type())
+        static = traced(find_sites, static, *seen)
+        if static.discrete is not None:
+            enumeration.require_funsor(static.discrete)
+        static = traced(_check_randomness, static, *seen)
+        dim = sum(site.size for site in static.sites)
+        target = Target(data, to_device(np.zeros(dim, float_type())), static)
+        if static.discrete is not None:
+            enumeration.check_sum(target, _unconstrained)
+        return target
 
     return first_that_traces(make, "model")
 
 
-def _sites(
-    static: Static, data: tuple[Any, ...], dtype: Any
-) -> tuple[tuple[Site, ...], tuple[Plate, ...]]:
-    """Run the model on shapes alone, at the origin of unconstrained space.
+def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:
+    """Refuse a density that depends on a random key; name what depends on k."""
+    if static.discrete is None and not static.draws_keys:
+        return static
+    init = jnp.zeros(sum(site.size for site in static.sites), dtype)
+    rows = _draw_rows(jax.random.key(0), static.plates)
 
-    Returns its unknowns and the plates that take a subsample.
-    """
-    sites: list[Site] = []
-    plates: list[Plate] = []
+    def varies(look: Callable[[dict[str, Array], list[Array], Key], Any]) -> bool:
+        def all_keys(data: list[Array]) -> Any:
+            params = Target(data, init, static).unravel(init)
+            keys = jax.random.split(jax.random.key(0), 2)
+            return jax.vmap(partial(look, params, data), out_axes=None)(keys)
 
-    def substitute(site: dict[str, Any]) -> Array | None:
-        if site["type"] == "plate" and site["value"] is None:
-            plates.append(Plate(site["name"], *site["args"]))
-            return jnp.arange(plates[-1].rows)
-        if site["type"] != "sample" or site["is_observed"]:
-            return None
-        around = {frame.name for frame in site["cond_indep_stack"]}
-        for plate in plates:
-            if plate.name in around:
-                raise TargetError(
-                    f"model is not valid: its unknown site {site['name']!r} is inside "
-                    f"the subsampled plate {plate.name!r}, so that each step would see "
-                    "other unknowns; take it out of the plate, or all rows"
-                )
-        distribution: dist.Distribution = site["fn"]
-        if distribution.support.is_discrete:
+        try:
+            jax.eval_shape(all_keys, list(data))
+        except ValueError as error:
+            if "out_axes" not in str(error):
+                raise
+            return True
+        return False
+
+    def density(params: dict[str, Array], data: list[Array], key: Key) -> Scalar:
+        return _log_density(static, data, params, rows, key)
+
+    if static.draws_keys and varies(density):
+        raise TargetError(
+            "model is not valid: its log density depends on a random key "
+            "(numpyro.prng_key: dropout, a simulation), so that it is another at each "
+            "call; switch the noise off, or make it a numpyro.sample site"
+        )
+    if static.discrete is None:
+        return static
+
+    def value(name: str, *arguments: Any) -> Array:
+        params, data, key = arguments
+        return _constrained(static, data, params, rows, key)[name]
+
+    params = Target([], init, static).unravel(init)
+    enumeration.check_size(
+        lambda data: density(params, data, jax.random.key(0)), list(data)
+    )
+    names = jax.eval_shape(
+        lambda data: _constrained(static, data, params, rows, jax.random.key(0)),
+        list(data),
+    )
+    followers = tuple(name for name in names if varies(partial(value, name)))
+    for site in static.sites:
+        if site.name in followers:
             raise TargetError(
-                f"model is not valid: its unknown site {site['name']!r} is discrete "
-                f"({type(distribution).__name__}); sum it out (a mixture likelihood, "
-                "dist.MixtureSameFamily) or infer it by MCMC"
+                f"model is not valid: the support of its site {site.name!r} depends "
+                "on a discrete unknown; make the support the widest and cut it by a "
+                "numpyro.factor"
             )
-        transform = _transform(site, static.positive)
-        shape = tuple(transform.inverse_shape(distribution.shape()))
-        sites.append(Site(site["name"], shape))
-        return transform(jnp.zeros(shape, dtype))
-
-    def trace(data: list[Array]) -> None:
-        args, kwargs = join(data, static.structure)
-        model = handlers.substitute(static.function, substitute_fn=substitute)
-        model = handlers.seed(model, jax.random.key(0))
-        handlers.trace(model).get_trace(*args, **kwargs)
-
-    jax.eval_shape(trace, list(data))
-    if not sites:
-        raise TargetError("model is not valid: it has no unknown continuous site")
-    return tuple(sites), tuple(plates)
+    return static._replace(discrete=static.discrete._replace(followers=followers))
 
 
 def _density_of_model(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> Scalar:
+    rows = _rows(static, key)
+    return _log_density(static, data, params, rows, jax.random.key(0))
+
+
+def _log_density(
+    static: Static, data: list[Array], params: dict[str, Array], rows: Rows, key: Key
+) -> Scalar:
     args, kwargs = join(data, static.structure)
-    log_probs, _ = compute_log_probs(
-        _unconstrained(static, params, key), args, kwargs, {}
-    )
+    model = _unconstrained(static.function, static, params, rows)
+    if static.draws_keys:
+        model = _GiveKey(model, key)
+    if static.discrete is not None:
+        nesting = static.discrete.nesting
+        return enumeration.summed_log_density(model, args, kwargs, nesting)
+    log_probs, _ = compute_log_probs(model, args, kwargs, {})
     return jnp.asarray(sum(log_probs.values(), start=0.0))
 
 
 def _constrain_model(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> dict[str, Array]:
+    rows = _rows(static, key)
+    values = _constrained(static, data, params, rows, jax.random.key(0))
+    followers = static.discrete.followers if static.discrete else ()
+    return {name: value for name, value in values.items() if name not in followers}
+
+
+def _constrained(
+    static: Static, data: list[Array], params: dict[str, Array], rows: Rows, key: Key
+) -> dict[str, Array]:
     args, kwargs = join(data, static.structure)
-    model = _unconstrained(static, params, key)
+    model = _unconstrained(static.function, static, params, rows)
+    if static.draws_keys or static.discrete is not None:
+        model = handlers.seed(model, key)
     trace = handlers.trace(model).get_trace(*args, **kwargs)
     return {
         name: site["value"]
@@ -143,39 +181,79 @@ def _unconstrain_model(
 ) -> dict[str, Array]:
     args, kwargs = join(data, static.structure)
     key = jax.random.key(0)
-    known: dict[str, Array] = values | _draw_rows(key, static.plates)
+
+    def by_step(name: str, value: Any) -> Array:
+        """Put the entries of a reverse scan's site into the order of its steps."""
+        return jnp.flip(value, 0) if name in static.backwards else jnp.asarray(value)
+
+    known = {site.name: by_step(site.name, values[site.name]) for site in static.sites}
+    known |= _draw_rows(key, static.plates)
     model = handlers.seed(handlers.substitute(static.function, data=known), key)
     trace = handlers.trace(model).get_trace(*args, **kwargs)
     return {
-        site.name: _transform(trace[site.name], static.positive).inv(values[site.name])
-        for site in static.sites
+        name: by_step(
+            name, transform_of(trace[name], static.positive).inv(trace[name]["value"])
+        )
+        for name, _ in static.sites
     }
 
 
 def _unconstrained(
-    static: Static, params: dict[str, Array], key: Key | Rows | None
+    function: Callable[..., Any],
+    static: Static,
+    params: dict[str, Array],
+    rows: Rows | None = None,
 ) -> Callable[..., Any]:
     """Run the model at unconstrained values, log |dθ/du| added as a factor."""
-    key = jax.random.key(0) if key is None else key
-    rows = key if isinstance(key, dict) else _draw_rows(key, static.plates)
 
     def substitute(site: dict[str, Any]) -> Array | None:
         if site["type"] == "plate":
-            return rows.get(site["name"])
+            return (rows or {}).get(site["name"])
         if site["type"] != "sample" or site["name"] not in params:
             return None
         position = params[site["name"]]
-        transform = _transform(site, static.positive)
-        value = transform(position)
-        log_det = transform.log_abs_det_jacobian(position, value)
-        # Under the site's own plates and masks, so that it is scaled as the site is.
-        batch = jnp.ndim(value) - len(site["fn"].event_shape)
-        log_det = jnp.sum(log_det, axis=tuple(range(batch, jnp.ndim(log_det))))
-        numpyro.factor(f"_{site['name']}_log_det", log_det)
-        return value
+        step = site["infer"].get("_scan_current_index")
+        position = position if step is None else position[step]
+        if _is_real(site["fn"].support):
+            value = position
+        else:
+            transform = transform_of(site, static.positive)
+            value = transform(position)
+            log_det = transform.log_abs_det_jacobian(position, value)
+            event_dim = len(site["fn"].event_shape)
+            extra = jnp.ndim(log_det) - jnp.ndim(value) + event_dim
+            # Under the site's own plates and masks, so that it is scaled as it is.
+            numpyro.factor(f"_{site['name']}_log_det", sum_rightmost(log_det, extra))
+        # In a scan NumPyro wants the axes that enumeration adds to be there.
+        missing = len(site["fn"].shape()) - jnp.ndim(value) if step is not None else 0
+        return jnp.expand_dims(value, tuple(range(missing))) if missing > 0 else value
 
-    model = handlers.substitute(static.function, substitute_fn=substitute)
-    return handlers.seed(model, jax.random.key(0) if isinstance(key, dict) else key)
+    return handlers.substitute(function, substitute_fn=substitute)
+
+
+def _is_real(support: Any) -> bool:
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    return support is constraints.real
+
+
+class _GiveKey(Messenger):
+    """Answers numpyro.prng_key, which a network with priors asks for and drops."""
+
+    def __init__(self, fn: Callable[..., Any], key: Key) -> None:
+        self.key = key
+        super().__init__(fn)
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "prng_key" and msg["value"] is None:
+            msg["value"] = self.key
+
+
+def _rows(static: Static, key: Key | Rows | None) -> Rows:
+    """Return the rows given, or drawn by the key."""
+    if isinstance(key, dict):
+        return key
+    return _draw_rows(jax.random.key(0) if key is None else key, static.plates)
 
 
 def _draw_rows(key: Key, plates: tuple[Plate, ...]) -> Rows:
@@ -192,24 +270,3 @@ def _draw_rows(key: Key, plates: tuple[Plate, ...]) -> Rows:
             else jax.random.permutation(plate_key, size)[:rows]
         )
     return drawn
-
-
-def _transform(site: dict[str, Any], positive: str) -> transforms.Transform:
-    support = site["fn"].support
-    base = support
-    while isinstance(base, constraints.independent):
-        base = base.base_constraint
-    if positive == "softplus" and base is constraints.positive:
-        transform: transforms.Transform = transforms.SoftplusTransform()
-        if isinstance(support, constraints.independent):
-            transform = transforms.IndependentTransform(
-                transform, support.reinterpreted_batch_ndims
-            )
-        return transform
-    try:
-        return transforms.biject_to(support)
-    except NotImplementedError as error:
-        raise TargetError(
-            f"site {site['name']!r} has support {support}, which has no map to the "
-            "real line: reparametrise it"
-        ) from error

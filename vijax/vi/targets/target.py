@@ -49,6 +49,15 @@ class Plate(NamedTuple):
     rows: int
 
 
+class Discrete(NamedTuple):
+    """The discrete unknowns of a NumPyro model, which are summed out."""
+
+    names: tuple[str, ...]
+    nesting: int  # plates inside each other
+    masked: bool  # some of them are under a mask
+    followers: tuple[str, ...] = ()  # deterministic sites that depend on them
+
+
 class Static(NamedTuple):
     """What a compiled function depends on besides shapes; compared by value."""
 
@@ -60,6 +69,9 @@ class Static(NamedTuple):
     sites: tuple[Site, ...] = ()
     positive: str = "exp"
     plates: tuple[Plate, ...] = ()  # that take a subsample of their rows
+    discrete: Discrete | None = None
+    backwards: tuple[str, ...] = ()  # sites of a reverse scan, cut by steps, not times
+    draws_keys: bool = False  # the model asks for a random key
 
 
 @partial(
