@@ -9,7 +9,7 @@ import pytest
 from numpyro import handlers
 from numpyro.contrib.control_flow import cond, scan
 from numpyro.distributions import constraints
-from numpyro.infer import initialize_model
+from numpyro.infer import init_to_median, initialize_model
 from numpyro.infer.reparam import (
     CircularReparam,
     LocScaleReparam,
@@ -268,6 +268,15 @@ def imputed(y):
         numpyro.sample("z", dist.Normal(x, 1.0), obs=jnp.ones(len(y)))
 
 
+def sizes_from_data(y):
+    """The number of groups from the data, a branch by them: their values are fixed."""
+    group = np.array([0, 1, 1, 2, 0])
+    scale = 2.0 if y.max() > 1 else 1.0
+    with numpyro.plate("groups", len(np.unique(np.round(y)))):
+        mu = numpyro.sample("mu", dist.Normal(0.0, scale))
+    numpyro.sample("y", dist.Normal(mu[group], 1.0), obs=y)
+
+
 def sample_shapes(y):
     w = numpyro.sample("w", dist.HalfNormal(1.0), sample_shape=(3,))
     v = numpyro.sample("v", dist.Dirichlet(jnp.ones(2)), sample_shape=(2,))
@@ -344,6 +353,7 @@ SLOW = [
     (vectors, Y),
     (gaussian_walks, Y),
     (others, Y),
+    (sizes_from_data, Y),
     (closure, Y),
     (fixed_param, Y),
 ]
@@ -358,7 +368,11 @@ def numpyro_potential(model, *args):
 
     def unknowns():
         info = initialize_model(
-            jax.random.key(3), model, model_args=args, validate_grad=False
+            jax.random.key(3),
+            model,
+            init_strategy=init_to_median,
+            model_args=args,
+            validate_grad=False,
         )
         found["potential"] = info.potential_fn
         return info.param_info.z
@@ -367,10 +381,11 @@ def numpyro_potential(model, *args):
     return {name: leaf.shape for name, leaf in shapes.items()}, found["potential"]
 
 
+@pytest.mark.filterwarnings("ignore:init_to_median")  # of what is substituted
 @pytest.mark.parametrize(("model", "y"), MODELS)
 def test_target_is_numpyros_potential(x64, model, y):
     target = vi.from_numpyro(model, y)
-    unknowns, potential = numpyro_potential(model, jnp.asarray(y))
+    unknowns, potential = numpyro_potential(model, y)
     assert {site.name: site.shape for site in target.static.sites} == unknowns
     ours = jax.value_and_grad(target.log_density)
     theirs = jax.value_and_grad(lambda position: -potential(target.unravel(position)))

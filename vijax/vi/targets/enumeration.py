@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
+import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
 from numpyro.infer import Predictive
@@ -46,8 +47,28 @@ def summed_log_density(
     """Return log Σ_k of the model, whose continuous sites have values."""
     from numpyro.contrib.funsor import config_enumerate, enum, log_density
 
-    summed = enum(config_enumerate(model), first_available_dim=-nesting - 1)
+    model = config_enumerate(_FactorsHaveTime(model))
+    summed = enum(model, first_available_dim=-nesting - 1)
     return jnp.asarray(log_density(summed, args, kwargs, {})[0])
+
+
+class _FactorsHaveTime(Everywhere):
+    """Gives a numpyro.factor inside a scan the time axis that NumPyro forgets."""
+
+    def inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return _FactorsHaveTime(function)
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        super().process_message(msg)
+        if msg["type"] != "sample" or msg.get("_control_flow_done", False):
+            return
+        base = msg["fn"]
+        while isinstance(base, dist.MaskedDistribution | dist.ExpandedDistribution):
+            base = base.base_dist
+        if isinstance(base, dist.Unit):
+            log_factor = msg["fn"].log_prob(msg["value"])
+            msg["value"] = jnp.zeros_like(log_factor)
+            msg["fn"] = dist.Delta(msg["value"], log_density=log_factor)
 
 
 def check_size(density: Callable[..., Array], *arguments: Any) -> None:
@@ -122,18 +143,22 @@ def _pinned(
 class _Pin(Everywhere):
     """Leaves one value of every discrete site possible."""
 
-    def __init__(self, fn: Callable[..., Any], values: dict[str, Array]) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], values: dict[str, Array], prefix: str = ""
+    ) -> None:
         self.values = values
+        self.prefix = prefix
         super().__init__(fn)
 
     def inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return _Pin(function, self.values)
+        # A scan's first steps are seen inside and outside of it, under this name.
+        return _Pin(function, self.values, prefix="_PREV_")
 
     def postprocess_message(self, msg: dict[str, Any]) -> None:
-        name = msg.get("name")
-        if msg["type"] != "sample" or name not in self.values:
+        if msg["type"] != "sample" or msg.get("_control_flow_done", False):
             return
-        if msg.get("_control_flow_done", False):
+        name = msg["name"].replace(self.prefix, "")
+        if name not in self.values:
             return
         value = self.values[name]
         step = msg["infer"].get("_scan_current_index")

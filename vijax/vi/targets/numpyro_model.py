@@ -56,8 +56,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
 
-    def make(static_types: tuple[type, ...]) -> Target:
-        data, structure = split((args, kwargs), static_types)
+    def make(level: int) -> Target:
+        data, structure = split((args, kwargs), level)
         static = Static(
             _density_of_model, _constrain_model, _unconstrain_model, model, structure
         )

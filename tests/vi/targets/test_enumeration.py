@@ -1,0 +1,228 @@
+"""Discrete unknowns: summed out exactly, drawn exactly, refused where that fails."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from numpyro import handlers
+from numpyro.contrib.control_flow import scan
+from numpyro.infer.util import log_density
+
+from vijax import vi
+from vijax.vi.targets.enumeration import draw_discrete
+
+pytest.importorskip("funsor")
+
+Y = np.array([-1.8, 0.4, 2.5, 1.9, -2.2])
+
+
+def mixture(y):
+    m = numpyro.sample("m", dist.Normal(jnp.array([-2.0, 2.0]), 0.5).to_event(1))
+    with numpyro.plate("n", len(y)):
+        k = numpyro.sample("k", dist.Categorical(jnp.array([0.3, 0.7])))
+        numpyro.sample("y", dist.Normal(m[k], 1.0), obs=y)
+
+
+def hidden_markov(y):
+    """A chain of three states whose means are ordered, and whose noise is unknown."""
+    trans = numpyro.sample("trans", dist.Dirichlet(jnp.ones((3, 3))).to_event(1))
+    s = numpyro.sample("s", dist.HalfNormal(1.0))
+    means = jnp.array([-2.0, 0.0, 2.0])
+
+    def step(z, y_t):
+        z = numpyro.sample("z", dist.Categorical(trans[z]))
+        numpyro.sample("y", dist.Normal(means[z], s), obs=y_t)
+        return z, None
+
+    scan(step, 0, y)
+
+
+def two_chains(y):
+    """Series in a plate, of two lengths: what is beyond the shorter one is masked."""
+    p = numpyro.sample("p", dist.Beta(2.0, 2.0))
+    lengths = jnp.array([4, 2])
+    trans = jnp.array([[1 - p, p], [p, 1 - p]])
+
+    def step(carry, y_t):
+        z, t = carry
+        with numpyro.plate("series", 2), handlers.mask(mask=t < lengths):
+            z = numpyro.sample("z", dist.Categorical(trans[z]))
+            numpyro.sample("y", dist.Normal(2.0 * z, 1.0), obs=y_t)
+        return (z, t + 1), None
+
+    scan(step, (jnp.zeros(2, int), 0), y)
+
+
+def capture_recapture(seen):
+    """Cormack, Jolly and Seber: an animal that is alive is seen, or not."""
+    survive = numpyro.sample("survive", dist.Uniform(0.0, 1.0))
+    catch = numpyro.sample("catch", dist.Uniform(0.0, 1.0))
+
+    def step(carry, seen_t):
+        first, alive = carry
+        with numpyro.plate("animals", seen.shape[1]):
+            prior = jnp.where(first, survive * alive, alive)
+            alive = numpyro.sample("alive", dist.Bernoulli(prior))
+            chance = jnp.where(first, catch * alive, 1e-6)
+            numpyro.sample("seen", dist.Bernoulli(chance), obs=seen_t)
+        return (first | (seen_t > 0), alive), None
+
+    scan(step, (jnp.zeros(seen.shape[1], bool), jnp.ones(seen.shape[1], int)), seen)
+
+
+def annotation(votes):
+    """Dawid and Skene: items of unknown class, annotators of unknown skill."""
+    items, annotators = votes.shape
+    share = numpyro.sample("share", dist.Dirichlet(jnp.ones(2)))
+    with numpyro.plate("annotators", annotators, dim=-1):
+        skill = numpyro.sample(
+            "skill", dist.Dirichlet(2.0 * jnp.eye(2) + 1).to_event(1)
+        )
+    with numpyro.plate("items", items, dim=-2):
+        c = numpyro.sample("c", dist.Categorical(share))
+        with numpyro.plate("votes", annotators, dim=-1):
+            chance = skill[jnp.arange(annotators), c]
+            numpyro.sample("vote", dist.Categorical(chance), obs=votes)
+
+
+def change_point(y):
+    rate = numpyro.sample("rate", dist.Gamma(2.0, 1.0).expand([2]).to_event(1))
+    tau = numpyro.sample("tau", dist.DiscreteUniform(0, 4))
+    after = numpyro.deterministic("after", jnp.asarray(4.0 - tau))
+    late = jnp.arange(5) > tau[..., None]
+    mean = jnp.where(late, rate[..., 1, None], rate[..., 0, None])
+    likelihood = dist.Normal(mean, 1.0).to_event(1)
+    numpyro.sample("y", likelihood, obs=y)
+    numpyro.deterministic("total", rate.sum())
+    del after
+
+
+def global_and_local(y):
+    """A discrete switch of all data above one of each datum."""
+    scale = numpyro.sample("scale", dist.LogNormal(0.0, 0.5))
+    g = numpyro.sample("g", dist.Bernoulli(0.4))
+    with numpyro.plate("n", len(y)):
+        k = numpyro.sample("k", dist.Categorical(jnp.array([0.2, 0.5, 0.3])))
+        numpyro.sample("y", dist.Normal(k - 1.0 + 2.0 * g, scale), obs=y)
+
+
+def switching_walk(y):
+    """A continuous chain whose steps a discrete chain makes wide or narrow."""
+    size = numpyro.sample("size", dist.LogNormal(0.0, 0.5))
+
+    def step(carry, y_t):
+        z, x = carry
+        z = numpyro.sample("z", dist.Bernoulli(0.2 + 0.6 * z))
+        x = numpyro.sample("x", dist.Normal(0.5 * x, size * (0.5 + z)))
+        numpyro.sample("y", dist.Normal(x, 0.5), obs=y_t)
+        return (z, x), None
+
+    scan(step, (jnp.array(0), jnp.array(0.0)), y)
+
+
+SEEN = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 0]])
+VOTES = np.array([[0, 0, 1], [1, 1, 1], [0, 1, 0]])
+CASES = [
+    pytest.param(mixture, Y, {"k": (2, (5,))}, id="mixture"),
+    pytest.param(hidden_markov, Y, {"z": (3, (5,))}, id="hidden_markov"),
+    pytest.param(
+        annotation, VOTES, {"c": (2, (3, 1))}, id="annotation", marks=pytest.mark.slow
+    ),
+    pytest.param(change_point, Y, {"tau": (5, ())}, id="change_point"),
+    pytest.param(
+        global_and_local,
+        Y[:3],
+        {"g": (2, ()), "k": (3, (3,))},
+        id="global_and_local",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        capture_recapture,
+        SEEN,
+        {"alive": (2, (4, 3))},
+        id="capture_recapture",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        switching_walk,
+        Y[:4],
+        {"z": (2, (4,))},
+        id="switching_walk",
+        marks=pytest.mark.slow,
+    ),
+]
+
+
+def assignments(discrete):
+    """All values of all discrete sites, by name, one assignment a row."""
+    sizes = [
+        count for count, shape in discrete.values() for _ in range(int(np.prod(shape)))
+    ]
+    rows = np.array(list(itertools.product(*map(range, sizes))))
+    values, start = {}, 0
+    for name, (_, shape) in discrete.items():
+        stop = start + int(np.prod(shape))
+        values[name] = jnp.asarray(rows[:, start:stop].reshape(-1, *shape))
+        start = stop
+    return values
+
+
+def joint_of(model, y, discrete):
+    """Return (constrained values) -> log p of every assignment, by brute force."""
+
+    def joint(values):
+        return jax.lax.map(
+            lambda k: log_density(model, (y,), {}, values | k)[0], assignments(discrete)
+        )
+
+    return joint
+
+
+@pytest.mark.parametrize(("model", "y", "discrete"), CASES)
+def test_sum_and_draws_are_those_of_all_assignments(x64, model, y, discrete):
+    target = vi.from_numpyro(model, y)
+    position = 0.5 * jax.random.normal(jax.random.key(1), (target.dim,))
+    joint = joint_of(model, jnp.asarray(y), discrete)
+    names = [site.name for site in target.static.sites]
+
+    def by_hand(position):
+        """The map and its log determinant are the target's, checked elsewhere."""
+        values = target.constrain(position)
+        only = jnp.concatenate([jnp.ravel(values[name]) for name in names])
+        return jax.nn.logsumexp(joint({name: values[name] for name in names})), only
+
+    def everything(positions):
+        ours = jax.vmap(target.log_density)(positions)
+        theirs, constrained = jax.vmap(by_hand)(positions)
+        return ours, theirs, constrained
+
+    # Two positions with one value of θ's map: a line through `position`.
+    positions = position + jnp.array([[0.0], [1e-6]])
+    del everything, positions
+    value, grad = jax.jit(jax.value_and_grad(target.log_density))(position)
+    expected, expected_grad = jax.jit(
+        jax.value_and_grad(
+            lambda p: by_hand(p)[0] + log_det(target, p),
+        )
+    )(position)
+    np.testing.assert_allclose(value, expected, rtol=1e-10)
+    np.testing.assert_allclose(grad, expected_grad, rtol=1e-7, atol=1e-9)
+    values = target.constrain(position)
+    count = 4000
+    many = {
+        name: jnp.broadcast_to(values[name], (count, *values[name].shape))
+        for name in names
+    }
+    drawn = draw_discrete(target, jax.random.key(2), many)
+    assert set(discrete) <= set(drawn)
+    probs = jax.nn.softmax(joint({name: values[name] for name in names}))
+    for name, all_values in assignments(discrete).items():
+        assert drawn[name].shape == (count, *all_values.shape[1:])
+        mean = jnp.tensordot(probs, all_values.astype(float), 1)
+        sd = jnp.sqrt(jnp.tensordot(probs, (all_values - mean) ** 2.0, 1))
+        error = np.abs(drawn[name].mean(0) - mean)
+        assert (error <= 4 * sd / count**0.5 + 1e-3).all()
