@@ -10,7 +10,7 @@ import numpyro.distributions as dist
 import pytest
 from numpyro import handlers
 from numpyro.contrib.control_flow import scan
-from numpyro.infer.util import log_density
+from numpyro.infer.util import potential_energy
 
 from vijax import vi
 from vijax.vi.targets.enumeration import draw_discrete
@@ -92,13 +92,12 @@ def annotation(votes):
 def change_point(y):
     rate = numpyro.sample("rate", dist.Gamma(2.0, 1.0).expand([2]).to_event(1))
     tau = numpyro.sample("tau", dist.DiscreteUniform(0, 4))
-    after = numpyro.deterministic("after", jnp.asarray(4.0 - tau))
+    numpyro.deterministic("after", 4.0 - tau)
     late = jnp.arange(5) > tau[..., None]
     mean = jnp.where(late, rate[..., 1, None], rate[..., 0, None])
     likelihood = dist.Normal(mean, 1.0).to_event(1)
     numpyro.sample("y", likelihood, obs=y)
     numpyro.deterministic("total", rate.sum())
-    del after
 
 
 def global_and_local(y):
@@ -158,71 +157,59 @@ CASES = [
 
 
 def assignments(discrete):
-    """All values of all discrete sites, by name, one assignment a row."""
+    """Return all values of all discrete sites by name, one assignment a row."""
     sizes = [
         count for count, shape in discrete.values() for _ in range(int(np.prod(shape)))
     ]
     rows = np.array(list(itertools.product(*map(range, sizes))))
-    values, start = {}, 0
-    for name, (_, shape) in discrete.items():
-        stop = start + int(np.prod(shape))
-        values[name] = jnp.asarray(rows[:, start:stop].reshape(-1, *shape))
-        start = stop
-    return values
-
-
-def joint_of(model, y, discrete):
-    """Return (constrained values) -> log p of every assignment, by brute force."""
-
-    def joint(values):
-        return jax.lax.map(
-            lambda k: log_density(model, (y,), {}, values | k)[0], assignments(discrete)
-        )
-
-    return joint
+    ends = np.cumsum([int(np.prod(shape)) for _, shape in discrete.values()])
+    parts = np.split(rows, ends[:-1], axis=1)
+    return {
+        name: jnp.asarray(part.reshape(-1, *shape))
+        for part, (name, (_, shape)) in zip(parts, discrete.items(), strict=True)
+    }
 
 
 @pytest.mark.parametrize(("model", "y", "discrete"), CASES)
 def test_sum_and_draws_are_those_of_all_assignments(x64, model, y, discrete):
     target = vi.from_numpyro(model, y)
     position = 0.5 * jax.random.normal(jax.random.key(1), (target.dim,))
-    joint = joint_of(model, jnp.asarray(y), discrete)
-    names = [site.name for site in target.static.sites]
+    every = assignments(discrete)
+    y = jnp.asarray(y)
 
-    def by_hand(position):
-        """The map and its log determinant are the target's, checked elsewhere."""
-        values = target.constrain(position)
-        only = jnp.concatenate([jnp.ravel(values[name]) for name in names])
-        return jax.nn.logsumexp(joint({name: values[name] for name in names})), only
-
-    def everything(positions):
-        ours = jax.vmap(target.log_density)(positions)
-        theirs, constrained = jax.vmap(by_hand)(positions)
-        return ours, theirs, constrained
-
-    # Two positions with one value of θ's map: a line through `position`.
-    positions = position + jnp.array([[0.0], [1e-6]])
-    del everything, positions
-    value, grad = jax.jit(jax.value_and_grad(target.log_density))(position)
-    expected, expected_grad = jax.jit(
-        jax.value_and_grad(
-            lambda p: by_hand(p)[0] + log_det(target, p),
+    def joints(position):
+        """Return NumPyro's own density of θ and each assignment."""
+        params = target.unravel(position)
+        return jax.lax.map(
+            lambda k: (
+                -potential_energy(handlers.condition(model, data=k), (y,), {}, params)
+            ),
+            every,
         )
-    )(position)
+
+    def look(position):
+        by_hand = jax.value_and_grad(lambda at: jax.nn.logsumexp(joints(at)))
+        ours = jax.value_and_grad(target.log_density)(position)
+        return ours, by_hand(position), jax.nn.softmax(joints(position))
+
+    (value, grad), (expected, expected_grad), probs = jax.jit(look)(position)
     np.testing.assert_allclose(value, expected, rtol=1e-10)
     np.testing.assert_allclose(grad, expected_grad, rtol=1e-7, atol=1e-9)
-    values = target.constrain(position)
-    count = 4000
-    many = {
-        name: jnp.broadcast_to(values[name], (count, *values[name].shape))
-        for name in names
+
+    num_draws = 3000
+    values = {
+        name: jnp.broadcast_to(value, (num_draws, *value.shape))
+        for name, value in target.constrain(position).items()
     }
-    drawn = draw_discrete(target, jax.random.key(2), many)
-    assert set(discrete) <= set(drawn)
-    probs = jax.nn.softmax(joint({name: values[name] for name in names}))
-    for name, all_values in assignments(discrete).items():
-        assert drawn[name].shape == (count, *all_values.shape[1:])
-        mean = jnp.tensordot(probs, all_values.astype(float), 1)
-        sd = jnp.sqrt(jnp.tensordot(probs, (all_values - mean) ** 2.0, 1))
-        error = np.abs(drawn[name].mean(0) - mean)
-        assert (error <= 4 * sd / count**0.5 + 1e-3).all()
+    drawn = draw_discrete(target, jax.random.key(2), values)
+    flat = [np.reshape(drawn[name], (num_draws, -1)) for name in discrete]
+    rows = np.concatenate([np.reshape(x, (len(probs), -1)) for x in every.values()], 1)
+    number = {tuple(row): i for i, row in enumerate(rows)}
+    found = [number[tuple(row)] for row in np.concatenate(flat, axis=1)]
+    counts = np.bincount(found, minlength=len(probs))
+    error = np.abs(counts - num_draws * probs)
+    assert (error <= 4.5 * np.sqrt(num_draws * probs) + 4.5).all()
+    # The whole joint distribution: chi squared over what is expected often enough.
+    often = num_draws * probs > 5
+    chi2 = (error**2 / (num_draws * probs))[often].sum()
+    assert chi2 < often.sum() + 4 * np.sqrt(2 * often.sum())

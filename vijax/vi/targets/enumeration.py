@@ -4,10 +4,16 @@ The log density of the continuous unknowns θ is
 
     log p(θ, data) = log Σ_k p(θ, k, data)
 
-over all values of the discrete sites k, chains along a `scan` included. A model can use
-k in ways that enumeration cannot see (a sum over k's plate, the last state of a scan):
-`check_sum` finds these. It pins k to values drawn from the prior and compares the sum,
-of which one term is left, with the joint density itself.
+over all values of the discrete sites k, chains along a `scan` included.
+
+With a weight w_s[k_s] added to log p for each value of each entry s, the gradient of
+the sum with respect to w is p(k_s | θ, data), and w = -∞ excludes a value. Both uses
+here are of that kind. `check_sum` leaves one value of each, drawn from the prior: the
+sum must be the joint density itself. It is not where a model uses k in ways that
+enumeration cannot see (a sum over k's plate, the last state of a scan).
+`draw_discrete` draws entries from their probabilities and fixes them, until all are
+drawn: the entries of a plate at once, a chain from its middle, which makes both halves
+independent.
 """
 
 from collections.abc import Callable
@@ -21,23 +27,22 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
-from numpyro.infer import Predictive
 from numpyro.infer.util import compute_log_probs
 
 from vijax.extras import require
 from vijax.types import Key, Scalar
 from vijax.vi.targets.data_arguments import join
-from vijax.vi.targets.model_sites import Everywhere
-from vijax.vi.targets.target import Discrete, Static, Target, TargetError
+from vijax.vi.targets.model_sites import Everywhere, at_step, by_step, with_axes
+from vijax.vi.targets.target import DiscreteSite, Static, Target, TargetError
 
 _LARGEST_ARRAY = 2**25  # numbers that a sum may hold at once
-_PINS = 4  # assignments on which the sum is tried
+_TRIES = 4  # assignments on which the sum is tried
 _NEVER = -1e30  # log probability of the others; finite, so that 0 · it is 0
 
 
-def require_funsor(discrete: Discrete) -> None:
+def require_funsor(sites: tuple[DiscreteSite, ...]) -> None:
     """Import funsor, or say how to install it."""
-    names = ", ".join(map(repr, discrete.names))
+    names = ", ".join(repr(site.name) for site in sites)
     require("funsor", extra="enum", purpose=f"summing out discrete sites ({names})")
 
 
@@ -94,12 +99,11 @@ def check_sum(target: Target, continuous: Callable[..., Any]) -> None:
         target: the model with its data.
         continuous: (model, static, params) -> the model with values for the unknowns.
     """
-    sums, joints = _pinned(target.static, continuous, target.data, target.init)
+    sums, joints = _with_one_term(target.static, continuous, target.data, target.init)
     sums, joints = np.asarray(sums, float), np.asarray(joints, float)
     differ = np.where(sums == joints, 0.0, sums - joints)  # both may be -inf
-    discrete = target.static.discrete
-    if discrete is not None and discrete.masked:  # each value under a mask counts
-        differ = differ - differ[0]
+    if any(site.masked for site in target.static.discrete):
+        differ = differ - differ[0]  # under a mask each value counts once
     eps = float(jnp.finfo(target.init.dtype).eps)
     finite = np.abs(joints[np.isfinite(joints)])
     tolerance = 1e-4 + 200 * eps * finite.max(initial=1.0)
@@ -116,61 +120,65 @@ def check_sum(target: Target, continuous: Callable[..., Any]) -> None:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _pinned(
+def _with_one_term(
     static: Static, continuous: Callable[..., Any], data: list[Array], init: Array
 ) -> tuple[Array, Array]:
-    """Return the sum with k pinned, and the joint density at k, for some k."""
+    """Return the sum where one k is possible, and the joint density there."""
     args, kwargs = join(data, static.structure)
-    discrete = static.discrete
-    assert discrete is not None
 
     def one(key: Key) -> tuple[Scalar, Scalar]:
         key, position_key = jax.random.split(key)
         position = 0.3 * jax.random.normal(position_key, init.shape, init.dtype)
         params = Target(data, init, static).unravel(position)
-        model = continuous(static.function, static, params)
-        log_probs, trace = compute_log_probs(
-            handlers.seed(model, key), args, kwargs, {}
-        )
+        model = handlers.seed(continuous(static.function, static, params), key)
+        log_probs, trace = compute_log_probs(model, args, kwargs, {})
         joint = jnp.asarray(sum(log_probs.values(), start=0.0))
-        values = {name: trace[name]["value"] for name in discrete.names}
-        model = continuous(_Pin(static.function, values), static, params)
-        return summed_log_density(model, args, kwargs, discrete.nesting), joint
+        weights = {
+            site.name: _only(trace[site.name]["value"], site.size)
+            for site in static.discrete
+        }
+        model = continuous(_Weigh(static.function, weights), static, params)
+        return summed_log_density(model, args, kwargs, static.nesting), joint
 
-    return jax.lax.map(one, jax.random.split(jax.random.key(0), _PINS))
+    return jax.lax.map(one, jax.random.split(jax.random.key(0), _TRIES))
 
 
-class _Pin(Everywhere):
-    """Leaves one value of every discrete site possible."""
+def _only(value: Array, size: int) -> Array:
+    """Return the log weights that leave one value of each entry possible."""
+    return jnp.where(value[..., None] == jnp.arange(size), 0.0, _NEVER)
+
+
+class _Weigh(Everywhere):
+    """Adds log weights to the values of the discrete sites, (*shape, values) each."""
 
     def __init__(
-        self, fn: Callable[..., Any], values: dict[str, Array], prefix: str = ""
+        self, fn: Callable[..., Any], weights: dict[str, Array], prefix: str = ""
     ) -> None:
-        self.values = values
+        self.weights = weights
         self.prefix = prefix
         super().__init__(fn)
 
     def inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
         # A scan's first steps are seen inside and outside of it, under this name.
-        return _Pin(function, self.values, prefix="_PREV_")
+        return _Weigh(function, self.weights, prefix="_PREV_")
 
     def postprocess_message(self, msg: dict[str, Any]) -> None:
         if msg["type"] != "sample" or msg.get("_control_flow_done", False):
             return
         name = msg["name"].replace(self.prefix, "")
-        if name not in self.values:
+        if name not in self.weights:
             return
-        value = self.values[name]
-        step = msg["infer"].get("_scan_current_index")
-        value = value if step is None else value[step]
-        log_prob = jnp.where(msg["value"] == value, 0.0, _NEVER)
-        numpyro.factor(f"_{name}_pin", log_prob)
+        weights = at_step(msg, self.weights[name])
+        is_value = msg["value"][..., None] == jnp.arange(weights.shape[-1])
+        numpyro.factor(f"_{name}_weight", jnp.where(is_value, weights, 0.0).sum(-1))
 
 
 def draw_discrete(
     target: Target, key: Key, values: dict[str, Array]
 ) -> dict[str, Array]:
-    """Draw the discrete sites from p(k | θ, data), one for each draw of θ.
+    """Draw the discrete sites from p(k | θ, data), one draw for each of θ.
+
+    Entries under a mask, of which the data say nothing, are 0.
 
     Args:
         target: the model with its data.
@@ -181,8 +189,12 @@ def draw_discrete(
     Returns:
         The discrete sites, and the deterministic sites that depend on them, by name.
     """
-    known = {site.name: jnp.asarray(values[site.name]) for site in target.static.sites}
-    return _draw_discrete(target.static, target.data, key, known)
+    static = target.static
+    known = {
+        name: jax.vmap(partial(by_step, static, name))(jnp.asarray(values[name]))
+        for name, _ in static.sites
+    }
+    return _draw_discrete(static, target.data, key, known)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -190,21 +202,99 @@ def _draw_discrete(
     static: Static, data: list[Array], key: Key, values: dict[str, Array]
 ) -> dict[str, Array]:
     args, kwargs = join(data, static.structure)
-    discrete = static.discrete
-    assert discrete is not None
-    draw = Predictive(
-        static.function,
-        values,
-        infer_discrete=True,
-        return_sites=list(discrete.names),
-    )
-    drawn: dict[str, Array] = draw(key, *args, **kwargs)
-    if not discrete.followers:
-        return drawn
+    order = _order(static.discrete)
 
-    def follow(known: dict[str, Array]) -> dict[str, Array]:
-        model = handlers.seed(handlers.substitute(static.function, known), key)
+    def one(at: tuple[Key, dict[str, Array]]) -> dict[str, Array]:
+        key, known = at
+
+        def log_sum(weights: dict[str, Array]) -> Scalar:
+            model = _at(_Weigh(static.function, weights), known)
+            return summed_log_density(model, args, kwargs, static.nesting)
+
+        def draw(weights: dict[str, Array], at: Any) -> tuple[dict[str, Array], None]:
+            key, turn = at
+            probs = jax.grad(log_sum)(weights)
+            for number, (name, weight) in enumerate(weights.items()):
+                site_key = jax.random.fold_in(key, number)
+                value = jax.random.categorical(site_key, jnp.log(probs[name]))
+                drawn = _only(value, weight.shape[-1])
+                now = turn[name].reshape(-1, *[1] * (weight.ndim - 1))
+                weights[name] = jnp.where(now, drawn, weight)
+            return weights, None
+
+        dtype = jnp.result_type(float)
+        weights = {
+            s.name: jnp.zeros((*s.shape, s.size), dtype) for s in static.discrete
+        }
+        turns = next(iter(order.values())).shape[0]
+        weights, _ = jax.lax.scan(draw, weights, (jax.random.split(key, turns), order))
+        drawn = {name: weight.argmax(-1) for name, weight in weights.items()}
+        if not static.followers:
+            return drawn
+        model = handlers.seed(_at(static.function, known | drawn), key)
         trace = handlers.trace(model).get_trace(*args, **kwargs)
-        return {name: trace[name]["value"] for name in discrete.followers}
+        return drawn | {name: trace[name]["value"] for name in static.followers}
 
-    return drawn | jax.lax.map(follow, values | drawn)
+    num_draws = next(iter(values.values())).shape[0]
+    return jax.lax.map(one, (jax.random.split(key, num_draws), values), batch_size=16)
+
+
+def _at(function: Callable[..., Any], values: dict[str, Array]) -> Any:
+    """Run the model at these values of its sites."""
+
+    def substitute(site: dict[str, Any]) -> Array | None:
+        if site["type"] != "sample" or site["name"] not in values:
+            return None
+        return with_axes(site, at_step(site, values[site["name"]]))
+
+    return handlers.substitute(function, substitute_fn=substitute)
+
+
+def _order(sites: tuple[DiscreteSite, ...]) -> dict[str, Array]:
+    """Return whose turn it is: for each site, turns by steps of its scan (or one).
+
+    What is in fewer plates comes first, since plates are independent given that; of
+    the scans each in turn, its steps in the order of `_bisection`.
+    """
+    outside = sorted((s for s in sites if not s.history), key=lambda s: s.depth)
+    scans: dict[tuple[int, int], list[DiscreteSite]] = {}
+    for site in sites:
+        if site.history:
+            scans.setdefault((site.shape[0], site.history), []).append(site)
+    turns: list[tuple[DiscreteSite, list[int]]] = [(site, [0]) for site in outside]
+    for (length, history), inside in scans.items():
+        for steps in _bisection(length, history):
+            turns += [(site, steps) for site in inside]
+    order = {
+        site.name: np.zeros((len(turns), site.shape[0] if site.history else 1), bool)
+        for site in sites
+    }
+    for number, (site, steps) in enumerate(turns):
+        order[site.name][number, steps] = True
+    return {name: jnp.asarray(turn) for name, turn in order.items()}
+
+
+def _bisection(length: int, history: int) -> list[list[int]]:
+    """Return the steps of a chain in groups that are independent given those before.
+
+    Blocks of `history` steps are a chain of the first order: the middle block first,
+    then the middles of both halves, the steps of a block one after another.
+
+    Example:
+        >>> _bisection(7, 1)
+        [[3], [1, 5], [0, 2, 4, 6]]
+    """
+    groups = []
+    gaps = [(0, -(-length // history))]
+    while gaps:
+        middles = [(start + stop) // 2 for start, stop in gaps]
+        for offset in range(history):
+            steps = [history * middle + offset for middle in middles]
+            groups.append([step for step in steps if step < length])
+        gaps = [
+            gap
+            for (start, stop), middle in zip(gaps, middles, strict=True)
+            for gap in ((start, middle), (middle + 1, stop))
+            if gap[0] < gap[1]
+        ]
+    return groups

@@ -22,7 +22,7 @@ from numpyro.distributions import constraints, transforms
 from numpyro.primitives import Messenger
 
 from vijax.vi.targets.data_arguments import join
-from vijax.vi.targets.target import Discrete, Plate, Site, Static, TargetError
+from vijax.vi.targets.target import DiscreteSite, Plate, Site, Static, TargetError
 
 _MOST_VALUES = 10_000  # of one discrete site
 
@@ -89,6 +89,24 @@ def transform_of(site: dict[str, Any], positive: str) -> transforms.Transform:
         ) from error
 
 
+def by_step(static: Static, name: str, value: Any) -> Array:
+    """Put the entries of a reverse scan's site into the order of its steps."""
+    return jnp.flip(value, 0) if name in static.backwards else jnp.asarray(value)
+
+
+def at_step(site: dict[str, Any], value: Array) -> Array:
+    """Return the entry of a scanned site that its step needs; else `value`."""
+    step = site["infer"].get("_scan_current_index")
+    return value if step is None else value[step]
+
+
+def with_axes(site: dict[str, Any], value: Array) -> Array:
+    """Give a value in a scan the axes that enumeration put before the site's own."""
+    in_scan = site["infer"].get("_scan_current_index") is not None
+    missing = len(site["fn"].shape()) - jnp.ndim(value) if in_scan else 0
+    return jnp.expand_dims(value, tuple(range(missing))) if missing > 0 else value
+
+
 class Everywhere(Messenger):
     """A handler that also sees what happens inside `scan` and `cond`."""
 
@@ -112,6 +130,7 @@ class _Seen:
     def __init__(self) -> None:
         self.plates: list[Plate] = []
         self.backwards: set[str] = set()
+        self.history: dict[str, int] = {}  # of sites in a scan
         self.draws_keys = False
 
 
@@ -145,8 +164,11 @@ class _Watch(Everywhere):
     def postprocess_message(self, msg: dict[str, Any]) -> None:
         if msg["type"] == "control_flow" and msg["fn"] is scan_wrapper:
             _, (pytree_trace, _) = msg["value"]
-            reverse = msg["args"][4]
-            self.seen.backwards |= set(pytree_trace.trace) if reverse else set()
+            self.seen.history |= dict.fromkeys(
+                pytree_trace.trace, msg["kwargs"].get("history", 1)
+            )
+            if msg["args"][4]:  # reverse
+                self.seen.backwards |= set(pytree_trace.trace)
         elif msg["type"] == "sample" and not msg.get("_control_flow_done", False):
             if msg["is_observed"]:
                 _check_data(msg)
@@ -188,16 +210,13 @@ def _at_origin(
 
 def _found(static: Static, trace: dict[str, Any], seen: _Seen) -> dict[str, Any]:
     sites: list[Site] = []
-    discrete: list[str] = []
-    masked = False
+    discrete: list[DiscreteSite] = []
     for name, site in trace.items():
         if site["type"] != "sample" or site["is_observed"]:
             continue
         _check_plates(site, seen.plates)
         if site["fn"].support.is_discrete:
-            _check_discrete(site, seen)
-            discrete.append(name)
-            masked |= isinstance(site["fn"], dist.MaskedDistribution)
+            discrete.append(_discrete_site(site, seen))
             continue
         if isinstance(site["fn"], dist.Delta):
             raise TargetError(
@@ -218,9 +237,8 @@ def _found(static: Static, trace: dict[str, Any], seen: _Seen) -> dict[str, Any]
         "plates": tuple(seen.plates),
         "backwards": tuple(sorted(seen.backwards)),
         "draws_keys": seen.draws_keys,
-        "discrete": Discrete(tuple(discrete), max(depths, default=0), masked)
-        if discrete
-        else None,
+        "discrete": tuple(discrete),
+        "nesting": max(depths, default=0),
     }
 
 
@@ -235,8 +253,8 @@ def _check_plates(site: dict[str, Any], plates: list[Plate]) -> None:
             )
 
 
-def _check_discrete(site: dict[str, Any], seen: _Seen) -> None:
-    """Refuse a discrete site that enumeration cannot sum out, or not rightly."""
+def _discrete_site(site: dict[str, Any], seen: _Seen) -> DiscreteSite:
+    """Describe a discrete site; refuse one whose sum would fail or come out wrong."""
     distribution: dist.Distribution = site["fn"]
     while isinstance(distribution, dist.MaskedDistribution | dist.ExpandedDistribution):
         distribution = distribution.base_dist
@@ -276,6 +294,14 @@ def _check_discrete(site: dict[str, Any], seen: _Seen) -> None:
             f"{refused} with values from {values[0]}, and is summed over from 0 only; "
             "sample it from 0 and add the offset afterwards"
         )
+    return DiscreteSite(
+        site["name"],
+        jnp.shape(site["value"]),
+        len(values),
+        len(site["cond_indep_stack"]),
+        seen.history.get(site["name"], 0),
+        isinstance(site["fn"], dist.MaskedDistribution),
+    )
 
 
 def _check_data(site: dict[str, Any]) -> None:

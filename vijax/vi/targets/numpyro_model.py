@@ -18,7 +18,13 @@ from numpyro.primitives import Messenger
 from vijax.types import Key, Scalar
 from vijax.vi.targets import enumeration
 from vijax.vi.targets.data_arguments import join, split, to_device
-from vijax.vi.targets.model_sites import find_sites, transform_of
+from vijax.vi.targets.model_sites import (
+    at_step,
+    by_step,
+    find_sites,
+    transform_of,
+    with_axes,
+)
 from vijax.vi.targets.target import (
     Plate,
     Rows,
@@ -63,12 +69,12 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         )
         seen = (shapes(data), float_type())
         static = traced(find_sites, static, *seen)
-        if static.discrete is not None:
+        if static.discrete:
             enumeration.require_funsor(static.discrete)
         static = traced(_check_randomness, static, *seen)
         dim = sum(site.size for site in static.sites)
         target = Target(data, to_device(np.zeros(dim, float_type())), static)
-        if static.discrete is not None:
+        if static.discrete:
             enumeration.check_sum(target, _unconstrained)
         return target
 
@@ -77,7 +83,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
 def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:
     """Refuse a density that depends on a random key; name what depends on k."""
-    if static.discrete is None and not static.draws_keys:
+    if not static.discrete and not static.draws_keys:
         return static
     init = jnp.zeros(sum(site.size for site in static.sites), dtype)
     rows = _draw_rows(jax.random.key(0), static.plates)
@@ -105,7 +111,7 @@ def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Stat
             "(numpyro.prng_key: dropout, a simulation), so that it is another at each "
             "call; switch the noise off, or make it a numpyro.sample site"
         )
-    if static.discrete is None:
+    if not static.discrete:
         return static
 
     def value(name: str, *arguments: Any) -> Array:
@@ -128,7 +134,7 @@ def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Stat
                 "on a discrete unknown; make the support the widest and cut it by a "
                 "numpyro.factor"
             )
-    return static._replace(discrete=static.discrete._replace(followers=followers))
+    return static._replace(followers=followers)
 
 
 def _density_of_model(
@@ -145,9 +151,8 @@ def _log_density(
     model = _unconstrained(static.function, static, params, rows)
     if static.draws_keys:
         model = _GiveKey(model, key)
-    if static.discrete is not None:
-        nesting = static.discrete.nesting
-        return enumeration.summed_log_density(model, args, kwargs, nesting)
+    if static.discrete:
+        return enumeration.summed_log_density(model, args, kwargs, static.nesting)
     log_probs, _ = compute_log_probs(model, args, kwargs, {})
     return jnp.asarray(sum(log_probs.values(), start=0.0))
 
@@ -157,8 +162,7 @@ def _constrain_model(
 ) -> dict[str, Array]:
     rows = _rows(static, key)
     values = _constrained(static, data, params, rows, jax.random.key(0))
-    followers = static.discrete.followers if static.discrete else ()
-    return {name: value for name, value in values.items() if name not in followers}
+    return {name: x for name, x in values.items() if name not in static.followers}
 
 
 def _constrained(
@@ -166,7 +170,7 @@ def _constrained(
 ) -> dict[str, Array]:
     args, kwargs = join(data, static.structure)
     model = _unconstrained(static.function, static, params, rows)
-    if static.draws_keys or static.discrete is not None:
+    if static.draws_keys or static.discrete:
         model = handlers.seed(model, key)
     trace = handlers.trace(model).get_trace(*args, **kwargs)
     return {
@@ -182,17 +186,15 @@ def _unconstrain_model(
     args, kwargs = join(data, static.structure)
     key = jax.random.key(0)
 
-    def by_step(name: str, value: Any) -> Array:
-        """Put the entries of a reverse scan's site into the order of its steps."""
-        return jnp.flip(value, 0) if name in static.backwards else jnp.asarray(value)
-
-    known = {site.name: by_step(site.name, values[site.name]) for site in static.sites}
+    known = {name: by_step(static, name, values[name]) for name, _ in static.sites}
     known |= _draw_rows(key, static.plates)
     model = handlers.seed(handlers.substitute(static.function, data=known), key)
     trace = handlers.trace(model).get_trace(*args, **kwargs)
     return {
         name: by_step(
-            name, transform_of(trace[name], static.positive).inv(trace[name]["value"])
+            static,
+            name,
+            transform_of(trace[name], static.positive).inv(trace[name]["value"]),
         )
         for name, _ in static.sites
     }
@@ -211,9 +213,7 @@ def _unconstrained(
             return (rows or {}).get(site["name"])
         if site["type"] != "sample" or site["name"] not in params:
             return None
-        position = params[site["name"]]
-        step = site["infer"].get("_scan_current_index")
-        position = position if step is None else position[step]
+        position = at_step(site, params[site["name"]])
         if _is_real(site["fn"].support):
             value = position
         else:
@@ -224,9 +224,7 @@ def _unconstrained(
             extra = jnp.ndim(log_det) - jnp.ndim(value) + event_dim
             # Under the site's own plates and masks, so that it is scaled as it is.
             numpyro.factor(f"_{site['name']}_log_det", sum_rightmost(log_det, extra))
-        # In a scan NumPyro wants the axes that enumeration adds to be there.
-        missing = len(site["fn"].shape()) - jnp.ndim(value) if step is not None else 0
-        return jnp.expand_dims(value, tuple(range(missing))) if missing > 0 else value
+        return with_axes(site, value)
 
     return handlers.substitute(function, substitute_fn=substitute)
 

@@ -49,13 +49,15 @@ class Plate(NamedTuple):
     rows: int
 
 
-class Discrete(NamedTuple):
-    """The discrete unknowns of a NumPyro model, which are summed out."""
+class DiscreteSite(NamedTuple):
+    """One discrete unknown of a NumPyro model, which is summed out."""
 
-    names: tuple[str, ...]
-    nesting: int  # plates inside each other
-    masked: bool  # some of them are under a mask
-    followers: tuple[str, ...] = ()  # deterministic sites that depend on them
+    name: str
+    shape: tuple[int, ...]  # steps first where it is in a scan
+    size: int  # how many values an entry can have: 0, 1, ...
+    depth: int  # of the plates around it
+    history: int  # steps that a scan's next step depends on; 0 outside of a scan
+    masked: bool
 
 
 class Static(NamedTuple):
@@ -69,7 +71,9 @@ class Static(NamedTuple):
     sites: tuple[Site, ...] = ()
     positive: str = "exp"
     plates: tuple[Plate, ...] = ()  # that take a subsample of their rows
-    discrete: Discrete | None = None
+    discrete: tuple[DiscreteSite, ...] = ()
+    followers: tuple[str, ...] = ()  # deterministic sites that depend on them
+    nesting: int = 0  # plates inside each other
     backwards: tuple[str, ...] = ()  # sites of a reverse scan, cut by steps, not times
     draws_keys: bool = False  # the model asks for a random key
 
