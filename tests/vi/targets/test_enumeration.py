@@ -213,3 +213,73 @@ def test_sum_and_draws_are_those_of_all_assignments(x64, model, y, discrete):
     often = num_draws * probs > 5
     chi2 = (error**2 / (num_draws * probs))[often].sum()
     assert chi2 < often.sum() + 4 * np.sqrt(2 * often.sum())
+
+
+def counted(y):
+    """Every datum sees how many are in the second class."""
+    m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+    with numpyro.plate("n", len(y)):
+        k = numpyro.sample("k", dist.Bernoulli(0.4))
+    total = k.sum()
+    with numpyro.plate("data", len(y)):
+        numpyro.sample("y", dist.Normal(m + total, 1.0), obs=y)
+
+
+def last_state(y):
+    """A datum after the scan hangs on its last state."""
+    m = numpyro.sample("m", dist.Normal(0.0, 1.0))
+
+    def step(z, y_t):
+        z = numpyro.sample("z", dist.Bernoulli(0.2 + 0.6 * z))
+        return z, numpyro.sample("y", dist.Normal(m * z, 1.0), obs=y_t)
+
+    z, _ = scan(step, 0, y)
+    numpyro.sample("end", dist.Normal(3.0 * z, 1.0), obs=jnp.array(2.0))
+
+
+def support_hangs_on_it(y):
+    k = numpyro.sample("k", dist.Bernoulli(0.4))
+    x = numpyro.sample("x", dist.Uniform(0.0, 1.0 + k))
+    numpyro.sample("y", dist.Normal(x, 1.0), obs=y[0])
+
+
+def many_at_once(y):
+    ks = [numpyro.sample(f"k{i}", dist.DiscreteUniform(0, 199)) for i in range(4)]
+    x = numpyro.sample("x", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(x + sum(ks), 1.0), obs=y[0])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (counted, "enumeration gives .* where the model's own joint"),
+        (last_state, "enumeration gives .* where the model's own joint|traced"),
+        (support_hangs_on_it, "support of its site 'x' depends on a discrete"),
+        (many_at_once, "needs .* numbers at once"),
+    ],
+)
+def test_sums_that_come_out_wrong_are_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        vi.from_numpyro(model, Y)
+
+
+def test_sites_that_follow_a_discrete_one_are_drawn_with_it():
+    target = vi.from_numpyro(change_point, Y)
+    values = jax.vmap(target.constrain)(jnp.zeros((20, target.dim)))
+    assert set(values) == {"rate", "total"}
+    drawn = draw_discrete(target, jax.random.key(0), values)
+    assert set(drawn) == {"tau", "after"}
+    np.testing.assert_array_equal(drawn["after"], 4.0 - drawn["tau"])
+
+
+def test_masked_steps_of_a_chain_say_nothing():
+    """A series that ends early has the density of its own length."""
+    both = np.stack([Y, np.r_[Y[:2], 7.0, 8.0, 9.0]], -1)
+    target = vi.from_numpyro(two_chains, both)
+    other = np.stack([Y, np.r_[Y[:2], 0.0, 0.0, 0.0]], -1)
+    again = vi.from_numpyro(two_chains, other)
+    position = jnp.array([0.3])
+    assert target.log_density(position) == again.log_density(position)
+    drawn = draw_discrete(target, jax.random.key(0), {"p": jnp.full(50, 0.4)})["z"]
+    assert drawn[:, 2:, 1].max() == 0
+    assert drawn[:, :4, 0].max() == 1

@@ -32,7 +32,7 @@ def find_sites(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:
     seen = _Seen()
     found: dict[str, Any] = {}
 
-    def trace(data: list[Array]) -> None:
+    def trace(data: list[Array]) -> Array:
         args, kwargs = join(data, static.structure)
         seed = handlers.seed(rng_seed=jax.random.key(0))
         at_origin = partial(_at_origin, seen, static.positive, dtype)
@@ -43,17 +43,10 @@ def find_sites(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:
             seed,
         ):
             static.function(*args, **kwargs)
-        jax.random.split(seed.rng_key)  # raises where a site was inside jax.lax.scan
         found.update(_found(static, trace, seen))
+        return jax.random.key_data(seed.rng_key)
 
-    try:
-        jax.eval_shape(trace, list(data))
-    except jax.errors.UnexpectedTracerError as error:
-        raise TargetError(
-            "model is not valid: a site with an unknown is inside a function that JAX "
-            "transforms (jax.lax.scan, jax.lax.map, jax.jit), which NumPyro cannot "
-            "see into; use numpyro.contrib.control_flow.scan, or a plate"
-        ) from error
+    _check_leak(jax.make_jaxpr(trace)(list(data)).consts)
     if not found["sites"]:
         more = "; what is discrete alone needs no fit" if found["discrete"] else ""
         raise TargetError(
@@ -192,6 +185,23 @@ class _Watch(Everywhere):
                 )
 
 
+def _check_leak(constants: list[Any]) -> None:
+    """Refuse a latent site inside a function that JAX transforms.
+
+    Each takes a part of the seed's key, which has then leaked out of that function: a
+    tracer that the trace of the model has not made is a constant to it.
+    """
+    for value in constants:
+        if isinstance(value, jax.core.Tracer) and jnp.issubdtype(
+            value.dtype, jax.dtypes.prng_key
+        ):
+            raise TargetError(
+                "model is not valid: an unknown site is inside a function that JAX "
+                "transforms (jax.lax.scan, jax.lax.map, jax.jit), where NumPyro sees "
+                "it once; use numpyro.contrib.control_flow.scan, or a plate"
+            )
+
+
 def _at_origin(
     seen: _Seen, positive: str, dtype: Any, site: dict[str, Any]
 ) -> Array | None:
@@ -226,6 +236,9 @@ def _found(static: Static, trace: dict[str, Any], seen: _Seen) -> dict[str, Any]
         transform = transform_of(site, static.positive)
         shape = tuple(transform.inverse_shape(jnp.shape(site["value"])))
         sites.append(Site(name, shape))
+    if discrete:
+        for site in trace.values():
+            _check_axes(site)
     depths = [
         -frame.dim
         for site in trace.values()
@@ -302,6 +315,25 @@ def _discrete_site(site: dict[str, Any], seen: _Seen) -> DiscreteSite:
         seen.history.get(site["name"], 0),
         isinstance(site["fn"], dist.MaskedDistribution),
     )
+
+
+def _check_axes(site: dict[str, Any]) -> None:
+    """Refuse an axis that is in no plate, beside discrete sites: it would be theirs."""
+    if site["type"] != "sample":
+        return
+    event_dim = len(site["fn"].event_shape)
+    shape = np.broadcast_shapes(jnp.shape(site["value"]), site["fn"].shape())
+    batch = shape[: len(shape) - event_dim]
+    known = {frame.dim for frame in site["cond_indep_stack"]}
+    if site.get("_control_flow_done", False):
+        known.add(-len(batch))  # the steps
+    for dim in range(-len(batch), 0):
+        if batch[dim] > 1 and dim not in known:
+            raise TargetError(
+                f"model is not valid: its site {site['name']!r} has an axis of "
+                f"{batch[dim]} in no plate, which a model with discrete sites cannot "
+                "have; write the site in a numpyro.plate, or the axis as .to_event(1)"
+            )
 
 
 def _check_data(site: dict[str, Any]) -> None:

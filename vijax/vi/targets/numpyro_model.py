@@ -119,9 +119,6 @@ def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Stat
         return _constrained(static, data, params, rows, key)[name]
 
     params = Target([], init, static).unravel(init)
-    enumeration.check_size(
-        lambda data: density(params, data, jax.random.key(0)), list(data)
-    )
     names = jax.eval_shape(
         lambda data: _constrained(static, data, params, rows, jax.random.key(0)),
         list(data),
@@ -134,6 +131,9 @@ def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Stat
                 "on a discrete unknown; make the support the widest and cut it by a "
                 "numpyro.factor"
             )
+    enumeration.check_size(
+        lambda data: density(params, data, jax.random.key(0)), list(data)
+    )
     return static._replace(followers=followers)
 
 
