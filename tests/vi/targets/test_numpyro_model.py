@@ -9,13 +9,14 @@ import pytest
 from numpyro import handlers
 from numpyro.contrib.control_flow import cond, scan
 from numpyro.distributions import constraints
-from numpyro.infer import init_to_median, initialize_model
+from numpyro.infer import init_to_median
 from numpyro.infer.reparam import (
     CircularReparam,
     LocScaleReparam,
     ProjectedNormalReparam,
     TransformReparam,
 )
+from numpyro.infer.util import initialize_model
 
 from vijax import vi
 
