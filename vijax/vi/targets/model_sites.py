@@ -228,7 +228,7 @@ def _found(static: Static, trace: dict[str, Any], seen: _Seen) -> dict[str, Any]
         if site["fn"].support.is_discrete:
             discrete.append(_discrete_site(site, seen))
             continue
-        if isinstance(site["fn"], dist.Delta):
+        if isinstance(_base(site["fn"]), dist.Delta):
             raise TargetError(
                 f"model is not valid: its site {name!r} is a dist.Delta, which leaves "
                 "nothing unknown; use numpyro.deterministic"
@@ -255,6 +255,14 @@ def _found(static: Static, trace: dict[str, Any], seen: _Seen) -> dict[str, Any]
     }
 
 
+def _base(distribution: Any) -> Any:
+    """Return the distribution without masks and what only moves its axes."""
+    wrappers = dist.MaskedDistribution | dist.ExpandedDistribution | dist.Independent
+    while isinstance(distribution, wrappers):
+        distribution = distribution.base_dist
+    return distribution
+
+
 def _check_plates(site: dict[str, Any], plates: list[Plate]) -> None:
     around = {frame.name for frame in site["cond_indep_stack"]}
     for plate in plates:
@@ -268,9 +276,7 @@ def _check_plates(site: dict[str, Any], plates: list[Plate]) -> None:
 
 def _discrete_site(site: dict[str, Any], seen: _Seen) -> DiscreteSite:
     """Describe a discrete site; refuse one whose sum would fail or come out wrong."""
-    distribution: dist.Distribution = site["fn"]
-    while isinstance(distribution, dist.MaskedDistribution | dist.ExpandedDistribution):
-        distribution = distribution.base_dist
+    distribution = _base(site["fn"])
     refused = (
         f"model is not valid: its unknown site {site['name']!r} is discrete "
         f"({type(distribution).__name__})"
@@ -280,7 +286,7 @@ def _discrete_site(site: dict[str, Any], seen: _Seen) -> DiscreteSite:
             f"{refused} and has no finite list of values to sum over; cut it off (a "
             "dist.Categorical of its probabilities), or infer it by MCMC"
         )
-    if distribution.event_dim or isinstance(distribution, dist.Independent):
+    if site["fn"].event_dim:
         raise TargetError(
             f"{refused} and a vector, whose entries are not summed over one by one; "
             "write it in a numpyro.plate without to_event"

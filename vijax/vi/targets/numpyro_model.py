@@ -16,6 +16,7 @@ from numpyro.infer.util import compute_log_probs
 from numpyro.primitives import Messenger
 
 from vijax.types import Key, Scalar
+from vijax.validate import is_traced
 from vijax.vi.targets import enumeration
 from vijax.vi.targets.data_arguments import join, split, to_device
 from vijax.vi.targets.model_sites import (
@@ -41,14 +42,31 @@ from vijax.vi.targets.target import (
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
     r"""Make a target of a NumPyro model and its arguments, data included.
 
-    Constraints, plates, `factor`, `mask` and subsampled plates keep their meaning.
-    Numbers, arrays and NumPyro distributions among the arguments are data; strings,
-    booleans, and integers that the model needs while it is traced (a plate's size)
-    are static. Define the model once: a lambda made anew for each call compiles anew.
+    The unknowns and their density are NumPyro's own: what `numpyro.infer.MCMC` samples,
+    `scan` and `cond`, reparametrised, masked and scaled sites included. Sites of a
+    reverse scan have their values in the order of `xs`.
+
+    Discrete sites are summed out by NumPyro's enumeration (the extra `enum`) and can
+    be drawn after a fit by `vi.sample_discrete`. Deterministic sites that depend on
+    them are not among the values of the target, but of these draws.
+
+    Numbers, arrays and NumPyro distributions among the arguments are data: other data
+    of the same shapes compile nothing. Strings and booleans are static. So are numbers
+    whose values the model needs while it is traced (a plate's size, the number of
+    different groups): other values compile anew. Define the model once: a lambda made
+    anew for each call compiles anew.
+
+    Args:
+        model: any function with NumPyro's primitives, also under its handlers.
+        *args: of the model, data included.
+        **kwargs: of the model, by name.
 
     Raises:
-        ValueError: the model raises, has no unknowns, has a discrete one, or one inside
-            a subsampled plate.
+        ValueError: the model raises; it has no continuous unknown, learns a
+            `numpyro.param`, needs a random key, has unknowns inside a subsampled plate
+            or in a loop that NumPyro does not see; its data have another shape than
+            their distribution; its discrete sites cannot be summed out.
+        ImportError: it has discrete sites and funsor is not installed.
 
     Example:
         >>> def model(y):
@@ -74,7 +92,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         static = traced(_check_randomness, static, *seen)
         dim = sum(site.size for site in static.sites)
         target = Target(data, to_device(np.zeros(dim, float_type())), static)
-        if static.discrete:
+        if static.discrete and not is_traced(data):
             enumeration.check_sum(target, _unconstrained)
         return target
 
@@ -152,7 +170,7 @@ def _log_density(
     if static.draws_keys:
         model = _GiveKey(model, key)
     if static.discrete:
-        return enumeration.summed_log_density(model, args, kwargs, static.nesting)
+        return enumeration.summed_log_density(model, args, kwargs, static)
     log_probs, _ = compute_log_probs(model, args, kwargs, {})
     return jnp.asarray(sum(log_probs.values(), start=0.0))
 
