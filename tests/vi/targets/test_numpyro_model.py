@@ -25,17 +25,6 @@ Y = np.array([0.3, -0.5, 0.4, 1.0, 1.9])
 NORMAL = dist.Normal(0.0, 1.0)
 
 
-def random_walk(y):
-    s = numpyro.sample("s", dist.HalfNormal(1.0))
-
-    def step(x, y_t):
-        x = numpyro.sample("x", dist.Normal(x, s))
-        numpyro.sample("y", dist.Normal(x, 0.5), obs=y_t)
-        return x, None
-
-    scan(step, jnp.array(0.0), y)
-
-
 def positive_walk(y):
     """Several sites, one positive, one of a simplex, one on an interval that moves."""
 
@@ -331,7 +320,6 @@ QUICK = [
     (moving_support, Y),
 ]
 SLOW = [
-    (random_walk, Y),
     (two_lags, Y),
     (reparametrised_scan, Y),
     (schools, Y),

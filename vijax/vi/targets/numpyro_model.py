@@ -101,47 +101,35 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
 
 def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:
     """Refuse a density that depends on a random key; name what depends on k."""
-    if not static.discrete and not static.draws_keys:
-        return static
-    init = jnp.zeros(sum(site.size for site in static.sites), dtype)
-    rows = _draw_rows(jax.random.key(0), static.plates)
 
-    def varies(look: Callable[[dict[str, Array], list[Array], Key], Any]) -> bool:
-        def all_keys(data: list[Array]) -> Any:
-            params = Target(data, init, static).unravel(init)
-            keys = jax.random.split(jax.random.key(0), 2)
-            return jax.vmap(partial(look, params, data), out_axes=None)(keys)
+    def density(*at: Any) -> Scalar:
+        return _log_density(static, *at)
 
-        try:
-            jax.eval_shape(all_keys, list(data))
-        except ValueError as error:
-            if "out_axes" not in str(error):
-                raise
-            return True
-        return False
-
-    def density(params: dict[str, Array], data: list[Array], key: Key) -> Scalar:
-        return _log_density(static, data, params, rows, key)
-
-    if static.draws_keys and varies(density):
+    if static.draws_keys and _depends_on_key(density, static, data, dtype):
         raise TargetError(
             "model is not valid: its log density depends on a random key "
             "(numpyro.prng_key: dropout, a simulation), so that it is another at each "
             "call; switch the noise off, or make it a numpyro.sample site"
         )
-    if not static.discrete:
-        return static
+    if static.discrete:
+        static = static._replace(followers=_followers(static, data, dtype))
+        enumeration.check_size(partial(_at_origin, density, static, dtype), list(data))
+    return static
 
-    def value(name: str, *arguments: Any) -> Array:
-        params, data, key = arguments
-        return _constrained(static, data, params, rows, key)[name]
 
-    params = Target([], init, static).unravel(init)
-    names = jax.eval_shape(
-        lambda data: _constrained(static, data, params, rows, jax.random.key(0)),
-        list(data),
+def _followers(static: Static, data: tuple[Any, ...], dtype: Any) -> tuple[str, ...]:
+    """Return the deterministic sites that depend on discrete ones, drawn by the key."""
+
+    def value(name: str, *at: Any) -> Array:
+        return _constrained(static, *at)[name]
+
+    look = partial(_at_origin, partial(_constrained, static), static, dtype)
+    names = tuple(jax.eval_shape(look, list(data)))
+    followers = tuple(
+        name
+        for name in names
+        if _depends_on_key(partial(value, name), static, data, dtype)
     )
-    followers = tuple(name for name in names if varies(partial(value, name)))
     for site in static.sites:
         if site.name in followers:
             raise TargetError(
@@ -149,10 +137,40 @@ def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Stat
                 "on a discrete unknown; make the support the widest and cut it by a "
                 "numpyro.factor"
             )
-    enumeration.check_size(
-        lambda data: density(params, data, jax.random.key(0)), list(data)
-    )
-    return static._replace(followers=followers)
+    return followers
+
+
+def _depends_on_key(
+    look: Callable[..., Any], static: Static, data: tuple[Any, ...], dtype: Any
+) -> bool:
+    """Say whether `look` at the origin is another for another key, by its trace."""
+
+    def for_two_keys(data: list[Array]) -> Any:
+        at_key = partial(_at_origin, look, static, dtype, data)
+        keys = jax.random.split(jax.random.key(0), 2)
+        return jax.vmap(at_key, out_axes=None)(keys)
+
+    try:
+        jax.eval_shape(for_two_keys, list(data))
+    except ValueError as error:
+        if "out_axes" not in str(error):
+            raise
+        return True
+    return False
+
+
+def _at_origin(
+    look: Callable[..., Any],
+    static: Static,
+    dtype: Any,
+    data: list[Array],
+    key: Key | None = None,
+) -> Any:
+    """Call look(data, params, rows, key) at the origin of unconstrained space."""
+    init = jnp.zeros(sum(site.size for site in static.sites), dtype)
+    params = Target(data, init, static).unravel(init)
+    key = jax.random.key(0) if key is None else key
+    return look(data, params, _draw_rows(jax.random.key(0), static.plates), key)
 
 
 def _density_of_model(
