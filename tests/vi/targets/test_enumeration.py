@@ -28,10 +28,13 @@ def mixture(y):
 
 
 def hidden_markov(y):
-    """A chain of three states whose means are ordered, and whose noise is unknown."""
-    trans = numpyro.sample("trans", dist.Dirichlet(jnp.ones((3, 3))).to_event(1))
+    """A chain of three states; how long they stay and the noise are unknown."""
+    stay = numpyro.sample("stay", dist.Beta(2.0, 1.0))
     s = numpyro.sample("s", dist.HalfNormal(1.0))
     means = jnp.array([-2.0, 0.0, 2.0])
+    trans = stay * jnp.eye(3) + (1 - stay) * jnp.array(
+        [[0, 1, 0], [0.3, 0, 0.7], [1, 0, 0]]
+    )
 
     def step(z, y_t):
         z = numpyro.sample("z", dist.Categorical(trans[z]))
@@ -270,6 +273,10 @@ def test_sites_that_follow_a_discrete_one_are_drawn_with_it():
     drawn = draw_discrete(target, jax.random.key(0), values)
     assert set(drawn) == {"tau", "after"}
     np.testing.assert_array_equal(drawn["after"], 4.0 - drawn["tau"])
+    keys = jnp.stack([jax.random.key(0), jax.random.key(5)])
+    again = jax.jit(jax.vmap(lambda key: draw_discrete(target, key, values)))(keys)
+    np.testing.assert_array_equal(again["tau"][0], drawn["tau"])
+    assert (again["tau"][1] != drawn["tau"]).any()
 
 
 @pytest.mark.slow

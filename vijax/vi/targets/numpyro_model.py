@@ -69,6 +69,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         ImportError: it has discrete sites and funsor is not installed.
 
     Example:
+        >>> import numpyro.distributions as dist
         >>> def model(y):
         ...     scale = numpyro.sample("scale", dist.HalfNormal(1.0))
         ...     numpyro.sample("y", dist.Normal(0.0, scale), obs=y)
