@@ -2,6 +2,7 @@
 
     summary(fit)               means and sds by name, corrected by importance weights
     sample(fit, key, n)        constrained draws of q
+    sample_discrete(fit, key, n)   with the discrete sites that were summed out
     evidence(fit, ...)         log p(x): importance sampling, a bridge, or the bound
     bayes_factor(a, b)         the difference of two of them, with its error
     vsbc(key, ...)             simulation-based calibration: is q right on average?
@@ -12,6 +13,7 @@ A Fit's own verdict is made in `vi.result` from the log weights of fresh draws.
 
 from vijax.vi.checks.arviz import to_arviz
 from vijax.vi.checks.calibration import Calibration, vsbc
+from vijax.vi.checks.discrete_draws import sample_discrete
 from vijax.vi.checks.evidence_ladder import (
     BayesFactor,
     Evidence,
@@ -30,6 +32,7 @@ __all__ = [
     "bridge",
     "evidence",
     "sample",
+    "sample_discrete",
     "summary",
     "to_arviz",
     "vsbc",

@@ -1,12 +1,13 @@
 """Targets: what is fitted, an unconstrained log density with its data and names.
 
-    from_numpyro(model, *args, **kwargs)       any NumPyro model of continuous unknowns
+    from_numpyro(model, *args, **kwargs)       any NumPyro model; discrete sites summed
     from_log_density(log_density, init, ...)   log p(θ) of any pytree of reals
 
 A Target is a pytree whose leaves are the data: a function compiled for one target is
 compiled for all targets of the same model with data of the same shapes.
 `target.log_density(position)` is log p in nats on ℝ^dim, `target.constrain(position)`
-the unknowns by name.
+the unknowns by name. `model_sites` finds a model's unknowns and refuses what has no
+density; `enumeration` sums its discrete sites out and draws them.
 """
 
 from vijax.vi.targets.numpyro_model import from_numpyro

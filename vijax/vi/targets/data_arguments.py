@@ -1,5 +1,12 @@
-"""A model's arguments parted into data, which a trace sees as arrays, and structure."""
+"""A model's arguments parted into data, which a trace sees as arrays, and structure.
 
+What is data can change without compiling anew. A function may need the values of some
+arguments while it is traced, though: a plate's size, the number of groups that an index
+names, a branch taken by a threshold. `LEVELS` lists how much is fixed for it, least
+first.
+"""
+
+import hashlib
 from collections.abc import Hashable
 from typing import Any
 
@@ -8,25 +15,61 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+# What is fixed: nothing, integers, integers and arrays of them, all numbers.
+LEVELS = (0, 1, 2, 3)
 
-def split(
-    arguments: PyTree, static_types: tuple[type, ...]
-) -> tuple[list[Array], Hashable]:
-    """Part the arguments into data (arrays) and a static structure."""
+
+class Fixed:
+    """An array whose values a compiled function depends on; compared by value."""
+
+    def __init__(self, value: Any) -> None:
+        known = np.array(value)  # a copy: the caller may change theirs
+        self.value = known if isinstance(value, np.ndarray) else value
+        digest = hashlib.sha256(known.tobytes()).hexdigest()
+        self.identity = (type(value).__name__, known.shape, known.dtype.str, digest)
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fixed) and self.identity == other.identity
+
+
+def split(arguments: PyTree, level: int) -> tuple[list[Array], Hashable]:
+    """Part the arguments into data (arrays) and a static structure.
+
+    Arrays that are fixed are in both, so that the data remain whole.
+    """
     leaves, treedef = jax.tree.flatten(arguments)
-    data, static = [], []
+    data: list[Array] = []
+    static: list[tuple[str, Any]] = []
     for leaf in leaves:
-        is_data = (
-            isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float)
-            and not isinstance(leaf, (bool, *static_types))
-            and (isinstance(leaf, jax.Array) or np.asarray(leaf).dtype.kind in "biufc")
-        )
-        if is_data:
-            data.append(to_device(leaf))
-            static.append((True, None))
-        else:
-            static.append((False, leaf))
+        if not _is_numeric(leaf) or (level >= 1 and isinstance(leaf, int)):
+            static.append(("static", leaf))
+            continue
+        data.append(to_device(leaf))
+        static.append(("fixed", Fixed(leaf)) if _is_fixed(leaf, level) else _DATA)
     return data, (treedef, tuple(static))
+
+
+_DATA = ("data", None)
+
+
+def _is_numeric(leaf: Any) -> bool:
+    return (
+        isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float)
+        and not isinstance(leaf, bool)
+        and (isinstance(leaf, jax.Array) or np.asarray(leaf).dtype.kind in "biufc")
+    )
+
+
+def _is_fixed(leaf: Any, level: int) -> bool:
+    if isinstance(leaf, jax.core.Tracer) or not jnp.issubdtype(
+        jnp.result_type(leaf), jnp.number
+    ):
+        return False  # of unknown value, or a random key
+    integer = jnp.issubdtype(jnp.result_type(leaf), jnp.integer)
+    return level >= 3 or (level == 2 and integer)
 
 
 def to_device(x: Any) -> Array:
@@ -42,5 +85,8 @@ def join(data: list[Array], structure: Any) -> Any:
     """Undo `split`."""
     treedef, static = structure
     rest = iter(data)
-    leaves = [next(rest) if is_data else leaf for is_data, leaf in static]
+    leaves = []
+    for kind, leaf in static:
+        value = leaf if kind == "static" else next(rest)
+        leaves.append(leaf.value if kind == "fixed" else value)
     return jax.tree.unflatten(treedef, leaves)

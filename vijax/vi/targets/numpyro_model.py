@@ -8,18 +8,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
-from numpyro.distributions import constraints, transforms
+from numpyro.distributions import constraints
+from numpyro.distributions.util import sum_rightmost
 from numpyro.infer.util import compute_log_probs
+from numpyro.primitives import Messenger
 
 from vijax.types import Key, Scalar
+from vijax.validate import is_traced
+from vijax.vi.targets import enumeration
 from vijax.vi.targets.data_arguments import join, split, to_device
+from vijax.vi.targets.model_sites import (
+    at_step,
+    by_step,
+    find_sites,
+    transform_of,
+    with_axes,
+)
 from vijax.vi.targets.target import (
     Plate,
     Rows,
-    Site,
     Static,
     Target,
     TargetError,
@@ -33,16 +42,34 @@ from vijax.vi.targets.target import (
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
     r"""Make a target of a NumPyro model and its arguments, data included.
 
-    Constraints, plates, `factor`, `mask` and subsampled plates keep their meaning.
-    Numbers, arrays and NumPyro distributions among the arguments are data; strings,
-    booleans, and integers that the model needs while it is traced (a plate's size)
-    are static. Define the model once: a lambda made anew for each call compiles anew.
+    The unknowns and their density are NumPyro's own: what `numpyro.infer.MCMC` samples,
+    `scan` and `cond`, reparametrised, masked and scaled sites included. Sites of a
+    reverse scan have their values in the order of `xs`.
+
+    Discrete sites are summed out by NumPyro's enumeration (the extra `enum`) and can
+    be drawn after a fit by `vi.sample_discrete`. Deterministic sites that depend on
+    them are not among the values of the target, but of these draws.
+
+    Numbers, arrays and NumPyro distributions among the arguments are data: other data
+    of the same shapes compile nothing. Strings and booleans are static. So are numbers
+    whose values the model needs while it is traced (a plate's size, the number of
+    different groups): other values compile anew. Define the model once: a lambda made
+    anew for each call compiles anew.
+
+    Args:
+        model: any function with NumPyro's primitives, also under its handlers.
+        *args: of the model, data included.
+        **kwargs: of the model, by name.
 
     Raises:
-        ValueError: the model raises, has no unknowns, has a discrete one, or one inside
-            a subsampled plate.
+        ValueError: the model raises; it has no continuous unknown, learns a
+            `numpyro.param`, needs a random key, has unknowns inside a subsampled plate
+            or in a loop that NumPyro does not see; its data have another shape than
+            their distribution; its discrete sites cannot be summed out.
+        ImportError: it has discrete sites and funsor is not installed.
 
     Example:
+        >>> import numpyro.distributions as dist
         >>> def model(y):
         ...     scale = numpyro.sample("scale", dist.HalfNormal(1.0))
         ...     numpyro.sample("y", dist.Normal(0.0, scale), obs=y)
@@ -54,82 +81,134 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
 
-    def make(static_types: tuple[type, ...]) -> Target:
-        data, structure = split((args, kwargs), static_types)
+    def make(level: int) -> Target:
+        data, structure = split((args, kwargs), level)
         static = Static(
             _density_of_model, _constrain_model, _unconstrain_model, model, structure
         )
-        sites, plates = traced(_sites, static, shapes(data), float_type())
-        static = static._replace(sites=sites, plates=plates)
-        dim = sum(site.size for site in sites)
-        return Target(data, to_device(np.zeros(dim, float_type())), static)
+        seen = (shapes(data), float_type())
+        static = traced(find_sites, static, *seen)
+        if static.discrete:
+            enumeration.require_funsor(static.discrete)
+        static = traced(_check_randomness, static, *seen)
+        dim = sum(site.size for site in static.sites)
+        target = Target(data, to_device(np.zeros(dim, float_type())), static)
+        if static.discrete and not is_traced(data):
+            enumeration.check_sum(target, _unconstrained)
+        return target
 
     return first_that_traces(make, "model")
 
 
-def _sites(
-    static: Static, data: tuple[Any, ...], dtype: Any
-) -> tuple[tuple[Site, ...], tuple[Plate, ...]]:
-    """Run the model on shapes alone, at the origin of unconstrained space.
+def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:
+    """Refuse a density that depends on a random key; name what depends on k."""
 
-    Returns its unknowns and the plates that take a subsample.
-    """
-    sites: list[Site] = []
-    plates: list[Plate] = []
+    def density(*at: Any) -> Scalar:
+        return _log_density(static, *at)
 
-    def substitute(site: dict[str, Any]) -> Array | None:
-        if site["type"] == "plate" and site["value"] is None:
-            plates.append(Plate(site["name"], *site["args"]))
-            return jnp.arange(plates[-1].rows)
-        if site["type"] != "sample" or site["is_observed"]:
-            return None
-        around = {frame.name for frame in site["cond_indep_stack"]}
-        for plate in plates:
-            if plate.name in around:
-                raise TargetError(
-                    f"model is not valid: its unknown site {site['name']!r} is inside "
-                    f"the subsampled plate {plate.name!r}, so that each step would see "
-                    "other unknowns; take it out of the plate, or all rows"
-                )
-        distribution: dist.Distribution = site["fn"]
-        if distribution.support.is_discrete:
+    if static.draws_keys and _depends_on_key(density, static, data, dtype):
+        raise TargetError(
+            "model is not valid: its log density depends on a random key "
+            "(numpyro.prng_key: dropout, a simulation), so that it is another at each "
+            "call; switch the noise off, or make it a numpyro.sample site"
+        )
+    if static.discrete:
+        static = static._replace(followers=_followers(static, data, dtype))
+        enumeration.check_size(partial(_at_origin, density, static, dtype), list(data))
+    return static
+
+
+def _followers(static: Static, data: tuple[Any, ...], dtype: Any) -> tuple[str, ...]:
+    """Return the deterministic sites that depend on discrete ones, drawn by the key."""
+
+    def value(name: str, *at: Any) -> Array:
+        return _constrained(static, *at)[name]
+
+    look = partial(_at_origin, partial(_constrained, static), static, dtype)
+    names = tuple(jax.eval_shape(look, list(data)))
+    followers = tuple(
+        name
+        for name in names
+        if _depends_on_key(partial(value, name), static, data, dtype)
+    )
+    for site in static.sites:
+        if site.name in followers:
             raise TargetError(
-                f"model is not valid: its unknown site {site['name']!r} is discrete "
-                f"({type(distribution).__name__}); sum it out (a mixture likelihood, "
-                "dist.MixtureSameFamily) or infer it by MCMC"
+                f"model is not valid: the support of its site {site.name!r} depends "
+                "on a discrete unknown; make the support the widest and cut it by a "
+                "numpyro.factor"
             )
-        transform = _transform(site, static.positive)
-        shape = tuple(transform.inverse_shape(distribution.shape()))
-        sites.append(Site(site["name"], shape))
-        return transform(jnp.zeros(shape, dtype))
+    return followers
 
-    def trace(data: list[Array]) -> None:
-        args, kwargs = join(data, static.structure)
-        model = handlers.substitute(static.function, substitute_fn=substitute)
-        model = handlers.seed(model, jax.random.key(0))
-        handlers.trace(model).get_trace(*args, **kwargs)
 
-    jax.eval_shape(trace, list(data))
-    if not sites:
-        raise TargetError("model is not valid: it has no unknown continuous site")
-    return tuple(sites), tuple(plates)
+def _depends_on_key(
+    look: Callable[..., Any], static: Static, data: tuple[Any, ...], dtype: Any
+) -> bool:
+    """Say whether `look` at the origin is another for another key, by its trace."""
+
+    def for_two_keys(data: list[Array]) -> Any:
+        at_key = partial(_at_origin, look, static, dtype, data)
+        keys = jax.random.split(jax.random.key(0), 2)
+        return jax.vmap(at_key, out_axes=None)(keys)
+
+    try:
+        jax.eval_shape(for_two_keys, list(data))
+    except ValueError as error:
+        if "out_axes" not in str(error):
+            raise
+        return True
+    return False
+
+
+def _at_origin(
+    look: Callable[..., Any],
+    static: Static,
+    dtype: Any,
+    data: list[Array],
+    key: Key | None = None,
+) -> Any:
+    """Call look(data, params, rows, key) at the origin of unconstrained space."""
+    init = jnp.zeros(sum(site.size for site in static.sites), dtype)
+    params = Target(data, init, static).unravel(init)
+    key = jax.random.key(0) if key is None else key
+    return look(data, params, _draw_rows(jax.random.key(0), static.plates), key)
 
 
 def _density_of_model(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> Scalar:
+    rows = _rows(static, key)
+    return _log_density(static, data, params, rows, jax.random.key(0))
+
+
+def _log_density(
+    static: Static, data: list[Array], params: dict[str, Array], rows: Rows, key: Key
+) -> Scalar:
     args, kwargs = join(data, static.structure)
-    log_probs, _ = compute_log_probs(
-        _unconstrained(static, params, key), args, kwargs, {}
-    )
+    model = _unconstrained(static.function, static, params, rows)
+    if static.draws_keys:
+        model = _GiveKey(model, key)
+    if static.discrete:
+        return enumeration.summed_log_density(model, args, kwargs, static)
+    log_probs, _ = compute_log_probs(model, args, kwargs, {})
     return jnp.asarray(sum(log_probs.values(), start=0.0))
 
 
 def _constrain_model(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> dict[str, Array]:
+    rows = _rows(static, key)
+    values = _constrained(static, data, params, rows, jax.random.key(0))
+    return {name: x for name, x in values.items() if name not in static.followers}
+
+
+def _constrained(
+    static: Static, data: list[Array], params: dict[str, Array], rows: Rows, key: Key
+) -> dict[str, Array]:
     args, kwargs = join(data, static.structure)
-    model = _unconstrained(static, params, key)
+    model = _unconstrained(static.function, static, params, rows)
+    if static.draws_keys or static.discrete:
+        model = handlers.seed(model, key)
     trace = handlers.trace(model).get_trace(*args, **kwargs)
     return {
         name: site["value"]
@@ -143,39 +222,73 @@ def _unconstrain_model(
 ) -> dict[str, Array]:
     args, kwargs = join(data, static.structure)
     key = jax.random.key(0)
-    known: dict[str, Array] = values | _draw_rows(key, static.plates)
+
+    known = {name: by_step(static, name, values[name]) for name, _ in static.sites}
+    known |= _draw_rows(key, static.plates)
     model = handlers.seed(handlers.substitute(static.function, data=known), key)
     trace = handlers.trace(model).get_trace(*args, **kwargs)
     return {
-        site.name: _transform(trace[site.name], static.positive).inv(values[site.name])
-        for site in static.sites
+        name: by_step(
+            static,
+            name,
+            transform_of(trace[name], static.positive).inv(trace[name]["value"]),
+        )
+        for name, _ in static.sites
     }
 
 
 def _unconstrained(
-    static: Static, params: dict[str, Array], key: Key | Rows | None
+    function: Callable[..., Any],
+    static: Static,
+    params: dict[str, Array],
+    rows: Rows | None = None,
 ) -> Callable[..., Any]:
     """Run the model at unconstrained values, log |dθ/du| added as a factor."""
-    key = jax.random.key(0) if key is None else key
-    rows = key if isinstance(key, dict) else _draw_rows(key, static.plates)
 
     def substitute(site: dict[str, Any]) -> Array | None:
         if site["type"] == "plate":
-            return rows.get(site["name"])
+            return (rows or {}).get(site["name"])
         if site["type"] != "sample" or site["name"] not in params:
             return None
-        position = params[site["name"]]
-        transform = _transform(site, static.positive)
-        value = transform(position)
-        log_det = transform.log_abs_det_jacobian(position, value)
-        # Under the site's own plates and masks, so that it is scaled as the site is.
-        batch = jnp.ndim(value) - len(site["fn"].event_shape)
-        log_det = jnp.sum(log_det, axis=tuple(range(batch, jnp.ndim(log_det))))
-        numpyro.factor(f"_{site['name']}_log_det", log_det)
-        return value
+        position = at_step(site, params[site["name"]])
+        if _is_real(site["fn"].support):
+            value = position
+        else:
+            transform = transform_of(site, static.positive)
+            value = transform(position)
+            log_det = transform.log_abs_det_jacobian(position, value)
+            event_dim = len(site["fn"].event_shape)
+            extra = jnp.ndim(log_det) - jnp.ndim(value) + event_dim
+            # Under the site's own plates and masks, so that it is scaled as it is.
+            numpyro.factor(f"_{site['name']}_log_det", sum_rightmost(log_det, extra))
+        return with_axes(site, value)
 
-    model = handlers.substitute(static.function, substitute_fn=substitute)
-    return handlers.seed(model, jax.random.key(0) if isinstance(key, dict) else key)
+    return handlers.substitute(function, substitute_fn=substitute)
+
+
+def _is_real(support: Any) -> bool:
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    return support is constraints.real
+
+
+class _GiveKey(Messenger):
+    """Answers numpyro.prng_key, which a network with priors asks for and drops."""
+
+    def __init__(self, fn: Callable[..., Any], key: Key) -> None:
+        self.key = key
+        super().__init__(fn)
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "prng_key" and msg["value"] is None:
+            msg["value"] = self.key
+
+
+def _rows(static: Static, key: Key | Rows | None) -> Rows:
+    """Return the rows given, or drawn by the key."""
+    if isinstance(key, dict):
+        return key
+    return _draw_rows(jax.random.key(0) if key is None else key, static.plates)
 
 
 def _draw_rows(key: Key, plates: tuple[Plate, ...]) -> Rows:
@@ -192,24 +305,3 @@ def _draw_rows(key: Key, plates: tuple[Plate, ...]) -> Rows:
             else jax.random.permutation(plate_key, size)[:rows]
         )
     return drawn
-
-
-def _transform(site: dict[str, Any], positive: str) -> transforms.Transform:
-    support = site["fn"].support
-    base = support
-    while isinstance(base, constraints.independent):
-        base = base.base_constraint
-    if positive == "softplus" and base is constraints.positive:
-        transform: transforms.Transform = transforms.SoftplusTransform()
-        if isinstance(support, constraints.independent):
-            transform = transforms.IndependentTransform(
-                transform, support.reinterpreted_batch_ndims
-            )
-        return transform
-    try:
-        return transforms.biject_to(support)
-    except NotImplementedError as error:
-        raise TargetError(
-            f"site {site['name']!r} has support {support}, which has no map to the "
-            "real line: reparametrise it"
-        ) from error

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from vijax.types import Key, LogDensity, Scalar
-from vijax.vi.targets.data_arguments import join, split
+from vijax.vi.targets.data_arguments import LEVELS, join, split
 
 POSITIVE = ("exp", "softplus")
 Rows = dict[str, Array]  # of subsampled plates, by name
@@ -49,6 +49,17 @@ class Plate(NamedTuple):
     rows: int
 
 
+class DiscreteSite(NamedTuple):
+    """One discrete unknown of a NumPyro model, which is summed out."""
+
+    name: str
+    shape: tuple[int, ...]  # steps first where it is in a scan
+    size: int  # how many values an entry can have: 0, 1, ...
+    depth: int  # of the plates around it
+    history: int  # steps that a scan's next step depends on; 0 outside of a scan
+    masked: bool
+
+
 class Static(NamedTuple):
     """What a compiled function depends on besides shapes; compared by value."""
 
@@ -60,6 +71,11 @@ class Static(NamedTuple):
     sites: tuple[Site, ...] = ()
     positive: str = "exp"
     plates: tuple[Plate, ...] = ()  # that take a subsample of their rows
+    discrete: tuple[DiscreteSite, ...] = ()
+    followers: tuple[str, ...] = ()  # deterministic sites that depend on them
+    nesting: int = 0  # plates inside each other
+    backwards: tuple[str, ...] = ()  # sites of a reverse scan, cut by steps, not times
+    draws_keys: bool = False  # the model asks for a random key
 
 
 @partial(
@@ -179,8 +195,8 @@ def from_log_density(
     sites = tuple(Site(_name(path), jnp.shape(leaf)) for path, leaf in paths)
     start = jnp.concatenate([jnp.ravel(jnp.asarray(leaf)) for _, leaf in paths])
 
-    def make(static_types: tuple[type, ...]) -> Target:
-        data, structure = split((args, kwargs), static_types)
+    def make(level: int) -> Target:
+        data, structure = split((args, kwargs), level)
         static = Static(
             _density_of_function,
             _constrain_function,
@@ -212,15 +228,15 @@ class TargetError(ValueError):
     """A target that cannot be, told in full; other errors are the user's function's."""
 
 
-def first_that_traces(make: Callable[[tuple[type, ...]], Target], name: str) -> Target:
-    """Make the target with integers as data, or static where that cannot be traced."""
-    try:
-        return _checked(make(()), name)
-    except TraceFailed:
+def first_that_traces(make: Callable[[int], Target], name: str) -> Target:
+    """Make the target with all numbers as data, or with the fewest fixed that do."""
+    failure: TraceFailed | None = None
+    for level in LEVELS:
         try:
-            return _checked(make((int,)), name)
+            return _checked(make(level), name)
         except TraceFailed as error:
-            raise TargetError(f"{name} cannot be traced: {error}") from error
+            failure = error
+    raise TargetError(f"{name} cannot be traced: {failure}") from failure
 
 
 def _checked(target: Target, name: str) -> Target:
