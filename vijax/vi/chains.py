@@ -34,6 +34,7 @@ from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
 from vijax.vi.targets.target import Target
 
+HOPELESS_R_HAT = 1.2
 NUM_STARTS = 400  # draws of q that the chains' starts are chosen from
 
 
@@ -136,10 +137,14 @@ def nuts(
         divergences += int(np.sum(extra["diverging"]))
         v = sampler.get_samples(group_by_chain=True)
         blocks.append(np.asarray(jax.vmap(jax.vmap(coordinates.position))(v)))
-        chained = _with_chains(fit, np.concatenate(blocks, axis=1), divergences)
+        chained: Any = _with_chains(fit, np.concatenate(blocks, axis=1), divergences)
         spent = len(blocks) * num_samples + num_samples > max_samples
+        # Chains that stay apart for two blocks will not meet in ten.
+        seen = chained.chains
+        apart = np.max(seen.r_hat) > HOPELESS_R_HAT or abs(seen.visits - 1) > 0.5
+        apart &= len(blocks) > 1
         late = seconds is not None and time.perf_counter() - began > seconds
-        if chained.chains is None or chained.chains.good or spent or late:
+        if chained.chains.good or spent or late or apart:
             return chained
         sampler.post_warmup_state = sampler.last_state
         run_key = sampler.last_state.rng_key

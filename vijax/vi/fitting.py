@@ -24,6 +24,7 @@ from vijax.types import Key
 from vijax.validate import check
 from vijax.vi import ladder
 from vijax.vi.engine import precision
+from vijax.vi.engine.batched_density import BATCH
 from vijax.vi.engine.compilation import in_trace
 from vijax.vi.families import base
 from vijax.vi.families.base import Family
@@ -201,16 +202,25 @@ def _loses_digits(target: Target, found: Fit | None) -> bool:
     """Say whether float32 is a reason to doubt a fit."""
     if np.dtype(target.init.dtype) != np.float32 or target.subsampled:
         return False
+    # The same places for every key, within q and around it, where a search that did
+    # not end well may have turned back.
+    eps = np.random.default_rng(0).normal(size=(BATCH, target.dim))
+    eps *= np.linspace(0.5, 5.0, BATCH)[:, None]
     if found is None:
-        spread = 0.1 * np.random.default_rng(0).normal(size=(16, target.dim))
-        positions = np.asarray(target.init) + spread
+        scale = np.full(target.dim, 0.1)
+        positions = np.asarray(target.init) + scale * eps
     else:
         large = np.finfo(np.float32).eps * abs(float(found.elbo))
         if found.verdict == "converged" and not large > precision.ENOUGH:
             return False
-        # Positions of integration, not random numbers, hence no key.
-        positions = np.asarray(base.fixed_draws(found.q, target.init))[:32]
-    return precision.lost_digits(target, positions) > precision.ENOUGH
+        positions = np.asarray(_draw(found.q, eps.astype(np.float32)))
+        scale = np.asarray(base.scale(found.q, target.init))
+    return precision.lost_digits(target, positions, scale) > precision.ENOUGH
+
+
+@jax.jit
+def _draw(q: Any, eps: Any) -> Any:
+    return q.transform(eps)
 
 
 class NotFiniteError(ValueError):

@@ -36,6 +36,7 @@ from vijax.array_module import array_module
 from vijax.validate import check
 
 KHAT_LIMIT = 0.7
+VARIANCE_LIMIT = 0.5  # weights of a smaller k̂ have a variance
 MEAN_LIMIT = 0.05  # sds that a mean may be off
 SD_LIMIT = 0.05  # fraction that an sd may be off
 EXCUSED = 0.03  # of a move, in sds or relative, that chance may explain at most

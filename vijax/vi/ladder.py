@@ -18,12 +18,13 @@ from tqdm import tqdm
 
 from vijax.types import Key
 from vijax.vi.chains import nuts
-from vijax.vi.importance_weights import KHAT_LIMIT
+from vijax.vi.importance_weights import VARIANCE_LIMIT
 from vijax.vi.methods.mode_search import MAX_DIM
 from vijax.vi.result import Fit
 from vijax.vi.targets.target import Target
 
 FLOW_DIM = 20  # unknowns, above which NUTS takes less time than a flow
+FEW = 5  # unknowns, up to which a mixture is always tried: it takes a second
 MANY = 100  # unknowns, from which the structured family is tried
 ON_THE_WAY = ("mean_field", "structured", "full_rank", "mixture", "flow")
 FitOnce = Callable[..., Fit]
@@ -57,6 +58,7 @@ def climb(
                 if not tried and family == "full_rank":
                     raise  # no start is finite: there is nothing to begin with
                 continue
+            target = found.target  # in float64 from now on, maybe
             tried.append(found)
             if found.trusted:
                 return found
@@ -92,25 +94,25 @@ def _can_help(family: str, target: Target, tried: list[Fit]) -> bool:
     modes = any(fit.modes is not None for fit in tried)
     lost = any(fit.verdict != "converged" for fit in tried)
     few = target.dim <= FLOW_DIM
-    # Weights that are hopeless for a normal are not mended by a flow.
-    near = any(float(fit.khat) < 1.0 and fit.verdict == "converged" for fit in tried)
+    # Where no normal comes near, NUTS takes less time than a flow.
+    near = any(bool(fit.correctable) for fit in tried)
     return {
         "mean_field": True,
         "structured": target.dim > MANY,
         "full_rank": small and target.dim > 1,
-        "mixture": small and (modes or lost),
+        "mixture": small and (modes or lost or target.dim <= FEW),
         "flow": few and near,
     }[family]
 
 
-def _rank(fit: Fit) -> tuple[bool, int, bool, float]:
-    """Order fits: corrected, in all moments, converged, and then by the bound."""
+def _rank(fit: Fit) -> tuple[bool, bool, int, float]:
+    """Order fits: corrected, converged, by the sds that are known, by the bound."""
     elbo = float(fit.elbo)
-    unknown = int(np.sum(np.asarray(fit.tails) >= KHAT_LIMIT))
+    known = int(np.sum(np.asarray(fit.tails) < VARIANCE_LIMIT))
     return (
         bool(fit.correctable),
-        -unknown,
         fit.verdict == "converged",
+        known,
         elbo if np.isfinite(elbo) else -np.inf,
     )
 

@@ -25,7 +25,6 @@ from vijax.vi.targets.target import Target
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
-VARIANCE_LIMIT = 0.5  # weights of a smaller k̂ have a variance
 
 
 class Summary(dict[str, dict[str, Any]]):
@@ -211,7 +210,11 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.khat = float(smoothed.tail_shape)
     table.khat_se = float(smoothed.tail_shape_se)
     table.effective_sample_size = float(smoothed.effective_sample_size)
-    limit = importance_weights.KHAT_LIMIT if fit.correctable else VARIANCE_LIMIT
+    limit = (
+        importance_weights.KHAT_LIMIT
+        if fit.correctable
+        else importance_weights.VARIANCE_LIMIT
+    )
     table.correctable = (
         fit.verdict == "converged"
         and table.khat < limit

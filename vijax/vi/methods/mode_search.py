@@ -46,9 +46,15 @@ class Modes(NamedTuple):
 
 @np.errstate(all="ignore")
 def find_modes(
-    target: Target, q: Any, key: Key, *, num_starts: int, max_steps: int
+    target: Target,
+    q: Any,
+    key: Key,
+    *,
+    num_starts: int,
+    max_steps: int,
+    skip_own: bool = True,
 ) -> Modes:
-    """Return the modes that climbers from around q arrive at, q's own left out.
+    """Return the modes that climbers from around q arrive at.
 
     Args:
         target: the log density.
@@ -56,6 +62,7 @@ def find_modes(
         key: of the starts.
         num_starts: climbers, and positions that are looked at at a time.
         max_steps: that each may take.
+        skip_own: whether what is found within the bulk of q is left out.
     """
     like = target.init
     dim = like.shape[0]
@@ -71,7 +78,7 @@ def find_modes(
     centre = np.asarray(base.mean(q, like), float)
     scale = np.asarray(base.scale(q, like), float)
     starts = scatter(key, centre, scale, num_starts)
-    home = _Home(centre, scale, dim)
+    home = _Home(centre, scale, dim, skip_own)
     z, value = climb(look, starts, scale, home, max_steps)
     own = look(centre[None])[0][0]
     return _distinct(look, z, value, own, home)
@@ -83,11 +90,13 @@ class _Home(NamedTuple):
     centre: np.ndarray
     scale: np.ndarray
     dim: int
+    skip_own: bool
 
     def holds(self, z: np.ndarray) -> Any:
         """Say which positions are within q's bulk, each coordinate by itself."""
         v = np.abs(z - self.centre) / self.scale
-        return np.max(v, axis=-1) < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
+        near = np.max(v, axis=-1) < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
+        return near & self.skip_own
 
 
 def scatter(

@@ -58,7 +58,7 @@ class StackedModes:
         *,
         tolerance: float,
     ) -> Found:
-        """Fit a normal around `loc`, look for other modes, fit and weigh them."""
+        """Look for modes around a first normal; fit one at each, and weigh them."""
         search_key, mode_key, weight_key = (
             jax.random.fold_in(key, i) for i in range(3)
         )
@@ -67,14 +67,20 @@ class StackedModes:
         first = self.normal.find(*given, loc, scale, **options)
         num_starts = min(256, enough_draws(target))
         modes = mode_search.find_modes(
-            target, first.q, mode_key, num_starts=num_starts, max_steps=50
+            target,
+            first.q,
+            mode_key,
+            num_starts=num_starts,
+            max_steps=50,
+            skip_own=False,
         )
-        found = [first]
+        found = []
         for place, root in zip(modes.loc, modes.root, strict=True):
             sds = np.sqrt(np.sum(root**2, axis=1)).astype(target.init.dtype)
             start = place.astype(target.init.dtype), sds
             found.append(self.normal.find(*given, *start, **options))
-        good = [one for one in found if bool(one.good)] or found[:1]
+        # The first one may lie over several modes: it counts where there are none.
+        good = [one for one in found if bool(one.good)] or [first]
         q = _distinct(good)
         eps = noise.normal(weight_key, (NUM_DRAWS, target.dim), target.init.dtype)
         log_weights, responsibilities = _weigh(target, q, noise.whitened(eps))
@@ -87,7 +93,9 @@ class StackedModes:
             good=jnp.all(jnp.stack([one.good for one in good])),
             loc_error=jnp.max(jnp.stack([one.loc_error for one in good]), axis=0),
             scale_error=jnp.max(jnp.stack([one.scale_error for one in good]), axis=0),
-            num_gradients=jnp.sum(jnp.stack([one.num_gradients for one in found])),
+            num_gradients=jnp.sum(
+                jnp.stack([one.num_gradients for one in [first, *found]])
+            ),
             covariance=None,
         )
 
