@@ -275,7 +275,7 @@ def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Modes | 
     # No more gradients than the fit took.
     num_starts = min(256, enough_draws(target))
     max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
-    options = {"num_starts": num_starts, "max_steps": max_steps}
+    options: Any = {"num_starts": num_starts, "max_steps": max_steps}
     modes = mode_search.find_modes(target, found.q, key, **options)
     return modes if len(modes.mass) else None
 
