@@ -1,12 +1,21 @@
 """The collection of models: each is read as it is meant, and has a sound reference."""
 
+import doctest
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pytest
 
 from experiments.benchmarks import posteriors
-from experiments.benchmarks.posteriors import moments, registry
+from experiments.benchmarks.posteriors import collection, moments, quadrature, registry
+from experiments.benchmarks.posteriors.quadrature import (
+    grid_moments,
+    logarithmic,
+    spread,
+)
 from experiments.benchmarks.posteriors.reference import moments_of, sites_of
 from vijax import vi
 
@@ -16,6 +25,10 @@ WITH_REFERENCE = [entry for entry in ENTRIES if entry.reference is not None]
 
 def _name(entry):
     return entry.name
+
+
+def _name_of(module):
+    return module.__name__.rpartition(".")[2]
 
 
 def _reading(entry):
@@ -127,3 +140,36 @@ def test_moments_of_mirrored_draws():
     np.testing.assert_allclose(truth.sd_se, expected, rtol=0.05)
     assert abs(truth.sd - jnp.sqrt(5.0)) < 4 * truth.sd_se
     assert size > 10_000
+
+
+@pytest.mark.parametrize("module", [collection, moments, quadrature], ids=_name_of)
+def test_examples_in_docstrings(module):
+    failed, tried = doctest.testmod(module)
+    assert tried > 0
+    assert failed == 0
+
+
+def test_quadrature_of_a_closed_form():
+    """Normal mean and inverse-gamma variance: Student-t and inverse-gamma margins."""
+
+    def model(y):
+        variance = numpyro.sample("variance", dist.InverseGamma(4.0, 3.0))
+        mu = numpyro.sample("mu", dist.Normal(1.0, jnp.sqrt(variance)))
+        numpyro.sample("y", dist.Normal(mu, jnp.sqrt(variance)), obs=y)
+
+    y = np.array([0.5, 2.0, 2.5])
+    axes = {
+        "variance": logarithmic(0.01, 1e4, 401),
+        "mu": spread(1.5, 0.5, 1e3, 401),
+    }
+    found = grid_moments((model, (y,)), axes)
+    shape, loc = 4 + 3 / 2, (1 + y.sum()) / 4
+    scale = 3 + 0.5 * (((y - loc) ** 2).sum() + (1 - loc) ** 2)
+    mean = scale / (shape - 1)
+    assert float(found["mu"].mean) == pytest.approx(loc, rel=1e-4)
+    assert float(found["mu"].sd) == pytest.approx(np.sqrt(mean / 4), rel=1e-4)
+    assert float(found["variance"].mean) == pytest.approx(mean, rel=1e-4)
+    sd = mean / np.sqrt(shape - 2)
+    assert float(found["variance"].sd) == pytest.approx(sd, rel=1e-4)
+    for value in found.values():
+        assert value.mean_se < 1e-3

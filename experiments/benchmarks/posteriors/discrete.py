@@ -60,15 +60,19 @@ def _weather() -> tuple[np.ndarray]:
     return (np.array(rain),)
 
 
+def _climate() -> tuple[Any, Any]:
+    prior = jnp.array([[4.0, 1.0], [1.0, 4.0]])
+    move = numpyro.sample("move", dist.Dirichlet(prior).to_event(1))
+    dry = numpyro.sample("dry", dist.Gamma(2.0, 2.0))
+    wet = numpyro.sample("wet", dist.Gamma(10.0, 2.0))
+    return move, jnp.stack([dry, wet])
+
+
 def summed_weather() -> Problem:
     """Write `weather` with its states summed out."""
 
     def model(rain: Any) -> None:
-        prior = jnp.array([[4.0, 1.0], [1.0, 4.0]])
-        move = numpyro.sample("move", dist.Dirichlet(prior).to_event(1))
-        dry = numpyro.sample("dry", dist.Gamma(2.0, 2.0))
-        wet = numpyro.sample("wet", dist.Gamma(10.0, 2.0))
-        rates = jnp.stack([dry, wet])
+        move, rates = _climate()
         log_probs = dist.Poisson(rates).log_prob(rain[:, None])
         factor = hidden_regimes_likelihood(move[0], move, log_probs)
         numpyro.factor("rain", factor)
@@ -81,11 +85,7 @@ def weather() -> Problem:
     """A hidden Markov chain by `scan`, its states left to enumeration."""
 
     def model(rain: Any) -> None:
-        prior = jnp.array([[4.0, 1.0], [1.0, 4.0]])
-        move = numpyro.sample("move", dist.Dirichlet(prior).to_event(1))
-        dry = numpyro.sample("dry", dist.Gamma(2.0, 2.0))
-        wet = numpyro.sample("wet", dist.Gamma(10.0, 2.0))
-        rates = jnp.stack([dry, wet])
+        move, rates = _climate()
 
         def step(state: Any, count: Any) -> tuple[Any, None]:
             state = numpyro.sample(

@@ -85,7 +85,7 @@ def fingerprint(arguments: tuple[Any, ...]) -> str:
 
     Example:
         >>> fingerprint((np.array([1.0, 2.0]), 3))
-        'a61bf0f2'
+        '036b3558'
     """
     numbers = [np.ravel(np.asarray(argument, float)) for argument in arguments]
     text = " ".join(f"{number:.6g}" for number in np.concatenate([[0.0], *numbers]))

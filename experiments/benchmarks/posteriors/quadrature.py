@@ -16,7 +16,7 @@ def spread(centre: float, width: float, reach: float, points: int) -> np.ndarray
 
     Example:
         >>> spread(0.0, 1.0, 100.0, 5).round(2)
-        array([-100.  ,   -7.  ,    0.  ,    7.  ,  100.  ])
+        array([-100.  ,   -7.04,    0.  ,    7.04,  100.  ])
     """
     end = np.arcsinh(reach / width)
     return centre + width * np.sinh(np.linspace(-end, end, points))
