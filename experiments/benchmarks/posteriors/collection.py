@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from experiments.benchmarks.posteriors import abilities as abilities
 from experiments.benchmarks.posteriors import bounded as bounded
 from experiments.benchmarks.posteriors import discrete as discrete
+from experiments.benchmarks.posteriors import dynamics as dynamics
 from experiments.benchmarks.posteriors import geometry as geometry
 from experiments.benchmarks.posteriors import heavy_tail as heavy_tail
 from experiments.benchmarks.posteriors import hierarchical as hierarchical
