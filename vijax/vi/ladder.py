@@ -82,9 +82,9 @@ def _chains(best: Fit, key: Key, seconds: float) -> Fit:
     began = time.perf_counter()
     last = nuts(best, key, seconds=seconds)
     left = seconds - (time.perf_counter() - began)
-    if not last.trusted and last.chains is not None and left > 0.5 * seconds:
-        if int(last.chains.num_divergences):
-            last = nuts(best, key, target_accept=0.99, num_warmup=1000, seconds=left)
+    met = last.chains is not None and int(last.chains.num_divergences) > 0
+    if met and not last.trusted and left > 0.5 * seconds:
+        last = nuts(best, key, target_accept=0.99, num_warmup=1000, seconds=left)
     return last
 
 

@@ -96,13 +96,12 @@ class Weighed:
         return of_mean, of_sd
 
     def worst_error(self) -> float:
-        """Return the largest standard error of a known mean or sd, in sds."""
-        errors = [np.zeros(1)]
-        for name, (_, sd, mean_se, sd_se) in self.moments.items():
-            unit = np.where(sd > 0, sd, 1.0)
-            of_mean, of_sd = self.known(name)
-            errors += [(mean_se / unit)[of_mean], (sd_se / unit)[of_sd]]
-        return float(np.max(np.concatenate([np.ravel(x) for x in errors])))
+        """Return the largest standard error of a mean or an sd, in sds."""
+        errors = [
+            np.max(np.maximum(mean_se, sd_se) / np.where(sd > 0, sd, 1.0))
+            for _, sd, mean_se, sd_se in self.moments.values()
+        ]
+        return float(np.max(errors))
 
 
 def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
@@ -118,14 +117,19 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     numbers = sum(x.size for x in first.draws.values())
     # A q that is not normal has its own tails: the first draws are as good as more.
     batches = [first] if not base.is_normal(fit.q) else []
-    for number in range(1, max(1, min(MAX_BATCHES, MAX_NUMBERS // numbers)) + 1):
-        batches.append(_batch(fit, key, num_samples, number))
-        found = _joined(batches)
-        # More draws of distributions that miss p do not find it.
-        lost = found.smoothed.tail_shape >= importance_weights.KHAT_LIMIT
-        if lost or not found.worst_error() > ACCURACY:
-            break
-    return first, found
+    batches.append(_batch(fit, key, num_samples, 1))
+    found = _joined(batches)
+    # More draws of distributions that miss p do not find it.
+    error = found.worst_error()
+    lost = found.smoothed.tail_shape >= importance_weights.KHAT_LIMIT
+    if lost or error <= ACCURACY:
+        return first, found
+    affordable = max(1, min(MAX_BATCHES, MAX_NUMBERS // numbers))
+    wanted = affordable
+    if np.isfinite(error):  # it falls with the root of their number
+        wanted = min(affordable, math.ceil(len(batches) * (error / ACCURACY) ** 2))
+    batches += [_batch(fit, key, num_samples, n) for n in range(2, wanted + 1)]
+    return first, _joined(batches)
 
 
 def _joined(batches: list[Weighed]) -> Weighed:

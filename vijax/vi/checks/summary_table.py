@@ -158,6 +158,18 @@ def summary(
     return table
 
 
+def _worst_error(table: Summary) -> float:
+    """Return the largest standard error of a corrected moment that is known, in sds."""
+    errors = [0.0]
+    for columns in table.values():
+        sd = np.asarray(columns["corrected_sd"])
+        unit = np.where(sd > 0, sd, 1.0)
+        for name in ("corrected_mean_se", "corrected_sd_se"):
+            error = np.ravel(columns[name] / unit)
+            errors += [float(x) for x in error[np.isfinite(error)]]
+    return max(errors)
+
+
 def _of_chains(fit: Fit, chains: Chains) -> Summary:
     """Return the table of draws by MCMC, which need no correction."""
     shapes = jax.eval_shape(fit.target.constrain, fit.target.init)
@@ -235,7 +247,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
             "by importance weights"
         )
         if not fit.trusted:
-            known = f"known to {100 * weighed.worst_error():.1g} % of an sd ({quality})"
+            known = f"known to {100 * _worst_error(table):.1g} % of an sd ({quality})"
             advice = (
                 f"{advice} The corrected moments are {known}."
                 if fit.correctable

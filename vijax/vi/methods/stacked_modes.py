@@ -32,7 +32,7 @@ class StackedModes:
         Yao, Vehtari & Gelman (2022), JMLR 23(79), arXiv:2006.12335 (stacking modes).
     """
 
-    normal: FixedDraws = FixedDraws()  # how each component is found
+    num_steps: int = 200  # the budget of each component's search
 
     def check(self, target: Target, family: Family) -> None:
         """Raise a ValueError where the method cannot fit this."""
@@ -64,7 +64,7 @@ class StackedModes:
         )
         given = target, search_key, FullRank()
         options: Any = {"tolerance": tolerance}
-        first = self.normal.find(*given, loc, scale, **options)
+        first = FixedDraws(num_steps=self.num_steps).find(*given, loc, scale, **options)
         num_starts = min(256, enough_draws(target))
         modes = mode_search.find_modes(
             target,
@@ -78,7 +78,9 @@ class StackedModes:
         for place, root in zip(modes.loc, modes.root, strict=True):
             sds = np.sqrt(np.sum(root**2, axis=1)).astype(target.init.dtype)
             start = place.astype(target.init.dtype), sds
-            found.append(self.normal.find(*given, *start, **options))
+            found.append(
+                FixedDraws(num_steps=self.num_steps).find(*given, *start, **options)
+            )
         # The first one may lie over several modes: it counts where there are none.
         good = [one for one in found if bool(one.good)] or [first]
         q = _distinct(good)
@@ -88,14 +90,13 @@ class StackedModes:
         mass = np.exp(smoothed.log_weights) @ np.asarray(responsibilities)
         mass = np.maximum(mass / np.sum(mass), 1e-6)
         q = q._replace(log_weights=jnp.asarray(np.log(mass / np.sum(mass)), eps.dtype))
+        gradients = [one.num_gradients for one in (first, *found)]
         return first._replace(
             q=q,
             good=jnp.all(jnp.stack([one.good for one in good])),
             loc_error=jnp.max(jnp.stack([one.loc_error for one in good]), axis=0),
             scale_error=jnp.max(jnp.stack([one.scale_error for one in good]), axis=0),
-            num_gradients=jnp.sum(
-                jnp.stack([one.num_gradients for one in [first, *found]])
-            ),
+            num_gradients=jnp.sum(jnp.stack(gradients)),
             covariance=None,
         )
 
