@@ -1,0 +1,49 @@
+"""float32 that is not enough is noticed, and the fit runs in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vijax import vi
+from vijax.vi.engine import precision
+
+X = np.linspace(-1.0, 1.0, 8)
+PRIOR = np.exp(-0.5 * (X[:, None] - X) ** 2 / 2.0**2)
+
+
+def smooth(u):
+    """L ε of a nearly singular Gaussian process, of which float32 has no Cholesky."""
+    scale = jnp.exp(0.1 * u[0])
+    cov = scale**2 * jnp.asarray(PRIOR, u.dtype) + 1e-9 * jnp.eye(8, dtype=u.dtype)
+    z = jnp.linalg.cholesky(cov) @ u[1:]
+    return -0.5 * jnp.sum(u**2) - 0.5 * jnp.sum((z - 1.0) ** 2)
+
+
+def test_lost_digits_are_counted(key):
+    def fine(u):
+        return -0.5 * jnp.sum(u**2)
+
+    z = np.random.default_rng(0).normal(size=(20, 9))
+    one = np.ones(9)
+    assert precision.lost_digits(vi.from_log_density(fine, jnp.zeros(9)), z, one) < 1e-4
+    rough = vi.from_log_density(smooth, jnp.zeros(9))
+    assert precision.lost_digits(rough, z, one) > precision.ENOUGH
+
+    def large(u):  # a constant of ten million nats leaves one digit after the point
+        return -0.5 * jnp.sum(u**2) + 1e7
+
+    assert precision.lost_digits(vi.from_log_density(large, jnp.zeros(9)), z, one) > 0.2
+
+
+def test_a_fit_that_float32_cannot_do_is_done_in_float64(key):
+    fit = vi.fit(vi.from_log_density(smooth, jnp.zeros(9)), key, family="full_rank")
+    assert fit.target.init.dtype == np.float64
+    assert fit.q.loc.dtype == np.float64
+    assert fit.verdict == "converged"
+    table = vi.summary(fit)
+    assert np.isfinite(table["params"]["sd"]).all()
+    assert vi.sample(fit, key, 10)["params"].dtype == np.float64
+    with jax.enable_x64(True):  # the same, where JAX is told so
+        wide = vi.from_log_density(smooth, jnp.zeros(9))
+        expected = vi.fit(wide, key, family="full_rank")
+    np.testing.assert_allclose(fit.means, expected.means, atol=0.02)

@@ -1,0 +1,92 @@
+"""Modes that q has not visited: found, weighed, and in the corrected moments."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vijax import vi
+from vijax.vi.methods import mode_search
+
+HEIGHTS, PLACES, WIDTHS = (
+    np.array([0.7, 0.3]),
+    np.array([[0.0, 0.0], [9.0, -4.0]]),
+    np.array([1.0, 0.5]),
+)
+
+
+def two_hills(u):
+    """0.7 N(0, I) + 0.3 N((9, −4), ¼ I), normalised."""
+    squares = jnp.sum((u - PLACES) ** 2, axis=1) / WIDTHS**2
+    log_norm = jnp.log(HEIGHTS) - jnp.log(2 * jnp.pi * WIDTHS**2)
+    return jax.nn.logsumexp(log_norm - 0.5 * squares)
+
+
+def one_hill(u):
+    return -0.5 * jnp.sum(u**2) - 0.1 * jnp.sum(u**4)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    target = vi.from_log_density(two_hills, jnp.zeros(2))
+    return vi.fit(target, jax.random.key(0), family="full_rank")
+
+
+def test_the_other_mode_is_found_and_its_mass_is_right(fitted):
+    assert fitted.verdict == "converged"
+    np.testing.assert_allclose(fitted.q.mean(), PLACES[0], atol=0.02)
+    assert fitted.modes.loc.shape == (1, 2)
+    np.testing.assert_allclose(fitted.modes.loc[0], PLACES[1], atol=0.01)
+    np.testing.assert_allclose(fitted.modes.root[0], 0.5 * np.eye(2), atol=0.01)
+    np.testing.assert_allclose(fitted.modes.mass, [0.3], atol=0.01)
+    np.testing.assert_allclose(fitted.log_evidence, 0.0, atol=0.02)
+
+
+def test_a_fit_that_misses_a_mode_is_not_trusted_but_corrected(fitted):
+    assert not fitted.trusted
+    assert "another mode holds 30 % of the mass" in fitted.advice
+    table = vi.summary(fitted)
+    assert table.correctable
+    mean = HEIGHTS @ PLACES
+    variance = HEIGHTS @ (WIDTHS[:, None] ** 2 + (PLACES - mean) ** 2)
+    np.testing.assert_allclose(table["params"]["corrected_mean"], mean, atol=0.05)
+    np.testing.assert_allclose(
+        table["params"]["corrected_sd"], np.sqrt(variance), rtol=0.01
+    )
+
+
+def test_the_search_can_be_left_out(fitted):
+    target = fitted.target
+    blind = vi.fit(target, jax.random.key(0), family="full_rank", search_modes=False)
+    assert blind.modes is None
+    assert blind.trusted  # which is why one looks around
+
+
+def test_one_hill_has_no_other_mode(key):
+    fit = vi.fit(vi.from_log_density(one_hill, jnp.zeros(3)), key)
+    assert fit.modes is None
+
+
+def test_a_mode_is_found_once(fitted):
+    options = {"num_starts": 128, "max_steps": 40}
+    for seed in range(3):
+        modes = mode_search.find_modes(
+            fitted.target, fitted.q, jax.random.key(seed), **options
+        )
+        assert len(modes.mass) == 1
+        # Laplace's formula is exact for a normal hill.
+        np.testing.assert_allclose(modes.mass[0], np.log(0.3), atol=0.02)
+    both = mode_search.find_modes(
+        fitted.target, fitted.q, jax.random.key(0), skip_own=False, **options
+    )
+    np.testing.assert_allclose(np.exp(np.sort(both.mass)), [0.3, 0.7], atol=0.01)
+
+
+def test_rounding_errors_are_no_mode(key):
+    # A plateau with noise far away: nothing there is a hill.
+    def noisy(u):
+        rough = 1e6 * (jnp.sin(1e7 * u[0]) > 0.9)
+        return jnp.where(jnp.abs(u[0]) < 30, -0.5 * jnp.sum(u**2), -100.0 + rough)
+
+    fit = vi.fit(vi.from_log_density(noisy, jnp.zeros(1)), key)
+    assert fit.modes is None

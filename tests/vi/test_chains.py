@@ -1,0 +1,69 @@
+"""MCMC from a fit: right moments, R-hat that sees, draws and tables of the chains."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vijax import vi
+
+SCALES = np.array([0.01, 1.0, 50.0])
+
+
+def log_density(p):
+    """A normal of very different scales; y is exp of a normal."""
+    return -0.5 * jnp.sum((p["x"] / SCALES) ** 2) - 0.5 * (p["y"] - 1.0) ** 2
+
+
+@pytest.fixture(scope="module")
+def chained():
+    start = {"x": jnp.zeros(3), "y": jnp.zeros(())}
+    fit = vi.fit(vi.from_log_density(log_density, start), jax.random.key(0))
+    return vi.nuts(fit, jax.random.key(1))
+
+
+def test_moments_are_right_and_the_verdict_is_of_the_chains(chained):
+    assert chained.chains.good
+    assert chained.trusted
+    assert chained.advice.startswith("Trust it: NUTS, 4 chains of 1000 draws")
+    np.testing.assert_allclose(chained.sds[:3], SCALES, rtol=0.08)
+    np.testing.assert_allclose(chained.means[3], 1.0, atol=0.1)
+    assert "NUTS" in str(chained)
+
+
+def test_table_and_draws_are_those_of_the_chains(chained):
+    table = vi.summary(chained)
+    np.testing.assert_allclose(table["x"]["sd"], chained.sds[:3], rtol=1e-6)
+    assert (table["x"]["r_hat"] < 1.01).all()
+    assert table.correctable
+    assert "effective_sample_size" in str(table)
+    # The stated errors are of the size of the misses.
+    misses = (table["x"]["sd"] / SCALES - 1) / (table["x"]["sd_se"] / SCALES)
+    assert np.all(np.abs(misses) < 4)
+    draws = vi.sample(chained, jax.random.key(2), 500)
+    known = np.reshape(chained.chains.positions, (-1, 4))
+    assert draws["x"].shape == (500, 3)
+    assert np.isin(np.asarray(draws["y"]), known[:, 3]).all()
+    assert len(np.unique(np.asarray(draws["y"]))) > 490  # without replacement
+
+
+def test_chains_that_stay_in_their_modes_are_not_trusted(key):
+    def two(u):
+        return jax.nn.logsumexp(-0.5 * (u - jnp.array([-20.0, 20.0])) ** 2)
+
+    target = vi.from_log_density(two, jnp.array(19.0))
+    fit = vi.fit(target, key)
+    assert fit.modes is not None
+    stuck = vi.nuts(fit, key)
+    assert not stuck.trusted
+    assert np.max(stuck.chains.r_hat) > 1.2
+    assert "Do not trust it" in stuck.advice
+
+
+def test_bad_input_is_named(key, chained):
+    with pytest.raises(ValueError, match="num_chains = 1"):
+        vi.nuts(chained, key, num_chains=1)
+    with pytest.raises(ValueError, match=r"max_samples = 100 .*give at least 1000"):
+        vi.nuts(chained, key, max_samples=100)
+    with pytest.raises(ValueError, match="outside of jit"):
+        jax.jit(lambda key: vi.nuts(chained, key))(key)
