@@ -27,7 +27,7 @@ PEERS := .venv-peers
 ARVIZ := .venv-arviz
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lecture report test test-all test-arviz lint format dist bench constraints clean $(EXPERIMENTS)
+.PHONY: help setup lecture report test test-all test-arviz lint format dist bench vi-benchmark constraints clean $(EXPERIMENTS)
 
 help:  ## list the targets
 	@echo "make TARGET [DATASET=auto|digits|mnist|fashion_mnist|FILE] [SEED=0] [ARGS='--more options']"
@@ -97,6 +97,9 @@ $(PEERS)/.ready: experiments/benchmarks/requirements.txt $(READY)
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -r $<
 	@touch $@
+
+vi-benchmark: $(READY)  ## is the verdict right? every family on models with known answers (hours)
+	$(BIN)/python -m experiments.benchmarks.verdicts
 
 bench: $(PEERS)/.ready  ## measure vijax beside its peers, in a .venv-peers of their own
 	@status=0; for name in $(BENCHMARKS); do \

@@ -198,7 +198,7 @@ def advise(fit: Fit) -> str:
             "steps. Give its method a larger num_steps, or reparametrise (non-centred, "
             "scaled)."
         )
-    if fit.modes is not None:
+    if fit.modes is not None and not fit.trusted:
         shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in fit.modes.mass)
         other = "other modes hold" if len(fit.modes.mass) > 1 else "another mode holds"
         use = (

@@ -84,6 +84,8 @@ class _FactorsHaveTime(Everywhere):
 
     def process_message(self, msg: dict[str, Any]) -> None:
         super().process_message(msg)
+        if msg["type"] == "sample":  # enumeration writes into it; it may be shared
+            msg["infer"] = dict(msg["infer"])
         if msg["type"] != "sample" or msg.get("_control_flow_done", False):
             return
         base = msg["fn"]
