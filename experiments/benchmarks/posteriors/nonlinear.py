@@ -84,20 +84,16 @@ def truncated_sample() -> Problem:
 
 @register("nonlinear")
 def decay_and_background() -> Problem:
-    """Two exponential decays over a background in counts: rates in order."""
+    """Two exponential decays over a background in counts, the second the faster."""
 
     def model(t: Any, counts: Any) -> None:
-        rates = numpyro.sample(
-            "rates",
-            dist.TransformedDistribution(
-                dist.Normal(0.0, 1.0).expand([2]).to_event(1),
-                [dist.transforms.OrderedTransform(), dist.transforms.ExpTransform()],
-            ),
-        )
+        slow = numpyro.sample("slow", dist.LogNormal(-1.0, 0.7))
+        gap = numpyro.sample("gap", dist.LogNormal(0.0, 0.7))
         height = numpyro.sample(
             "height", dist.LogNormal(3.0, 1.0).expand([2]).to_event(1)
         )
         background = numpyro.sample("background", dist.Exponential(0.2))
+        rates = jnp.stack([slow, slow + gap])
         curve = jnp.exp(-t[:, None] * rates) @ height + background
         numpyro.sample("counts", dist.Poisson(curve), obs=counts)
 
