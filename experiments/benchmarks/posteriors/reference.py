@@ -3,10 +3,11 @@
     python -m experiments.benchmarks.posteriors.reference [--names NAMES] [--again]
 
 NUTS runs four chains in blocks of 5,000 draws each, until every site's mean and square
-have 2,000 effective draws and errors below 0.025 sd. It is taken again with smaller steps while it diverges. What
-was reached is stored with the numbers: settings, the worst R-hat, the least effective
-sample size, divergences. A model that is hard for NUTS names a twin with the same
-posterior, or exact moments; one with equal modes is run in one and mirrored to all.
+have 2,000 effective draws and errors below 0.025 sd. Where it diverges it is taken
+again with smaller steps. What was reached is stored with the numbers: settings, the
+worst R-hat, the least effective sample size, divergences. A model that is hard for NUTS
+names a twin with the same posterior, or exact moments; one with equal modes is run in
+one and mirrored to all. Changed data are noticed, a changed prior is not: say --again.
 """
 
 import time
