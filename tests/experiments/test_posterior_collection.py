@@ -71,6 +71,12 @@ def test_reference_is_of_these_data_and_converged(entry):
             assert np.all(error[varies] < 0.03 * truth.sd[varies])
 
 
+def test_every_model_has_a_reference_or_says_why_not():
+    without = {entry.name for entry in ENTRIES if entry.reference is None}
+    said = {name for name, spec in registry.SPECIFICATIONS.items() if spec.undecided}
+    assert without == said
+
+
 def test_references_are_of_models_that_exist():
     kinds = {path.stem for path in moments.FOLDER.glob("*.json")}
     stored = {(kind, name) for kind in kinds for name in moments.read(kind)}

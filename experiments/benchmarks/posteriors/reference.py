@@ -34,7 +34,7 @@ from experiments.benchmarks.posteriors.registry import Draws, Problem, Specifica
 CHAINS, WARMUP, BLOCK, BLOCKS = 4, 2000, 5000, 32
 ENOUGH = 2000  # effective draws, of a mean and of a square
 PRECISE = 0.025  # standard error of a mean and of an sd, in sds
-ACCEPT = (0.9, 0.99)  # target acceptance, the next one where NUTS diverged
+ACCEPT = (0.9, 0.99, 0.998)  # target acceptance, the next one where NUTS diverged
 DENSE = 60  # unknowns, up to which the mass matrix is dense
 
 
