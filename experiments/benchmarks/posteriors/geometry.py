@@ -7,7 +7,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 
-from experiments.benchmarks.posteriors.quadrature import spread
+from experiments.benchmarks.posteriors.quadrature import normal_given_scale, spread
 from experiments.benchmarks.posteriors.registry import Axes, Problem, register
 
 
@@ -118,14 +118,33 @@ def known_product() -> Problem:
     return model, (np.array(1.5),)
 
 
-@register("geometry")
+def _twenty_covariance(of: Any) -> Any:
+    place = of.arange(20.0)
+    return 4.0 * of.exp(-of.abs(place[:, None] - place) / 8.0)
+
+
+def _twenty(y: Any) -> dict[str, Any]:
+    """Return the exact moments: the levels are normal at each sigma of a grid."""
+    covariance = _twenty_covariance(np)
+    seen = covariance[::2]
+
+    def at(sigma: float) -> tuple[float, np.ndarray, np.ndarray]:
+        marginal = seen[:, ::2] + sigma**2 * np.eye(10)
+        gain = np.linalg.solve(marginal, seen).T
+        misfit = y @ np.linalg.solve(marginal, y)
+        log_mass = -0.5 * (np.linalg.slogdet(marginal)[1] + misfit + sigma**2)
+        return log_mass, gain @ y, covariance - gain @ seen
+
+    sigma, sigma_sd, mean, sd = normal_given_scale(np.linspace(0, 6, 6001), at)
+    return {"level": (mean, sd), "sigma": (sigma, sigma_sd)}
+
+
+@register("geometry", exact=_twenty)
 def twenty_correlated() -> Problem:
     """Levels of twenty places, strongly correlated a priori, half of them measured."""
 
     def model(y: Any) -> None:
-        place = jnp.arange(20.0)
-        distance = jnp.abs(place[:, None] - place) / 8.0
-        prior = dist.MultivariateNormal(0.0, 4.0 * jnp.exp(-distance))
+        prior = dist.MultivariateNormal(0.0, _twenty_covariance(jnp))
         level = numpyro.sample("level", prior)
         sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
         numpyro.sample("y", dist.Normal(level[::2], sigma), obs=y)

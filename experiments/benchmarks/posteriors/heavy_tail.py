@@ -7,7 +7,11 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 
-from experiments.benchmarks.posteriors.quadrature import logarithmic, spread
+from experiments.benchmarks.posteriors.quadrature import (
+    logarithmic,
+    normal_given_scale,
+    spread,
+)
 from experiments.benchmarks.posteriors.registry import Axes, Problem, register
 
 
@@ -105,27 +109,21 @@ def _three_groups(y: Any, error: Any) -> dict[str, Any]:
     The posterior of tau falls as tau⁻⁵: fourth moments do not exist, so that draws
     would not tell how well they know the sd.
     """
-    grid = logarithmic(1e-5, 1e6, 20_001)
-    log_masses, means, squares = [], [], []
-    for tau in grid:
-        # Precision of (mu, levels), and what the data add to it.
+
+    def at(tau: float) -> tuple[float, np.ndarray, np.ndarray]:
+        # Precision of (mu, levels): the prior's, and what the data add to it.
         precision = np.diag(np.r_[1 / 20**2 + 3 / tau**2, 1 / tau**2 + 1 / error**2])
         precision[0, 1:] = precision[1:, 0] = -1 / tau**2
         covariance = np.linalg.inv(precision)
         mean = covariance @ np.r_[0.0, y / error**2]
         log_mass = 0.5 * (np.linalg.slogdet(covariance)[1] + mean[1:] @ (y / error**2))
-        log_masses.append(log_mass - 3 * np.log(tau) - np.log1p((tau / 3) ** 2))
-        means.append(mean)
-        squares.append(np.diag(covariance) + mean**2)
-    weights = np.exp(np.array(log_masses) - np.max(log_masses)) * np.gradient(grid)
-    weights /= weights.sum()
-    mean = weights @ np.array(means)
-    sd = np.sqrt(weights @ np.array(squares) - mean**2)
-    mean_tau = weights @ grid
-    sd_tau = np.sqrt(weights @ (grid - mean_tau) ** 2)
+        return log_mass - 3 * np.log(tau) - np.log1p((tau / 3) ** 2), mean, covariance
+
+    grid = logarithmic(1e-5, 1e6, 20_001)
+    tau, tau_sd, mean, sd = normal_given_scale(grid, at)
     return {
         "mu": (mean[0], sd[0]),
-        "tau": (mean_tau, sd_tau),
+        "tau": (tau, tau_sd),
         "level": (mean[1:], sd[1:]),
     }
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 FOLDER = Path(__file__).parent / "references"
-FLAT_SD = 1e-12  # entries that do not vary: the upper triangle of a Cholesky factor
 
 
 class Moments(NamedTuple):
@@ -22,6 +21,16 @@ class Moments(NamedTuple):
 
 
 Reference = dict[str, Moments]  # by site
+
+
+def varies(mean: Any, sd: Any) -> Any:
+    """Say which entries vary: not those of a Cholesky factor's upper triangle, say.
+
+    Example:
+        >>> varies(np.array([1.0, 0.0, 1e-10]), np.array([1e-16, 0.0, 1e-12]))
+        array([False, False,  True])
+    """
+    return sd > 1e-9 * np.abs(mean)
 
 
 class Errors(NamedTuple):
@@ -53,7 +62,7 @@ def worst_errors(
         with np.errstate(divide="ignore", invalid="ignore"):
             mean_error = np.abs(mean - truth.mean) / truth.sd
             sd_error = np.abs(sd / truth.sd - 1)
-        there = np.isfinite(truth.sd) & (truth.sd > FLAT_SD)
+        there = np.isfinite(truth.sd) & varies(truth.mean, truth.sd)
         worst_mean = max(worst_mean, _worst(mean_error[there]))
         worst_sd = max(worst_sd, _worst(sd_error[there]))
     return Errors(worst_mean, worst_sd)

@@ -7,6 +7,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 
+from experiments.benchmarks.posteriors.quadrature import normal_given_scale
 from experiments.benchmarks.posteriors.registry import Problem, register
 
 
@@ -75,27 +76,20 @@ def _centred_years(year: Any, y: Any) -> Any:
     turn = np.array([[1.0, 2000.0], [0.0, 1.0]])  # (a, b) -> (a', b)
     prior = np.linalg.inv(turn @ np.diag([500.0**2, 1.0]) @ turn.T)
     back = np.linalg.inv(turn)
-    grid = np.linspace(0.02, 3.0, 30_001)
-    masses, means, squares = [], [], []
-    for sigma in grid:
+
+    def at(sigma: float) -> tuple[float, np.ndarray, np.ndarray]:
         covariance = np.linalg.inv(prior + design.T @ design / sigma**2)
         mean = covariance @ design.T @ y / sigma**2
-        fit = (y @ y / sigma**2 - mean @ design.T @ y / sigma**2) / 2
-        log_mass = 0.5 * np.linalg.slogdet(covariance)[1] - len(y) * np.log(sigma)
-        masses.append(log_mass - fit - sigma**2 / 2)
-        means.append(back @ mean)
-        squares.append(np.diag(back @ covariance @ back.T) + (back @ mean) ** 2)
-    weights = np.exp(np.array(masses) - np.max(masses))
-    weights /= weights.sum()
-    mean, mean_sigma = weights @ np.array(means), weights @ grid
-    # About the mean, so that digits are not lost to a square of the intercept.
-    spread = np.array(squares) - np.array(means) ** 2 + (np.array(means) - mean) ** 2
-    sd = np.sqrt(weights @ spread)
-    sd_sigma = np.sqrt(weights @ (grid - mean_sigma) ** 2)
+        misfit = (y @ y - mean @ design.T @ y) / sigma**2
+        log_mass = 0.5 * (np.linalg.slogdet(covariance)[1] - misfit - sigma**2)
+        log_mass -= len(y) * np.log(sigma)
+        return log_mass, back @ mean, back @ covariance @ back.T
+
+    sigma, sigma_sd, mean, sd = normal_given_scale(np.linspace(0.02, 3, 30_001), at)
     return {
         "a": (mean[0], sd[0]),
         "b": (mean[1], sd[1]),
-        "sigma": (mean_sigma, sd_sigma),
+        "sigma": (sigma, sigma_sd),
     }
 
 

@@ -1,5 +1,6 @@
 """Moments of one or two unknowns by quadrature of the model's own joint density."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -30,6 +31,30 @@ def logarithmic(low: float, high: float, points: int) -> np.ndarray:
         array([  1.,  10., 100.])
     """
     return np.exp(np.linspace(np.log(low), np.log(high), points))
+
+
+def normal_given_scale(
+    grid: np.ndarray, at: Callable[[float], tuple[float, np.ndarray, np.ndarray]]
+) -> tuple[Any, ...]:
+    """Return moments where all unknowns but one are normal, given that one.
+
+    Args:
+        grid: points of the one that is not.
+        at: gives at such a point the log density of it, up to a constant, and the mean
+            and the covariance of the others.
+
+    Returns:
+        mean and sd of the one, means and sds of the others.
+    """
+    log_masses, means, covariances = zip(*map(at, grid), strict=True)
+    steps = np.diff(grid) / 2
+    weights = np.exp(np.array(log_masses) - np.max(log_masses))
+    weights *= np.r_[steps, 0] + np.r_[0, steps]
+    weights /= weights.sum()
+    one, mean = weights @ grid, weights @ np.array(means)
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    sd = np.sqrt(weights @ (variances + (np.array(means) - mean) ** 2))
+    return one, np.sqrt(weights @ (grid - one) ** 2), mean, sd
 
 
 def grid_moments(problem: Problem, axes: Axes) -> dict[str, Moments]:

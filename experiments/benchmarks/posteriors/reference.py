@@ -3,10 +3,11 @@
     python -m experiments.benchmarks.posteriors.reference [--names NAMES] [--again]
 
 NUTS runs four chains in blocks of 5,000 draws each, until every site's mean and square
-have 2,000 effective draws. It is taken again with smaller steps while it diverges. What
-was reached is stored with the numbers: settings, the worst R-hat, the least effective
-sample size, divergences. A model that is hard for NUTS names a twin with the same
-posterior, or exact moments; one with equal modes is run in one and mirrored to all.
+have 2,000 effective draws and errors below 0.025 sd. Where it diverges it is taken
+again with smaller steps. What was reached is stored with the numbers: settings, the
+worst R-hat, the least effective sample size, divergences. A model that is hard for NUTS
+names a twin with the same posterior, or exact moments; one with equal modes is run in
+one and mirrored to all. Changed data are noticed, a changed prior is not: say --again.
 """
 
 import time
@@ -32,7 +33,8 @@ from experiments.benchmarks.posteriors.registry import Draws, Problem, Specifica
 
 CHAINS, WARMUP, BLOCK, BLOCKS = 4, 2000, 5000, 32
 ENOUGH = 2000  # effective draws, of a mean and of a square
-ACCEPT = (0.9, 0.99)  # target acceptance, the next one where NUTS diverged
+PRECISE = 0.025  # standard error of a mean and of an sd, in sds
+ACCEPT = (0.9, 0.99, 0.998)  # target acceptance, the next one where NUTS diverged
 DENSE = 60  # unknowns, up to which the mass matrix is dense
 
 
@@ -97,7 +99,7 @@ def moments_of(images: list[np.ndarray]) -> tuple[Moments, float]:
     sd = np.sqrt(second.mean((0, 1)))
     (mean_se, mean_ess), (square_se, square_ess) = map(_error, (first, second))
     with np.errstate(divide="ignore", invalid="ignore"):
-        sd_se = np.where(sd > stored.FLAT_SD, square_se / (2 * sd), 0.0)
+        sd_se = np.where(stored.varies(mean, sd), square_se / (2 * sd), 0.0)
     return Moments(mean, sd, mean_se, sd_se), min(mean_ess, square_ess)
 
 
@@ -108,7 +110,7 @@ def _error(draws: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _varies(draws: np.ndarray) -> Any:
-    return draws.std((0, 1)) > stored.FLAT_SD * (1 + np.abs(draws).max((0, 1)))
+    return stored.varies(draws.mean((0, 1)), draws.std((0, 1)))
 
 
 def run_nuts(
@@ -153,12 +155,20 @@ def run_nuts(
             [_ranks(copy[name]) if name in heavy else copy[name] for copy in copies]
             for name in names
         ]
-        size = min(moments_of(site)[1] for site in judged)
+        found = [moments_of(site) for site in judged]
+        size = min(least for _, least in found)
+        error = max(_relative_error(moments) for moments, _ in found)
         in_vain = divergences > 0 and accept < ACCEPT[-1]
-        if size >= ENOUGH or in_vain:
+        if (size >= ENOUGH and error < PRECISE) or in_vain:
             break
     rhat = max(worst_rhat(site) for site in judged)
     return Run(copies, accept, divergences, size, rhat)
+
+
+def _relative_error(moments: Moments) -> float:
+    vary = stored.varies(moments.mean, moments.sd)
+    errors = np.maximum(moments.mean_se, moments.sd_se)[vary] / moments.sd[vary]
+    return float(errors.max(initial=0.0))
 
 
 def _ranks(draws: np.ndarray) -> np.ndarray:
