@@ -29,12 +29,19 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         to_arviz,
         vsbc,
     )
-    from vijax.vi.families import Flow, FullRank, LowRank, MeanField
+    from vijax.vi.families import (
+        Flow,
+        FullRank,
+        LowRank,
+        MeanField,
+        Structured,
+    )
     from vijax.vi.fitting import fit
     from vijax.vi.importance_weights import psis
     from vijax.vi.methods import (
         FixedDraws,
         Laplace,
+        NestedLaplace,
         Pathfinder,
         Paths,
         Stochastic,
@@ -58,12 +65,13 @@ _NAMES = {
         "to_arviz",
         "vsbc",
     ),
-    "families": ("Flow", "FullRank", "LowRank", "MeanField"),
+    "families": ("Flow", "FullRank", "LowRank", "MeanField", "Structured"),
     "fitting": ("fit",),
     "importance_weights": ("psis",),
     "methods": (
         "FixedDraws",
         "Laplace",
+        "NestedLaplace",
         "Pathfinder",
         "Paths",
         "Stochastic",
@@ -85,9 +93,11 @@ __all__ = [
     "Laplace",
     "LowRank",
     "MeanField",
+    "NestedLaplace",
     "Pathfinder",
     "Paths",
     "Stochastic",
+    "Structured",
     "Summary",
     "Target",
     "bayes_factor",

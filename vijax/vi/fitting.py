@@ -26,10 +26,12 @@ from vijax.vi.families.base import Family
 from vijax.vi.families.flow import Flow
 from vijax.vi.families.gaussian import FullRank, MeanField
 from vijax.vi.families.low_rank import LowRank
+from vijax.vi.families.structured import Structured, draws_of
 from vijax.vi.methods.base import Method
 from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws
 from vijax.vi.methods.laplace import Laplace
 from vijax.vi.methods.multipath_pathfinder import Pathfinder
+from vijax.vi.methods.nested_laplace import NestedLaplace
 from vijax.vi.methods.stochastic import Stochastic
 from vijax.vi.result import Fit, check_draws, judge
 from vijax.vi.targets.data_arguments import to_device
@@ -40,12 +42,14 @@ FAMILIES: dict[str, Family] = {
     "full_rank": FullRank(),
     "low_rank": LowRank(),
     "flow": Flow(),
+    "structured": Structured(),
 }
 METHODS: dict[str, Method] = {
     "fixed_draws": FixedDraws(),
     "stochastic": Stochastic(),
     "laplace": Laplace(),
     "pathfinder": Pathfinder(),
+    "nested_laplace": NestedLaplace(),
 }
 OWN_FAMILY = ("laplace", "pathfinder")  # methods that also name a family: their own
 NUM_STARTS = 10  # tried until one is finite
@@ -71,20 +75,23 @@ def fit(
         key: random key; the same key gives the same fit.
         family: a name or an object of `vi.families`: "mean_field"; "full_rank";
             "low_rank", a diagonal and ten directions, for many unknowns; "flow", which
-            can be skewed and have long tails. Your own is as good: an object with
+            can be skewed and have long tails; "structured", for many unknowns that are
+            independent, or form a chain, given a few others. Your own is as good: an object with
             `init(loc, scale) -> q`, see `families.base`. "laplace" and "pathfinder"
             stand for the normals that the methods of these names find.
         method: a name or an object of `vi.methods` with its options: "fixed_draws"
             (`FixedDraws`), Newton's method for mean field and full rank; "stochastic"
             (`Stochastic`), Optax on fresh draws; "laplace" (`Laplace`), "pathfinder"
-            (`Pathfinder`); or "auto": fixed draws where they can and there are at most
+            (`Pathfinder`); "nested_laplace" (`NestedLaplace`) for "structured"; or
+            "auto": that one there, else fixed draws where they can and there are at most
             200 unknowns, else stochastic.
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
             default as the target says.
         tolerance: stop when the means are known to this many sds, the sds to this
             fraction (relative to the family's best q).
         num_checks: draws of q for ELBO, k̂ and evidence; 2000, or 500 where the model
-            subsamples, for then each is a pass over all rows.
+            subsamples, for then each is a pass over all rows; 500 to 4000 where the
+            family is structured, the fewer the larger the model.
         progress: whether to show a bar; "auto" then takes the stochastic method.
         checkpoint: directory of `Stochastic`'s checkpoints; likewise.
 
@@ -113,6 +120,8 @@ def fit(
     chosen.check(target, family)
     if num_checks is None:
         num_checks = 500 if target.subsampled else 2000
+        if isinstance(family, Structured):
+            num_checks = draws_of(target)
     check(num_checks >= 25, "num_checks", num_checks, "give at least 25")
     traced = in_trace()
     streams = [jax.random.fold_in(key, stream) for stream in (SEARCH, CHECKS, RESTARTS)]
@@ -153,6 +162,8 @@ def _choose(
     _check_object("family", family, "init", (*FAMILIES, *OWN_FAMILY))
     if isinstance(method, str):
         _check_name("method", method, ("auto", *METHODS))
+        if isinstance(family, Structured) and method == "auto":
+            method = "nested_laplace"
         if method == "auto":
             possible = FixedDraws.can_fit(family) and target.dim <= MAX_DIM
             possible &= not in_parts and not target.subsampled

@@ -1,6 +1,7 @@
 """A fit's result: q, its errors, and whether to believe it."""
 
 import html
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -142,6 +143,8 @@ class Checked(NamedTuple):
 
 def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
+    if hasattr(q, "weigh"):  # a q that evaluates the density to draw
+        return _weigh(target, q, key, num_checks=num_checks)
     like = target.init
     eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
     return _check(target, *_draw(q, eps))
@@ -156,14 +159,26 @@ def _draw(q: Any, eps: Any) -> tuple[Array, Array]:
 @density_jit
 def _check(target: Target, z: Array, log_q: Array) -> Checked:
     log_p, reference = log_densities(target, z)
+    return Checked(log_p - log_q, _values(target, z), reference)
+
+
+@partial(density_jit, static_argnames="num_checks")
+def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
+    drawn = q.weigh(key, num_checks)
+    log_weights = drawn.log_p - drawn.log_q
+    values = _values(target, drawn.positions)
+    return Checked(log_weights, values, jnp.zeros_like(log_weights[0]))
+
+
+def _values(target: Target, z: Array) -> Array:
+    """Return the constrained unknowns at many positions, (draws, entries)."""
     names = [site.name for site in target.static.sites]
 
     def values(z: Array) -> Array:
         constrained = target.constrain(z)
         return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
 
-    drawn = over_draws(target, values, z).astype(z.dtype)
-    return Checked(log_p - log_q, drawn, reference)
+    return over_draws(target, values, z).astype(z.dtype)
 
 
 @np.errstate(all="ignore")

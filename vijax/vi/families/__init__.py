@@ -4,11 +4,13 @@
     FullRank()            a normal with all correlations
     LowRank(rank=10)      a diagonal and a few directions, for many unknowns
     Flow()                a normalising flow: skewed, with long tails, not elliptical
+    Structured()          few globals, and many locals that are independent given them
 
 `vi.fit(target, key, family=LowRank(rank=20))`; the names "mean_field", "full_rank",
-"low_rank" and "flow" stand for their defaults. A family of your own is an object with
+"low_rank", "flow" and "structured" stand for their defaults. A family of your own is an object with
 `init(loc, scale) -> q`; `families.base` says what a q needs. DiagonalNormal,
-FullRankNormal, LowRankNormal, SpikedNormal and CouplingFlow are the q themselves.
+FullRankNormal, LowRankNormal, SpikedNormal, CouplingFlow and StructuredNormal are the
+q themselves.
 """
 
 from vijax.vi.families.flow import CouplingFlow, Flow
@@ -20,6 +22,7 @@ from vijax.vi.families.gaussian import (
 )
 from vijax.vi.families.low_rank import LowRank, LowRankNormal
 from vijax.vi.families.spiked import SpikedNormal
+from vijax.vi.families.structured import Structured, StructuredNormal
 
 __all__ = [
     "CouplingFlow",
@@ -31,6 +34,8 @@ __all__ = [
     "LowRankNormal",
     "MeanField",
     "SpikedNormal",
+    "Structured",
+    "StructuredNormal",
 ]
 
 

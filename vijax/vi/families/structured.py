@@ -1,0 +1,140 @@
+r"""A q that follows the model's conditional independence: globals, and locals given them.
+
+    q(θ, z) = N(θ; m, L Lᵀ) · N(z; ẑ(θ), H(θ)⁻¹)
+
+θ are the few globals, with all correlations. The locals z are normal given θ, with the
+mode and the curvature that the model has there (see `conditional`), so that their means
+and spreads bend with θ: q is not a normal distribution as a whole. H(θ) has small
+blocks (the unknowns of one group) or bands (a chain along time), hence a draw costs as
+much as a few gradients, whatever the number of locals.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vijax.types import Key
+from vijax.vi.engine.noise import whitened
+from vijax.vi.families.base import normal_draws
+from vijax.vi.families.conditional import (
+    Conditional,
+    Locals,
+    conditional,
+    in_batches,
+)
+from vijax.vi.families.gaussian import DiagonalNormal, FullRankNormal, MeanField
+from vijax.vi.targets.dependencies import Structure
+from vijax.vi.targets.target import Target
+
+MOST_NUMBERS = 2**25  # that the data or the locals of all draws may hold
+LEAST_DRAWS, MOST_DRAWS = 500, 4000
+
+
+class Weighed(NamedTuple):
+    """Draws of q, and what they weigh."""
+
+    noise: Float[Array, "draws globals"]  # of mean 0 and covariance I, for the globals
+    positions: Float[Array, "draws dim"]
+    log_q: Float[Array, " draws"]
+    log_p: Float[Array, " draws"]  # of the target, nats
+
+
+@dataclass(frozen=True)
+class Structured:
+    """The family of few globals with all correlations, and of locals given them.
+
+    Which is which is found from the density, see `targets.dependencies`; where nothing
+    is local, it is the full-rank family.
+    """
+
+    def init(
+        self, loc: Float[Array, " dim"], scale: Float[Array, " dim"]
+    ) -> DiagonalNormal:
+        """Return N(loc, diag(scale²)): a start, which knows no structure yet."""
+        return MeanField().init(loc, scale)
+
+
+class StructuredNormal(NamedTuple):
+    """q(θ, z) = q(θ) N(z; ẑ(θ), H(θ)⁻¹); see the module's docstring."""
+
+    globals: FullRankNormal
+    start: Locals  # where the search for ẑ(θ) begins: ẑ at the globals' mean
+    structure: Structure
+    target: Target
+
+    @property
+    def richer(self) -> str | None:
+        """The family to try where q is too poor: none is."""
+        return None
+
+    def conditional(self, globals_: Float[Array, " globals"]) -> Conditional:
+        """Return the locals' distribution given the globals."""
+        return conditional(self.target, self.structure, globals_, self.start)
+
+    def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
+        """Map standard normal noise to draws."""
+
+        def one(eps: Array) -> Array:
+            noise, rest = self.structure.split(eps)
+            theta = self.globals.transform(noise)
+            locals_ = self.conditional(theta).transform(rest)
+            return self.structure.join(theta, locals_)
+
+        return self._over(one, eps)
+
+    def sample(self, key: Key, num_samples: int) -> Float[Array, "samples dim"]:
+        """Draw from q."""
+        return self.transform(normal_draws(key, num_samples, self.target.init))
+
+    def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
+        """Return log q(z)."""
+
+        def one(z: Array) -> Array:
+            theta, locals_ = self.structure.split(z)
+            given = self.conditional(theta).log_prob(locals_)
+            return self.globals.log_prob(theta) + given
+
+        return self._over(one, z)
+
+    def weigh(self, key: Key, num_draws: int) -> Weighed:
+        """Draw from q, and weigh the draws, in one pass and bounded memory."""
+        draw, spread = jax.random.split(key)
+        shape = (num_draws, self.structure.globals.size)
+        dtype = self.target.init.dtype
+        noise = whitened(jax.random.normal(draw, shape, dtype))
+        keys = jax.random.split(spread, num_draws)
+
+        def one(given: tuple[Array, Key]) -> tuple[Array, Array, Array]:
+            noise, key = given
+            theta = self.globals.transform(noise)
+            found = self.conditional(theta)
+            rest = jax.random.normal(key, self.target.init.shape, dtype)
+            locals_ = found.transform(self.structure.split(rest)[1])
+            position = self.structure.join(theta, locals_)
+            log_q = self.globals.log_prob(theta) + found.log_prob(locals_)
+            return position, log_q, self.target.log_density(position)
+
+        return Weighed(
+            noise, *in_batches(self.structure, self.target, one, (noise, keys))
+        )
+
+    def _over(self, function: Any, given: Array) -> Array:
+        """Apply a function of one vector to many, in bounded memory."""
+        flat = jnp.reshape(given, (-1, given.shape[-1]))
+        found = in_batches(self.structure, self.target, function, flat)
+        return jnp.reshape(found, (*given.shape[:-1], *found.shape[1:]))
+
+
+def draws_of(target: Target) -> int:
+    """Return how many draws of a structured q a check takes: few of a large model.
+
+    Example:
+        >>> from vijax.vi.targets.target import from_log_density
+        >>> draws_of(from_log_density(lambda x: -jnp.sum(x**2), jnp.zeros(50_000)))
+        671
+    """
+    affordable = MOST_NUMBERS // max(target.data_size, target.dim)
+    return max(LEAST_DRAWS, min(MOST_DRAWS, affordable))

@@ -1,0 +1,175 @@
+r"""Fit the globals to their marginal density; the locals follow by themselves.
+
+    1. which unknowns are local                        targets.dependencies
+    2. log p(θ), the locals integrated out             families.conditional
+    3. a full-rank normal q(θ) fitted to it            methods.fixed_draws
+    4. q(θ, z) = q(θ) N(z; ẑ(θ), H(θ)⁻¹)               families.structured
+
+So the search has as many dimensions as there are globals, and each of its gradients
+costs as much as a few dozen of the model's own.
+
+References:
+    Rue, Martino & Chopin (2009), J. R. Stat. Soc. B 71(2); Kristensen et al. (2016),
+    J. Stat. Softw. 70(5).
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.types import Key, Scalar
+from vijax.validate import check
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.families import conditional
+from vijax.vi.families.base import Family
+from vijax.vi.families.conditional import Locals
+from vijax.vi.families.gaussian import FullRank
+from vijax.vi.families.structured import Structured, StructuredNormal
+from vijax.vi.methods.base import Found
+from vijax.vi.methods.fixed_draws import FixedDraws
+from vijax.vi.targets.dependencies import Structure, find_structure
+from vijax.vi.targets.target import Site, Static, Target
+
+MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
+MAX_BATCH = 2**21  # numbers that the data of a batch of draws may hold
+
+
+@dataclass(frozen=True)
+class NestedLaplace:
+    """Full rank for the globals, fitted to their marginal; for `Structured`.
+
+    Raises:
+        ValueError: for fewer than 1 step or batch.
+    """
+
+    num_steps: int = 100  # the budget, for the globals
+    num_batches: int = 32  # of fixed draws, at most
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "num_batches"):
+            value = getattr(self, name)
+            check(value >= 1, name, value, "give at least 1")
+
+    def check(self, target: Target, family: Family) -> None:
+        """Raise a ValueError where the method cannot fit this."""
+        if not isinstance(family, Structured):
+            raise ValueError(
+                f'method = "nested_laplace" does not fit family = {family}: '
+                'leave it "auto"'
+            )
+
+    def find(
+        self,
+        target: Target,
+        key: Key,
+        family: Family,
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
+        *,
+        tolerance: float,
+    ) -> Found:
+        """Find q from N(loc, diag(scale²))."""
+        structure = find_structure(target)
+        loc, scale = jnp.asarray(loc), jnp.asarray(scale)
+        if not structure.groups:
+            whole = FixedDraws(num_steps=self.num_steps)
+            options: Any = {"tolerance": tolerance}
+            return whole.find(target, key, FullRank(), loc, scale, **options)
+        theta, start = structure.split(loc)
+        start = _mode(target, structure, theta, start)
+        marginal = _marginal_target(target, structure, theta, start)
+        method = FixedDraws(
+            num_draws=_batch_size(target, theta.size),
+            num_steps=self.num_steps,
+            num_batches=self.num_batches,
+        )
+        found = method.find(
+            marginal,
+            key,
+            FullRank(),
+            theta,
+            scale[structure.globals],
+            tolerance=tolerance,
+        )
+        start = _mode(target, structure, found.q.loc, start)
+        q = StructuredNormal(found.q, start, structure, target)
+        return found._replace(q=q, covariance=None)
+
+
+def _batch_size(target: Target, num_globals: int) -> int:
+    """Return an even number of draws: few where the data are many."""
+    affordable = MAX_BATCH // max(target.data_size, target.dim)
+    return max(2 * num_globals + 2, LEAST_DRAWS, 2 * (min(MOST_DRAWS, affordable) // 2))
+
+
+@density_jit
+def _mode(target: Target, structure: Structure, theta: Array, start: Locals) -> Locals:
+    return conditional.conditional(target, structure, theta, start).mode
+
+
+def _marginal_target(
+    target: Target, structure: Structure, theta: Array, start: Locals
+) -> Target:
+    """Return the target of the globals alone."""
+    # Flat, for JAX's transformations fill a pytree with things that are no arrays.
+    leaves, treedef = jax.tree.flatten((target, structure, start))
+    static = Static(
+        _marginal_density,
+        _constrain,
+        _constrain,
+        target.static.function,
+        treedef,
+        (Site("globals", theta.shape),),
+    )
+    return Target(leaves, theta, static)
+
+
+def _marginal_density(
+    static: Static, data: Any, params: dict[str, Array], key: Any
+) -> Scalar:
+    return _density_of(static.structure)(list(data), params["globals"])
+
+
+@cache
+def _density_of(treedef: Hashable) -> Callable[[list[Array], Array], Scalar]:
+    """Return log p(θ) of (leaves, θ), whose many θ of a `vmap` are run in batches."""
+
+    def value_and_gradient(leaves: list[Array], theta: Array) -> tuple[Array, Array]:
+        target, structure, start = jax.tree.unflatten(treedef, leaves)
+
+        def log_marginal(theta: Array) -> Scalar:
+            found = conditional.conditional(target, structure, theta, start)
+            return found.log_marginal
+
+        return jax.value_and_grad(log_marginal)(theta)
+
+    look = jax.custom_batching.custom_vmap(value_and_gradient)
+
+    @look.def_vmap
+    def look_at_many(
+        size: int, batched: Any, leaves: list[Array], theta: Array
+    ) -> tuple[Any, tuple[bool, bool]]:
+        if any(batched[0]):
+            raise ValueError('family = "structured" cannot be fitted inside vmap')
+        target, structure, _ = jax.tree.unflatten(treedef, leaves)
+        one = partial(value_and_gradient, leaves)
+        return conditional.in_batches(structure, target, one, theta), (True, True)
+
+    @jax.custom_vjp
+    def log_density(leaves: list[Array], theta: Array) -> Scalar:
+        return look(leaves, theta)[0]
+
+    log_density.defvjp(look, lambda gradient, cotangent: (None, cotangent * gradient))
+    return log_density
+
+
+def _constrain(
+    static: Static, data: Any, params: dict[str, Array], key: Any = None
+) -> dict[str, Array]:
+    return params
