@@ -123,11 +123,12 @@ def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
 @np.errstate(all="ignore")
 def shifts(
     values: Float[ArrayLike, "samples entries"],
-    log_weights: Float[ArrayLike, " samples"],
+    log_weights: Float[ArrayLike, "samples *entries"],
 ) -> tuple[Any, Any]:
     r"""Return the largest move of a mean (in sds) and of an sd (relative) from q to p.
 
-    Means and sds of every entry, plain over draws of q and with weights that sum to 1.
+    Means and sds of every entry, plain over draws of q and with weights that sum to 1,
+    the same for all entries or each entry's own.
     From each move is taken what chance gives the largest of n: √(2 log n) standard
     errors (delta method; both moments come from the same draws, so that equal weights
     leave no noise).
@@ -139,7 +140,8 @@ def shifts(
         0.2
     """
     xp = array_module(values, log_weights)
-    x, weights = xp.asarray(values), xp.exp(xp.asarray(log_weights))[:, None]
+    x, weights = xp.asarray(values), xp.exp(xp.asarray(log_weights))
+    weights = weights[:, None] if weights.ndim == 1 else weights
     number, entries = x.shape
     x = (x - xp.mean(x, axis=0)) / _nonzero(xp.std(x, axis=0))
     weights = number * weights
@@ -154,6 +156,18 @@ def shifts(
     mean_move = xp.abs(mean) - chance * xp.std(mean_parts, axis=0)
     sd_move = xp.abs(1 / sd - 1) - chance * xp.std(sd_parts, axis=0)
     return xp.maximum(xp.max(mean_move / sd), 0.0), xp.maximum(xp.max(sd_move), 0.0)
+
+
+def normalised(log_weights: Float[ArrayLike, "samples *entries"]) -> Any:
+    """Return log weights whose exponentials sum to 1 over the samples.
+
+    Example:
+        >>> np.exp(normalised(np.zeros(4))).tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
+    xp = array_module(log_weights)
+    shifted = xp.asarray(log_weights) - xp.max(log_weights, axis=0)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=0))
 
 
 def _nonzero(x: Any) -> Any:

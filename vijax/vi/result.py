@@ -139,6 +139,10 @@ class Checked(NamedTuple):
     log_weights: Float[Array, " checks"]  # log p(z) − log q(z) less the reference
     values: Float[Array, "checks entries"]  # the constrained unknowns there
     reference: Scalar
+    # Where q weighs its draws itself, some unknowns integrated out of the weights:
+    log_joint: Float[Array, " checks"] | None = None  # with none integrated out
+    other_log_weights: Float[Array, " checks"] | None = None  # by another quadrature
+    entries: Float[Array, "checks entries"] | None = None  # of each unknown's own block
 
 
 def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
@@ -165,9 +169,14 @@ def _check(target: Target, z: Array, log_q: Array) -> Checked:
 @partial(density_jit, static_argnames="num_checks")
 def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     drawn = q.weigh(key, num_checks)
-    log_weights = drawn.log_p - drawn.log_q
-    values = _values(target, drawn.positions)
-    return Checked(log_weights, values, jnp.zeros_like(log_weights[0]))
+    return Checked(
+        drawn.log_weights,
+        _values(target, drawn.positions),
+        jnp.zeros_like(drawn.log_weights[0]),
+        drawn.log_joint,
+        drawn.other_log_weights,
+        target.by_entry(drawn.block_log_weights),
+    )
 
 
 def _values(target: Target, z: Array) -> Array:
@@ -185,7 +194,7 @@ def _values(target: Target, z: Array) -> Array:
 def judge(target: Target, found: Found, checked: Checked) -> Fit:
     """Add ELBO, evidence and k̂ from the log weights, and put the Fit together."""
     xp = array_module(found, checked)
-    log_weights, values, reference = (xp.asarray(x) for x in checked)
+    log_weights, values, reference = (xp.asarray(x) for x in checked[:3])
     dtype, number = log_weights.dtype, log_weights.shape[0]
     finite = xp.all(xp.isfinite(log_weights))
     # Weights of zero (−inf) are fine for k̂ and evidence, not for an ELBO.
@@ -193,11 +202,14 @@ def judge(target: Target, found: Found, checked: Checked) -> Fit:
     usable = xp.where(xp.any(usable > -xp.inf), usable, 0.0)
     smoothed = importance_weights.psis(usable)
     shares = number * xp.exp(smoothed.log_weights)
-    mean_shift, sd_shift = importance_weights.shifts(values, smoothed.log_weights)
+    joint = usable if checked.log_joint is None else xp.asarray(checked.log_joint)
+    finite = finite & xp.all(xp.isfinite(joint))
+    by_entry, agrees = _by_entry(checked, values, smoothed.log_weights)
+    mean_shift, sd_shift = importance_weights.shifts(values, by_entry)
     numbers = {
-        "elbo": xp.where(finite, xp.mean(usable) + reference, xp.nan),
-        "elbo_se": xp.where(finite, xp.std(usable, ddof=1) / number**0.5, xp.nan),
-        "khat": xp.where(finite, smoothed.tail_shape, xp.inf),
+        "elbo": xp.where(finite, xp.mean(joint) + reference, xp.nan),
+        "elbo_se": xp.where(finite, xp.std(joint, ddof=1) / number**0.5, xp.nan),
+        "khat": xp.where(finite & agrees, smoothed.tail_shape, xp.inf),
         "khat_se": xp.where(finite, smoothed.tail_shape_se, xp.nan),
         "log_evidence": xp.where(finite, smoothed.log_evidence + reference, xp.nan),
         "log_evidence_se": xp.std(shares, ddof=1) / number**0.5,
@@ -214,6 +226,28 @@ def judge(target: Target, found: Found, checked: Checked) -> Fit:
     status = xp.where(finite, xp.where(xp.asarray(rest.pop("good")), 0, 1), 2)
     status = to_device(xp.asarray(status, np.int32))
     return Fit(**rest, **arrays, status=status, target=target)
+
+
+def _by_entry(checked: Checked, values: Any, log_weights: Any) -> tuple[Any, Any]:
+    """Return each entry's log weights, and whether two quadratures agree on them.
+
+    They agree where they put every mean within 0.05 sd of each other.
+    """
+    xp = array_module(checked)
+    if checked.other_log_weights is None or checked.entries is None:
+        return log_weights, xp.asarray(True)
+    other = xp.asarray(checked.other_log_weights)
+    by_entry = importance_weights.normalised(
+        log_weights[:, None] + xp.asarray(checked.entries)
+        if checked.entries.shape[1]
+        else log_weights
+    )
+    ratio = xp.exp(importance_weights.normalised(other)) - xp.exp(
+        importance_weights.normalised(xp.asarray(checked.log_weights))
+    )
+    spread = xp.std(values, axis=0)
+    moves = xp.abs(ratio @ values) / xp.where(spread > 0, spread, 1.0)
+    return by_entry, xp.max(moves) < importance_weights.MEAN_LIMIT
 
 
 def advise(fit: Fit) -> str:

@@ -90,6 +90,20 @@ def solve(factor: Bands, right: Rows) -> Rows:
     return solve_upper(factor, solve_lower(factor, right))
 
 
+def times_lower(factor: Bands, x: Rows) -> Rows:
+    """Return L x.
+
+    Example:
+        >>> factor = jnp.array([[[2.0, 0.0], [2.0, 1.0]]])
+        >>> times_lower(factor, jnp.array([[1.0, 2.0]])).tolist()
+        [[2.0, 5.0]]
+    """
+    total = factor[:, :, 0] * x
+    for k in range(1, factor.shape[-1]):
+        total = total.at[:, k:].add(factor[:, k:, k] * x[:, :-k])
+    return total
+
+
 def times_upper(factor: Bands, x: Rows) -> Rows:
     """Return Lᵀ x.
 

@@ -26,6 +26,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vijax.types import Scalar
 from vijax.vi.engine import banded
 from vijax.vi.families.base import LOG_2PI
+from vijax.vi.families.block_integrals import Integral, integrate, log_ratios
 from vijax.vi.targets.dependencies import Structure
 from vijax.vi.targets.target import Target
 
@@ -40,33 +41,50 @@ Factors = tuple[Float[Array, "parts rows width"], ...]
 
 
 class Conditional(NamedTuple):
-    """The locals given θ, N(mode, (L Lᵀ)⁻¹), and what is left of log p for θ."""
+    """The locals given θ, N(centre, L⁻ᵀ R Rᵀ L⁻¹)."""
 
-    mode: Locals
+    centre: Locals
     factors: Factors  # L
-    log_marginal: Scalar  # nats
+    spreads: tuple[Float[Array, "parts rows width"] | None, ...]  # R; None for I
 
     def transform(self, eps: Locals) -> Locals:
         """Map standard normal noise to locals."""
-        pairs = zip(self.mode, self.factors, eps, strict=True)
-        return tuple(m + banded.solve_upper(factor, e) for m, factor, e in pairs)
+        found = []
+        for c, factor, spread, e in zip(*self, eps, strict=True):
+            noise = e if spread is None else banded.times_lower(spread, e)
+            found.append(c + banded.solve_upper(factor, noise))
+        return tuple(found)
 
-    def log_prob(self, locals_: Locals) -> Scalar:
-        """Return the log density of locals given θ."""
-        total = jnp.zeros((), self.log_marginal.dtype)
-        for z, mode, factor in zip(locals_, self.mode, self.factors, strict=True):
-            eps = banded.times_upper(factor, z - mode)
-            total += banded.half_log_det(factor) - 0.5 * jnp.sum(eps**2 + LOG_2PI)
-        return total
+    def log_prob(self, locals_: Locals) -> tuple[Scalar, ...]:
+        """Return the log density of each group's locals given θ."""
+        found = []
+        for c, factor, spread, z in zip(*self, locals_, strict=True):
+            eps, log_det = (
+                banded.times_upper(factor, z - c),
+                banded.half_log_det(factor),
+            )
+            if spread is not None:
+                eps = banded.solve_lower(spread, eps)
+                log_det -= banded.half_log_det(spread)
+            found.append(log_det - 0.5 * jnp.sum(eps**2 + LOG_2PI))
+        return tuple(found)
 
 
-def conditional(
+class Normals(NamedTuple):
+    """Normals at the mode of the locals, by the curvature there: Laplace's."""
+
+    mode: Locals
+    factors: Factors
+
+
+def laplace(
     target: Target, structure: Structure, globals_: Array, start: Locals
-) -> Conditional:
-    """Return the locals' distribution given the globals, and log p(θ).
+) -> Normals:
+    """Return the normals at the mode of the locals given the globals.
 
-    The derivative of `log_marginal` by the globals is that of the formula, ẑ(θ)'s own
-    included: the last Newton step is differentiated, which has ẑ's derivative.
+    Where the derivative by the globals is taken, ẑ(θ) has its own: the last Newton step
+    is differentiated. Groups that are integrated have none, since no integral depends
+    on where its nodes lie.
 
     Args:
         target: the log density of all.
@@ -74,20 +92,208 @@ def conditional(
         globals_: θ.
         start: locals to begin the search at, the same for every θ.
     """
-
-    def density(globals_: Array, locals_: Locals) -> Scalar:
-        return target.log_density(structure.join(globals_, locals_))
-
+    density = partial(_density, target, structure)
     fixed = jax.lax.stop_gradient(globals_)
     found = newton(partial(density, fixed), structure, jax.lax.stop_gradient(start))
     found = jax.lax.stop_gradient(found)
     gradient = jax.grad(density, argnums=1)(globals_, found.position)
-    mode = _moved(found.position, found.factors, gradient)
+    moved = _moved(found.position, found.factors, gradient)
+    mode = _stopped(structure, moved)
     factors = factorise(partial(density, globals_), structure, mode)
-    log_marginal = density(globals_, mode)
-    for z, factor in zip(mode, factors, strict=True):
-        log_marginal += 0.5 * LOG_2PI * z.size - banded.half_log_det(factor)
-    return Conditional(mode, factors, log_marginal)
+    return Normals(mode, _stopped(structure, factors))
+
+
+def log_marginal(
+    target: Target, structure: Structure, globals_: Array, start: Locals
+) -> Scalar:
+    """Return log p(θ), the locals integrated out; for the arguments see `laplace`."""
+    normals = laplace(target, structure, globals_, start)
+    integrals = _integrals(target, structure, globals_, normals)
+    return _log_marginal(target, structure, globals_, normals, integrals)
+
+
+def conditional(
+    target: Target, structure: Structure, globals_: Array, start: Locals
+) -> Conditional:
+    """Return the locals' distribution given the globals.
+
+    Integrated groups have the mean and covariance that quadrature finds; the others
+    Laplace's, chains with the first correction of `_refined`. For the arguments see
+    `laplace`.
+    """
+    normals = laplace(target, structure, globals_, start)
+    integrals = _integrals(target, structure, globals_, normals)
+    return _conditional(target, structure, globals_, normals, integrals)
+
+
+def _conditional(
+    target: Target,
+    structure: Structure,
+    globals_: Array,
+    normals: Normals,
+    integrals: list[Integral | None],
+) -> Conditional:
+    centres, spreads = [], []
+    for mode, factor, integral in zip(*normals, integrals, strict=True):
+        if integral is not None:
+            mode = mode + banded.solve_upper(factor, integral.mean)
+        centres.append(mode)
+        spreads.append(None if integral is None else integral.spread)
+    return Conditional(tuple(centres), normals.factors, tuple(spreads))
+
+
+class Drawn(NamedTuple):
+    """A draw of the locals given θ, and what it weighs."""
+
+    locals_: Locals
+    log_q: Scalar  # of all locals given θ
+    log_weight: Scalar  # log p(θ) and what is drawn, less log q of what is drawn
+    other_log_weight: Scalar  # the same by the other rule of integration
+    # of each block by itself: log p less log q of its draw, both normalised
+    block_log_weights: tuple[Float[Array, " parts"] | None, ...]
+
+
+def draw(
+    target: Target, structure: Structure, globals_: Array, start: Locals, eps: Locals
+) -> Drawn:
+    """Draw locals given θ from noise, and weigh them.
+
+    Integrated groups play no part in `log_weight`: they are not drawn there.
+    """
+    normals = laplace(target, structure, globals_, start)
+    integrals = _integrals(target, structure, globals_, normals)
+    given = _conditional(target, structure, globals_, normals, integrals)
+    locals_ = given.transform(eps)
+    log_q = given.log_prob(locals_)
+    chosen = [group.integrated for group in structure.groups]
+    # Integrated groups stay at their centres, the others where they are drawn.
+    triples = zip(chosen, normals.mode, locals_, strict=True)
+    place = tuple(mode if fixed else z for fixed, mode, z in triples)
+    log_weight = _density(target, structure, globals_, place)
+    other = jnp.zeros_like(log_weight)
+    integrals_2 = _integrals(target, structure, globals_, normals, other=True)
+    for n, integral in enumerate(integrals):
+        if integral is None:
+            log_weight -= log_q[n]
+            continue
+        log_weight += 0.5 * LOG_2PI * normals.mode[n].size
+        log_weight += jnp.sum(integral.log_ratio)
+        log_weight -= banded.half_log_det(normals.factors[n])
+        other += jnp.sum(integrals_2[n].log_ratio - integral.log_ratio)
+    weights = _block_log_weights(target, structure, globals_, normals, integrals, eps)
+    total = jnp.asarray(sum(log_q))
+    return Drawn(locals_, total, log_weight, log_weight + other, weights)
+
+
+def _block_log_weights(
+    target: Target,
+    structure: Structure,
+    globals_: Array,
+    normals: Normals,
+    integrals: list[Integral | None],
+    eps: Locals,
+) -> tuple[Array | None, ...]:
+    chosen = [n for n, integral in enumerate(integrals) if integral is not None]
+    found: list[Array | None] = [None] * len(integrals)
+    if not chosen:
+        return tuple(found)
+    noise = []
+    for n in chosen:  # in the units of Laplace's normal
+        noise.append(
+            integrals[n].mean + banded.times_lower(integrals[n].spread, eps[n])
+        )
+    gradient, centres, factors = _of_blocks(
+        target, structure, globals_, normals, chosen
+    )
+    r = log_ratios(gradient, centres, factors, tuple(noise))
+    for n, r_n, noise_n in zip(chosen, r, noise, strict=True):
+        log_det = jnp.sum(jnp.log(integrals[n].spread[:, :, 0]), axis=1)
+        squares = 0.5 * jnp.sum(eps[n] ** 2 - noise_n**2, axis=1)
+        found[n] = r_n + squares + log_det - integrals[n].log_ratio
+    return tuple(found)
+
+
+def non_normality(
+    target: Target, structure: Structure, globals_: Array, start: Locals
+) -> tuple[Scalar, ...]:
+    """Return how far each group's blocks are from normal given θ, nats in all.
+
+    0 for groups that are not integrated.
+    """
+    normals = laplace(target, structure, globals_, start)
+    found = []
+    for integral in _integrals(target, structure, globals_, normals):
+        if integral is None:
+            found.append(jnp.zeros((), globals_.dtype))
+            continue
+        log_det = jnp.sum(jnp.log(integral.spread[:, :, 0]), axis=1)
+        size = jnp.abs(integral.log_ratio) + jnp.sum(integral.mean**2, axis=1)
+        found.append(jnp.sum(size + log_det**2))
+    return tuple(found)
+
+
+def _density(
+    target: Target, structure: Structure, globals_: Array, locals_: Locals
+) -> Scalar:
+    return target.log_density(structure.join(globals_, locals_))
+
+
+def _integrals(
+    target: Target,
+    structure: Structure,
+    globals_: Array,
+    normals: Normals,
+    *,
+    other: bool = False,
+) -> list[Integral | None]:
+    """Integrate over the groups that want it, the others held at their modes."""
+    chosen = [n for n, group in enumerate(structure.groups) if group.integrated]
+    if not chosen:
+        return [None] * len(structure.groups)
+    blocks = _of_blocks(target, structure, globals_, normals, chosen)
+    found = iter(integrate(*blocks, other=other))
+    return [next(found) if g.integrated else None for g in structure.groups]
+
+
+def _of_blocks(
+    target: Target,
+    structure: Structure,
+    globals_: Array,
+    normals: Normals,
+    chosen: list[int],
+) -> tuple[Callable[[Locals], Locals], Locals, Factors]:
+    """Return the gradient by some groups' locals, and their normals."""
+
+    def gradient(blocks: Locals) -> Locals:
+        place = list(normals.mode)
+        for n, block in zip(chosen, blocks, strict=True):
+            place[n] = block
+        found = jax.grad(_density, argnums=3)(target, structure, globals_, tuple(place))
+        return tuple(found[n] for n in chosen)
+
+    centres = tuple(normals.mode[n] for n in chosen)
+    return gradient, centres, tuple(normals.factors[n] for n in chosen)
+
+
+def _log_marginal(
+    target: Target,
+    structure: Structure,
+    globals_: Array,
+    normals: Normals,
+    integrals: list[Integral | None],
+) -> Scalar:
+    total = _density(target, structure, globals_, normals.mode)
+    for mode, factor, integral in zip(*normals, integrals, strict=True):
+        total += 0.5 * LOG_2PI * mode.size - banded.half_log_det(factor)
+        if integral is not None:
+            total += jnp.sum(integral.log_ratio)
+    return total
+
+
+def _stopped(structure: Structure, parts: Any) -> Any:
+    """Return the parts, those of integrated groups without derivative."""
+    pairs = zip(structure.groups, parts, strict=True)
+    return tuple(jax.lax.stop_gradient(p) if g.integrated else p for g, p in pairs)
 
 
 class Search(NamedTuple):

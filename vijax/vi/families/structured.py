@@ -23,6 +23,7 @@ from vijax.vi.families.conditional import (
     Conditional,
     Locals,
     conditional,
+    draw,
     in_batches,
 )
 from vijax.vi.families.gaussian import DiagonalNormal, FullRankNormal, MeanField
@@ -38,8 +39,12 @@ class Weighed(NamedTuple):
 
     noise: Float[Array, "draws globals"]  # of mean 0 and covariance I, for the globals
     positions: Float[Array, "draws dim"]
-    log_q: Float[Array, " draws"]
-    log_p: Float[Array, " draws"]  # of the target, nats
+    log_joint: Float[Array, " draws"]  # log p(θ, z) − log q(θ, z), nats
+    # log p − log q of θ and what is not integrated, by two rules of integration
+    log_weights: Float[Array, " draws"]
+    other_log_weights: Float[Array, " draws"]
+    # log p − log q of each unknown's block by itself; no columns where none is integrated
+    block_log_weights: Float[Array, "draws dim_or_none"]
 
 
 @dataclass(frozen=True)
@@ -94,32 +99,50 @@ class StructuredNormal(NamedTuple):
 
         def one(z: Array) -> Array:
             theta, locals_ = self.structure.split(z)
-            given = self.conditional(theta).log_prob(locals_)
+            given = sum(self.conditional(theta).log_prob(locals_))
             return self.globals.log_prob(theta) + given
 
         return self._over(one, z)
 
     def weigh(self, key: Key, num_draws: int) -> Weighed:
         """Draw from q, and weigh the draws, in one pass and bounded memory."""
-        draw, spread = jax.random.split(key)
+        first, second = jax.random.split(key)
         shape = (num_draws, self.structure.globals.size)
         dtype = self.target.init.dtype
-        noise = whitened(jax.random.normal(draw, shape, dtype))
-        keys = jax.random.split(spread, num_draws)
+        noise = whitened(jax.random.normal(first, shape, dtype))
+        keys = jax.random.split(second, num_draws)
 
-        def one(given: tuple[Array, Key]) -> tuple[Array, Array, Array]:
+        def one(given: tuple[Array, Key]) -> tuple[Array, ...]:
             noise, key = given
             theta = self.globals.transform(noise)
-            found = self.conditional(theta)
             rest = jax.random.normal(key, self.target.init.shape, dtype)
-            locals_ = found.transform(self.structure.split(rest)[1])
-            position = self.structure.join(theta, locals_)
-            log_q = self.globals.log_prob(theta) + found.log_prob(locals_)
-            return position, log_q, self.target.log_density(position)
+            eps = self.structure.split(rest)[1]
+            drawn = draw(self.target, self.structure, theta, self.start, eps)
+            position = self.structure.join(theta, drawn.locals_)
+            log_q = self.globals.log_prob(theta)
+            return (
+                position,
+                self.target.log_density(position) - log_q - drawn.log_q,
+                drawn.log_weight - log_q,
+                drawn.other_log_weight - log_q,
+                self._by_unknown(drawn.block_log_weights),
+            )
 
-        return Weighed(
-            noise, *in_batches(self.structure, self.target, one, (noise, keys))
-        )
+        given = (noise, keys)
+        return Weighed(noise, *in_batches(self.structure, self.target, one, given))
+
+    def _by_unknown(self, weights: tuple[Array | None, ...]) -> Array:
+        """Return each unknown's own block's log weight, 0 for those without."""
+        dtype = self.target.init.dtype
+        if all(block is None for block in weights):
+            return jnp.zeros(0, dtype)
+        parts = []
+        for group, block in zip(self.structure.groups, weights, strict=True):
+            shape = group.index.shape
+            column = jnp.zeros(shape[:1], dtype) if block is None else block
+            parts.append(jnp.broadcast_to(column[:, None], shape))
+        zeros = jnp.zeros(self.structure.globals.shape, dtype)
+        return self.structure.join(zeros, tuple(parts))
 
     def _over(self, function: Any, given: Array) -> Array:
         """Apply a function of one vector to many, in bounded memory."""

@@ -14,7 +14,7 @@ References:
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -37,6 +37,8 @@ from vijax.vi.targets.dependencies import Structure, find_structure
 from vijax.vi.targets.target import Site, Static, Target
 
 MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
+NORMAL = 0.01  # nats, over all blocks, that quadrature is not worth while below
+MAX_INTEGRATED = 8  # unknowns of a block that is integrated over
 MAX_BATCH = 2**21  # numbers that the data of a batch of draws may hold
 
 
@@ -82,24 +84,73 @@ class NestedLaplace:
             options: Any = {"tolerance": tolerance}
             return whole.find(target, key, FullRank(), loc, scale, **options)
         theta, start = structure.split(loc)
-        start = _mode(target, structure, theta, start)
-        marginal = _marginal_target(target, structure, theta, start)
+        scale = scale[structure.globals]
+        spent: list[Found] = []
+        while True:
+            start = _mode(target, structure, theta, start)
+            wider = _with_integrals(target, structure, theta, start)
+            if spent and _kinds(wider) == _kinds(structure):
+                break
+            structure = wider
+            found = self._fit(target, key, structure, theta, scale, start, tolerance)
+            spent.append(found)
+            theta, scale = found.q.loc, found.q.scale()
+        q = StructuredNormal(found.q, start, structure, target)
+        counts = {
+            name: sum(getattr(found, name) for found in spent)
+            for name in ("num_gradients", "num_rejected", "num_steps")
+        }
+        losses = jnp.concatenate([found.losses[: found.num_steps] for found in spent])
+        return found._replace(q=q, covariance=None, losses=losses, **counts)
+
+    def _fit(
+        self,
+        target: Target,
+        key: Key,
+        structure: Structure,
+        theta: Array,
+        scale: Array,
+        start: Locals,
+        tolerance: float,
+    ) -> Found:
+        """Fit a full-rank normal to the globals' marginal density."""
         method = FixedDraws(
             num_draws=_batch_size(target, theta.size),
             num_steps=self.num_steps,
             num_batches=self.num_batches,
         )
-        found = method.find(
-            marginal,
-            key,
-            FullRank(),
-            theta,
-            scale[structure.globals],
-            tolerance=tolerance,
+        marginal = _marginal_target(target, structure, theta, start)
+        options: Any = {"tolerance": tolerance}
+        return method.find(marginal, key, FullRank(), theta, scale, **options)
+
+
+def _with_integrals(
+    target: Target, structure: Structure, theta: Array, start: Locals
+) -> Structure:
+    """Mark the groups of blocks that are not normal given θ, which want quadrature."""
+    possible = tuple(
+        replace(
+            group, integrated=group.bandwidth < MAX_INTEGRATED and not group.is_chain
         )
-        start = _mode(target, structure, found.q.loc, start)
-        q = StructuredNormal(found.q, start, structure, target)
-        return found._replace(q=q, covariance=None)
+        for group in structure.groups
+    )
+    sizes = _non_normality(target, replace(structure, groups=possible), theta, start)
+    groups = tuple(
+        replace(group, integrated=group.integrated or not float(size) < NORMAL)
+        for group, size in zip(structure.groups, sizes, strict=True)
+    )
+    return replace(structure, groups=groups)
+
+
+def _kinds(structure: Structure) -> list[bool]:
+    return [group.integrated for group in structure.groups]
+
+
+@density_jit
+def _non_normality(
+    target: Target, structure: Structure, theta: Array, start: Locals
+) -> tuple[Scalar, ...]:
+    return conditional.non_normality(target, structure, theta, start)
 
 
 def _batch_size(target: Target, num_globals: int) -> int:
@@ -110,7 +161,7 @@ def _batch_size(target: Target, num_globals: int) -> int:
 
 @density_jit
 def _mode(target: Target, structure: Structure, theta: Array, start: Locals) -> Locals:
-    return conditional.conditional(target, structure, theta, start).mode
+    return conditional.laplace(target, structure, theta, start).mode
 
 
 def _marginal_target(
@@ -144,8 +195,7 @@ def _density_of(treedef: Hashable) -> Callable[[list[Array], Array], Scalar]:
         target, structure, start = jax.tree.unflatten(treedef, leaves)
 
         def log_marginal(theta: Array) -> Scalar:
-            found = conditional.conditional(target, structure, theta, start)
-            return found.log_marginal
+            return conditional.log_marginal(target, structure, theta, start)
 
         return jax.value_and_grad(log_marginal)(theta)
 

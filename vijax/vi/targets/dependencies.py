@@ -41,7 +41,7 @@ SHRINKING = (0.5, 0.1, 0.01)  # sds of the random positions that are tried
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["index"],
-    meta_fields=["bandwidth"],
+    meta_fields=["bandwidth", "integrated"],
 )
 @dataclass(frozen=True)
 class Group:
@@ -49,6 +49,7 @@ class Group:
 
     index: Int[Array, "parts rows"]  # into the unconstrained vector
     bandwidth: int  # rows of one part that are further apart do not meet
+    integrated: bool = False  # whether quadrature takes the parts, which are not normal
 
     @property
     def num_colours(self) -> int:
@@ -153,7 +154,7 @@ def find_structure(target: Target) -> Structure:
         )
     probe = _Probe(target)
     sites = _Sites(target)
-    layouts = {}
+    layouts: dict[tuple[str, ...], _Layout] = {}
     for site in target.static.sites:
         found = probe.first_that_holds(_layouts_of_one(sites, site))
         if found is not None and site.size >= LEAST_LOCAL:
@@ -166,11 +167,11 @@ def find_structure(target: Target) -> Structure:
             name for name in sites.index if not any(name in key for key in layouts)
         ]
         raise ValueError(
-            f'family = "structured" is not valid for {target}: {number} of its unknowns '
-            f"({', '.join(names[:6])}) depend on each other in no way it knows, and 200 "
-            "may. Write what is independent given the others as arrays along one axis "
-            "(a plate's unknowns as one site; a chain's states themselves, not their "
-            'increments), or take family = "low_rank"'
+            f'family = "structured" is not valid for {target}: {number} of its '
+            f"unknowns ({', '.join(names[:6])}) depend on each other in no way it "
+            "knows, and 200 may. Write what is independent given the others as arrays "
+            "along one axis (a plate's unknowns as one site; a chain's states, not "
+            'their increments), or take family = "low_rank"'
         )
     return structure
 
