@@ -175,7 +175,9 @@ def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
         jnp.zeros_like(drawn.log_weights[0]),
         drawn.log_joint,
         drawn.other_log_weights,
-        target.by_entry(drawn.block_log_weights),
+        None
+        if drawn.block_log_weights is None
+        else target.by_entry(drawn.block_log_weights),
     )
 
 
@@ -239,8 +241,6 @@ def _by_entry(checked: Checked, values: Any, log_weights: Any) -> tuple[Any, Any
     other = xp.asarray(checked.other_log_weights)
     by_entry = importance_weights.normalised(
         log_weights[:, None] + xp.asarray(checked.entries)
-        if checked.entries.shape[1]
-        else log_weights
     )
     ratio = xp.exp(importance_weights.normalised(other)) - xp.exp(
         importance_weights.normalised(xp.asarray(checked.log_weights))

@@ -54,6 +54,8 @@ class Weighed(NamedTuple):
     log_weights: Any  # (parts · samples,)
     draws: dict[str, Any]  # constrained unknowns, (parts, samples, *shape)
     reference: Any  # that the log weights lack, nats
+    # more log weights of each entry by itself, (samples, *shape), where q has them
+    blocks: dict[str, Any] = {}  # noqa: RUF012, nothing writes into it
 
     @property
     def smoothed(self) -> importance_weights.Smoothed:
@@ -67,11 +69,20 @@ class Weighed(NamedTuple):
 
     def moments(self) -> dict[str, tuple[Any, Any, Any, Any]]:
         """Return corrected means, sds, and the standard errors of both, by name."""
-        shares = self.shares()
-        return {
-            name: weighted_moments(x, self.eps, shares)
-            for name, x in self.draws.items()
-        }
+        shares, found = self.shares(), {}
+        for name, x in self.draws.items():
+            own = shares
+            if name in self.blocks:
+                own = self._own_shares(self.blocks[name])
+            found[name] = weighted_moments(x, self.eps, own)
+        return found
+
+    def _own_shares(self, block: Any) -> Any:
+        """Return each entry's weights, of mean 1."""
+        xp = array_module(block)
+        own = xp.reshape(block, (len(block), -1))
+        log_weights = self.smoothed.log_weights[:, None] + own
+        return len(own) * xp.exp(importance_weights.normalised(log_weights))
 
     def worst_error(self) -> float:
         """Return the largest standard error of a mean or an sd, in sds."""
@@ -85,11 +96,14 @@ class Weighed(NamedTuple):
 def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     """Draw from q and around it; return the first draws, and those that correct.
 
-    They are the same where the first are accurate enough, inside a trace, and where
-    the model subsamples: each draw is a pass over all its rows.
+    They are the same where the first are accurate enough, inside a trace, where the
+    model subsamples (each draw is a pass over all its rows), and where q weighs its
+    draws itself (what more draws are for, it integrates over).
     """
     first = _batch(fit, key, num_samples, 0)
-    if is_traced(first) or fit.target.subsampled or first.worst_error() <= ACCURACY:
+    if is_traced(first) or fit.target.subsampled or hasattr(fit.q, "weigh"):
+        return first, first
+    if first.worst_error() <= ACCURACY:
         return first, first
     numbers = sum(x.size for x in first.draws.values())
     # A q that is not normal has its own tails: the first draws are as good as more.
@@ -124,13 +138,34 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     if not base.is_normal(fit.q):
         freedom = 0
     key = jax.random.fold_in(key, number)
-    drawn = _draw(fit, key, num_samples=num_samples, freedom=freedom)
+    if hasattr(fit.q, "weigh"):
+        drawn = _draw_by_itself(fit, key, num_samples=num_samples)
+    else:
+        drawn = _draw(fit, key, num_samples=num_samples, freedom=freedom)
     if is_traced(drawn):
         return Weighed(*drawn)
-    eps, log_weights, draws, reference = jax.tree.map(
-        lambda x: np.asarray(x, float), drawn
+    # Not twice the memory of very many numbers.
+    eps, log_weights, draws, reference, *rest = jax.tree.map(
+        lambda x: np.asarray(x, float if x.size <= MAX_NUMBERS else None), drawn
     )
-    return Weighed(eps, log_weights, draws, float(reference))
+    return Weighed(eps, log_weights, draws, float(reference), *rest)
+
+
+@partial(density_jit, static_argnames="num_samples")
+def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
+    """Draw from a q that weighs its draws, some unknowns integrated out."""
+    target, drawn = fit.target, fit.q.weigh(key, num_samples)
+    draws = over_draws(target, target.constrain, drawn.positions)
+    blocks = {}
+    if drawn.block_log_weights is not None:
+        flat, start = target.by_entry(drawn.block_log_weights), 0
+        for site in target.static.sites:
+            shape = draws[site.name].shape
+            size = draws[site.name][0].size
+            blocks[site.name] = flat[:, start : start + size].reshape(shape)
+            start += size
+    split = {name: x[None] for name, x in draws.items()}
+    return drawn.noise, drawn.log_weights, split, 0.0 * drawn.log_joint[0], blocks
 
 
 @partial(density_jit, static_argnames=("num_samples", "freedom"))

@@ -30,7 +30,7 @@ from vijax.vi.families.gaussian import DiagonalNormal, FullRankNormal, MeanField
 from vijax.vi.targets.dependencies import Structure
 from vijax.vi.targets.target import Target
 
-MOST_NUMBERS = 2**25  # that the data or the locals of all draws may hold
+MOST_NUMBERS = 2**24  # that the data or the locals of all draws may hold
 LEAST_DRAWS, MOST_DRAWS = 500, 4000
 
 
@@ -43,8 +43,8 @@ class Weighed(NamedTuple):
     # log p − log q of θ and what is not integrated, by two rules of integration
     log_weights: Float[Array, " draws"]
     other_log_weights: Float[Array, " draws"]
-    # log p − log q of each unknown's block by itself; no columns where none is integrated
-    block_log_weights: Float[Array, "draws dim_or_none"]
+    # log p − log q of each unknown's own block; None where none is integrated
+    block_log_weights: Float[Array, "draws dim"] | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ class StructuredNormal(NamedTuple):
     def richer(self) -> str | None:
         """The family to try where q is too poor: none is."""
         return None
+
+    @property
+    def num_draws(self) -> int:
+        """How many draws a check or a summary takes."""
+        return draws_of(self.target)
 
     def conditional(self, globals_: Float[Array, " globals"]) -> Conditional:
         """Return the locals' distribution given the globals."""
@@ -112,7 +117,7 @@ class StructuredNormal(NamedTuple):
         noise = whitened(jax.random.normal(first, shape, dtype))
         keys = jax.random.split(second, num_draws)
 
-        def one(given: tuple[Array, Key]) -> tuple[Array, ...]:
+        def one(given: tuple[Array, Key]) -> tuple[Any, ...]:
             noise, key = given
             theta = self.globals.transform(noise)
             rest = jax.random.normal(key, self.target.init.shape, dtype)
@@ -131,11 +136,11 @@ class StructuredNormal(NamedTuple):
         given = (noise, keys)
         return Weighed(noise, *in_batches(self.structure, self.target, one, given))
 
-    def _by_unknown(self, weights: tuple[Array | None, ...]) -> Array:
+    def _by_unknown(self, weights: tuple[Array | None, ...]) -> Array | None:
         """Return each unknown's own block's log weight, 0 for those without."""
         dtype = self.target.init.dtype
         if all(block is None for block in weights):
-            return jnp.zeros(0, dtype)
+            return None
         parts = []
         for group, block in zip(self.structure.groups, weights, strict=True):
             shape = group.index.shape
@@ -157,7 +162,7 @@ def draws_of(target: Target) -> int:
     Example:
         >>> from vijax.vi.targets.target import from_log_density
         >>> draws_of(from_log_density(lambda x: -jnp.sum(x**2), jnp.zeros(50_000)))
-        671
+        500
     """
     affordable = MOST_NUMBERS // max(target.data_size, target.dim)
     return max(LEAST_DRAWS, min(MOST_DRAWS, affordable))

@@ -36,10 +36,11 @@ from vijax.vi.methods.fixed_draws import FixedDraws
 from vijax.vi.targets.dependencies import Structure, find_structure
 from vijax.vi.targets.target import Site, Static, Target
 
+START_SCALE = 0.1  # of the globals, in the given sds
 MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
 NORMAL = 0.01  # nats, over all blocks, that quadrature is not worth while below
 MAX_INTEGRATED = 8  # unknowns of a block that is integrated over
-MAX_BATCH = 2**21  # numbers that the data of a batch of draws may hold
+MAX_BATCH = 2**20  # numbers that the data of a batch of draws may hold
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class NestedLaplace:
             options: Any = {"tolerance": tolerance}
             return whole.find(target, key, FullRank(), loc, scale, **options)
         theta, start = structure.split(loc)
-        scale = scale[structure.globals]
+        # Wide at the start, draws would meet globals where no locals fit.
+        scale = START_SCALE * scale[structure.globals]
         spent: list[Found] = []
         while True:
             start = _mode(target, structure, theta, start)

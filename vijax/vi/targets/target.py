@@ -127,10 +127,8 @@ class Target:
         """Spread numbers that stand by unconstrained coordinates over the entries.
 
         Of a site whose shapes differ (a simplex) each row of the last axis takes its
-        first number; no columns stay none.
+        first number.
         """
-        if not columns.shape[1]:
-            return columns
         shapes = jax.eval_shape(self.constrain, self.init)
         found, start = [], 0
         for site in self.static.sites:
