@@ -90,7 +90,7 @@ def fit(
         tolerance: stop when the means are known to this many sds, the sds to this
             fraction (relative to the family's best q).
         num_checks: draws of q for ELBO, k̂ and evidence; 2000, or 500 where the model
-            subsamples, for then each is a pass over all rows; 500 to 4000 where the
+            subsamples, for then each is a pass over all rows; 500 to 2000 where the
             family is structured, the fewer the larger the model.
         progress: whether to show a bar; "auto" then takes the stochastic method.
         checkpoint: directory of `Stochastic`'s checkpoints; likewise.

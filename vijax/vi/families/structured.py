@@ -31,7 +31,8 @@ from vijax.vi.targets.dependencies import Structure
 from vijax.vi.targets.target import Target
 
 MOST_NUMBERS = 2**24  # that the data or the locals of all draws may hold
-LEAST_DRAWS, MOST_DRAWS = 500, 4000
+NUM_PAIRS = 16  # of draws that the weight of one θ is a mean over
+LEAST_DRAWS, MOST_DRAWS = 500, 2000
 
 
 class Weighed(NamedTuple):
@@ -120,8 +121,7 @@ class StructuredNormal(NamedTuple):
         def one(given: tuple[Array, Key]) -> tuple[Any, ...]:
             noise, key = given
             theta = self.globals.transform(noise)
-            rest = jax.random.normal(key, self.target.init.shape, dtype)
-            eps = self.structure.split(rest)[1]
+            eps = jax.vmap(self.structure.split)(self._noise(key))[1]
             drawn = draw(self.target, self.structure, theta, self.start, eps)
             position = self.structure.join(theta, drawn.locals_)
             log_q = self.globals.log_prob(theta)
@@ -134,7 +134,15 @@ class StructuredNormal(NamedTuple):
             )
 
         given = (noise, keys)
-        return Weighed(noise, *in_batches(self.structure, self.target, one, given))
+        return Weighed(noise, *in_batches(self.target, one, given))
+
+    def _noise(self, key: Key) -> Float[Array, "draws dim"]:
+        """Draw the noise of the locals for one θ: pairs where their weights vary."""
+        like = self.target.init
+        if not any(group.corrected for group in self.structure.groups):
+            return jax.random.normal(key, (1, *like.shape), like.dtype)
+        half = jax.random.normal(key, (NUM_PAIRS, *like.shape), like.dtype)
+        return jnp.concatenate([half, -half])
 
     def _by_unknown(self, weights: tuple[Array | None, ...]) -> Array | None:
         """Return each unknown's own block's log weight, 0 for those without."""
@@ -152,7 +160,7 @@ class StructuredNormal(NamedTuple):
     def _over(self, function: Any, given: Array) -> Array:
         """Apply a function of one vector to many, in bounded memory."""
         flat = jnp.reshape(given, (-1, given.shape[-1]))
-        found = in_batches(self.structure, self.target, function, flat)
+        found = in_batches(self.target, function, flat)
         return jnp.reshape(found, (*given.shape[:-1], *found.shape[1:]))
 
 

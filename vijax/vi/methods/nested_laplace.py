@@ -38,8 +38,7 @@ from vijax.vi.targets.target import Site, Static, Target
 
 START_SCALE = 0.1  # of the globals, in the given sds
 MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
-NORMAL = 0.01  # nats, over all blocks, that quadrature is not worth while below
-MAX_INTEGRATED = 8  # unknowns of a block that is integrated over
+NORMAL = 0.01  # nats from normal that are not worth the while
 MAX_BATCH = 2**20  # numbers that the data of a batch of draws may hold
 
 
@@ -52,7 +51,7 @@ class NestedLaplace:
     """
 
     num_steps: int = 100  # the budget, for the globals
-    num_batches: int = 32  # of fixed draws, at most
+    num_batches: int = 8  # of fixed draws, at most
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "num_batches"):
@@ -90,7 +89,7 @@ class NestedLaplace:
         spent: list[Found] = []
         while True:
             start = _mode(target, structure, theta, start)
-            wider = _with_integrals(target, structure, theta, start)
+            wider = _told_apart(target, structure, theta, start)
             if spent and _kinds(wider) == _kinds(structure):
                 break
             structure = wider
@@ -126,26 +125,19 @@ class NestedLaplace:
         return method.find(marginal, key, FullRank(), theta, scale, **options)
 
 
-def _with_integrals(
+def _told_apart(
     target: Target, structure: Structure, theta: Array, start: Locals
 ) -> Structure:
-    """Mark the groups of blocks that are not normal given θ, which want quadrature."""
-    possible = tuple(
-        replace(
-            group, integrated=group.bandwidth < MAX_INTEGRATED and not group.is_chain
-        )
-        for group in structure.groups
-    )
-    sizes = _non_normality(target, replace(structure, groups=possible), theta, start)
-    groups = tuple(
-        replace(group, integrated=group.integrated or not float(size) < NORMAL)
-        for group, size in zip(structure.groups, sizes, strict=True)
-    )
-    return replace(structure, groups=groups)
+    """Mark the groups that are not normal given θ, which want more than a normal."""
+    groups = tuple(replace(group, is_normal=False) for group in structure.groups)
+    sizes = _non_normality(target, replace(structure, groups=groups), theta, start)
+    pairs = zip(structure.groups, sizes, strict=True)
+    marked = [replace(g, is_normal=g.is_normal and float(s) < NORMAL) for g, s in pairs]
+    return replace(structure, groups=tuple(marked))
 
 
 def _kinds(structure: Structure) -> list[bool]:
-    return [group.integrated for group in structure.groups]
+    return [group.is_normal for group in structure.groups]
 
 
 @density_jit
@@ -209,9 +201,9 @@ def _density_of(treedef: Hashable) -> Callable[[list[Array], Array], Scalar]:
     ) -> tuple[Any, tuple[bool, bool]]:
         if any(batched[0]):
             raise ValueError('family = "structured" cannot be fitted inside vmap')
-        target, structure, _ = jax.tree.unflatten(treedef, leaves)
+        target, *_ = jax.tree.unflatten(treedef, leaves)
         one = partial(value_and_gradient, leaves)
-        return conditional.in_batches(structure, target, one, theta), (True, True)
+        return conditional.in_batches(target, one, theta), (True, True)
 
     @jax.custom_vjp
     def log_density(leaves: list[Array], theta: Array) -> Scalar:

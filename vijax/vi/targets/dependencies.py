@@ -33,6 +33,7 @@ from vijax.vi.targets.target import Site, Target
 LEAST_LOCAL = 8  # entries, below which an unknown counts as global
 MAX_GLOBALS = 200
 MAX_WIDTH = 12  # of a block or a band
+MAX_INTEGRATED = 8  # unknowns of a part that quadrature is taken for
 LAGS = (1, 2)  # of chains
 NUM_POSITIONS = 2
 SHRINKING = (0.5, 0.1, 0.01)  # sds of the random positions that are tried
@@ -41,7 +42,7 @@ SHRINKING = (0.5, 0.1, 0.01)  # sds of the random positions that are tried
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["index"],
-    meta_fields=["bandwidth", "integrated"],
+    meta_fields=["bandwidth", "is_normal"],
 )
 @dataclass(frozen=True)
 class Group:
@@ -49,12 +50,22 @@ class Group:
 
     index: Int[Array, "parts rows"]  # into the unconstrained vector
     bandwidth: int  # rows of one part that are further apart do not meet
-    integrated: bool = False  # whether quadrature takes the parts, which are not normal
+    is_normal: bool = True  # whether the parts are, given the globals
 
     @property
     def num_colours(self) -> int:
         """Products with the Hessian that all its bands are read from."""
         return min(self.index.shape[1], 2 * self.bandwidth + 1)
+
+    @property
+    def integrated(self) -> bool:
+        """Whether the parts are integrated over by quadrature."""
+        return not self.is_normal and self.index.shape[1] <= MAX_INTEGRATED
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the parts' normals are corrected to the next order."""
+        return not self.is_normal and not self.integrated
 
     @property
     def is_chain(self) -> bool:
