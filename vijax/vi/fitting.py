@@ -26,7 +26,7 @@ from vijax.vi.families.base import Family
 from vijax.vi.families.flow import Flow
 from vijax.vi.families.gaussian import FullRank, MeanField
 from vijax.vi.families.low_rank import LowRank
-from vijax.vi.families.structured import Structured, draws_of
+from vijax.vi.families.structured import Structured
 from vijax.vi.methods.base import Method
 from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws
 from vijax.vi.methods.laplace import Laplace
@@ -76,15 +76,15 @@ def fit(
         family: a name or an object of `vi.families`: "mean_field"; "full_rank";
             "low_rank", a diagonal and ten directions, for many unknowns; "flow", which
             can be skewed and have long tails; "structured", for many unknowns that are
-            independent, or form a chain, given a few others. Your own is as good: an object with
-            `init(loc, scale) -> q`, see `families.base`. "laplace" and "pathfinder"
-            stand for the normals that the methods of these names find.
+            independent, or form a chain, given a few others. Your own is as good: an
+            object with `init(loc, scale) -> q`, see `families.base`. "laplace" and
+            "pathfinder" stand for the normals that the methods of these names find.
         method: a name or an object of `vi.methods` with its options: "fixed_draws"
             (`FixedDraws`), Newton's method for mean field and full rank; "stochastic"
             (`Stochastic`), Optax on fresh draws; "laplace" (`Laplace`), "pathfinder"
             (`Pathfinder`); "nested_laplace" (`NestedLaplace`) for "structured"; or
-            "auto": that one there, else fixed draws where they can and there are at most
-            200 unknowns, else stochastic.
+            "auto": that one there, else fixed draws where they can and there are at
+            most 200 unknowns, else stochastic.
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
             default as the target says.
         tolerance: stop when the means are known to this many sds, the sds to this
@@ -117,12 +117,14 @@ def fit(
     family, chosen = _choose(target, family, method, progress or checkpoint is not None)
     if progress or checkpoint is not None:
         chosen = _in_parts(chosen, progress, checkpoint, in_trace())
+    _check_pair(family, chosen)
     chosen.check(target, family)
-    if num_checks is None:
-        num_checks = 500 if target.subsampled else 2000
-        if isinstance(family, Structured):
-            num_checks = draws_of(target)
-    check(num_checks >= 25, "num_checks", num_checks, "give at least 25")
+    check(
+        num_checks is None or num_checks >= 25,
+        "num_checks",
+        num_checks,
+        "give at least 25",
+    )
     traced = in_trace()
     streams = [jax.random.fold_in(key, stream) for stream in (SEARCH, CHECKS, RESTARTS)]
     for loc, scale in _starts(target, streams[RESTARTS], 1 if traced else NUM_STARTS):
@@ -139,6 +141,9 @@ def fit(
     if not traced:
         losses = np.asarray(found.losses)[: int(found.num_steps)]
         found = found._replace(losses=to_device(losses))
+    if num_checks is None:
+        usual = 500 if target.subsampled else 2000
+        num_checks = int(getattr(found.q, "num_draws", usual))
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
     return judge(target, found, checked)
 
@@ -171,6 +176,14 @@ def _choose(
         return family, METHODS[method]
     _check_object("method", method, "find", ("auto", *METHODS))
     return family, method
+
+
+def _check_pair(family: Family, method: Method) -> None:
+    """Raise a ValueError where the structured family is given another's method."""
+    if isinstance(family, Structured) and not isinstance(method, NestedLaplace):
+        raise ValueError(
+            f'family = "structured" is not fitted by method = {method}: leave it "auto"'
+        )
 
 
 def _in_parts(

@@ -1,7 +1,6 @@
 """A fit's result: q, its errors, and whether to believe it."""
 
 import html
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -143,6 +142,7 @@ class Checked(NamedTuple):
     log_joint: Float[Array, " checks"] | None = None  # with none integrated out
     other_log_weights: Float[Array, " checks"] | None = None  # by another quadrature
     entries: Float[Array, "checks entries"] | None = None  # of each unknown's own block
+    few: Float[Array, " entries"] | None = None  # 1 where one of few that matter most
 
 
 def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
@@ -166,21 +166,23 @@ def _check(target: Target, z: Array, log_q: Array) -> Checked:
     return Checked(log_p - log_q, _values(target, z), reference)
 
 
-@partial(density_jit, static_argnames="num_checks")
 def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
+    """Let q weigh its draws, of which it may integrate some unknowns out."""
     drawn = q.weigh(key, num_checks)
+    by_itself = jnp.zeros_like(target.init).at[q.structure.globals].set(1.0)
+    blocks = drawn.block_log_weights
     return Checked(
         drawn.log_weights,
         _values(target, drawn.positions),
         jnp.zeros_like(drawn.log_weights[0]),
         drawn.log_joint,
         drawn.other_log_weights,
-        None
-        if drawn.block_log_weights is None
-        else target.by_entry(drawn.block_log_weights),
+        None if blocks is None else target.by_entry(blocks),
+        target.by_entry(by_itself[None])[0],
     )
 
 
+@density_jit
 def _values(target: Target, z: Array) -> Array:
     """Return the constrained unknowns at many positions, (draws, entries)."""
     names = [site.name for site in target.static.sites]
@@ -208,6 +210,11 @@ def judge(target: Target, found: Found, checked: Checked) -> Fit:
     finite = finite & xp.all(xp.isfinite(joint))
     by_entry, agrees = _by_entry(checked, values, smoothed.log_weights)
     mean_shift, sd_shift = importance_weights.shifts(values, by_entry)
+    if checked.few is not None:  # chance moves the largest of few by less
+        few = np.flatnonzero(np.asarray(checked.few))
+        moves = importance_weights.shifts(values[:, few], smoothed.log_weights)
+        mean_shift = xp.maximum(mean_shift, moves[0])
+        sd_shift = xp.maximum(sd_shift, moves[1])
     numbers = {
         "elbo": xp.where(finite, xp.mean(joint) + reference, xp.nan),
         "elbo_se": xp.where(finite, xp.std(joint, ddof=1) / number**0.5, xp.nan),

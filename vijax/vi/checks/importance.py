@@ -151,11 +151,15 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     return Weighed(eps, log_weights, draws, float(reference), *rest)
 
 
-@partial(density_jit, static_argnames="num_samples")
+@density_jit
+def _constrained(target: Any, positions: Array) -> dict[str, Array]:
+    return over_draws(target, target.constrain, positions)
+
+
 def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
     """Draw from a q that weighs its draws, some unknowns integrated out."""
     target, drawn = fit.target, fit.q.weigh(key, num_samples)
-    draws = over_draws(target, target.constrain, drawn.positions)
+    draws = _constrained(target, drawn.positions)
     blocks = {}
     if drawn.block_log_weights is not None:
         flat, start = target.by_entry(drawn.block_log_weights), 0

@@ -149,7 +149,7 @@ def summary(
 
 
 def _enough_samples(fit: Fit) -> int:
-    """Return how many draws a summary takes: fewer of many unknowns, or of many rows."""
+    """Return how many draws a summary takes: fewer of large models."""
     if hasattr(fit.q, "weigh"):
         return int(fit.q.num_draws)
     if fit.target.subsampled:  # each is a pass over all rows

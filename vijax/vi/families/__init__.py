@@ -7,10 +7,10 @@
     Structured()          few globals, and many locals that are independent given them
 
 `vi.fit(target, key, family=LowRank(rank=20))`; the names "mean_field", "full_rank",
-"low_rank", "flow" and "structured" stand for their defaults. A family of your own is an object with
-`init(loc, scale) -> q`; `families.base` says what a q needs. DiagonalNormal,
-FullRankNormal, LowRankNormal, SpikedNormal, CouplingFlow and StructuredNormal are the
-q themselves.
+"low_rank", "flow" and "structured" stand for their defaults. A family of your own is
+an object with `init(loc, scale) -> q`; `families.base` says what a q needs.
+DiagonalNormal, FullRankNormal, LowRankNormal, SpikedNormal, CouplingFlow and
+StructuredNormal are the q themselves.
 """
 
 from vijax.vi.families.flow import CouplingFlow, Flow

@@ -190,7 +190,7 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    target: Target, structure: Structure, globals_: Array, start: Locals, eps: Locals
+    target: Target, structure: Structure, globals_: Array, start: Locals, eps: Any
 ) -> Drawn:
     """Draw locals given θ from noise, and weigh them.
 
@@ -220,7 +220,7 @@ def draw(
         log_weight = _density(target, structure, globals_, place) - of_drawn
         return locals_, jnp.asarray(sum(log_q)), log_weight
 
-    drawn, log_qs, log_weights = jax.lax.map(weigh, eps)
+    drawn, log_qs, log_weights = jax.lax.map(weigh, eps, batch_size=min(len(eps[0]), 8))
     locals_, first = jax.tree.map(lambda x: x[0], (drawn, eps))
     log_weight = jax.nn.logsumexp(log_weights) - math.log(len(log_weights))
     own = log_weights[0] - log_weight

@@ -1,4 +1,4 @@
-r"""A q that follows the model's conditional independence: globals, and locals given them.
+r"""A q that follows the model's conditional independence: locals given few globals.
 
     q(θ, z) = N(θ; m, L Lᵀ) · N(z; ẑ(θ), H(θ)⁻¹)
 
@@ -10,6 +10,7 @@ much as a few gradients, whatever the number of locals.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.types import Key
+from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.noise import whitened
 from vijax.vi.families.base import normal_draws
 from vijax.vi.families.conditional import (
@@ -31,8 +33,9 @@ from vijax.vi.targets.dependencies import Structure
 from vijax.vi.targets.target import Target
 
 MOST_NUMBERS = 2**24  # that the data or the locals of all draws may hold
-NUM_PAIRS = 16  # of draws that the weight of one θ is a mean over
+NUM_PAIRS = 64  # of draws that the weight of one θ is a mean over
 LEAST_DRAWS, MOST_DRAWS = 500, 2000
+MOST_OF_CHAINS = 500  # each of which looks at many draws of the chain
 
 
 class Weighed(NamedTuple):
@@ -79,7 +82,9 @@ class StructuredNormal(NamedTuple):
     @property
     def num_draws(self) -> int:
         """How many draws a check or a summary takes."""
-        return draws_of(self.target)
+        number = draws_of(self.target)
+        corrected = any(group.corrected for group in self.structure.groups)
+        return min(number, MOST_OF_CHAINS) if corrected else number
 
     def conditional(self, globals_: Float[Array, " globals"]) -> Conditional:
         """Return the locals' distribution given the globals."""
@@ -112,29 +117,7 @@ class StructuredNormal(NamedTuple):
 
     def weigh(self, key: Key, num_draws: int) -> Weighed:
         """Draw from q, and weigh the draws, in one pass and bounded memory."""
-        first, second = jax.random.split(key)
-        shape = (num_draws, self.structure.globals.size)
-        dtype = self.target.init.dtype
-        noise = whitened(jax.random.normal(first, shape, dtype))
-        keys = jax.random.split(second, num_draws)
-
-        def one(given: tuple[Array, Key]) -> tuple[Any, ...]:
-            noise, key = given
-            theta = self.globals.transform(noise)
-            eps = jax.vmap(self.structure.split)(self._noise(key))[1]
-            drawn = draw(self.target, self.structure, theta, self.start, eps)
-            position = self.structure.join(theta, drawn.locals_)
-            log_q = self.globals.log_prob(theta)
-            return (
-                position,
-                self.target.log_density(position) - log_q - drawn.log_q,
-                drawn.log_weight - log_q,
-                drawn.other_log_weight - log_q,
-                self._by_unknown(drawn.block_log_weights),
-            )
-
-        given = (noise, keys)
-        return Weighed(noise, *in_batches(self.target, one, given))
+        return _weigh(self, key, num_draws=num_draws)
 
     def _noise(self, key: Key) -> Float[Array, "draws dim"]:
         """Draw the noise of the locals for one θ: pairs where their weights vary."""
@@ -162,6 +145,33 @@ class StructuredNormal(NamedTuple):
         flat = jnp.reshape(given, (-1, given.shape[-1]))
         found = in_batches(self.target, function, flat)
         return jnp.reshape(found, (*given.shape[:-1], *found.shape[1:]))
+
+
+@partial(density_jit, static_argnames="num_draws")
+def _weigh(q: StructuredNormal, key: Key, *, num_draws: int) -> Weighed:
+    first, second = jax.random.split(key)
+    shape = (num_draws, q.structure.globals.size)
+    dtype = q.target.init.dtype
+    noise = whitened(jax.random.normal(first, shape, dtype))
+    keys = jax.random.split(second, num_draws)
+
+    def one(given: tuple[Array, Key]) -> tuple[Any, ...]:
+        noise, key = given
+        theta = q.globals.transform(noise)
+        eps = jax.vmap(q.structure.split)(q._noise(key))[1]
+        drawn = draw(q.target, q.structure, theta, q.start, eps)
+        position = q.structure.join(theta, drawn.locals_)
+        log_q = q.globals.log_prob(theta)
+        return (
+            position,
+            q.target.log_density(position) - log_q - drawn.log_q,
+            drawn.log_weight - log_q,
+            drawn.other_log_weight - log_q,
+            q._by_unknown(drawn.block_log_weights),
+        )
+
+    given = (noise, keys)
+    return Weighed(noise, *in_batches(q.target, one, given))
 
 
 def draws_of(target: Target) -> int:

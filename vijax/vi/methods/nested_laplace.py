@@ -16,10 +16,12 @@ References:
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import combinations_with_replacement
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -29,8 +31,9 @@ from vijax.vi.engine.compilation import density_jit
 from vijax.vi.families import conditional
 from vijax.vi.families.base import Family
 from vijax.vi.families.conditional import Locals
-from vijax.vi.families.gaussian import FullRank
+from vijax.vi.families.gaussian import FullRank, FullRankNormal
 from vijax.vi.families.structured import Structured, StructuredNormal
+from vijax.vi.importance_weights import psis
 from vijax.vi.methods.base import Found
 from vijax.vi.methods.fixed_draws import FixedDraws
 from vijax.vi.targets.dependencies import Structure, find_structure
@@ -38,6 +41,8 @@ from vijax.vi.targets.target import Site, Static, Target
 
 START_SCALE = 0.1  # of the globals, in the given sds
 MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
+LEAST_EFFECTIVE = 100  # weighted draws that may move the globals
+MAX_CUBIC = 6  # globals
 NORMAL = 0.01  # nats from normal that are not worth the while
 MAX_BATCH = 2**20  # numbers that the data of a batch of draws may hold
 
@@ -97,6 +102,8 @@ class NestedLaplace:
             spent.append(found)
             theta, scale = found.q.loc, found.q.scale()
         q = StructuredNormal(found.q, start, structure, target)
+        if any(group.corrected for group in structure.groups):
+            q = _moved(q, jax.random.fold_in(key, 1))
         counts = {
             name: sum(getattr(found, name) for found in spent)
             for name in ("num_gradients", "num_rejected", "num_steps")
@@ -123,6 +130,41 @@ class NestedLaplace:
         marginal = _marginal_target(target, structure, theta, start)
         options: Any = {"tolerance": tolerance}
         return method.find(marginal, key, FullRank(), theta, scale, **options)
+
+
+def _moved(q: StructuredNormal, key: Key) -> StructuredNormal:
+    """Give the globals the moments that importance weights of draws of q find.
+
+    Laplace's marginal of a chain is a little off, and these weights know by how much.
+    Each is an estimate with noise of its own; a cubic in the globals' noise, fitted to
+    their logs, has little of it. Fresh draws tell what came of it.
+    """
+    drawn = q.weigh(key, q.num_draws)
+    eps, log_weights = (np.asarray(x, float) for x in (drawn.noise, drawn.log_weights))
+    features = _powers(eps)
+    enough = psis(log_weights).effective_sample_size >= LEAST_EFFECTIVE
+    if not enough or 10 * features.shape[1] > len(eps):
+        return q
+    fitted = features @ np.linalg.lstsq(features, log_weights, rcond=None)[0]
+    shares = np.exp(fitted - np.max(fitted))
+    shares /= np.sum(shares)
+    mean = shares @ eps
+    covariance = (eps - mean).T @ (shares[:, None] * (eps - mean))
+    # In the units of q, N(m + L mean, L covariance Lᵀ).
+    tril = np.asarray(q.globals.scale_tril, float)
+    loc = q.globals.loc + tril @ mean
+    tril = tril @ np.linalg.cholesky(covariance)
+    dtype = q.globals.loc.dtype
+    found = FullRankNormal.from_tril(jnp.asarray(loc, dtype), jnp.asarray(tril, dtype))
+    return q._replace(globals=found)
+
+
+def _powers(eps: np.ndarray) -> np.ndarray:
+    """Return the products of up to three columns; of up to two where there are many."""
+    columns = range(eps.shape[1])
+    degrees = range(4 if len(columns) <= MAX_CUBIC else 3)
+    chosen = [c for n in degrees for c in combinations_with_replacement(columns, n)]
+    return np.stack([np.prod(eps[:, list(c)], axis=1) for c in chosen], axis=1)
 
 
 def _told_apart(
