@@ -120,7 +120,7 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
 
 def _joined(batches: list[Weighed]) -> Weighed:
     """Put batches together, part by part."""
-    eps, log_weights, draws, references = zip(*batches, strict=True)
+    eps, log_weights, draws, references, _ = zip(*batches, strict=True)
     parts = len(log_weights[0]) // len(eps[0])
     rows = [np.reshape(x, (parts, -1)) for x in log_weights]
     return Weighed(

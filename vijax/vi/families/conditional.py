@@ -247,23 +247,22 @@ def _block_log_weights(
     integrals: list[Integral | None],
     eps: Locals,
 ) -> tuple[Array | None, ...]:
-    chosen = [n for n, integral in enumerate(integrals) if integral is not None]
+    known = {
+        n: integral for n, integral in enumerate(integrals) if integral is not None
+    }
     found: list[Array | None] = [None] * len(integrals)
-    if not chosen:
+    if not known:
         return tuple(found)
-    noise = []
-    for n in chosen:  # in the units of Laplace's normal
-        noise.append(
-            integrals[n].mean + banded.times_lower(integrals[n].spread, eps[n])
-        )
-    gradient, centres, factors = _of_blocks(
-        target, structure, globals_, normals, chosen
+    noise = tuple(  # in the units of Laplace's normal
+        integral.mean + banded.times_lower(integral.spread, eps[n])
+        for n, integral in known.items()
     )
-    r = log_ratios(gradient, centres, factors, tuple(noise))
-    for n, r_n, noise_n in zip(chosen, r, noise, strict=True):
-        log_det = jnp.sum(jnp.log(integrals[n].spread[:, :, 0]), axis=1)
+    blocks = _of_blocks(target, structure, globals_, normals, list(known))
+    triples = zip(known.items(), noise, log_ratios(*blocks, noise), strict=True)
+    for (n, integral), noise_n, r in triples:
+        log_det = jnp.sum(jnp.log(integral.spread[:, :, 0]), axis=1)
         squares = 0.5 * jnp.sum(eps[n] ** 2 - noise_n**2, axis=1)
-        found[n] = r_n + squares + log_det - integrals[n].log_ratio
+        found[n] = r + squares + log_det - integral.log_ratio
     return tuple(found)
 
 

@@ -90,7 +90,7 @@ class NestedLaplace:
             return whole.find(target, key, FullRank(), loc, scale, **options)
         theta, start = structure.split(loc)
         # Wide at the start, draws would meet globals where no locals fit.
-        scale = START_SCALE * scale[structure.globals]
+        width: Array = START_SCALE * scale[structure.globals]
         spent: list[Found] = []
         while True:
             start = _mode(target, structure, theta, start)
@@ -98,9 +98,9 @@ class NestedLaplace:
             if spent and _kinds(wider) == _kinds(structure):
                 break
             structure = wider
-            found = self._fit(target, key, structure, theta, scale, start, tolerance)
+            found = self._fit(target, key, structure, theta, width, start, tolerance)
             spent.append(found)
-            theta, scale = found.q.loc, found.q.scale()
+            theta, width = found.q.loc, found.q.scale()
         q = StructuredNormal(found.q, start, structure, target)
         if any(group.corrected for group in structure.groups):
             q = _moved(q, jax.random.fold_in(key, 1))
