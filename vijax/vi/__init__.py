@@ -32,12 +32,20 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         to_arviz,
         vsbc,
     )
-    from vijax.vi.families import Flow, FullRank, LowRank, MeanField, Mixture
+    from vijax.vi.families import (
+        Flow,
+        FullRank,
+        LowRank,
+        MeanField,
+        Mixture,
+        Structured,
+    )
     from vijax.vi.fitting import fit
     from vijax.vi.importance_weights import psis
     from vijax.vi.methods import (
         FixedDraws,
         Laplace,
+        NestedLaplace,
         Pathfinder,
         Paths,
         StackedModes,
@@ -63,13 +71,21 @@ _NAMES = {
         "to_arviz",
         "vsbc",
     ),
-    "families": ("Flow", "FullRank", "LowRank", "MeanField", "Mixture"),
+    "families": (
+        "Flow",
+        "FullRank",
+        "LowRank",
+        "MeanField",
+        "Mixture",
+        "Structured",
+    ),
     "chains": ("nuts",),
     "fitting": ("fit",),
     "importance_weights": ("psis",),
     "methods": (
         "FixedDraws",
         "Laplace",
+        "NestedLaplace",
         "Pathfinder",
         "Paths",
         "StackedModes",
@@ -93,10 +109,12 @@ __all__ = [
     "LowRank",
     "MeanField",
     "Mixture",
+    "NestedLaplace",
     "Pathfinder",
     "Paths",
     "StackedModes",
     "Stochastic",
+    "Structured",
     "Summary",
     "Target",
     "bayes_factor",

@@ -32,11 +32,13 @@ from vijax.vi.families.flow import Flow
 from vijax.vi.families.gaussian import FullRank, MeanField
 from vijax.vi.families.low_rank import LowRank
 from vijax.vi.families.mixture import Mixture
+from vijax.vi.families.structured import Structured
 from vijax.vi.methods import mode_search
 from vijax.vi.methods.base import Found, Method
 from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws, enough_draws
 from vijax.vi.methods.laplace import Laplace
 from vijax.vi.methods.multipath_pathfinder import Pathfinder
+from vijax.vi.methods.nested_laplace import NestedLaplace
 from vijax.vi.methods.stacked_modes import StackedModes
 from vijax.vi.methods.stochastic import Stochastic
 from vijax.vi.result import Fit
@@ -50,6 +52,7 @@ FAMILIES: dict[str, Family] = {
     "low_rank": LowRank(),
     "flow": Flow(),
     "mixture": Mixture(),
+    "structured": Structured(),
 }
 METHODS: dict[str, Method] = {
     "fixed_draws": FixedDraws(),
@@ -57,6 +60,7 @@ METHODS: dict[str, Method] = {
     "laplace": Laplace(),
     "pathfinder": Pathfinder(),
     "stacked_modes": StackedModes(),
+    "nested_laplace": NestedLaplace(),
 }
 OWN_FAMILY = ("laplace", "pathfinder")  # methods that also name a family: their own
 NUM_STARTS = 10  # tried until one is finite
@@ -88,21 +92,24 @@ def fit(
         family: a name or an object of `vi.families`: "mean_field"; "full_rank";
             "low_rank", a diagonal and ten directions, for many unknowns; "flow", which
             can be skewed and have long tails; "mixture", a normal at every mode;
-            "auto", one after the other until one is trusted, and NUTS in the end (see
-            `ladder`). Your own is as good: an object with `init(loc, scale) -> q`, see
-            `families.base`. "laplace" and "pathfinder"
+            "structured", for many unknowns that are independent, or form a chain,
+            given a few others; "auto", one after the other until one is trusted, and
+            NUTS in the end (see `ladder`). Your own is as good: an object with
+            `init(loc, scale) -> q`, see `families.base`. "laplace" and "pathfinder"
             stand for the normals that the methods of these names find.
         method: a name or an object of `vi.methods` with its options: "fixed_draws"
             (`FixedDraws`), Newton's method for mean field and full rank; "stochastic"
             (`Stochastic`), Optax on fresh draws; "laplace" (`Laplace`), "pathfinder"
-            (`Pathfinder`); or "auto": fixed draws where they can and there are at most
-            200 unknowns, else stochastic.
+            (`Pathfinder`); "nested_laplace" (`NestedLaplace`) for "structured"; or
+            "auto": that one there, else fixed draws where they can and there are at
+            most 200 unknowns, else stochastic.
         positive: how positive unknowns meet the real line, "exp" or "softplus"; by
             default as the target says.
         tolerance: stop when the means are known to this many sds, the sds to this
             fraction (relative to the family's best q).
         num_checks: draws of q for ELBO, k̂ and evidence; 2000, or 500 where the model
-            subsamples, for then each is a pass over all rows.
+            subsamples, for then each is a pass over all rows; 500 to 2000 where the
+            family is structured, the fewer the larger the model.
         search_modes: whether to look around for modes that q misses, by no more
             gradients than the fit took; not in a trace, for a model that subsamples,
             or above 200 unknowns.
@@ -129,9 +136,12 @@ def fit(
     """
     if positive is not None:
         target = target.with_positive(positive)
-    if num_checks is None:
-        num_checks = 500 if target.subsampled else 2000
-    check(num_checks >= 25, "num_checks", num_checks, "give at least 25")
+    check(
+        num_checks is None or num_checks >= 25,
+        "num_checks",
+        num_checks,
+        "give at least 25",
+    )
     settings: dict[str, Any] = {
         "tolerance": tolerance,
         "num_checks": num_checks,
@@ -143,6 +153,7 @@ def fit(
     family, chosen = _choose(target, family, method, in_parts)
     if in_parts:
         chosen = _in_parts(chosen, progress, checkpoint, in_trace())
+    _check_pair(family, chosen)
     chosen.check(target, family)
     return _fit_precisely(target, key, family, chosen, None, settings)
 
@@ -202,6 +213,8 @@ def _loses_digits(target: Target, found: Fit | None) -> bool:
     """Say whether float32 is a reason to doubt a fit."""
     if np.dtype(target.init.dtype) != np.float32 or target.subsampled:
         return False
+    if target.dim > mode_search.MAX_DIM:
+        return False
     # The same places for every key, within q and around it, where a search that did
     # not end well may have turned back.
     eps = np.random.default_rng(0).normal(size=(BATCH, target.dim))
@@ -257,6 +270,9 @@ def _fit_once(
         losses = np.asarray(found.losses)[: int(found.num_steps)]
         found = found._replace(losses=to_device(losses))
     num_checks = settings["num_checks"]
+    if num_checks is None:
+        usual = 500 if target.subsampled else 2000
+        num_checks = int(getattr(found.q, "num_draws", usual))
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
     modes = None
     if settings["search_modes"] and not traced and bool(found.good):
@@ -301,6 +317,8 @@ def _choose(
         _check_name("method", method, ("auto", *METHODS))
         if method == "auto" and isinstance(family, Mixture):
             method = "stacked_modes"
+        if method == "auto" and isinstance(family, Structured):
+            method = "nested_laplace"
         if method == "auto":
             possible = FixedDraws.can_fit(family) and target.dim <= MAX_DIM
             possible &= not in_parts and not target.subsampled
@@ -308,6 +326,14 @@ def _choose(
         return family, METHODS[method]
     _check_object("method", method, "find", ("auto", *METHODS))
     return family, method
+
+
+def _check_pair(family: Family, method: Method) -> None:
+    """Raise a ValueError where the structured family is given another's method."""
+    if isinstance(family, Structured) and not isinstance(method, NestedLaplace):
+        raise ValueError(
+            f'family = "structured" is not fitted by method = {method}: leave it "auto"'
+        )
 
 
 def _in_parts(

@@ -126,13 +126,14 @@ def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
 @np.errstate(all="ignore")
 def shifts(
     values: Float[ArrayLike, "samples entries"],
-    log_weights: Float[ArrayLike, " samples"],
+    log_weights: Float[ArrayLike, "samples *entries"],
     num_own: int | None = None,
 ) -> tuple[Any, Any]:
     r"""Return the largest move of a mean (in sds) and of an sd (relative) from q to p.
 
-    Means and sds of every entry, plain over draws of q and with weights that sum to 1.
-    The first `num_own` samples are draws of q, all of them unless it is given.
+    Means and sds of every entry, plain over draws of q and with weights that sum to 1,
+    the same for all entries or each entry's own. The first `num_own` samples are draws
+    of q, all of them unless it is given.
     From each move is taken what chance gives the largest of n: √(2 log n) standard
     errors (delta method; both moments come from the same draws, so that equal weights
     leave no noise), and at most 0.03: what chance could excuse without end would never
@@ -145,7 +146,8 @@ def shifts(
         0.2
     """
     xp = array_module(values, log_weights)
-    x, weights = xp.asarray(values), xp.exp(xp.asarray(log_weights))[:, None]
+    x, weights = xp.asarray(values), xp.exp(xp.asarray(log_weights))
+    weights = weights[:, None] if weights.ndim == 1 else weights
     number, entries = x.shape
     num_own = number if num_own is None else num_own
     own = x[:num_own]
@@ -172,7 +174,7 @@ def shifts(
 @np.errstate(all="ignore")
 def moment_tails(
     values: Float[ArrayLike, "samples entries"],
-    log_weights: Float[ArrayLike, " samples"],
+    log_weights: Float[ArrayLike, "samples *entries"],
     *,
     power: int = 2,
 ) -> Any:
@@ -195,9 +197,10 @@ def moment_tails(
     """
     xp = array_module(values, log_weights)
     x, log_w = xp.asarray(values), xp.asarray(log_weights)
-    weights = xp.exp(log_w - xp.max(log_w))[:, None]
-    mean = xp.sum(weights * x, axis=0) / xp.sum(weights)
-    log_square = log_w[:, None] + power * xp.log(xp.abs(x - mean))
+    log_w = log_w[:, None] if log_w.ndim == 1 else log_w
+    weights = xp.exp(log_w - xp.max(log_w, axis=0))
+    mean = xp.sum(weights * x, axis=0) / xp.sum(weights, axis=0)
+    log_square = log_w + power * xp.log(xp.abs(x - mean))
     if xp is np:
         square = np.exp(log_square - np.max(log_square, axis=0))
         heavy = np.sum(square, axis=0) < 50
@@ -206,6 +209,18 @@ def moment_tails(
         shapes[heavy] = [psis(column).tail_shape for column in columns]
         return shapes
     return jax.vmap(lambda column: psis(column).tail_shape)(log_square.T)
+
+
+def normalised(log_weights: Float[ArrayLike, "samples *entries"]) -> Any:
+    """Return log weights whose exponentials sum to 1 over the samples.
+
+    Example:
+        >>> np.exp(normalised(np.zeros(4))).tolist()
+        [0.25, 0.25, 0.25, 0.25]
+    """
+    xp = array_module(log_weights)
+    shifted = xp.asarray(log_weights) - xp.max(log_weights, axis=0)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=0))
 
 
 def _nonzero(x: Any) -> Any:

@@ -43,10 +43,17 @@ class Checked(NamedTuple):
     values: Float[Array, "checks entries"]  # the constrained unknowns there
     reference: Scalar
     shares: Float[Array, "checks modes"] | None = None  # how far a draw is each mode's
+    # Where q weighs its draws itself, some unknowns integrated out of the weights:
+    log_joint: Float[Array, " checks"] | None = None  # with none integrated out
+    other_log_weights: Float[Array, " checks"] | None = None  # by another quadrature
+    entries: Float[Array, "checks entries"] | None = None  # of each unknown's own block
+    few: Float[Array, " entries"] | None = None  # 1 where one of few that matter most
 
 
 def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     """Weigh fresh draws of q, whose noise has mean 0 and covariance I exactly."""
+    if hasattr(q, "weigh"):  # a q that evaluates the density to draw
+        return _weigh(target, q, key, num_checks=num_checks)
     like = target.init
     eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
     return _check(target, q, noise.whitened(eps))
@@ -68,6 +75,28 @@ def _check(target: Target, q: Any, eps: Array) -> Checked:
     z = q.transform(eps)
     log_p, reference = log_densities(target, z)
     return Checked(log_p - q.log_prob(z), constrained_entries(target, z), reference)
+
+
+def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
+    """Let q weigh its draws, of which it may integrate some unknowns out."""
+    drawn = q.weigh(key, num_checks)
+    by_itself = jnp.zeros_like(target.init).at[q.structure.globals].set(1.0)
+    blocks = drawn.block_log_weights
+    return Checked(
+        drawn.log_weights,
+        _entries(target, drawn.positions),
+        jnp.zeros_like(drawn.log_weights[0]),
+        None,
+        drawn.log_joint,
+        drawn.other_log_weights,
+        None if blocks is None else target.by_entry(blocks),
+        target.by_entry(by_itself[None])[0],
+    )
+
+
+@density_jit
+def _entries(target: Target, z: Array) -> Array:
+    return constrained_entries(target, z)
 
 
 @density_jit
@@ -117,10 +146,15 @@ def judge(
     dtype, number = log_weights.dtype, log_weights.shape[0]
     finite = xp.all(xp.isfinite(log_weights))
     smoothed = _smoothed(log_weights)
+    joint = log_weights
+    if checked.log_joint is not None:
+        joint = xp.asarray(checked.log_joint)
+        finite = finite & xp.all(xp.isfinite(joint))
+    by_entry, agrees = _by_entry(checked, values, smoothed.log_weights)
     numbers = {
-        "elbo": xp.where(finite, xp.mean(log_weights) + reference, xp.nan),
-        "elbo_se": xp.where(finite, xp.std(log_weights, ddof=1), xp.nan) / number**0.5,
-        "khat": xp.where(finite, smoothed.tail_shape, xp.inf),
+        "elbo": xp.where(finite, xp.mean(joint) + reference, xp.nan),
+        "elbo_se": xp.where(finite, xp.std(joint, ddof=1), xp.nan) / number**0.5,
+        "khat": xp.where(finite & agrees, smoothed.tail_shape, xp.inf),
         "khat_se": xp.where(finite, smoothed.tail_shape_se, xp.nan),
         "means": xp.mean(values, axis=0),
         "sds": xp.std(values, axis=0),
@@ -128,6 +162,7 @@ def judge(
     if beside is not None and modes is not None:
         log_weights, values, reference = (np.asarray(x) for x in beside[:3])
         smoothed = _smoothed(log_weights)
+        by_entry = smoothed.log_weights
         mass = np.exp(smoothed.log_weights) @ np.asarray(beside.shares)
         matters = mass >= LEAST_SHARE
         chosen = (modes.loc, modes.root, mass)
@@ -135,14 +170,19 @@ def judge(
         # Beside other modes, the weights are as good as those of all draws together.
         numbers["khat"] = np.maximum(numbers["khat"], smoothed.tail_shape)
     shares = len(log_weights) * xp.exp(smoothed.log_weights)
-    shifts = importance_weights.shifts(values, smoothed.log_weights, number)
+    mean_shift, sd_shift = importance_weights.shifts(values, by_entry, number)
+    if checked.few is not None:  # chance moves the largest of few by less
+        few = np.flatnonzero(np.asarray(checked.few))
+        moves = importance_weights.shifts(values[:, few], smoothed.log_weights)
+        mean_shift = xp.maximum(mean_shift, moves[0])
+        sd_shift = xp.maximum(sd_shift, moves[1])
     numbers |= {
         "log_evidence": xp.where(finite, smoothed.log_evidence + reference, xp.nan),
         "log_evidence_se": xp.std(shares, ddof=1) / len(shares) ** 0.5,
         "effective_sample_size": smoothed.effective_sample_size,
-        "mean_shift": shifts[0],
-        "sd_shift": shifts[1],
-        "tails": importance_weights.moment_tails(values, smoothed.log_weights),
+        "mean_shift": mean_shift,
+        "sd_shift": sd_shift,
+        "tails": importance_weights.moment_tails(values, by_entry),
     }
     arrays: Any = {
         name: to_device(xp.asarray(value, dtype)) for name, value in numbers.items()
@@ -151,6 +191,26 @@ def judge(
     status = xp.where(finite, xp.where(xp.asarray(rest.pop("good")), 0, 1), 2)
     status = to_device(xp.asarray(status, np.int32))
     return Fit(**rest, **arrays, status=status, target=target, modes=modes)
+
+
+def _by_entry(checked: Checked, values: Any, log_weights: Any) -> tuple[Any, Any]:
+    """Return each entry's log weights, and whether two quadratures agree on them.
+
+    They agree where they put every mean within 0.05 sd of each other.
+    """
+    xp = array_module(values, log_weights)
+    if checked.other_log_weights is None or checked.entries is None:
+        return log_weights, xp.asarray(True)
+    other = xp.asarray(checked.other_log_weights)
+    by_entry = importance_weights.normalised(
+        log_weights[:, None] + xp.asarray(checked.entries)
+    )
+    ratio = xp.exp(importance_weights.normalised(other)) - xp.exp(
+        importance_weights.normalised(xp.asarray(checked.log_weights))
+    )
+    spread = xp.std(values, axis=0)
+    moves = xp.abs(ratio @ values) / xp.where(spread > 0, spread, 1.0)
+    return by_entry, xp.max(moves) < importance_weights.MEAN_LIMIT
 
 
 def _smoothed(log_weights: Any) -> importance_weights.Smoothed:

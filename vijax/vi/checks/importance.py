@@ -22,7 +22,7 @@ References:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -57,6 +57,8 @@ class Weighed:
     log_weights: Any  # (parts · samples,)
     draws: dict[str, Any]  # constrained unknowns, (parts, samples, *shape)
     reference: Any  # that the log weights lack, nats
+    # more log weights of each entry by itself, (samples, *shape), where q has them
+    blocks: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def smoothed(self) -> importance_weights.Smoothed:
@@ -72,10 +74,22 @@ class Weighed:
     @cached_property
     def moments(self) -> dict[str, tuple[Any, Any, Any, Any]]:
         """Corrected means, sds, and the standard errors of both, by name."""
-        return {
-            name: weighted_moments(x, self.eps, self.shares)
-            for name, x in self.draws.items()
-        }
+        shares, found = self.shares, {}
+        for name, x in self.draws.items():
+            own = shares
+            if name in self.blocks:
+                own = self._own_shares(self.blocks[name])
+            found[name] = weighted_moments(x, self.eps, own)
+        return found
+
+    def _own_shares(self, block: Any) -> Any:
+        """Return each entry's weights, of mean 1."""
+        xp = array_module(block)
+        return len(block) * xp.exp(self._own_log_weights(block))
+
+    def _own_log_weights(self, block: Any) -> Any:
+        own = array_module(block).reshape(block, (len(block), -1))
+        return importance_weights.normalised(self.smoothed.log_weights[:, None] + own)
 
     def known(self, name: str) -> tuple[Any, Any]:
         """Say of each entry whether the weights know its mean, and its sd.
@@ -83,6 +97,8 @@ class Weighed:
         They do where w |x − mean|, or w (x − mean)², has a tail of shape below 0.7.
         """
         x, log_weights = self.draws[name], self.smoothed.log_weights
+        if name in self.blocks:
+            log_weights = self._own_log_weights(self.blocks[name])
         xp = array_module(x)
         flat = xp.reshape(x, (len(log_weights), -1))
         tails = (
@@ -107,11 +123,13 @@ class Weighed:
 def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     """Draw from q and around it; return the first draws, and those that correct.
 
-    They are the same where the first are accurate enough, inside a trace, and where
-    the model subsamples: each draw is a pass over all its rows.
+    They are the same where the first are accurate enough, inside a trace, where the
+    model subsamples (each draw is a pass over all its rows), and where q weighs its
+    draws itself (what more draws are for, it integrates over).
     """
     first = _batch(fit, key, num_samples, 0)
     done = is_traced(first.log_weights) or fit.target.subsampled
+    done |= hasattr(fit.q, "weigh")
     if done or first.worst_error() <= ACCURACY:
         return first, first
     numbers = sum(x.size for x in first.draws.values())
@@ -151,13 +169,38 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     wide = number > 0 or fit.modes is not None
     freedom = max(LEAST_FREEDOM, fit.target.dim) if wide else 0
     key = jax.random.fold_in(key, number)
-    drawn = _draw(fit, key, num_samples=num_samples, freedom=freedom)
+    if hasattr(fit.q, "weigh"):
+        drawn = _draw_by_itself(fit, key, num_samples=num_samples)
+    else:
+        drawn = _draw(fit, key, num_samples=num_samples, freedom=freedom)
     if is_traced(drawn):
         return Weighed(*drawn)
-    eps, log_weights, draws, reference = jax.tree.map(
-        lambda x: np.asarray(x, float), drawn
+    # Not twice the memory of very many numbers.
+    eps, log_weights, draws, reference, *rest = jax.tree.map(
+        lambda x: np.asarray(x, float if x.size <= MAX_NUMBERS else None), drawn
     )
-    return Weighed(eps, log_weights, draws, float(reference))
+    return Weighed(eps, log_weights, draws, float(reference), *rest)
+
+
+@density_jit
+def _constrained(target: Any, positions: Array) -> dict[str, Array]:
+    return over_draws(target, target.constrain, positions)
+
+
+def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
+    """Draw from a q that weighs its draws, some unknowns integrated out."""
+    target, drawn = fit.target, fit.q.weigh(key, num_samples)
+    draws = _constrained(target, drawn.positions)
+    blocks = {}
+    if drawn.block_log_weights is not None:
+        flat, start = target.by_entry(drawn.block_log_weights), 0
+        for site in target.static.sites:
+            shape = draws[site.name].shape
+            size = draws[site.name][0].size
+            blocks[site.name] = flat[:, start : start + size].reshape(shape)
+            start += size
+    split = {name: x[None] for name, x in draws.items()}
+    return drawn.noise, drawn.log_weights, split, 0.0 * drawn.log_joint[0], blocks
 
 
 @partial(density_jit, static_argnames=("num_samples", "freedom"))

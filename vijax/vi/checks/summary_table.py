@@ -1,7 +1,9 @@
 """What a fit says about the unknowns: constrained draws, moments and their errors."""
 
 import html
+from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import jax
@@ -25,6 +27,9 @@ from vijax.vi.targets.target import Target
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
+LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
+MAX_NUMBERS = 2**24  # that the draws of a summary may be, but for the least
+MAX_ROWS = 200  # of the printed table
 
 
 class Summary(dict[str, dict[str, Any]]):
@@ -54,7 +59,12 @@ class Summary(dict[str, dict[str, Any]]):
             " ".join([f"{label:<{width}}", *(f"{_text(x):>14}" for x in numbers)])
             for label, *numbers in rows
         ]
-        return "\n".join([head, *lines, self.verdict])
+        return "\n".join([head, *lines, *self._more(len(rows)), self.verdict])
+
+    def _more(self, shown: int) -> list[str]:
+        """Return a line that says how many rows are not shown, if any are not."""
+        number = sum(np.size(columns["mean"]) for columns in self.values())
+        return [f"… {number - shown} more"] if number > shown else []
 
     def _repr_html_(self) -> str:
         shown, rows = self._table()
@@ -65,7 +75,7 @@ class Summary(dict[str, dict[str, Any]]):
             + "</tr>"
             for label, *numbers in rows
         )
-        verdict = html.escape(self.verdict)
+        verdict = html.escape(" ".join([*self._more(len(rows)), self.verdict]))
         return f"<table><tr>{head}</tr>{lines}</table><p>{verdict}</p>"
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
@@ -74,12 +84,12 @@ class Summary(dict[str, dict[str, Any]]):
         shown = (*COLUMNS, RESPONSE) if known else COLUMNS
         if all("r_hat" in columns for columns in self.values()):
             shown = CHAIN_COLUMNS
-        rows: list[tuple[Any, ...]] = [
+        rows: Iterator[tuple[Any, ...]] = (
             (label, *(float(np.asarray(columns[c])[index]) for c in shown))
             for name, columns in self.items()
             for label, index in _labels(name, np.shape(columns["mean"]))
-        ]
-        return shown, rows
+        )
+        return shown, list(islice(rows, MAX_ROWS))
 
     __repr__ = __str__
 
@@ -140,8 +150,8 @@ def summary(
         >>> abs(table["x"]["sd"].item() - 1.0) < 1e-3
         True
     """
-    if num_samples is None:  # each is a pass over all rows where the model subsamples
-        num_samples = 500 if fit.target.subsampled else 10_000
+    if num_samples is None:
+        num_samples = _enough_samples(fit)
     check(num_samples >= 25, "num_samples", num_samples, "give at least 25")
     key = jax.random.key(0) if key is None else key
     if np.ndim(fit.status):
@@ -213,6 +223,15 @@ def _square_spread(fit: Fit, chains: Chains) -> np.ndarray:
 @density_jit
 def _entries(target: Target, z: Any) -> Any:
     return constrained_entries(target, z)
+
+
+def _enough_samples(fit: Fit) -> int:
+    """Return how many draws a summary takes: fewer of large models."""
+    if hasattr(fit.q, "weigh"):
+        return int(fit.q.num_draws)
+    if fit.target.subsampled:  # each is a pass over all rows
+        return LEAST_SAMPLES
+    return max(LEAST_SAMPLES, min(MOST_SAMPLES, MAX_NUMBERS // fit.target.dim))
 
 
 def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
@@ -305,7 +324,6 @@ def _text(number: float) -> str:
     return "not known" if np.isnan(number) else f"{number:.5g}"
 
 
-def _labels(name: str, shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
-    if not shape:
-        return [(name, ())]
-    return [(f"{name}[{', '.join(map(str, i))}]", i) for i in np.ndindex(*shape)]
+def _labels(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for index in np.ndindex(*shape):
+        yield f"{name}[{', '.join(map(str, index))}]" if index else name, index

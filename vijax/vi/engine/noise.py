@@ -18,6 +18,7 @@ from vijax.types import Key
 from vijax.vi.engine.compilation import in_trace
 
 SMALL, LARGE = 2**13, 2**18  # numbers in a block; the large one for many
+MAX_WHITENED = 1000  # dimensions; above, a covariance is too large to be made
 
 
 def normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -50,7 +51,8 @@ def whitened(noise: Any) -> Any:
     """Return noise, (draws, dim), with mean 0 and covariance I exactly.
 
     What is linear in it has no error at all, which takes most of the noise from
-    moments. With no more draws than dimensions it is left as it is.
+    moments. With no more draws than dimensions, or more than 1000 dimensions, it is
+    left as it is.
 
     Example:
         >>> eps = whitened(jax.random.normal(jax.random.key(0), (64, 3)))
@@ -60,9 +62,19 @@ def whitened(noise: Any) -> Any:
         True
     """
     noise = array_module(noise).asarray(noise)
-    if noise.shape[0] <= noise.shape[1] + 1:
+    if not can_be_whitened(*noise.shape):
         return noise
     return _whiten(noise - noise.mean(axis=0))
+
+
+def can_be_whitened(num_draws: int, dim: int) -> bool:
+    """Say whether `whitened` gives so many draws their exact moments.
+
+    Example:
+        >>> can_be_whitened(10, 3), can_be_whitened(10, 10)
+        (True, False)
+    """
+    return num_draws > dim + 1 and dim <= MAX_WHITENED
 
 
 def standardized(half: Any) -> Any:

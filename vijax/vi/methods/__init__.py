@@ -5,9 +5,11 @@
     StackedModes() a normal by fixed draws at every mode that is found
     Laplace()      a normal at the mode, with the curvature there
     Pathfinder()   the best normal along several quasi-Newton paths
+    NestedLaplace()  globals by fixed draws, locals by the curvature given them
 
 `vi.fit(target, key, method=Stochastic(num_draws=1, optimizer=optax.adam(0.01)))`; the
-names "fixed_draws", "stochastic", "laplace" and "pathfinder" stand for the defaults.
+names "fixed_draws", "stochastic", "laplace", "pathfinder" and "nested_laplace" stand
+for the defaults.
 `multipath` gives draws from many paths, weighed by importance. `methods.base` says what
 a method of your own needs.
 """
@@ -15,12 +17,14 @@ a method of your own needs.
 from vijax.vi.methods.fixed_draws import FixedDraws
 from vijax.vi.methods.laplace import Laplace
 from vijax.vi.methods.multipath_pathfinder import Pathfinder, Paths, multipath
+from vijax.vi.methods.nested_laplace import NestedLaplace
 from vijax.vi.methods.stacked_modes import StackedModes
 from vijax.vi.methods.stochastic import Stochastic
 
 __all__ = [
     "FixedDraws",
     "Laplace",
+    "NestedLaplace",
     "Pathfinder",
     "Paths",
     "StackedModes",

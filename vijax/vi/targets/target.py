@@ -139,6 +139,23 @@ class Target:
             start += site.size
         return params
 
+    def by_entry(self, columns: Float[Array, "draws _"]) -> Float[Array, "draws _"]:
+        """Spread numbers that stand by unconstrained coordinates over the entries.
+
+        Of a site whose shapes differ (a simplex) each row of the last axis takes its
+        first number.
+        """
+        shapes = jax.eval_shape(self.constrain, self.init)
+        found, start = [], 0
+        for site in self.static.sites:
+            part = columns[:, start : start + site.size]
+            start, shape = start + site.size, shapes[site.name].shape
+            if shape != site.shape:
+                rows = part.reshape(len(part), -1, site.shape[-1])[:, :, :1]
+                part = jnp.broadcast_to(rows, (*rows.shape[:2], shape[-1]))
+            found.append(part.reshape(len(part), -1))
+        return jnp.concatenate(found, axis=1)
+
     def __str__(self) -> str:
         sites = [
             site.name + (str(list(site.shape)) if site.shape else "")

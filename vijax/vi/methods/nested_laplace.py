@@ -1,0 +1,261 @@
+r"""Fit the globals to their marginal density; the locals follow by themselves.
+
+    1. which unknowns are local                        targets.dependencies
+    2. log p(θ), the locals integrated out             families.conditional
+    3. a full-rank normal q(θ) fitted to it            methods.fixed_draws
+    4. q(θ, z) = q(θ) N(z; ẑ(θ), H(θ)⁻¹)               families.structured
+
+So the search has as many dimensions as there are globals, and each of its gradients
+costs as much as a few dozen of the model's own.
+
+References:
+    Rue, Martino & Chopin (2009), J. R. Stat. Soc. B 71(2); Kristensen et al. (2016),
+    J. Stat. Softw. 70(5).
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import combinations_with_replacement
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from vijax.types import Key, Scalar
+from vijax.validate import check
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.families import conditional
+from vijax.vi.families.base import Family
+from vijax.vi.families.conditional import Locals
+from vijax.vi.families.gaussian import FullRank, FullRankNormal
+from vijax.vi.families.structured import Structured, StructuredNormal
+from vijax.vi.importance_weights import psis
+from vijax.vi.methods.base import Found
+from vijax.vi.methods.fixed_draws import FixedDraws
+from vijax.vi.targets.dependencies import Structure, find_structure
+from vijax.vi.targets.target import Site, Static, Target
+
+START_SCALE = 0.1  # of the globals, in the given sds
+MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
+LEAST_EFFECTIVE = 100  # weighted draws that may move the globals
+MAX_CUBIC = 6  # globals
+NORMAL = 0.01  # nats from normal that are not worth the while
+MAX_BATCH = 2**20  # numbers that the data of a batch of draws may hold
+
+
+@dataclass(frozen=True)
+class NestedLaplace:
+    """Full rank for the globals, fitted to their marginal; for `Structured`.
+
+    Raises:
+        ValueError: for fewer than 1 step or batch.
+    """
+
+    num_steps: int = 100  # the budget, for the globals
+    num_batches: int = 8  # of fixed draws, at most
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "num_batches"):
+            value = getattr(self, name)
+            check(value >= 1, name, value, "give at least 1")
+
+    def check(self, target: Target, family: Family) -> None:
+        """Raise a ValueError where the method cannot fit this."""
+        if not isinstance(family, Structured):
+            raise ValueError(
+                f'method = "nested_laplace" does not fit family = {family}: '
+                'leave it "auto"'
+            )
+
+    def find(
+        self,
+        target: Target,
+        key: Key,
+        family: Family,
+        loc: Float[ArrayLike, " dim"],
+        scale: Float[ArrayLike, " dim"],
+        *,
+        tolerance: float,
+    ) -> Found:
+        """Find q from N(loc, diag(scale²))."""
+        structure = find_structure(target)
+        loc, scale = jnp.asarray(loc), jnp.asarray(scale)
+        if not structure.groups:
+            whole = FixedDraws(num_steps=self.num_steps)
+            options: Any = {"tolerance": tolerance}
+            return whole.find(target, key, FullRank(), loc, scale, **options)
+        theta, start = structure.split(loc)
+        # Wide at the start, draws would meet globals where no locals fit.
+        width: Array = START_SCALE * scale[structure.globals]
+        spent: list[Found] = []
+        while True:
+            start = _mode(target, structure, theta, start)
+            wider = _told_apart(target, structure, theta, start)
+            if spent and _kinds(wider) == _kinds(structure):
+                break
+            structure = wider
+            found = self._fit(target, key, structure, theta, width, start, tolerance)
+            spent.append(found)
+            theta, width = found.q.loc, found.q.scale()
+        q = StructuredNormal(found.q, start, structure, target)
+        if any(group.corrected for group in structure.groups):
+            q = _moved(q, jax.random.fold_in(key, 1))
+        counts = {
+            name: sum(getattr(found, name) for found in spent)
+            for name in ("num_gradients", "num_rejected", "num_steps")
+        }
+        losses = jnp.concatenate([found.losses[: found.num_steps] for found in spent])
+        return found._replace(q=q, covariance=None, losses=losses, **counts)
+
+    def _fit(
+        self,
+        target: Target,
+        key: Key,
+        structure: Structure,
+        theta: Array,
+        scale: Array,
+        start: Locals,
+        tolerance: float,
+    ) -> Found:
+        """Fit a full-rank normal to the globals' marginal density."""
+        method = FixedDraws(
+            num_draws=_batch_size(target, theta.size),
+            num_steps=self.num_steps,
+            num_batches=self.num_batches,
+        )
+        marginal = _marginal_target(target, structure, theta, start)
+        options: Any = {"tolerance": tolerance}
+        return method.find(marginal, key, FullRank(), theta, scale, **options)
+
+
+def _moved(q: StructuredNormal, key: Key) -> StructuredNormal:
+    """Give the globals the moments that importance weights of draws of q find.
+
+    Laplace's marginal of a chain is a little off, and these weights know by how much.
+    Each is an estimate with noise of its own; a cubic in the globals' noise, fitted to
+    their logs, has little of it. Fresh draws tell what came of it.
+    """
+    drawn = q.weigh(key, q.num_draws)
+    eps, log_weights = (np.asarray(x, float) for x in (drawn.noise, drawn.log_weights))
+    features = _powers(eps)
+    enough = psis(log_weights).effective_sample_size >= LEAST_EFFECTIVE
+    if not enough or 10 * features.shape[1] > len(eps):
+        return q
+    fitted = features @ np.linalg.lstsq(features, log_weights, rcond=None)[0]
+    shares = np.exp(fitted - np.max(fitted))
+    shares /= np.sum(shares)
+    mean = shares @ eps
+    covariance = (eps - mean).T @ (shares[:, None] * (eps - mean))
+    # In the units of q, N(m + L mean, L covariance Lᵀ).
+    tril = np.asarray(q.globals.scale_tril, float)
+    loc = q.globals.loc + tril @ mean
+    tril = tril @ np.linalg.cholesky(covariance)
+    dtype = q.globals.loc.dtype
+    found = FullRankNormal.from_tril(jnp.asarray(loc, dtype), jnp.asarray(tril, dtype))
+    return q._replace(globals=found)
+
+
+def _powers(eps: np.ndarray) -> np.ndarray:
+    """Return the products of up to three columns; of up to two where there are many."""
+    columns = range(eps.shape[1])
+    degrees = range(4 if len(columns) <= MAX_CUBIC else 3)
+    chosen = [c for n in degrees for c in combinations_with_replacement(columns, n)]
+    return np.stack([np.prod(eps[:, list(c)], axis=1) for c in chosen], axis=1)
+
+
+def _told_apart(
+    target: Target, structure: Structure, theta: Array, start: Locals
+) -> Structure:
+    """Mark the groups that are not normal given θ, which want more than a normal."""
+    groups = tuple(replace(group, is_normal=False) for group in structure.groups)
+    sizes = _non_normality(target, replace(structure, groups=groups), theta, start)
+    pairs = zip(structure.groups, sizes, strict=True)
+    marked = [replace(g, is_normal=g.is_normal and float(s) < NORMAL) for g, s in pairs]
+    return replace(structure, groups=tuple(marked))
+
+
+def _kinds(structure: Structure) -> list[bool]:
+    return [group.is_normal for group in structure.groups]
+
+
+@density_jit
+def _non_normality(
+    target: Target, structure: Structure, theta: Array, start: Locals
+) -> tuple[Scalar, ...]:
+    return conditional.non_normality(target, structure, theta, start)
+
+
+def _batch_size(target: Target, num_globals: int) -> int:
+    """Return an even number of draws: few where the data are many."""
+    affordable = MAX_BATCH // max(target.data_size, target.dim)
+    return max(2 * num_globals + 2, LEAST_DRAWS, 2 * (min(MOST_DRAWS, affordable) // 2))
+
+
+@density_jit
+def _mode(target: Target, structure: Structure, theta: Array, start: Locals) -> Locals:
+    return conditional.laplace(target, structure, theta, start).mode
+
+
+def _marginal_target(
+    target: Target, structure: Structure, theta: Array, start: Locals
+) -> Target:
+    """Return the target of the globals alone."""
+    # Flat, for JAX's transformations fill a pytree with things that are no arrays.
+    leaves, treedef = jax.tree.flatten((target, structure, start))
+    static = Static(
+        _marginal_density,
+        _constrain,
+        _constrain,
+        target.static.function,
+        treedef,
+        (Site("globals", theta.shape),),
+    )
+    return Target(leaves, theta, static)
+
+
+def _marginal_density(
+    static: Static, data: Any, params: dict[str, Array], key: Any
+) -> Scalar:
+    return _density_of(static.structure)(list(data), params["globals"])
+
+
+@cache
+def _density_of(treedef: Hashable) -> Callable[[list[Array], Array], Scalar]:
+    """Return log p(θ) of (leaves, θ), whose many θ of a `vmap` are run in batches."""
+
+    def value_and_gradient(leaves: list[Array], theta: Array) -> tuple[Array, Array]:
+        target, structure, start = jax.tree.unflatten(treedef, leaves)
+
+        def log_marginal(theta: Array) -> Scalar:
+            return conditional.log_marginal(target, structure, theta, start)
+
+        return jax.value_and_grad(log_marginal)(theta)
+
+    look = jax.custom_batching.custom_vmap(value_and_gradient)
+
+    @look.def_vmap
+    def look_at_many(
+        size: int, batched: Any, leaves: list[Array], theta: Array
+    ) -> tuple[Any, tuple[bool, bool]]:
+        if any(batched[0]):
+            raise ValueError('family = "structured" cannot be fitted inside vmap')
+        target, *_ = jax.tree.unflatten(treedef, leaves)
+        one = partial(value_and_gradient, leaves)
+        return conditional.in_batches(target, one, theta), (True, True)
+
+    @jax.custom_vjp
+    def log_density(leaves: list[Array], theta: Array) -> Scalar:
+        return look(leaves, theta)[0]
+
+    log_density.defvjp(look, lambda gradient, cotangent: (None, cotangent * gradient))
+    return log_density
+
+
+def _constrain(
+    static: Static, data: Any, params: dict[str, Array], key: Any = None
+) -> dict[str, Array]:
+    return params
