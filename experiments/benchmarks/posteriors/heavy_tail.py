@@ -165,6 +165,7 @@ def half_centred_horseshoe() -> Problem:
 
 
 # b_j = λ_j τ z_j: as λ_j grows, z_j must shrink, which leaves λ_j⁻³.
+# NUTS diverges in 1 of 700 draws still; run non-centred, it agrees within its errors.
 @register("heavy_tail", twin=half_centred_horseshoe, no_sd=("lam",))
 def horseshoe() -> Problem:
     """Sparse regression, twelve coefficients under a horseshoe, non-centred."""

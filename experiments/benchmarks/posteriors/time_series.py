@@ -131,7 +131,8 @@ def smooth_walk() -> Problem:
 
     def model(y: Any) -> None:
         tau = numpyro.sample("tau", dist.HalfNormal(1.0))
-        sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
+        # Away from 0, where the walk goes through every point.
+        sigma = numpyro.sample("sigma", dist.LogNormal(-0.7, 0.5))
         z = numpyro.sample("z", dist.Normal(0.0, 1.0).expand([len(y)]).to_event(1))
         numpyro.sample("y", dist.StudentT(4.0, tau * jnp.cumsum(z), sigma), obs=y)
 
