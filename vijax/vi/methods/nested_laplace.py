@@ -41,7 +41,8 @@ from vijax.vi.targets.target import Site, Static, Target
 
 START_SCALE = 0.1  # of the globals, in the given sds
 MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
-LEAST_EFFECTIVE = 100  # weighted draws that may move the globals
+LEAST_EFFECTIVE = 200  # weighted draws that may move the globals
+MAX_SMALL = 2**13  # data or unknowns; with more, globals are as good as normal
 MAX_CUBIC = 6  # globals
 NORMAL = 0.01  # nats from normal that are not worth the while
 MAX_BATCH = 2**20  # numbers that the data of a batch of draws may hold
@@ -102,7 +103,8 @@ class NestedLaplace:
             spent.append(found)
             theta, width = found.q.loc, found.q.scale()
         q = StructuredNormal(found.q, start, structure, target)
-        if any(group.corrected for group in structure.groups):
+        chains = any(group.corrected for group in structure.groups)
+        if chains or max(target.data_size, target.dim) <= MAX_SMALL:
             q = _moved(q, jax.random.fold_in(key, 1))
         counts = {
             name: sum(getattr(found, name) for found in spent)
@@ -135,18 +137,23 @@ class NestedLaplace:
 def _moved(q: StructuredNormal, key: Key) -> StructuredNormal:
     """Give the globals the moments that importance weights of draws of q find.
 
-    Laplace's marginal of a chain is a little off, and these weights know by how much.
-    Each is an estimate with noise of its own; a cubic in the globals' noise, fitted to
+    Laplace's marginal of a chain is a little off, and these weights know by how much;
+    and where data are few, the normal of the best ELBO has sds that are too small. Each
+    weight of a chain has noise of its own; a cubic in the globals' noise, fitted to
     their logs, has little of it. Fresh draws tell what came of it.
     """
     drawn = q.weigh(key, q.num_draws)
     eps, log_weights = (np.asarray(x, float) for x in (drawn.noise, drawn.log_weights))
-    features = _powers(eps)
-    enough = psis(log_weights).effective_sample_size >= LEAST_EFFECTIVE
-    if not enough or 10 * features.shape[1] > len(eps):
+    smoothed = psis(log_weights)
+    if not smoothed.effective_sample_size >= LEAST_EFFECTIVE:
         return q
-    fitted = features @ np.linalg.lstsq(features, log_weights, rcond=None)[0]
-    shares = np.exp(fitted - np.max(fitted))
+    log_shares = smoothed.log_weights
+    if any(group.corrected for group in q.structure.groups):
+        features = _powers(eps)
+        if 10 * features.shape[1] > len(eps):
+            return q
+        log_shares = features @ np.linalg.lstsq(features, log_weights, rcond=None)[0]
+    shares = np.exp(log_shares - np.max(log_shares))
     shares /= np.sum(shares)
     mean = shares @ eps
     covariance = (eps - mean).T @ (shares[:, None] * (eps - mean))
