@@ -31,14 +31,16 @@ def _name_of(module):
     return module.__name__.rpartition(".")[2]
 
 
-def _reading(entry):
-    reads = entry.kind not in ("scan", "discrete")
-    why = "from_numpyro does not yet read latent sites of scan, or discrete ones"
-    marks = () if reads else pytest.mark.xfail(strict=True, reason=why)
-    return pytest.param(entry, id=entry.name, marks=marks)
+READ = [entry for entry in ENTRIES if entry.kind != "param"]
 
 
-@pytest.mark.parametrize("entry", [_reading(entry) for entry in ENTRIES])
+def test_what_would_be_learned_beside_q_is_refused():
+    entry = collection.get("learned_rate")
+    with pytest.raises(ValueError, match=r"'b' is a numpyro\.param"):
+        vi.from_numpyro(entry.model, *entry.args)
+
+
+@pytest.mark.parametrize("entry", READ, ids=_name)
 def test_unknowns_are_those_of_the_model(entry):
     """By names, constrained shapes, and their number in unconstrained space."""
     sites = sites_of((entry.model, entry.args))

@@ -286,7 +286,10 @@ def _fit_once(
 
 def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Modes | None:
     """Return modes beside q's own; None where there are none, or too many unknowns."""
-    if target.dim > mode_search.MAX_DIM or target.subsampled:
+    # A q that weighs its draws itself has weights that draws elsewhere would spoil.
+    if hasattr(found.q, "weigh") or target.subsampled:
+        return None
+    if target.dim > mode_search.MAX_DIM:
         return None
     # No more gradients than the fit took.
     num_starts = min(256, enough_draws(target))

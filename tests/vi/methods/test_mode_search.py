@@ -90,3 +90,34 @@ def test_rounding_errors_are_no_mode(key):
 
     fit = vi.fit(vi.from_log_density(noisy, jnp.zeros(1)), key)
     assert fit.modes is None
+
+
+def test_a_shallow_valley_is_enough(key):
+    """Cauchy data at −1, 0.3 and 12: the far mode holds a third of the variance."""
+    y = jnp.array([-1.0, 0.3, 12.0])
+
+    def log_density(mu):
+        return -jnp.log1p((mu / 5) ** 2) - jnp.sum(jnp.log1p((y - mu) ** 2))
+
+    fit = vi.fit(vi.from_log_density(log_density, 0.0), key)
+    grid = np.linspace(-400, 400, 800_001)
+    log_p = -np.log1p((grid / 5) ** 2)
+    log_p -= np.sum(np.log1p((np.asarray(y)[:, None] - grid) ** 2), axis=0)
+    density = np.exp(log_p)
+    far = density[(grid > 8) & (grid < 16)].sum() / density.sum()
+    assert not fit.trusted
+    np.testing.assert_allclose(fit.modes.mass, [far], rtol=0.3)
+
+
+def test_the_neck_of_a_hierarchy_is_no_mode(key):
+    """Its density is highest at a small scale, where there is hardly any mass."""
+    y = jnp.array([28.0, 8, -3, 7, -1, 1, 18, 12]) / 10
+
+    def log_density(p):
+        scale = jnp.exp(p["log_tau"])
+        prior = -0.5 * jnp.sum((p["z"] / scale) ** 2) - 8 * p["log_tau"]
+        return prior - 0.5 * jnp.sum((y - p["z"]) ** 2) - 0.5 * p["log_tau"] ** 2
+
+    start = {"log_tau": 0.0, "z": jnp.zeros(8)}
+    fit = vi.fit(vi.from_log_density(log_density, start), key, family="full_rank")
+    assert fit.modes is None

@@ -290,7 +290,7 @@ def _constrain(target: Target, z: Array) -> dict[str, Array]:
 
 
 def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, Any]]:
-    xp = array_module(first)
+    xp = array_module(first.log_weights)
     # The fit's own error, the largest over coordinates: constraints may mix them.
     loc_error, scale_error = (
         xp.max(xp.asarray(error)) for error in (fit.loc_error, fit.scale_error)

@@ -81,7 +81,11 @@ def find_modes(
     home = _Home(centre, scale, dim, skip_own)
     z, value = climb(look, starts, scale, home, max_steps)
     own = look(centre[None])[0][0]
-    return _distinct(look, z, value, own, home)
+    modes = _distinct(look, z, value, own, home)
+    if not skip_own or not len(modes.mass):
+        return modes
+    apart = np.array([_is_valley(look, centre, loc, own) for loc in modes.loc])
+    return Modes(*(x[apart] for x in modes))
 
 
 class _Home(NamedTuple):
@@ -222,6 +226,17 @@ def _distinct(
     return Modes(
         np.reshape(locs, shape), np.reshape(roots, (*shape, dim)), np.array(masses)
     )
+
+
+def _is_valley(look: Look, here: np.ndarray, there: np.ndarray, own: float) -> bool:
+    """Say whether log p falls between q's centre and a mode, by more than rounding.
+
+    Where it does not, the mode is the top of q's own hill: so in a hierarchy, whose
+    density is highest where its scale is small and little of the mass is.
+    """
+    share = np.linspace(0.0, 1.0, 17)[1:, None]
+    values = look(here + share * (there - here))[0]
+    return bool(np.min(values) < min(own, values[-1]) - 0.1)
 
 
 def _is_near(z: np.ndarray, loc: np.ndarray, root: np.ndarray) -> bool:
