@@ -292,7 +292,7 @@ def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Modes | 
     if target.dim > mode_search.MAX_DIM:
         return None
     # No more gradients than the fit took.
-    num_starts = min(256, enough_draws(target))
+    num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
     max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
     options: Any = {"num_starts": num_starts, "max_steps": max_steps}
     modes = mode_search.find_modes(target, found.q, key, **options)

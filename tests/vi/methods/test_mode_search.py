@@ -68,8 +68,8 @@ def test_one_hill_has_no_other_mode(key):
 
 
 def test_a_mode_is_found_once(fitted):
-    options = {"num_starts": 128, "max_steps": 40}
-    for seed in range(3):
+    options = {"num_starts": 1024, "max_steps": 40}
+    for seed in range(10):
         modes = mode_search.find_modes(
             fitted.target, fitted.q, jax.random.key(seed), **options
         )

@@ -5,8 +5,8 @@ most come home to q. Where one settles elsewhere, its mode is given a normal of 
 local curvature; whether that mode matters is then a question of importance weights,
 see `result`. The looking is done in the coordinates of q, z = m + L v:
 
-    starts   v = r · (a random direction), r log-uniform from 1 to 300 sds;
-             −z of draws (signs);  uniform on (−2, 2) around 0 (NumPyro's own starts)
+    starts   v = r · (a random direction, or one axis), r from 1 to 300 sds;
+             −z of draws (signs);  within (−2, 2) around 0, as NumPyro starts
 
 No search can promise to find all: a mode that is narrow in many dimensions has no
 basin that a start could fall into.
@@ -23,16 +23,17 @@ import numpy as np
 
 from vijax.types import Key
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import slopes_of_many
+from vijax.vi.engine.batched_density import BATCH, slopes_of_many
 from vijax.vi.families import base
 from vijax.vi.methods.newton import lower_root
 from vijax.vi.targets.target import Target
 
 MAX_DIM = 200  # unknowns, above which modes are not looked for
+MAX_STARTS = 1024  # climbers, fewer where the density is costly
 MAX_MODES = 8  # that are kept
 FARTHEST = 300.0  # sds of q that a start is away
+GOLDEN = 0.618033988749895  # multiples, less their whole parts, fill (0, 1) evenly
 MEMORY = 8  # steps that L-BFGS remembers
-LEAST_WEIGHT = 1e-4  # of a mode's share of the mass or of the variance
 Look = Callable[[Any], tuple[np.ndarray, np.ndarray]]
 
 
@@ -69,7 +70,8 @@ def find_modes(
 
     def look(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Batches of one size, which the fit has compiled.
-        padded = np.resize(z, (-(-len(z) // num_starts) * num_starts, dim))
+        size = min(num_starts, BATCH)
+        padded = np.resize(z, (-(-len(z) // size) * size, dim))
         seen = slopes_of_many(target, padded.astype(like.dtype))
         value, gradient = (x[: len(z)].astype(float) for x in seen)
         bad = ~np.isfinite(value) | ~np.isfinite(gradient).all(axis=1)
@@ -108,26 +110,16 @@ def scatter(
 ) -> np.ndarray:
     """Return where the climbers start, (num_starts, dim)."""
     dim = len(centre)
-    drawn = noise.normal(key, (num_starts, dim + 2), "float32").astype(float)
-    uniform = 0.5 * (1 + np.vectorize(_erf)(drawn[:, dim] / 2**0.5))
-    radius = FARTHEST**uniform
-    direction = drawn[:, :dim]
-    # Along one coordinate, or along all.
-    axes = np.eye(dim)[np.arange(num_starts) % dim]
-    alone = np.arange(num_starts) % 4 == 0
-    direction = np.where(alone[:, None], axes * direction, direction)
-    z = centre + scale * radius[:, None] * direction
-    kind = np.arange(num_starts) % 8
-    near = centre + scale * direction
-    flat = 2 * np.tanh(drawn[:, :dim])
-    z = np.where((kind == 1)[:, None], -near, z)
-    return np.where((kind == 2)[:, None], flat, z)
-
-
-def _erf(x: float) -> float:
-    from math import erf
-
-    return erf(x)
+    direction = noise.normal(key, (num_starts, dim), "float32").astype(float)
+    number = np.arange(num_starts)
+    # Evenly over the logarithm, whatever else the number decides.
+    radius = FARTHEST ** (GOLDEN * number % 1)
+    kind = (number % 8)[:, None]
+    one_axis = np.eye(dim)[number // 4 % dim] * direction
+    around = np.where(kind % 4 == 0, one_axis, direction)
+    z = centre + scale * radius[:, None] * around
+    z = np.where(kind == 1, -(centre + scale * direction), z)
+    return np.where(kind == 2, 2 * np.tanh(direction), z)
 
 
 def climb(

@@ -65,7 +65,7 @@ class StackedModes:
         given = target, search_key, FullRank()
         options: Any = {"tolerance": tolerance}
         first = FixedDraws(num_steps=self.num_steps).find(*given, loc, scale, **options)
-        num_starts = min(256, enough_draws(target))
+        num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
         modes = mode_search.find_modes(
             target,
             first.q,
