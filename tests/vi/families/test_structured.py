@@ -179,6 +179,7 @@ def binary_moments(y, groups, points=61):
     return found, log_evidence
 
 
+@pytest.mark.slow
 def test_binary_groups_are_integrated_over(key):
     """Laplace's marginal would be 2.6 sd off in tau: each group has five bits."""
     groups = 400

@@ -72,9 +72,9 @@ def slopes(
     Example:
         >>> from vijax.vi.targets.target import from_log_density
         >>> target = from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(2))
-        >>> value, gradient = slopes(target, jnp.array([[2.0, 0.0]]))
+        >>> value, gradient = slopes(target, jnp.array([[2.0, 1.0]]))
         >>> value.tolist(), gradient.tolist()
-        ([-2.0], [[-2.0, 0.0]])
+        ([-2.5], [[-2.0, -1.0]])
     """
     return jax.vmap(jax.value_and_grad(target.log_density))(positions)
 
