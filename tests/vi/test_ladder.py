@@ -61,5 +61,5 @@ def test_bad_input_is_named(key):
     with pytest.raises(ValueError, match="seconds = 0"):
         vi.fit(target, key, family="auto", seconds=0.0)
     nowhere = vi.from_log_density(lambda u: u * jnp.nan, 0.0)
-    with pytest.raises(ValueError, match=r"not finite|no family could be fitted"):
+    with pytest.raises(ValueError, match="not finite at any of"):
         vi.fit(nowhere, key, family="auto")

@@ -32,7 +32,6 @@ from vijax.vi.families import base
 from vijax.vi.methods.mode_search import MAX_DIM
 from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
-from vijax.vi.targets.target import Target
 
 HOPELESS_R_HAT = 1.2
 NUM_STARTS = 400  # draws of q that the chains' starts are chosen from
@@ -129,7 +128,9 @@ def nuts(
         progress_bar=False,
     )
     inner = _inverse(coordinates, starts)
-    blocks, divergences = [], 0
+    blocks: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+    divergences = 0
     while True:
         fields = ("diverging", "num_steps")
         sampler.run(run_key, init_params=jnp.asarray(inner), extra_fields=fields)
@@ -137,7 +138,11 @@ def nuts(
         divergences += int(np.sum(extra["diverging"]))
         v = sampler.get_samples(group_by_chain=True)
         blocks.append(np.asarray(jax.vmap(jax.vmap(coordinates.position))(v)))
-        chained: Any = _with_chains(fit, np.concatenate(blocks, axis=1), divergences)
+        # Block by block, for all draws together would compile anew with every block.
+        flat = constrained_entries(target, blocks[-1].reshape(-1, target.dim))
+        values.append(np.asarray(flat, float).reshape(num_chains, num_samples, -1))
+        drawn, entries = (np.concatenate(x, axis=1) for x in (blocks, values))
+        chained: Any = _with_chains(fit, drawn, entries, divergences)
         spent = len(blocks) * num_samples + num_samples > max_samples
         # Chains that stay apart for two blocks will not meet in ten.
         seen = chained.chains
@@ -167,9 +172,9 @@ def _choose(key: Key, z: Any, log_weights: Any, number: int) -> np.ndarray:
         )
     weights = np.where(finite, np.exp(log_weights - np.max(log_weights[finite])), 0.0)
     weights = np.minimum(weights, np.mean(weights))
-    noise_key = np.asarray(jax.random.uniform(key, weights.shape))
+    uniform = np.asarray(jax.random.uniform(key, weights.shape))
     # The largest of log w − log(−log u): draws without replacement (Gumbel).
-    order = np.argsort(-(np.log(weights) - np.log(-np.log(noise_key))))
+    order = np.argsort(-(np.log(weights) - np.log(-np.log(uniform))))
     return np.array(z[np.resize(order[: max(1, min(number, finite.sum()))], number)])
 
 
@@ -196,16 +201,15 @@ def _inverse(coordinates: _Coordinates, z: np.ndarray) -> np.ndarray:
     return np.linalg.solve(scale, centred.T).T.astype(z.dtype)
 
 
-def _with_chains(fit: Fit, positions: np.ndarray, divergences: int) -> Fit:
+def _with_chains(
+    fit: Fit, positions: np.ndarray, values: np.ndarray, divergences: int
+) -> Fit:
     """Return the fit with what the chains say of its constrained unknowns."""
-    flat = positions.reshape(-1, positions.shape[-1])
-    values = np.asarray(_values(fit.target, flat), float)
-    values = values.reshape(*positions.shape[:2], -1)
     means, sds = values.mean(axis=(0, 1)), values.std(axis=(0, 1))
     moves = sds > 0  # an entry that is always the same is known
     squares = (values - means) ** 2
-    r_hat, of_mean, of_sd = np.ones_like(means), *(2 * [np.full(len(means), np.inf)])
-    of_sd = of_sd.copy()
+    r_hat = np.ones_like(means)
+    of_mean, of_sd = np.full((2, len(means)), np.inf)
     chosen, chosen_squares = values[..., moves], squares[..., moves]
     r_hat[moves] = np.maximum(
         diagnostics.split_gelman_rubin(chosen),
@@ -215,10 +219,12 @@ def _with_chains(fit: Fit, positions: np.ndarray, divergences: int) -> Fit:
     of_sd[moves] = diagnostics.effective_sample_size(chosen_squares)
     chains = Chains(
         to_device(positions),
-        _visits(fit, flat),
+        _visits(fit, positions.reshape(-1, positions.shape[-1])),
         r_hat,
         of_mean,
         of_sd,
+        sds / of_mean**0.5,
+        0.5 * squares.std(axis=(0, 1)) / np.where(moves, sds, 1.0) / of_sd**0.5,
         divergences,
     )
     dtype = fit.target.init.dtype
@@ -241,8 +247,3 @@ def _visits(fit: Fit, z: np.ndarray) -> float:
         share = 2 * np.mean(np.sum(inner**2, axis=0) < radius) / max(mass, 1e-12)
         worst = share if abs(share - 1) > abs(worst - 1) else worst
     return float(worst)
-
-
-@density_jit
-def _values(target: Target, z: Any) -> Any:
-    return constrained_entries(target, z)

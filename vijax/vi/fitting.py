@@ -110,8 +110,8 @@ def fit(
         num_checks: draws of q for ELBO, k̂ and evidence; 2000, or 500 where the model
             subsamples, for then each is a pass over all rows; 500 to 2000 where the
             family is structured, the fewer the larger the model.
-        search_modes: whether to look around for modes that q misses, by no more
-            gradients than the fit took; not in a trace, for a model that subsamples,
+        search_modes: whether to look around for modes that q misses, by about as many
+            gradients as the fit took; not in a trace, for a model that subsamples,
             or above 200 unknowns.
         seconds: that family = "auto" may take before it begins nothing new.
         progress: whether to show a bar; method = "auto" is then the stochastic one.
@@ -192,8 +192,6 @@ def _fit_precisely(
     settings: dict[str, Any],
 ) -> Fit:
     """Fit, and again in float64 where float32 is what was in the way."""
-    if near is not None and near.target.static == target.static:
-        target = near.target  # in float64 already, maybe
     given = key, family, method, near, settings
     with precision.precision_of(target):
         try:
@@ -274,29 +272,29 @@ def _fit_once(
         usual = 500 if target.subsampled else 2000
         num_checks = int(getattr(found.q, "num_draws", usual))
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
-    modes = None
+    peaks = None
     if settings["search_modes"] and not traced and bool(found.good):
-        modes = _other_modes(target, found, streams[MODES])
-    if modes is None:
+        peaks = _other_modes(target, found, streams[MODES])
+    if peaks is None:
         return judge(target, found, checked)
-    given = target, found.q, modes, streams[CHECKS]
+    given = target, found.q, peaks, streams[CHECKS]
     beside = check_modes(*given, num_checks=num_checks)
-    return judge(target, found, checked, modes, beside)
+    return judge(target, found, checked, peaks, beside)
 
 
-def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Modes | None:
+def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Peaks | None:
     """Return modes beside q's own; None where there are none, or too many unknowns."""
     # A q that weighs its draws itself has weights that draws elsewhere would spoil.
     if hasattr(found.q, "weigh") or target.subsampled:
         return None
     if target.dim > mode_search.MAX_DIM:
         return None
-    # No more gradients than the fit took.
+    # About as many gradients as the fit took, but ten steps at least.
     num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
     max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
     options: Any = {"num_starts": num_starts, "max_steps": max_steps}
-    modes = mode_search.find_modes(target, found.q, key, **options)
-    return modes if len(modes.mass) else None
+    peaks = mode_search.find_modes(target, found.q, key, **options)
+    return peaks if len(peaks.loc) else None
 
 
 def _choose(

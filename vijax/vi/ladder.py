@@ -44,6 +44,7 @@ def climb(
     """
     began = time.perf_counter()
     tried: list[Fit] = []
+    refused: list[ValueError] = []
     with _line(progress) as say:
         for number, family in enumerate(ON_THE_WAY):
             near = tried[-1] if tried else None
@@ -54,16 +55,15 @@ def climb(
             rung = jax.random.fold_in(key, number)
             try:
                 found = fit_once(target, rung, family, near)
-            except ValueError:
-                if not tried and family == "full_rank":
-                    raise  # no start is finite: there is nothing to begin with
+            except ValueError as error:  # not finite, or no structure
+                refused.append(error)
                 continue
             target = found.target  # in float64 from now on, maybe
             tried.append(found)
             if found.trusted:
                 return found
         if not tried:
-            raise ValueError("target is not valid: no family could be fitted to it")
+            raise refused[0]
         best = max(tried, key=_rank)
         left = seconds - (time.perf_counter() - began)
         if target.subsampled or left < 0 or target.dim > 10 * MAX_DIM:

@@ -36,6 +36,8 @@ class Chains(NamedTuple):
     r_hat: Any  # of each constrained entry: split, the larger of x and (x − mean)²
     mean_ess: Any  # effective sample sizes, that the means are known with
     sd_ess: Any  # and the sds
+    mean_se: Any  # standard errors of the means, in the entries' own units
+    sd_se: Any  # and of the sds, by the delta method
     num_divergences: Any
 
     @property
@@ -286,9 +288,11 @@ def _header(fit: Fit) -> list[str]:
     """Return what the fit is, its verdict and its bounds."""
     if fit.chains is not None:
         return [f"{fit.target}, from {type(fit.q).__name__}", str(fit.chains)]
+    wide = fit.target.init.dtype == np.float64 and not jax.config.read("jax_enable_x64")
+    digits = ", in float64, for float32 loses digits" if wide else ""
     return [
         f"{type(fit.q).__name__} fitted to {fit.target}: {fit.verdict} after "
-        f"{int(fit.num_steps)} steps, {int(fit.num_gradients)} gradients",
+        f"{int(fit.num_steps)} steps, {int(fit.num_gradients)} gradients{digits}",
         f"ELBO {float(fit.elbo):.3f} ± {float(fit.elbo_se):.3f} nats, "
         f"k̂ = {float(fit.khat):.2f} ± {float(fit.khat_se):.2f}",
     ]

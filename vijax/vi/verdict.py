@@ -27,7 +27,7 @@ from vijax.vi.engine.batched_density import constrained_entries, log_densities
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.families.base import normal_log_prob
 from vijax.vi.methods.base import Found
-from vijax.vi.methods.mode_search import Modes
+from vijax.vi.methods.mode_search import Modes, Peaks
 from vijax.vi.result import Fit
 from vijax.vi.targets.data_arguments import to_device
 from vijax.vi.targets.target import Target
@@ -60,7 +60,7 @@ def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked
 
 
 def check_modes(
-    target: Target, q: Any, modes: Modes, key: Key, *, num_checks: int
+    target: Target, q: Any, modes: Peaks, key: Key, *, num_checks: int
 ) -> Checked:
     """Weigh the draws of `check_draws` again, with half as many around each mode."""
     like = target.init
@@ -84,7 +84,7 @@ def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     blocks = drawn.block_log_weights
     return Checked(
         drawn.log_weights,
-        _entries(target, drawn.positions),
+        constrained_entries(target, drawn.positions),
         jnp.zeros_like(drawn.log_weights[0]),
         None,
         drawn.log_joint,
@@ -92,11 +92,6 @@ def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
         None if blocks is None else target.by_entry(blocks),
         target.by_entry(by_itself[None])[0],
     )
-
-
-@density_jit
-def _entries(target: Target, z: Array) -> Array:
-    return constrained_entries(target, z)
 
 
 @density_jit
@@ -129,7 +124,7 @@ def judge(
     target: Target,
     found: Found,
     checked: Checked,
-    modes: Modes | None = None,
+    peaks: Peaks | None = None,
     beside: Checked | None = None,
 ) -> Fit:
     """Add ELBO, evidence and k̂ from the log weights, and put the Fit together.
@@ -138,7 +133,7 @@ def judge(
         target: the log density.
         found: q and how it was found.
         checked: draws of q.
-        modes: others that were found.
+        peaks: other modes that were found.
         beside: draws of q and of the modes, from `check_modes`.
     """
     xp = array_module(found, checked)
@@ -159,14 +154,15 @@ def judge(
         "means": xp.mean(values, axis=0),
         "sds": xp.std(values, axis=0),
     }
-    if beside is not None and modes is not None:
+    modes = None
+    if beside is not None and peaks is not None:
         log_weights, values, reference = (np.asarray(x) for x in beside[:3])
         smoothed = _smoothed(log_weights)
         by_entry = smoothed.log_weights
         mass = np.exp(smoothed.log_weights) @ np.asarray(beside.shares)
         matters = mass >= LEAST_SHARE
-        chosen = (modes.loc, modes.root, mass)
-        modes = Modes(*(x[matters] for x in chosen)) if matters.any() else None
+        if matters.any():
+            modes = Modes(*(x[matters] for x in (peaks.loc, peaks.root, mass)))
         # Beside other modes, the weights are as good as those of all draws together.
         numbers["khat"] = np.maximum(numbers["khat"], smoothed.tail_shape)
     shares = len(log_weights) * xp.exp(smoothed.log_weights)

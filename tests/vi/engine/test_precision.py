@@ -40,6 +40,7 @@ def test_a_fit_that_float32_cannot_do_is_done_in_float64(key):
     assert fit.target.init.dtype == np.float64
     assert fit.q.loc.dtype == np.float64
     assert fit.verdict == "converged"
+    assert "in float64, for float32 loses digits" in str(fit)
     table = vi.summary(fit)
     assert np.isfinite(table["params"]["sd"]).all()
     assert vi.sample(fit, key, 10)["params"].dtype == np.float64

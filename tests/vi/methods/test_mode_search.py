@@ -73,13 +73,13 @@ def test_a_mode_is_found_once(fitted):
         modes = mode_search.find_modes(
             fitted.target, fitted.q, jax.random.key(seed), **options
         )
-        assert len(modes.mass) == 1
+        assert len(modes.loc) == 1
         # Laplace's formula is exact for a normal hill.
-        np.testing.assert_allclose(modes.mass[0], np.log(0.3), atol=0.02)
+        np.testing.assert_allclose(modes.log_mass[0], np.log(0.3), atol=0.02)
     both = mode_search.find_modes(
         fitted.target, fitted.q, jax.random.key(0), skip_own=False, **options
     )
-    np.testing.assert_allclose(np.exp(np.sort(both.mass)), [0.3, 0.7], atol=0.01)
+    np.testing.assert_allclose(np.exp(np.sort(both.log_mass)), [0.3, 0.7], atol=0.01)
 
 
 def test_rounding_errors_are_no_mode(key):

@@ -16,7 +16,7 @@ from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi.checks.importance import Weighed, weigh
 from vijax.vi.checks.weighted_moments import weighted_moments
-from vijax.vi.engine.batched_density import constrained_entries, over_draws
+from vijax.vi.engine.batched_density import over_draws
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
@@ -182,19 +182,14 @@ def _worst_error(table: Summary) -> float:
 def _of_chains(fit: Fit, chains: Chains) -> Summary:
     """Return the table of draws by MCMC, which need no correction."""
     shapes = jax.eval_shape(fit.target.constrain, fit.target.init)
-    mean, sd, *rest = (
-        np.asarray(x, float)
-        for x in (fit.means, fit.sds, chains.r_hat, chains.mean_ess, chains.sd_ess)
-    )
-    r_hat, mean_ess, sd_ess = rest
-    flat, start, table = _square_spread(fit, chains), 0, Summary()
+    start, table = 0, Summary()
     columns = {
-        "mean": mean,
-        "mean_se": sd / mean_ess**0.5,
-        "sd": sd,
-        "sd_se": 0.5 * flat / np.where(sd > 0, sd, 1.0) / sd_ess**0.5,
-        "r_hat": r_hat,
-        "effective_sample_size": np.minimum(mean_ess, sd_ess),
+        "mean": np.asarray(fit.means, float),
+        "mean_se": np.asarray(chains.mean_se),
+        "sd": np.asarray(fit.sds, float),
+        "sd_se": np.asarray(chains.sd_se),
+        "r_hat": np.asarray(chains.r_hat),
+        "effective_sample_size": np.minimum(chains.mean_ess, chains.sd_ess),
     }
     columns |= {f"corrected_{c}": columns[c] for c in list(columns)[:4]}
     for site in fit.target.static.sites:
@@ -205,24 +200,9 @@ def _of_chains(fit: Fit, chains: Chains) -> Summary:
         }
         start = end
     table.correctable, table.advice = chains.good, fit.advice
-    table.effective_sample_size = float(min(np.min(mean_ess), np.min(sd_ess)))
+    table.effective_sample_size = float(np.min(columns["effective_sample_size"]))
     table.verdict = fit.advice
     return table
-
-
-@np.errstate(all="ignore")
-def _square_spread(fit: Fit, chains: Chains) -> np.ndarray:
-    """Return the sd of (x − mean)², by which an sd's error goes."""
-    positions = np.asarray(chains.positions)
-    values = np.asarray(
-        _entries(fit.target, positions.reshape(-1, positions.shape[-1])), float
-    )
-    return np.std((values - values.mean(axis=0)) ** 2, axis=0)
-
-
-@density_jit
-def _entries(target: Target, z: Any) -> Any:
-    return constrained_entries(target, z)
 
 
 def _enough_samples(fit: Fit) -> int:

@@ -79,6 +79,7 @@ def slopes(
     return jax.vmap(jax.value_and_grad(target.log_density))(positions)
 
 
+@density_jit
 def constrained_entries(
     target: Target, positions: Float[Array, "draws dim"]
 ) -> Float[Array, "draws entries"]:

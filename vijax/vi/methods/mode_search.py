@@ -3,7 +3,7 @@ r"""A look around a fitted q for modes of the posterior that no draw of q has vi
 Climbers start far and near around q, follow log p upwards (L-BFGS, all at once), and
 most come home to q. Where one settles elsewhere, its mode is given a normal of the
 local curvature; whether that mode matters is then a question of importance weights,
-see `result`. The looking is done in the coordinates of q, z = m + L v:
+see `verdict`. The looking is done in the coordinates of q, z = m + L v:
 
     starts   v = r · (a random direction, or one axis), r from 1 to 300 sds;
              −z of draws (signs);  within (−2, 2) around 0, as NumPyro starts
@@ -37,12 +37,20 @@ MEMORY = 8  # steps that L-BFGS remembers
 Look = Callable[[Any], tuple[np.ndarray, np.ndarray]]
 
 
+class Peaks(NamedTuple):
+    """Peaks of log p that the search has found, and normals of their curvature."""
+
+    loc: Any  # (peaks, dim)
+    root: Any  # (peaks, dim, dim), covariance = root rootᵀ
+    log_mass: Any  # (peaks,), by Laplace's formula, in nats
+
+
 class Modes(NamedTuple):
-    """Modes beside q: their places, and normals of their curvature."""
+    """Modes beside q's own, by importance weights."""
 
     loc: Any  # (modes, dim)
     root: Any  # (modes, dim, dim), covariance = root rootᵀ
-    mass: Any  # (modes,), log mass by Laplace's formula in nats; of a Fit, the shares
+    mass: Any  # (modes,), shares of the posterior's mass
 
 
 @np.errstate(all="ignore")
@@ -54,7 +62,7 @@ def find_modes(
     num_starts: int,
     max_steps: int,
     skip_own: bool = True,
-) -> Modes:
+) -> Peaks:
     """Return the modes that climbers from around q arrive at.
 
     Args:
@@ -83,11 +91,11 @@ def find_modes(
     home = _Home(centre, scale, dim, skip_own)
     z, value = climb(look, starts, scale, home, max_steps)
     own = look(centre[None])[0][0]
-    modes = _distinct(look, z, value, own, home)
-    if not skip_own or not len(modes.mass):
-        return modes
-    apart = np.array([_is_valley(look, centre, loc, own) for loc in modes.loc])
-    return Modes(*(x[apart] for x in modes))
+    peaks = _distinct(look, z, value, own, home)
+    if not skip_own or not len(peaks.loc):
+        return peaks
+    apart = np.array([_is_valley(look, centre, loc, own) for loc in peaks.loc])
+    return Peaks(*(x[apart] for x in peaks))
 
 
 class _Home(NamedTuple):
@@ -190,7 +198,7 @@ def _ascent(gradient: np.ndarray, steps: np.ndarray, turns: np.ndarray) -> np.nd
 
 def _distinct(
     look: Look, z: np.ndarray, value: np.ndarray, own: float, home: _Home
-) -> Modes:
+) -> Peaks:
     """Return the modes among the climbers' ends, each once, with their curvature."""
     dim = home.dim
     away = np.isfinite(value) & ~home.holds(z)
@@ -215,7 +223,7 @@ def _distinct(
         roots.append(root)
         masses.append(mass)
     shape = (len(locs), dim)
-    return Modes(
+    return Peaks(
         np.reshape(locs, shape), np.reshape(roots, (*shape, dim)), np.array(masses)
     )
 
