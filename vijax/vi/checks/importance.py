@@ -37,7 +37,11 @@ from vijax.validate import is_traced
 from vijax.vi import importance_weights
 from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import log_densities, over_draws
+from vijax.vi.engine.batched_density import (
+    constrained_sites,
+    log_densities,
+    over_draws,
+)
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.families import base
 from vijax.vi.families.gaussian import FullRankNormal
@@ -182,15 +186,10 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     return Weighed(eps, log_weights, draws, float(reference), *rest)
 
 
-@density_jit
-def _constrained(target: Any, positions: Array) -> dict[str, Array]:
-    return over_draws(target, target.constrain, positions)
-
-
 def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
     """Draw from a q that weighs its draws, some unknowns integrated out."""
     target, drawn = fit.target, fit.q.weigh(key, num_samples)
-    draws = _constrained(target, drawn.positions)
+    draws = constrained_sites(target, drawn.positions)
     blocks = {}
     if drawn.block_log_weights is not None:
         flat, start = target.by_entry(drawn.block_log_weights), 0

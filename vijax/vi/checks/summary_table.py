@@ -16,7 +16,7 @@ from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi.checks.importance import Weighed, weigh
 from vijax.vi.checks.weighted_moments import weighted_moments
-from vijax.vi.engine.batched_density import over_draws
+from vijax.vi.engine.batched_density import constrained_sites, over_draws
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
@@ -114,7 +114,7 @@ def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
         chosen = jax.random.choice(
             key, len(positions), (num_samples,), replace=bool(whole)
         )
-        return _constrain(fit.target, positions[chosen])
+        return constrained_sites(fit.target, positions[chosen])
     return _sample(fit.q, fit.target, key, num_samples)
 
 
@@ -261,11 +261,6 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
 @partial(density_jit, static_argnums=3)
 def _sample(q: Any, target: Target, key: Key, num_samples: int) -> dict[str, Array]:
     z = base.sample(q, key, num_samples, target.init)
-    return over_draws(target, target.constrain, z)
-
-
-@density_jit
-def _constrain(target: Target, z: Array) -> dict[str, Array]:
     return over_draws(target, target.constrain, z)
 
 

@@ -80,6 +80,12 @@ def slopes(
 
 
 @density_jit
+def constrained_sites(target: Target, positions: Float[Array, "draws dim"]) -> Any:
+    """Return constrained unknowns and deterministic sites by name, draws first."""
+    return over_draws(target, target.constrain, positions)
+
+
+@density_jit
 def constrained_entries(
     target: Target, positions: Float[Array, "draws dim"]
 ) -> Float[Array, "draws entries"]:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi import importance_weights
-from vijax.vi.engine.batched_density import over_draws
+from vijax.vi.engine.batched_density import constrained_sites, over_draws
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.families.base import Family
 from vijax.vi.methods import pathfinder
@@ -186,7 +186,7 @@ def multipath(
     chosen = np.searchsorted(np.cumsum(shares) / np.sum(shares), places)
     picked = z[good][np.minimum(chosen, len(shares) - 1)]
     return Paths(
-        jax.device_get(_constrain(target, picked)),
+        jax.device_get(constrained_sites(target, picked)),
         smoothed.tail_shape,
         smoothed.effective_sample_size,
         smoothed.log_evidence,
@@ -245,8 +245,3 @@ def _weigh(
     log_q = jnp.where(good[:, None], log_q, -jnp.inf)
     mixture = logsumexp(log_q, axis=0) - jnp.log(jnp.sum(good))
     return z, over_draws(target, target.log_density, z) - mixture, path
-
-
-@density_jit
-def _constrain(target: Target, z: Array) -> dict[str, Array]:
-    return over_draws(target, target.constrain, z)
