@@ -1,8 +1,7 @@
 """The systems of the benchmark on posteriordb: each turns a posterior into moments.
 
 All take (posterior, seed, steps) and return means and sds of the posterior's
-parameters, or None for no answer. Defaults of each system; NumPyro and BlackJAX have no
-default optimiser: Adam, 0.01, as in their examples.
+parameters, or None for no answer.
 """
 
 from collections.abc import Callable
@@ -10,16 +9,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
-from numpyro.infer import SVI, Trace_ELBO
 from numpyro.infer.autoguide import AutoMultivariateNormal, AutoNormal
-from numpyro.optim import Adam
 
-from experiments.benchmarks import posteriordb_pymc
+from experiments.benchmarks import peers, posteriordb_pymc
 from experiments.studies import posteriordb
 from vijax import vi
 
-NUM_DRAWS = 10_000
 SD_LIMIT, MEAN_FIELD_SD_LIMIT = 0.05, 0.10
 Posterior = posteriordb.Posterior
 Moments = tuple[np.ndarray, np.ndarray]  # means and sds of the parameters
@@ -52,59 +47,19 @@ def vijax(family: str) -> Callable[[Posterior, int, int], Moments | None]:
     return run
 
 
-def numpyro(guide_class: Any) -> Callable[[Posterior, int, int], Moments]:
-    """SVI.run with an automatic guide."""
+def peer(system: peers.System) -> Callable[[Posterior, int, int], Moments]:
+    """Return another system's moments of the posterior's parameters."""
 
     def run(posterior: Posterior, seed: int, steps: int) -> Moments:
-        guide = guide_class(posterior.model)
-        svi = SVI(posterior.model, guide, Adam(0.01), Trace_ELBO())
-        key, draw_key = jax.random.split(jax.random.key(seed))
-        found = svi.run(key, steps, *posterior.arguments, progress_bar=False)
-        draws = guide.sample_posterior(
-            draw_key, found.params, *posterior.arguments, sample_shape=(NUM_DRAWS,)
-        )
+        draws = system(posterior.model, posterior.arguments, seed, steps)
         return of_draws(draws, posterior)
 
     return run
 
 
-def blackjax_mean_field(posterior: Posterior, seed: int, steps: int) -> Moments:
-    """Fit meanfield_vi in a scan, on the log density that vijax makes of the model."""
-    import blackjax
-
-    target = vi.from_numpyro(posterior.model, *posterior.arguments)
-    algorithm = blackjax.meanfield_vi(target.log_density, optax.adam(0.01))
-    key, draw_key = jax.random.split(jax.random.key(seed))
-
-    @jax.jit
-    def run(key: jax.Array) -> Any:
-        def step(state: Any, key: jax.Array) -> tuple[Any, None]:
-            return algorithm.step(key, state)[0], None
-
-        keys = jax.random.split(key, steps)
-        return jax.lax.scan(step, algorithm.init(target.init), keys)[0]
-
-    z = algorithm.sample(draw_key, run(key), NUM_DRAWS)
-    return of_draws(jax.jit(jax.vmap(target.constrain))(z), posterior)
-
-
-def blackjax_pathfinder(posterior: Posterior, seed: int, steps: int) -> Moments:
-    """Run a single path; steps play no part."""
-    from blackjax.vi import pathfinder
-
-    target = vi.from_numpyro(posterior.model, *posterior.arguments)
-    key, draw_key = jax.random.split(jax.random.key(seed))
-    start = jax.random.uniform(key, target.init.shape, minval=-2.0, maxval=2.0)
-    state, _ = jax.jit(
-        lambda key, start: pathfinder.approximate(key, target.log_density, start)
-    )(key, start)
-    z, _ = pathfinder.sample(draw_key, state, NUM_DRAWS)
-    return of_draws(jax.jit(jax.vmap(target.constrain))(z), posterior)
-
-
 def pymc(posterior: Posterior, seed: int, steps: int) -> Moments | None:
     """pm.fit(method="advi"), where the posterior is written in PyMC."""
-    draws = posteriordb_pymc.advi(posterior, seed, steps, NUM_DRAWS)
+    draws = posteriordb_pymc.advi(posterior, seed, steps, peers.NUM_DRAWS)
     return None if draws is None else of_draws(draws, posterior)
 
 
@@ -118,9 +73,15 @@ def of_draws(draws: dict[str, Any], posterior: Posterior) -> Moments:
 SYSTEMS = {
     "vijax full-rank": System(vijax("full_rank"), SD_LIMIT, False),
     "vijax mean-field": System(vijax("mean_field"), MEAN_FIELD_SD_LIMIT, False),
-    "NumPyro AutoNormal": System(numpyro(AutoNormal), MEAN_FIELD_SD_LIMIT, True),
-    "NumPyro AutoMVN": System(numpyro(AutoMultivariateNormal), SD_LIMIT, True),
-    "BlackJAX mean-field": System(blackjax_mean_field, MEAN_FIELD_SD_LIMIT, True),
-    "BlackJAX Pathfinder": System(blackjax_pathfinder, SD_LIMIT, False),
+    "NumPyro AutoNormal": System(
+        peer(peers.numpyro_guide(AutoNormal)), MEAN_FIELD_SD_LIMIT, True
+    ),
+    "NumPyro AutoMVN": System(
+        peer(peers.numpyro_guide(AutoMultivariateNormal)), SD_LIMIT, True
+    ),
+    "BlackJAX mean-field": System(
+        peer(peers.blackjax_mean_field), MEAN_FIELD_SD_LIMIT, True
+    ),
+    "BlackJAX Pathfinder": System(peer(peers.blackjax_pathfinder), SD_LIMIT, False),
     "PyMC ADVI": System(pymc, MEAN_FIELD_SD_LIMIT, True),
 }

@@ -14,17 +14,23 @@ References:
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module
 from vijax.types import Key, Scalar
+from vijax.validate import is_traced
 from vijax.vi import importance_weights
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import constrained_entries, log_densities
-from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.batched_density import (
+    all_rows,
+    constrained_entries,
+    entries,
+    evaluate,
+    slopes_of_many,
+)
+from vijax.vi.families import base
 from vijax.vi.families.base import normal_log_prob
 from vijax.vi.methods.base import Found
 from vijax.vi.methods.mode_search import Modes, Peaks
@@ -56,25 +62,47 @@ def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked
         return _weigh(target, q, key, num_checks=num_checks)
     like = target.init
     eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
-    return _check(target, q, noise.whitened(eps))
+    z = base.placed(q, noise.whitened(eps))
+    if target.subsampled or is_traced(target, z):
+        log_p, reference = all_rows(target, z)
+    else:  # by the program that fits have compiled, with gradients to no purpose
+        log_p, reference = slopes_of_many(target, z)[0], like.dtype.type(0)
+    values = constrained_entries(target, z)
+    return Checked(log_p - base.log_probs(q, z), values, reference)
 
 
 def check_modes(
     target: Target, q: Any, modes: Peaks, key: Key, *, num_checks: int
 ) -> Checked:
-    """Weigh the draws of `check_draws` again, with half as many around each mode."""
+    """Weigh the draws of `check_draws` again, with half as many around each mode.
+
+    Modes are looked for outside of traces only: this is NumPy's.
+    """
     like = target.init
     eps = noise.normal(key, (num_checks, like.shape[0]), like.dtype)
     around = noise.whitened(eps[: num_checks // 4])
-    loc, root = (jnp.asarray(x, like.dtype) for x in (modes.loc, modes.root))
-    return _check_modes(target, q, loc, root, noise.whitened(eps), around)
-
-
-@density_jit
-def _check(target: Target, q: Any, eps: Array) -> Checked:
-    z = q.transform(eps)
-    log_p, reference = log_densities(target, z)
-    return Checked(log_p - q.log_prob(z), constrained_entries(target, z), reference)
+    places = [
+        (loc.astype(like.dtype), root.astype(like.dtype))
+        for loc, root in zip(modes.loc, modes.root, strict=True)
+    ]
+    draws = [base.placed(q, noise.whitened(eps))]
+    for loc, root in places:
+        step = around @ root.T
+        draws.append(np.concatenate([loc + step, loc + WIDER * step]))
+    numbers = np.array([len(part) for part in draws])
+    z = np.concatenate(draws)
+    parts = [base.log_probs(q, z)]
+    for loc, root in places:
+        inner = np.linalg.solve(root, (z - loc).T).T
+        log_det = np.linalg.slogdet(root)[1]
+        wide = log_det + inner.shape[1] * np.log(WIDER)
+        both = normal_log_prob(inner, log_det), normal_log_prob(inner / WIDER, wide)
+        parts.append(np.logaddexp(*both) - np.log(2.0))
+    weighted = np.stack(parts) + np.log(numbers / len(z))[:, None]
+    mixture = np.logaddexp.reduce(weighted, axis=0)
+    log_p, reference, sites = evaluate(target, z)
+    shares = np.exp(weighted[1:] - mixture).T
+    return Checked(log_p - mixture, entries(target, sites), reference, shares)
 
 
 def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
@@ -92,31 +120,6 @@ def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
         None if blocks is None else target.by_entry(blocks),
         target.by_entry(by_itself[None])[0],
     )
-
-
-@density_jit
-def _check_modes(
-    target: Target, q: Any, loc: Array, root: Array, eps: Array, around: Array
-) -> Checked:
-    def move(loc: Array, root: Array) -> Array:
-        return jnp.concatenate([loc + around @ root.T, loc + WIDER * around @ root.T])
-
-    z = jnp.concatenate([q.transform(eps), *jax.vmap(move)(loc, root)])
-
-    def log_prob(loc: Array, root: Array) -> Array:
-        inner = jnp.linalg.solve(root, (z - loc).T).T
-        log_det = jnp.linalg.slogdet(root)[1]
-        wide = log_det + inner.shape[1] * jnp.log(WIDER)
-        both = normal_log_prob(inner, log_det), normal_log_prob(inner / WIDER, wide)
-        return jnp.logaddexp(*both) - jnp.log(2.0)
-
-    parts = jnp.vstack([q.log_prob(z), jax.vmap(log_prob)(loc, root)])
-    numbers = jnp.array([len(eps), *len(loc) * [2 * len(around)]]) / len(z)
-    parts += jnp.log(numbers)[:, None]
-    mixture = jax.nn.logsumexp(parts, axis=0)
-    log_p, reference = log_densities(target, z)
-    log_weights, values = log_p - mixture, constrained_entries(target, z)
-    return Checked(log_weights, values, reference, jnp.exp(parts[1:] - mixture).T)
 
 
 @np.errstate(all="ignore")

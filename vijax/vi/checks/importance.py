@@ -23,26 +23,22 @@ References:
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property, reduce
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from vijax.array_module import array_module
-from vijax.types import Key, Scalar
+from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
 from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine import noise
 from vijax.vi.engine.batched_density import (
     constrained_sites,
-    log_densities,
-    over_draws,
+    evaluate,
 )
-from vijax.vi.engine.compilation import density_jit
 from vijax.vi.families import base
 from vijax.vi.families.gaussian import FullRankNormal
 from vijax.vi.result import Fit
@@ -176,7 +172,7 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     if hasattr(fit.q, "weigh"):
         drawn = _draw_by_itself(fit, key, num_samples=num_samples)
     else:
-        drawn = _draw(fit, key, num_samples=num_samples, freedom=freedom)
+        drawn = _draw(fit, key, num_samples, freedom)
     if is_traced(drawn):
         return Weighed(*drawn)
     # Not twice the memory of very many numbers.
@@ -202,55 +198,58 @@ def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
     return drawn.noise, drawn.log_weights, split, 0.0 * drawn.log_joint[0], blocks
 
 
-@partial(density_jit, static_argnames=("num_samples", "freedom"))
 def _draw(
-    fit: Fit, key: Key, *, num_samples: int, freedom: int
-) -> tuple[Array, Array, dict[str, Array], Scalar]:
+    fit: Fit, key: Key, num_samples: int, freedom: int
+) -> tuple[Any, Any, dict[str, Any], Any]:
     target, parts = fit.target, [fit.q]
-    dim, dtype = target.dim, target.init.dtype
-    noise_key, spread_key = jax.random.split(key)
-    eps = noise.whitened(jax.random.normal(noise_key, (num_samples, dim), dtype))
+    like, xp = target.init, array_module(fit, key)
+    noise_key, spread_key = (jax.random.fold_in(key, i) for i in range(2))
+    eps = noise.normal(noise_key, (num_samples, target.dim), like.dtype)
+    eps = noise.whitened(eps)
     if fit.covariance is not None:
-        root = jnp.linalg.cholesky(fit.covariance)
-        centre = base.mean(fit.q, target.init)
+        root = xp.linalg.cholesky(xp.asarray(fit.covariance))
+        centre = xp.asarray(base.mean(fit.q, like))
         parts.append(FullRankNormal.from_tril(centre, root))
     if fit.modes is not None:
         places = zip(fit.modes.loc, fit.modes.root, strict=True)
-        parts += [FullRankNormal.from_tril(loc, root) for loc, root in places]
+        parts += [
+            FullRankNormal.from_tril(*(xp.asarray(x, like.dtype) for x in place))
+            for place in places
+        ]
     # A q that is not normal has its own tails.
     alone = len(parts) == 1 and base.is_normal(fit.q)
     widened = range(0 if alone else 1, len(parts)) if freedom else ()
     noises = [eps] * len(parts)
     for number in widened:
-        squares = jax.random.normal(spread_key, (num_samples, freedom), dtype) ** 2
-        noises[number] = eps * jnp.mean(squares, axis=1, keepdims=True) ** -0.5
+        squares = noise.normal(spread_key, (num_samples, freedom), like.dtype) ** 2
+        noises[number] = eps * xp.mean(squares, axis=1, keepdims=True) ** -0.5
     pairs = zip(parts, noises, strict=True)
-    z = jnp.concatenate([part.transform(e) for part, e in pairs])
-    log_parts = [part.log_prob(z) for part in parts]
+    z = xp.concatenate([base.placed(part, e) for part, e in pairs])
+    log_parts = [base.log_probs(part, z) for part in parts]
     for number in widened:
         log_parts[number] = _widened(parts[number], log_parts[number], freedom)
-    log_mixture = jax.nn.logsumexp(jnp.stack(log_parts), axis=0) - math.log(len(parts))
-    log_p, reference = log_densities(target, z)
+    log_mixture = reduce(xp.logaddexp, log_parts) - math.log(len(parts))
+    log_p, reference, draws = evaluate(target, z)
     # Where a draw reaches and the density is not a number, p has no weight.
     log_weights = log_p - log_mixture
-    log_weights = jnp.where(jnp.isnan(log_weights), -jnp.inf, log_weights)
-    draws = over_draws(target, target.constrain, z)
+    log_weights = xp.where(xp.isnan(log_weights), -xp.inf, log_weights)
     split = {
-        name: jnp.reshape(x, (len(parts), len(eps), *x.shape[1:]))
+        name: xp.reshape(x, (len(parts), len(eps), *x.shape[1:]))
         for name, x in draws.items()
     }
     return eps, log_weights, split, reference
 
 
-def _widened(normal: Any, log_normal: Array, freedom: int) -> Array:
+def _widened(normal: Any, log_normal: Any, freedom: int) -> Any:
     """Return the log density of the t of a normal's centre and scale.
 
     The normal's own density says how far a draw is, ‖ε‖² = 2 (log q(m) − log q(z)).
     """
     dim = normal.loc.size
-    peak = normal.log_prob(normal.loc)
+    peak = base.log_probs(normal, normal.loc[None])[0]
     # Of the t's density over the normal's, at their centre.
     constant = math.lgamma((freedom + dim) / 2) - math.lgamma(freedom / 2)
     constant -= 0.5 * dim * math.log(freedom / 2)
     squares = 2 * (peak - log_normal)
-    return peak + constant - 0.5 * (freedom + dim) * jnp.log1p(squares / freedom)
+    log1p = array_module(squares).log1p
+    return peak + constant - 0.5 * (freedom + dim) * log1p(squares / freedom)

@@ -9,11 +9,14 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from vijax.array_module import array_module
 from vijax.types import Scalar
+from vijax.validate import is_traced
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.targets.target import Target
 
 BATCH = 256  # positions at a time in `slopes_of_many`
+EVALUATED = 1024  # and in `evaluate`
 MAX_BATCH = 2**25  # numbers that a batch of draws may hold
 
 
@@ -52,15 +55,29 @@ def slopes_of_many(target: Target, positions: Any) -> tuple[np.ndarray, np.ndarr
         target: the log density.
         positions: (draws, dim), outside of a trace.
     """
-    number = len(positions)
-    size = min(number, BATCH)
-    padded = np.resize(positions, (-(-number // size) * size, positions.shape[1]))
+    found: tuple[np.ndarray, np.ndarray]
+    found = in_batches(slopes, target, positions, min(len(positions), BATCH))
+    return found
+
+
+def in_batches(program: Any, thing: Any, rows: Any, size: int) -> Any:
+    """Return program(thing, rows), compiled for `size` rows only, as NumPy arrays.
+
+    Outside of a trace; the last batch is filled up with rows that are left out again.
+
+    Example:
+        >>> in_batches(jax.jit(lambda a, x: a * x), 2.0, np.arange(3.0), 2)
+        array([0., 2., 4.], dtype=float32)
+    """
+    number = len(rows)
+    padded = np.resize(rows, (-(-number // size) * size, *np.shape(rows)[1:]))
     parts = [
-        slopes(target, padded[start : start + size])
+        program(thing, padded[start : start + size])
         for start in range(0, len(padded), size)
     ]
-    values, gradients = zip(*jax.device_get(parts), strict=True)
-    return np.concatenate(values)[:number], np.concatenate(gradients)[:number]
+    return jax.tree.map(
+        lambda *found: np.concatenate(found)[:number], *jax.device_get(parts)
+    )
 
 
 @density_jit
@@ -79,24 +96,66 @@ def slopes(
     return jax.vmap(jax.value_and_grad(target.log_density))(positions)
 
 
+def evaluate(target: Target, positions: Any) -> tuple[Any, Any, dict[str, Any]]:
+    """Return log p less a reference, the reference, and constrained sites by name.
+
+    Outside of a trace they pass in batches of one size, which every caller shares; see
+    `log_densities` for models that subsample.
+
+    Example:
+        >>> from vijax.vi.targets.target import from_log_density
+        >>> target = from_log_density(lambda p: -p["x"] ** 2, {"x": 0.0})
+        >>> log_p, reference, sites = evaluate(target, jnp.array([[1.0], [2.0]]))
+        >>> log_p.tolist(), sites["x"].tolist()
+        ([-1.0, -4.0], [1.0, 2.0])
+    """
+    if target.static.plates or is_traced(target, positions):
+        return *all_rows(target, positions), constrained_sites(target, positions)
+    size = max(1, min(EVALUATED, MAX_BATCH // target.data_size))
+    log_p, sites = in_batches(_values, target, positions, size)
+    return log_p, log_p.dtype.type(0), sites
+
+
 @density_jit
-def constrained_sites(target: Target, positions: Float[Array, "draws dim"]) -> Any:
+def _values(target: Target, positions: Float[ArrayLike, "draws dim"]) -> Any:
+    return jax.vmap(lambda z: (target.log_density(z), target.constrain(z)))(positions)
+
+
+@density_jit
+def all_rows(
+    target: Target, positions: Float[ArrayLike, "draws dim"]
+) -> tuple[Array, Scalar]:
+    """Return `log_densities`, all positions in one program."""
+    return log_densities(target, jnp.asarray(positions))
+
+
+@density_jit
+def constrained_sites(target: Target, positions: Float[ArrayLike, "draws dim"]) -> Any:
     """Return constrained unknowns and deterministic sites by name, draws first."""
-    return over_draws(target, target.constrain, positions)
+    return over_draws(target, target.constrain, jnp.asarray(positions))
 
 
 @density_jit
 def constrained_entries(
-    target: Target, positions: Float[Array, "draws dim"]
+    target: Target, positions: Float[ArrayLike, "draws dim"]
 ) -> Float[Array, "draws entries"]:
     """Return the constrained unknowns at many positions, site after site, raveled."""
     names = [site.name for site in target.static.sites]
 
-    def entries(position: Array) -> Array:
+    def unknowns(position: Array) -> dict[str, Array]:
         constrained = target.constrain(position)
-        return jnp.concatenate([jnp.ravel(constrained[name]) for name in names])
+        return {name: constrained[name] for name in names}
 
-    return over_draws(target, entries, positions).astype(positions.dtype)
+    found: Array = entries(target, over_draws(target, unknowns, jnp.asarray(positions)))
+    return found
+
+
+def entries(target: Target, sites: dict[str, Any]) -> Any:
+    """Return unknowns as (draws, entries), site after site, without the other sites."""
+    rows = [sites[site.name] for site in target.static.sites]
+    xp = array_module(rows)
+    flat = xp.concatenate([xp.reshape(x, (len(x), -1)) for x in rows], axis=1)
+    return flat.astype(target.init.dtype)
 
 
 def log_densities(

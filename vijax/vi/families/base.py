@@ -11,9 +11,11 @@ A q is a pytree of parameters (a NamedTuple, say) with at least
 
 and, where there is a formula, `entropy()`, `mean()`, `scale()` and `affine(loc,
 scale)`, the distribution of loc + scale z. Where one of the last three is missing, the
-functions below take its place. Two attributes help the checks and may be left out:
-`is_normal`, whether q is a normal distribution, and `richer`, the family to try when q
-is too poor.
+functions below take its place. A normal distribution of few unknowns may have
+`coordinates()`, (m, s) with z = m + s v, v ~ N(0, I), s a vector or a lower triangular
+matrix: then its checks compile nothing. Two attributes help the checks and may be left
+out: `is_normal`, whether q is a normal distribution, and `richer`, the family to try
+when q is too poor.
 """
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -24,9 +26,13 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from vijax.types import Key, Scalar
+from vijax.array_module import array_module
+from vijax.types import Key
+from vijax.validate import is_traced
+from vijax.vi.engine.batched_density import in_batches
 
 LOG_2PI = 1.8378770664093453
+BATCH_ROWS = 1024  # of noise, or positions, that a q without coordinates gets at a time
 NUM_MOMENT_DRAWS = 128  # that means and sds are taken from where there is no formula
 
 
@@ -74,9 +80,7 @@ class Affine(NamedTuple):
         return self.base.log_prob(x) - jnp.sum(jnp.log(jnp.diag(scale)))
 
 
-def times(
-    scale: Float[Array, "..."], x: Float[Array, "... dim"]
-) -> Float[Array, "... dim"]:
+def times(scale: Any, x: Any) -> Any:
     """Return scale · x, the scale a vector (of a diagonal) or a matrix.
 
     Example:
@@ -116,14 +120,60 @@ def is_normal(q: Any) -> bool:
     return bool(getattr(q, "is_normal", False))
 
 
-def normal_log_prob(eps: Float[Array, "... dim"], log_det: Scalar) -> Array:
+def placed(q: Any, eps: Any) -> Any:
+    """Return draws of q from noise, (draws, dim): by NumPy outside of a trace."""
+    if not hasattr(q, "coordinates"):
+        return _on_host(_transform, q, eps)
+    loc, scale = q.coordinates()
+    return loc + times(scale, eps)
+
+
+def log_probs(q: Any, z: Any) -> Any:
+    """Return log q at positions, (draws, dim): by NumPy outside of a trace.
+
+    Example:
+        >>> from vijax.vi.families.gaussian import MeanField
+        >>> q = MeanField().init(jnp.zeros(1), jnp.ones(1))
+        >>> log_probs(q, np.zeros((1, 1))).round(6)
+        array([-0.918939])
+    """
+    if not hasattr(q, "coordinates"):
+        return _on_host(_log_prob, q, z)
+    loc, scale = q.coordinates()
+    xp = array_module(loc, scale, z)
+    if scale.ndim == 1:
+        return normal_log_prob((z - loc) / scale, xp.sum(xp.log(scale)))
+    eps = xp.linalg.solve(scale, (z - loc).T).T
+    return normal_log_prob(eps, xp.sum(xp.log(xp.abs(xp.diag(scale)))))
+
+
+def _on_host(program: Any, q: Any, rows: Any) -> Any:
+    """Return program(q, rows), outside of a trace in batches of one size."""
+    if is_traced(q, rows):
+        return program(q, rows)
+    return in_batches(program, q, rows, BATCH_ROWS)
+
+
+@jax.jit
+def _transform(q: Any, eps: Any) -> Array:
+    drawn: Array = q.transform(eps)
+    return drawn
+
+
+@jax.jit
+def _log_prob(q: Any, z: Any) -> Array:
+    found: Array = q.log_prob(z)
+    return found
+
+
+def normal_log_prob(eps: Any, log_det: Any) -> Any:
     """Return log N(z) of z = loc + L ε from ε and log det L.
 
     Example:
         >>> round(normal_log_prob(jnp.zeros(1), jnp.array(0.0)).item(), 6)
         -0.918939
     """
-    return -0.5 * jnp.sum(eps**2 + LOG_2PI, axis=-1) - log_det
+    return -0.5 * array_module(eps).sum(eps**2 + LOG_2PI, axis=-1) - log_det
 
 
 def fixed_draws(q: Any, like: Float[Array, " dim"]) -> Float[Array, "draws dim"]:

@@ -82,9 +82,10 @@ class DiagonalNormal(NamedTuple):
         """Return the standard deviations."""
         return jnp.exp(self.log_scale)
 
-    def coordinates(self) -> tuple[Float[Array, " dim"], Float[Array, " dim"]]:
+    def coordinates(self) -> tuple[Any, Any]:
         """Return (m, s), so that z = m + s * v with v ~ N(0, I)."""
-        return self.loc, self.scale()
+        xp = array_module(self)
+        return xp.asarray(self.loc), xp.exp(xp.asarray(self.log_scale))
 
     def affine(
         self, loc: Float[Array, " dim"], scale: Float[Array, " dim"]
@@ -126,7 +127,7 @@ class FullRankNormal(NamedTuple):
     @property
     def scale_tril(self) -> Float[Array, "dim dim"]:
         """The lower triangular L."""
-        return jnp.tril(self.lower, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+        return jnp.asarray(self.coordinates()[1])
 
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Return loc + L eps."""
@@ -155,9 +156,11 @@ class FullRankNormal(NamedTuple):
         """Return the standard deviations."""
         return jnp.sqrt(jnp.sum(self.scale_tril**2, axis=1))
 
-    def coordinates(self) -> tuple[Float[Array, " dim"], Float[Array, "dim dim"]]:
+    def coordinates(self) -> tuple[Any, Any]:
         """Return (m, L), so that z = m + L v with v ~ N(0, I)."""
-        return self.loc, self.scale_tril
+        xp = array_module(self)
+        diagonal = xp.diag(xp.exp(xp.asarray(self.log_diagonal)))
+        return xp.asarray(self.loc), xp.tril(xp.asarray(self.lower), -1) + diagonal
 
     def affine(
         self, loc: Float[Array, " dim"], tril: Float[Array, "dim dim"]
