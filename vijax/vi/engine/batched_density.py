@@ -45,18 +45,21 @@ def over_draws(
     return jax.tree.map(lambda x: x[:num_draws], results)
 
 
-def slopes_of_many(target: Target, positions: Any) -> tuple[np.ndarray, np.ndarray]:
+def slopes_of_many(
+    target: Target, positions: Any, most: int = BATCH
+) -> tuple[np.ndarray, np.ndarray]:
     """Return log p and its gradient at many positions, as NumPy arrays.
 
-    They pass in batches of at most 256 of one size, so that whoever asks for more
-    positions of a target compiles nothing.
+    They pass in batches of one size, so that whoever asks for more positions of a
+    target, with the same `most`, compiles nothing.
 
     Args:
         target: the log density.
         positions: (draws, dim), outside of a trace.
+        most: positions in a batch; 256 at most.
     """
     found: tuple[np.ndarray, np.ndarray]
-    found = in_batches(slopes, target, positions, min(len(positions), BATCH))
+    found = in_batches(slopes, target, positions, min(len(positions), most, BATCH))
     return found
 
 
