@@ -24,8 +24,9 @@ from vijax.types import Key
 from vijax.validate import check
 from vijax.vi import ladder
 from vijax.vi.engine import precision
-from vijax.vi.engine.batched_density import BATCH
+from vijax.vi.engine.batched_density import BATCH, enough_draws
 from vijax.vi.engine.compilation import in_trace
+from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
 from vijax.vi.families.base import Family
 from vijax.vi.families.flow import Flow
@@ -35,7 +36,7 @@ from vijax.vi.families.mixture import Mixture
 from vijax.vi.families.structured import Structured
 from vijax.vi.methods import mode_search
 from vijax.vi.methods.base import Found, Method
-from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws, enough_draws
+from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws
 from vijax.vi.methods.laplace import Laplace
 from vijax.vi.methods.multipath_pathfinder import Pathfinder
 from vijax.vi.methods.nested_laplace import NestedLaplace
@@ -224,14 +225,9 @@ def _loses_digits(target: Target, found: Fit | None) -> bool:
         large = np.finfo(np.float32).eps * abs(float(found.elbo))
         if found.verdict == "converged" and not large > precision.ENOUGH:
             return False
-        positions = np.asarray(_draw(found.q, eps.astype(np.float32)))
+        positions = base.placed(found.q, eps.astype(np.float32))
         scale = np.asarray(base.scale(found.q, target.init))
     return precision.lost_digits(target, positions, scale) > precision.ENOUGH
-
-
-@jax.jit
-def _draw(q: Any, eps: Any) -> Any:
-    return q.transform(eps)
 
 
 class NotFiniteError(ValueError):
@@ -248,7 +244,7 @@ def _fit_once(
 ) -> Fit:
     """Search for q from the starts, check it, and look around for other modes."""
     traced = in_trace()
-    streams = [jax.random.fold_in(key, s) for s in (SEARCH, CHECKS, RESTARTS, MODES)]
+    streams = [fold_in(key, s) for s in (SEARCH, CHECKS, RESTARTS, MODES)]
     options: Any = {"tolerance": settings["tolerance"]}
     starts = _starts(target, streams[RESTARTS], 1 if traced else NUM_STARTS)
     if near is not None and near.verdict == "converged":
@@ -373,6 +369,6 @@ def _starts(target: Target, key: Key, num_starts: int) -> Iterator[tuple[Any, An
         if number < 3:
             yield init, np.full_like(one, 0.1**number)
         else:
-            draw = jax.random.fold_in(key, number)
+            draw = fold_in(key, number)
             shift = jax.random.uniform(draw, one.shape, init.dtype, -2.0, 2.0)
             yield jnp.asarray(init) + shift, np.full_like(one, 0.1)

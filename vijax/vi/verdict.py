@@ -33,7 +33,6 @@ from vijax.vi.engine.batched_density import (
 from vijax.vi.families import base
 from vijax.vi.families.base import normal_log_prob
 from vijax.vi.methods.base import Found
-from vijax.vi.methods.fixed_draws import enough_draws
 from vijax.vi.methods.mode_search import Modes, Peaks
 from vijax.vi.result import Fit
 from vijax.vi.targets.data_arguments import to_device
@@ -67,7 +66,7 @@ def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked
     if target.subsampled or is_traced(target, z):
         log_p, reference = all_rows(target, z)
     else:  # by the program that fits have compiled, with gradients to no purpose
-        log_p, _ = slopes_of_many(target, z, enough_draws(target))
+        log_p, _ = slopes_of_many(target, z)
         reference = like.dtype.type(0)
     values = constrained_entries(target, z)
     return Checked(log_p - base.log_probs(q, z), values, reference)

@@ -39,6 +39,7 @@ from vijax.vi.engine.batched_density import (
     constrained_sites,
     evaluate,
 )
+from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
 from vijax.vi.families.gaussian import FullRankNormal
 from vijax.vi.result import Fit
@@ -168,7 +169,7 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     """Draw batch `number`: of normals where it is 0, else with wider ones beside q."""
     wide = number > 0 or fit.modes is not None
     freedom = max(LEAST_FREEDOM, fit.target.dim) if wide else 0
-    key = jax.random.fold_in(key, number)
+    key = fold_in(key, number)
     if hasattr(fit.q, "weigh"):
         drawn = _draw_by_itself(fit, key, num_samples=num_samples)
     else:
@@ -203,7 +204,7 @@ def _draw(
 ) -> tuple[Any, Any, dict[str, Any], Any]:
     target, parts = fit.target, [fit.q]
     like, xp = target.init, array_module(fit, key)
-    noise_key, spread_key = (jax.random.fold_in(key, i) for i in range(2))
+    noise_key, spread_key = (fold_in(key, i) for i in range(2))
     eps = noise.normal(noise_key, (num_samples, target.dim), like.dtype)
     eps = noise.whitened(eps)
     if fit.covariance is not None:

@@ -45,21 +45,28 @@ def over_draws(
     return jax.tree.map(lambda x: x[:num_draws], results)
 
 
-def slopes_of_many(
-    target: Target, positions: Any, most: int = BATCH
-) -> tuple[np.ndarray, np.ndarray]:
+def enough_draws(target: Target) -> int:
+    """Return the size of a batch of fixed draws: large where the data are few."""
+    affordable = min(4096, 2**18 // target.data_size, 2**14 // target.dim)
+    number = max(128, 4 * target.dim, 2 * (affordable // 2))
+    return number if number <= BATCH else BATCH * round(number / BATCH)
+
+
+def slopes_of_many(target: Target, positions: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return log p and its gradient at many positions, as NumPy arrays.
 
-    They pass in batches of one size, so that whoever asks for more positions of a
-    target, with the same `most`, compiles nothing.
+    They pass in batches of `enough_draws`, at most 256, filled up where need be, so
+    that whoever asks for more positions of a target compiles nothing; only positions
+    that would fill less than half a batch make one of their own.
 
     Args:
         target: the log density.
         positions: (draws, dim), outside of a trace.
-        most: positions in a batch; 256 at most.
     """
+    size, number = min(enough_draws(target), BATCH), len(positions)
+    size = size if 2 * number >= size else number
     found: tuple[np.ndarray, np.ndarray]
-    found = in_batches(slopes, target, positions, min(len(positions), most, BATCH))
+    found = in_batches(slopes, target, positions, size)
     return found
 
 

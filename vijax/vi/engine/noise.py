@@ -1,7 +1,8 @@
 """Standard normal noise: drawn by one program, and with its first moments exact.
 
 `jax.random.normal` compiles anew for every shape, which takes longer than many a fit.
-`normal` draws blocks of one size, so that a process compiles it once.
+`normal` draws blocks of one size, so that a process compiles it once, and few numbers
+from bits that NumPy makes (see `threefry`): the same numbers either way.
 """
 
 from functools import partial
@@ -15,6 +16,7 @@ from jaxtyping import Array, Float
 
 from vijax.array_module import array_module
 from vijax.types import Key
+from vijax.vi.engine import threefry
 from vijax.vi.engine.compilation import in_trace
 
 SMALL, LARGE = 2**13, 2**18  # numbers in a block; the large one for many
@@ -33,7 +35,9 @@ def normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Any:
     """
     count = prod(shape)
     size = SMALL if count <= LARGE else LARGE
-    draw = partial(_block, key, size=size, dtype=np.dtype(dtype).name)
+    draw: Any = partial(_block, key, size=size, dtype=np.dtype(dtype).name)
+    if size == SMALL and np.dtype(dtype) == np.float32 and threefry.is_ours(key):
+        draw = partial(_small_block, key)
     numbers = np.arange(ceil(count / size), dtype=np.int32)
     if in_trace():
         drawn: Any = jax.lax.map(draw, jnp.asarray(numbers)).reshape(-1)
@@ -45,6 +49,22 @@ def normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Any:
 @partial(jax.jit, static_argnames=("size", "dtype"))
 def _block(key: Key, number: Any, *, size: int, dtype: str) -> Float[Array, " size"]:
     return jax.random.normal(jax.random.fold_in(key, number), (size,), dtype)
+
+
+def _small_block(key: Key, number: Any) -> Any:
+    """Return `_block` of float32, from bits that are there."""
+    return _of_bits(threefry.bits(threefry.fold_in(key, number), SMALL))
+
+
+@jax.jit
+def _of_bits(bits: Array) -> Float[Array, " size"]:
+    """Return the normal numbers that `jax.random.normal` makes of its bits."""
+    # 23 bits of mantissa under the exponent of [1, 2): uniform on (−1, 1).
+    one_to_two = bits >> np.uint32(9) | np.uint32(0x3F800000)
+    fraction = jax.lax.bitcast_convert_type(one_to_two, jnp.float32) - 1
+    least = np.nextafter(np.float32(-1), np.float32(0))
+    uniform = jnp.maximum(least, fraction * (np.float32(1) - least) + least)
+    return np.float32(np.sqrt(2)) * jax.lax.erf_inv(uniform)
 
 
 def whitened(noise: Any) -> Any:

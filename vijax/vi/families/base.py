@@ -30,6 +30,7 @@ from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi.engine.batched_density import in_batches
+from vijax.vi.engine.compilation import light_jit
 
 LOG_2PI = 1.8378770664093453
 BATCH_ROWS = 1024  # of noise, or positions, that a q without coordinates gets at a time
@@ -100,18 +101,38 @@ def sample(q: Any, key: Key, num_samples: int, like: Float[Array, " dim"]) -> Ar
     return q.transform(normal_draws(key, num_samples, like))
 
 
-def mean(q: Any, like: Float[Array, " dim"]) -> Float[Array, " dim"]:
+def mean(q: Any, like: Any) -> Any:
     """Return the means of q: its formula, or those of fixed draws."""
-    return q.mean() if hasattr(q, "mean") else jnp.mean(fixed_draws(q, like), axis=0)
+    if hasattr(q, "coordinates"):
+        return q.coordinates()[0]
+    return _moments_of(q, like)[0]
 
 
-def scale(q: Any, like: Float[Array, " dim"]) -> Float[Array, " dim"]:
+@np.errstate(all="ignore")
+def scale(q: Any, like: Any) -> Any:
     """Return the standard deviations of q: its formula, or those of fixed draws."""
-    return q.scale() if hasattr(q, "scale") else jnp.std(fixed_draws(q, like), axis=0)
+    if hasattr(q, "coordinates"):
+        _, scale = q.coordinates()
+        return scale if scale.ndim == 1 else (scale**2).sum(axis=1) ** 0.5
+    return _moments_of(q, like)[1]
 
 
-def affine(q: Any, loc: Float[Array, " dim"], scale: Float[Array, "..."]) -> Any:
+@light_jit
+def _moments_of(q: Any, like: Any) -> tuple[Array, Array]:
+    draws = fixed_draws(q, like)  # unused, and left out, where there are formulas
+    loc = q.mean() if hasattr(q, "mean") else jnp.mean(draws, axis=0)
+    return loc, q.scale() if hasattr(q, "scale") else jnp.std(draws, axis=0)
+
+
+def affine(q: Any, loc: Any, scale: Any) -> Any:
     """Return the distribution of loc + scale z, z ~ q."""
+    if hasattr(q, "coordinates"):
+        return q.affine(loc, scale)
+    return _affine(q, loc, scale)
+
+
+@light_jit
+def _affine(q: Any, loc: Any, scale: Any) -> Any:
     return q.affine(loc, scale) if hasattr(q, "affine") else Affine(q, loc, scale)
 
 
@@ -120,14 +141,16 @@ def is_normal(q: Any) -> bool:
     return bool(getattr(q, "is_normal", False))
 
 
+@np.errstate(all="ignore")
 def placed(q: Any, eps: Any) -> Any:
     """Return draws of q from noise, (draws, dim): by NumPy outside of a trace."""
-    if not hasattr(q, "coordinates"):
-        return _on_host(_transform, q, eps)
-    loc, scale = q.coordinates()
-    return loc + times(scale, eps)
+    if hasattr(q, "coordinates"):
+        loc, scale = q.coordinates()
+        return loc + times(scale, eps)
+    return _on_host(_transform, q, eps)
 
 
+@np.errstate(all="ignore")
 def log_probs(q: Any, z: Any) -> Any:
     """Return log q at positions, (draws, dim): by NumPy outside of a trace.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
@@ -82,16 +83,17 @@ class DiagonalNormal(NamedTuple):
         """Return the standard deviations."""
         return jnp.exp(self.log_scale)
 
+    @np.errstate(all="ignore")
     def coordinates(self) -> tuple[Any, Any]:
         """Return (m, s), so that z = m + s * v with v ~ N(0, I)."""
         xp = array_module(self)
         return xp.asarray(self.loc), xp.exp(xp.asarray(self.log_scale))
 
-    def affine(
-        self, loc: Float[Array, " dim"], scale: Float[Array, " dim"]
-    ) -> "DiagonalNormal":
+    def affine(self, loc: Any, scale: Any) -> "DiagonalNormal":
         """Return the distribution of loc + scale * z, the scale a vector."""
-        return DiagonalNormal(loc + scale * self.loc, self.log_scale + jnp.log(scale))
+        xp = array_module(self, loc, scale)
+        mine, log_scale = xp.asarray(self.loc), xp.asarray(self.log_scale)
+        return DiagonalNormal(loc + scale * mine, log_scale + xp.log(scale))
 
 
 class FullRankNormal(NamedTuple):
@@ -156,14 +158,14 @@ class FullRankNormal(NamedTuple):
         """Return the standard deviations."""
         return jnp.sqrt(jnp.sum(self.scale_tril**2, axis=1))
 
+    @np.errstate(all="ignore")
     def coordinates(self) -> tuple[Any, Any]:
         """Return (m, L), so that z = m + L v with v ~ N(0, I)."""
         xp = array_module(self)
         diagonal = xp.diag(xp.exp(xp.asarray(self.log_diagonal)))
         return xp.asarray(self.loc), xp.tril(xp.asarray(self.lower), -1) + diagonal
 
-    def affine(
-        self, loc: Float[Array, " dim"], tril: Float[Array, "dim dim"]
-    ) -> "FullRankNormal":
+    def affine(self, loc: Any, tril: Any) -> "FullRankNormal":
         """Return the distribution of loc + tril z, tril lower triangular."""
-        return self.from_tril(loc + tril @ self.loc, tril @ self.scale_tril)
+        mine, root = self.coordinates()
+        return self.from_tril(loc + tril @ mine, tril @ root)

@@ -29,7 +29,7 @@ from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import BATCH, slopes, slopes_of_many
+from vijax.vi.engine.batched_density import enough_draws, slopes, slopes_of_many
 from vijax.vi.engine.loops import while_running
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import (
@@ -147,13 +147,6 @@ def solve(target: Target, start: Start, *, diagonal: bool, tolerance: float) -> 
         return _advance(state, totals, draws, diagonal=diagonal, tolerance=tolerance)
 
     return while_running(step, start.state)
-
-
-def enough_draws(target: Target) -> int:
-    """Return the size of a batch of fixed draws: large where the data are few."""
-    affordable = min(4096, 2**18 // target.data_size, 2**14 // target.dim)
-    number = max(128, 4 * target.dim, 2 * (affordable // 2))
-    return number if number <= BATCH else BATCH * round(number / BATCH)
 
 
 @np.errstate(all="ignore")

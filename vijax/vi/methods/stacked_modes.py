@@ -11,14 +11,15 @@ from jaxtyping import Array
 from vijax.types import Key
 from vijax.vi import importance_weights
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import log_densities
+from vijax.vi.engine.batched_density import enough_draws, log_densities
 from vijax.vi.engine.compilation import density_jit, in_trace
+from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import FullRank
 from vijax.vi.families.mixture import Mixture, NormalMixture
 from vijax.vi.methods import mode_search
 from vijax.vi.methods.base import Found, needs_all_rows
-from vijax.vi.methods.fixed_draws import FixedDraws, enough_draws
+from vijax.vi.methods.fixed_draws import FixedDraws
 from vijax.vi.targets.target import Target
 
 NUM_DRAWS = 1000  # of each component, that their masses are found with
@@ -59,9 +60,7 @@ class StackedModes:
         tolerance: float,
     ) -> Found:
         """Look for modes around a first normal; fit one at each, and weigh them."""
-        search_key, mode_key, weight_key = (
-            jax.random.fold_in(key, i) for i in range(3)
-        )
+        search_key, mode_key, weight_key = (fold_in(key, i) for i in range(3))
         given = target, search_key, FullRank()
         options: Any = {"tolerance": tolerance}
         first = FixedDraws(num_steps=self.num_steps).find(*given, loc, scale, **options)

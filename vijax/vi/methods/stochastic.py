@@ -12,11 +12,13 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from vijax.array_module import array_module
 from vijax.types import Key, Scalar
 from vijax.validate import check
 from vijax.vi.engine.batched_density import log_densities
 from vijax.vi.engine.compilation import density_jit, in_trace, light_jit
 from vijax.vi.engine.loops import while_running
+from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
 from vijax.vi.families.base import Family
 from vijax.vi.methods import stochastic_loop
@@ -24,6 +26,7 @@ from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.checkpointed import describe, run_in_parts
 from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws
 from vijax.vi.methods.multipath_pathfinder import Pathfinder
+from vijax.vi.targets.data_arguments import to_device
 from vijax.vi.targets.target import Target
 
 STARTS = ("auto", "newton", "pathfinder", "init")
@@ -99,7 +102,7 @@ class Stochastic:
     ) -> Found:
         """Find q by stochastic gradients, in the coordinates of a quick answer."""
         # Folding compiles one small program, splitting and unpacking two.
-        start_key, noise_key, row_key = (jax.random.fold_in(key, i) for i in range(3))
+        start_key, noise_key, row_key = (fold_in(key, i) for i in range(3))
         normal = getattr(family, "start", family)
         start = self._start(target, start_key, normal, loc, scale, 10 * tolerance)
         searched = not in_trace() and start.num_steps > 0
@@ -149,7 +152,7 @@ class Stochastic:
         else:
             carry = while_running(step, carry)
         return _found(
-            carry, start, self.num_draws, family == normal, chunk_size=plan.chunk_size
+            carry, start, self.num_draws, plan.chunk_size, same=family == normal
         )
 
     def _start(
@@ -248,29 +251,30 @@ def _take_chunk(
     return stochastic_loop.take_chunk(*taken, antithetic=antithetic)
 
 
-@partial(light_jit, static_argnames=("num_draws", "same", "chunk_size"))
 def _found(
     carry: stochastic_loop.Carry,
     start: Found,
     num_draws: int,
-    same: bool,
-    *,
     chunk_size: int,
+    *,
+    same: bool,
 ) -> Found:
     """Return the answer in the target's coordinates; `same`: of the start's family."""
+    xp = array_module(carry, start)
     coordinates = start.q.coordinates()
     dim, num_steps = coordinates[0].shape[0], carry.chunk * chunk_size
-    return Found(
+    found = Found(
         base.affine(carry.answer, *coordinates),
         carry.done,
         num_steps,
-        jnp.reshape(carry.losses, -1),
+        xp.reshape(carry.losses, -1),
         carry.error[:dim],
         carry.error[dim : 2 * dim],
-        carry.state.num_rejected,
-        start.num_gradients + num_draws * num_steps,
+        xp.asarray(carry.state.num_rejected),
+        xp.asarray(start.num_gradients) + num_draws * num_steps,
         start.covariance if same else None,
     )
+    return jax.tree.map(to_device, found)
 
 
 @partial(light_jit, static_argnames="family")

@@ -45,6 +45,7 @@ from vijax.types import Key, LossFn, Scalar
 from vijax.vi import bounds
 from vijax.vi.engine import noise
 from vijax.vi.engine.compilation import light_jit
+from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
 
 ESTIMATORS = ("sticking", "entropy")
@@ -166,7 +167,7 @@ def draw_noise(
     """Draw a chunk's noise; an even number of draws makes antithetic pairs later."""
     pairs = num_draws // 2 if num_draws % 2 == 0 else num_draws
     shape = (plan.chunk_size, pairs, like.shape[0])
-    return noise.normal(jax.random.fold_in(key, chunk), shape, like.dtype)
+    return noise.normal(fold_in(key, chunk), shape, like.dtype)
 
 
 def take_chunk(
@@ -256,7 +257,7 @@ def _end_epoch(carry: Carry, *, like: Array, plan: Plan) -> Carry:
     tail, size = carry.tail, xp.maximum(xp.sum(carry.tail.counts), 1)
     answer = jax.tree.map(lambda x: (x / size).astype(x.dtype), tail.params)
     loss = xp.sum(tail.blocks[:, -1]) / size
-    found, scale = (xp.asarray(x) for x in _describe(answer, like))
+    found, scale = moments(answer, like), base.scale(answer, like)
     summary = xp.append(found, loss)
     # The means' errors and changes in sds, the log sds' and the loss's as they are.
     unit = xp.append(scale, xp.ones(dim + 1, like.dtype))
@@ -288,15 +289,11 @@ def _end_epoch(carry: Carry, *, like: Array, plan: Plan) -> Carry:
     )
 
 
-@light_jit
-def _describe(q: Any, like: Array) -> tuple[Array, Array]:
-    """Return moments and sds of q."""
-    return moments(q, like), base.scale(q, like)
-
-
-def moments(q: Any, like: Float[Array, " dim"]) -> Float[Array, " moments"]:
+def moments(q: Any, like: Any) -> Any:
     """Return means and log sds of q."""
-    return jnp.concatenate([base.mean(q, like), jnp.log(base.scale(q, like))])
+    xp = array_module(q)
+    loc, scale = (xp.asarray(f(q, like)) for f in (base.mean, base.scale))
+    return xp.concatenate([loc, xp.log(scale)])
 
 
 def _block_means(tail: Tail) -> Any:

@@ -1,0 +1,118 @@
+"""What a user would pick instead of `vi.fit`: other systems, on any NumPyro model.
+
+Each takes (model, arguments, seed, steps) and returns draws by site. Defaults of each
+system; NumPyro and BlackJAX have no default optimiser: Adam, 0.01, as in their
+examples. BlackJAX gets the log density that vijax makes of the model.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+from numpyro import handlers
+from numpyro.contrib.funsor import config_enumerate
+from numpyro.infer import MCMC, NUTS, SVI, Trace_ELBO, TraceEnum_ELBO
+from numpyro.optim import Adam, optax_to_numpyro
+
+from vijax import vi
+
+NUM_DRAWS = 10_000
+Model = Callable[..., Any]
+Draws = dict[str, Any]  # site -> (draws, *shape)
+System = Callable[[Model, tuple[Any, ...], int, int], Draws]
+
+
+def numpyro_guide(guide_class: Any, *, falling: bool = False) -> System:
+    """SVI.run with an automatic guide; `falling` steps go from 0.03 to 0.0003."""
+
+    def run(model: Model, arguments: tuple[Any, ...], seed: int, steps: int) -> Draws:
+        schedule = optax.exponential_decay(0.03, steps, 0.01)
+        optimiser = optax_to_numpyro(optax.adam(schedule)) if falling else Adam(0.01)
+        loss: Any = Trace_ELBO()
+        visible = model
+        if _has_discrete_unknowns(model, arguments):
+            model, loss = config_enumerate(model), TraceEnum_ELBO()
+            visible = handlers.block(model, hide_fn=_is_discrete)
+        guide = guide_class(visible)
+        svi = SVI(model, guide, optimiser, loss)
+        key, draw_key = jax.random.split(jax.random.key(seed))
+        found = svi.run(key, steps, *arguments, progress_bar=False)
+        drawn: Draws = guide.sample_posterior(
+            draw_key, found.params, *arguments, sample_shape=(NUM_DRAWS,)
+        )
+        return drawn
+
+    return run
+
+
+def _is_discrete(site: dict[str, Any]) -> bool:
+    return (
+        site["type"] == "sample"
+        and not site["is_observed"]
+        and site["fn"].support.is_discrete
+    )
+
+
+def _has_discrete_unknowns(model: Model, arguments: tuple[Any, ...]) -> bool:
+    seeded = handlers.seed(model, jax.random.key(0))
+    return any(
+        _is_discrete(site)
+        for site in handlers.trace(seeded).get_trace(*arguments).values()
+    )
+
+
+def numpyro_nuts(
+    model: Model, arguments: tuple[Any, ...], seed: int, steps: int
+) -> Draws:
+    """Run four chains of NUTS with 1000 steps of warm-up and 1000 draws each."""
+    chains = MCMC(
+        NUTS(model),
+        num_warmup=1000,
+        num_samples=1000,
+        num_chains=4,
+        progress_bar=False,
+    )
+    chains.run(jax.random.key(seed), *arguments)
+    draws: Draws = chains.get_samples()
+    return draws
+
+
+def blackjax_mean_field(
+    model: Model, arguments: tuple[Any, ...], seed: int, steps: int
+) -> Draws:
+    """Fit meanfield_vi in a scan."""
+    import blackjax
+
+    target = vi.from_numpyro(model, *arguments)
+    algorithm = blackjax.meanfield_vi(target.log_density, optax.adam(0.01))
+    key, draw_key = jax.random.split(jax.random.key(seed))
+
+    @jax.jit
+    def run(key: jax.Array) -> Any:
+        def step(state: Any, key: jax.Array) -> tuple[Any, None]:
+            return algorithm.step(key, state)[0], None
+
+        keys = jax.random.split(key, steps)
+        return jax.lax.scan(step, algorithm.init(target.init), keys)[0]
+
+    z = algorithm.sample(draw_key, run(key), NUM_DRAWS)
+    draws: Draws = jax.jit(jax.vmap(target.constrain))(z)
+    return draws
+
+
+def blackjax_pathfinder(
+    model: Model, arguments: tuple[Any, ...], seed: int, steps: int
+) -> Draws:
+    """Run a single path; steps play no part."""
+    from blackjax.vi import pathfinder
+
+    target = vi.from_numpyro(model, *arguments)
+    key, draw_key = jax.random.split(jax.random.key(seed))
+    start = jax.random.uniform(key, target.init.shape, minval=-2.0, maxval=2.0)
+    state, _ = jax.jit(
+        lambda key, start: pathfinder.approximate(key, target.log_density, start)
+    )(key, start)
+    z, _ = pathfinder.sample(draw_key, state, NUM_DRAWS)
+    draws: Draws = jax.jit(jax.vmap(target.constrain))(z)
+    return draws
