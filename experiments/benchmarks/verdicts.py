@@ -60,17 +60,10 @@ class Config:
     rows: Path = Path("results/vi-benchmark/rows.jsonl")  # where rows are kept
 
 
-def answer(fit: vi.Fit, table: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Return what the verdict tells to use: whose moments, means and sds."""
-    if fit.trusted:
-        used, prefix = "own", ""
-    elif table.correctable:
-        used, prefix = "corrected", "corrected_"
-    else:
-        return "none", {}, {}
+def moments(table: Any, prefix: str) -> tuple[Row, Row]:
+    """Return means and sds of a summary: "" for q's own, "corrected_"."""
     means = {name: columns[f"{prefix}mean"] for name, columns in table.items()}
-    sds = {name: columns[f"{prefix}sd"] for name, columns in table.items()}
-    return used, means, sds
+    return means, {name: columns[f"{prefix}sd"] for name, columns in table.items()}
 
 
 def run_one(entry: collection.Entry, system: str, seed: int) -> Row:
@@ -100,7 +93,11 @@ def run_vijax(
         return fit, vi.summary(fit, key=jax.random.fold_in(key, 1))
 
     fit, table = once(jax.random.key(seed))
-    used, means, sds = answer(fit, table)
+    used = "own" if fit.trusted else "corrected" if table.correctable else "none"
+    errors = {
+        "own": compare(entry, *moments(table, "")),
+        "corrected": compare(entry, *moments(table, "corrected_")),
+    }
     row = clocks() | {
         "dim": target.dim,
         "gradients": int(fit.num_gradients),
@@ -110,9 +107,9 @@ def run_vijax(
         "khat": round(float(table.khat), 3),
         "advice": table.advice,
         "used": used,
+        "could_be_used": [name for name, row in errors.items() if not row["wrong"]],
     }
-    if used != "none":
-        row |= compare(entry, means, sds)
+    row |= errors.get(used, {})
     if row["seconds"] < SHORT:
         began = time.perf_counter()
         once(jax.random.key(seed + 1000))
