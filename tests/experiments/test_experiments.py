@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "levels": (4, 16),
         "max_images": 100,
     },
+    "verdict_benchmark": {},
     "advi_benchmark": {
         "posteriors": ("earnings-logearn_height",),
         "families": ("full_rank",),
