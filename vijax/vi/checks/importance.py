@@ -92,25 +92,21 @@ class Weighed:
         own = array_module(block).reshape(block, (len(block), -1))
         return importance_weights.normalised(self.smoothed.log_weights[:, None] + own)
 
-    def known(self, name: str) -> tuple[Any, Any]:
-        """Say of each entry whether the weights know its mean, and its sd.
+    def tails(self, name: str) -> tuple[Any, Any]:
+        """Return the tail shapes of w |x − mean| and of w (x − mean)², by entry.
 
-        They do where w |x − mean|, or w (x − mean)², has a tail of shape below 0.7.
+        The weights know a mean, or an sd, where its shape is below 0.7.
         """
         x, log_weights = self.draws[name], self.smoothed.log_weights
         if name in self.blocks:
             log_weights = self._own_log_weights(self.blocks[name])
         xp = array_module(x)
         flat = xp.reshape(x, (len(log_weights), -1))
-        tails = (
+        of_mean, of_sd = (
             importance_weights.moment_tails(flat, log_weights, power=power)
             for power in (1, 2)
         )
-        of_mean, of_sd = (
-            xp.reshape(tail, x.shape[2:]) < importance_weights.KHAT_LIMIT
-            for tail in tails
-        )
-        return of_mean, of_sd
+        return xp.reshape(of_mean, x.shape[2:]), xp.reshape(of_sd, x.shape[2:])
 
     def worst_error(self) -> float:
         """Return the largest standard error of a mean or an sd, in sds."""

@@ -20,7 +20,12 @@ from vijax.vi.engine.batched_density import constrained_sites, over_draws
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
-from vijax.vi.importance_weights import MIN_EFFECTIVE_SAMPLE_SIZE, VARIANCE_LIMIT
+from vijax.vi.importance_weights import (
+    KHAT_LIMIT,
+    MIN_EFFECTIVE_SAMPLE_SIZE,
+    VARIANCE_LIMIT,
+    slower,
+)
 from vijax.vi.result import Chains, Fit, remedy
 from vijax.vi.targets.target import Target
 
@@ -281,15 +286,16 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
             "mean_se": xp.hypot(mean_se, loc_error * sd),
             "sd_se": xp.hypot(sd_se, scale_error * sd),
         }
-        of_mean, of_sd = weighed.known(name)
-        columns = zip(
-            ("mean", "sd", "mean_se", "sd_se"),
-            weighed.moments[name],
-            (of_mean, of_sd, of_mean, of_sd),
-            strict=True,
-        )
-        for column, value, known in columns:
+        mean, sd, mean_se, sd_se = weighed.moments[name]
+        of_mean, of_sd = weighed.tails(name)
+        for column, value, error, tail in (
+            ("mean", mean, mean_se, of_mean),
+            ("sd", sd, sd_se, of_sd),
+        ):
+            known = tail < KHAT_LIMIT
+            error = error * slower(len(weighed.log_weights), tail)
             table[name][f"corrected_{column}"] = xp.where(known, value, xp.nan)
+            table[name][f"corrected_{column}_se"] = xp.where(known, error, xp.nan)
         if fit.covariance is not None:
             table[name][RESPONSE] = xp.std(x[1], axis=0)
     return table
