@@ -33,6 +33,7 @@ COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
 LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
+WELL_KNOWN = 0.05  # sds; an error below which weights of k̂ up to 0.7 may be used
 MAX_NUMBERS = 2**24  # that the draws of a summary may be, but for the least
 MAX_ROWS = 200  # of the printed table
 
@@ -184,6 +185,16 @@ def _worst_error(table: Summary) -> float:
     return max(errors)
 
 
+def _is_known(table: Summary) -> bool:
+    """Say whether weights without a variance know every corrected moment."""
+    known = all(
+        np.all(np.isfinite(columns[f"corrected_{name}"]))
+        for columns in table.values()
+        for name in ("mean", "sd")
+    )
+    return table.khat < KHAT_LIMIT and known and _worst_error(table) <= WELL_KNOWN
+
+
 def _of_chains(fit: Fit, chains: Chains) -> Summary:
     """Return the table of draws by MCMC, which need no correction."""
     shapes = jax.eval_shape(fit.target.constrain, fit.target.init)
@@ -227,7 +238,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.effective_sample_size = float(smoothed.effective_sample_size)
     table.correctable = (
         fit.verdict == "converged"
-        and table.khat < VARIANCE_LIMIT
+        and (table.khat < VARIANCE_LIMIT or _is_known(table))
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE
     )
     table.log_evidence = float(smoothed.log_evidence) + weighed.reference
