@@ -90,11 +90,31 @@ def test_what_needs_all_rows_is_refused(key, options):
         vi.fit(target, key, **options)
 
 
-def test_unknowns_inside_a_subsampled_plate_are_refused():
-    def model(y):
-        with numpyro.plate("rows", len(y), subsample_size=2) as rows:
-            level = numpyro.sample("level", dist.Normal(0.0, 1.0))
-            numpyro.sample("y", dist.Normal(level, 1.0), obs=y[rows])
+def levels(y, subsample_size):
+    """A hierarchy whose unknowns are inside the plate that takes a subsample."""
+    spread = numpyro.sample("spread", dist.HalfNormal(1.0))
+    with numpyro.plate("rows", len(y), subsample_size=subsample_size):
+        level = numpyro.sample("level", dist.Normal(0.0, spread))
+        numpyro.sample(
+            "y", dist.Normal(level, 0.5), obs=numpyro.subsample(y, event_dim=0)
+        )
 
-    with pytest.raises(ValueError, match="'level' is inside the subsampled plate"):
-        vi.from_numpyro(model, jnp.ones(6))
+
+@pytest.mark.parametrize("size", [2, 29])
+def test_a_plate_with_unknowns_inside_takes_all_its_rows(size):
+    y = jnp.linspace(-2.0, 2.0, 30)
+    target, whole = (vi.from_numpyro(levels, y, number) for number in (size, None))
+    assert (target.dim, target.subsampled) == (31, False)
+    position = jnp.linspace(-1.0, 1.0, 31)
+    expected = whole.log_density(position)
+    assert target.log_density(position) == pytest.approx(float(expected), rel=1e-6)
+    again = vi.from_numpyro(levels, y + 1.0, size)
+    assert again.static == target.static  # what is compiled for one serves the other
+
+
+def test_structured_fits_the_unknowns_inside_a_subsampled_plate(key):
+    y = jnp.linspace(-2.0, 2.0, 30)
+    target, whole = (vi.from_numpyro(levels, y, number) for number in (5, None))
+    fits = [vi.fit(t, key, family="structured") for t in (target, whole)]
+    means = [vi.summary(fit)["spread"]["mean"] for fit in fits]
+    assert means[0] == pytest.approx(means[1], rel=1e-4)

@@ -8,7 +8,7 @@ flow, data that do not fit.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -265,13 +265,39 @@ def _base(distribution: Any) -> Any:
 
 def _check_plates(site: dict[str, Any], plates: list[Plate]) -> None:
     around = {frame.name for frame in site["cond_indep_stack"]}
-    for plate in plates:
-        if plate.name in around:
-            raise TargetError(
-                f"model is not valid: its unknown site {site['name']!r} is inside "
-                f"the subsampled plate {plate.name!r}, so that each step would see "
-                "other unknowns; take it out of the plate, or all rows"
-            )
+    if names := frozenset(plate.name for plate in plates) & around:
+        raise UnknownsInsideError(names)
+
+
+class UnknownsInsideError(TargetError):
+    """Plates that take a subsample have unknowns inside: other ones in every step."""
+
+    def __init__(self, plates: frozenset[str]) -> None:
+        self.plates = plates
+        super().__init__(f"unknown sites are inside subsampled plates {sorted(plates)}")
+
+
+@lru_cache(maxsize=128)
+def all_rows(
+    function: Callable[..., Any], plates: frozenset[str]
+) -> Callable[..., Any]:
+    """Return the model with these plates taking all their rows, once for each model."""
+    return _AllRows(function, plates)
+
+
+class _AllRows(Messenger):
+    """Gives plates all their rows, whatever subsample they ask for."""
+
+    def __init__(self, fn: Callable[..., Any], plates: frozenset[str]) -> None:
+        super().__init__(fn)
+        self.plates = plates
+        self.__name__ = getattr(fn, "__name__", "model")
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "plate" and msg["name"] in self.plates:
+            size, _ = msg["args"]
+            msg["args"] = size, size
+            msg["value"] = jnp.arange(size)
 
 
 def _discrete_site(site: dict[str, Any], seen: _Seen) -> DiscreteSite:

@@ -20,6 +20,8 @@ from vijax.validate import is_traced
 from vijax.vi.targets import enumeration
 from vijax.vi.targets.data_arguments import join, split, to_device
 from vijax.vi.targets.model_sites import (
+    UnknownsInsideError,
+    all_rows,
     at_step,
     by_step,
     find_sites,
@@ -57,15 +59,17 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
     anew for each call compiles anew.
 
     Args:
-        model: any function with NumPyro's primitives, also under its handlers.
+        model: any function with NumPyro's primitives, also under its handlers. A
+            subsampled plate with unknowns inside takes all its rows, for they are as
+            many as the rows anyway (family = "structured" is linear in them).
         *args: of the model, data included.
         **kwargs: of the model, by name.
 
     Raises:
         ValueError: the model raises; it has no continuous unknown, learns a
-            `numpyro.param`, needs a random key, has unknowns inside a subsampled plate
-            or in a loop that NumPyro does not see; its data have another shape than
-            their distribution; its discrete sites cannot be summed out.
+            `numpyro.param`, needs a random key, has unknowns in a loop that NumPyro
+            does not see; its data have another shape than their distribution; its
+            discrete sites cannot be summed out.
         ImportError: it has discrete sites and funsor is not installed.
 
     Example:
@@ -97,7 +101,10 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
             enumeration.check_sum(target, _unconstrained)
         return target
 
-    return first_that_traces(make, "model")
+    try:
+        return first_that_traces(make, "model")
+    except UnknownsInsideError as inside:
+        return from_numpyro(all_rows(model, inside.plates), *args, **kwargs)
 
 
 def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:
