@@ -47,6 +47,7 @@ from vijax.vi.result import Fit
 ACCURACY = 0.005  # of a mean in sds, and of an sd, that more draws are taken for
 MAX_BATCHES = 8
 MAX_NUMBERS = 2**25  # that the draws of all batches may be
+MAX_WORK = 2**30  # rows that the density of all batches may see
 LEAST_FREEDOM = 8
 
 
@@ -139,7 +140,8 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     lost = found.smoothed.tail_shape >= importance_weights.KHAT_LIMIT
     if lost or error <= ACCURACY:
         return first, found
-    affordable = max(1, min(MAX_BATCHES, MAX_NUMBERS // numbers))
+    work = len(first.log_weights) * fit.target.cost
+    affordable = max(1, min(MAX_BATCHES, MAX_NUMBERS // numbers, MAX_WORK // work))
     wanted = affordable
     if np.isfinite(error):  # it falls with the root of their number
         wanted = min(affordable, math.ceil(len(batches) * (error / ACCURACY) ** 2))

@@ -46,8 +46,8 @@ def over_draws(
 
 
 def enough_draws(target: Target) -> int:
-    """Return the size of a batch of fixed draws: large where the data are few."""
-    affordable = min(4096, 2**18 // target.data_size, 2**14 // target.dim)
+    """Return the size of a batch of fixed draws: large where the density is cheap."""
+    affordable = min(4096, 2**18 // target.cost, 2**14 // target.dim)
     number = max(128, 4 * target.dim, 2 * (affordable // 2))
     return number if number <= BATCH else BATCH * round(number / BATCH)
 

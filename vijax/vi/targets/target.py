@@ -24,8 +24,10 @@ from jaxtyping import Array, Float, PyTree
 
 from vijax.types import Key, LogDensity, Scalar
 from vijax.vi.targets.data_arguments import LEVELS, join, split
+from vijax.vi.targets.work import work_of
 
 POSITIVE = ("exp", "softplus")
+WORK_OF_A_ROW = 64  # numbers computed
 Rows = dict[str, Array]  # of subsampled plates, by name
 
 
@@ -76,6 +78,7 @@ class Static(NamedTuple):
     nesting: int = 0  # plates inside each other
     backwards: tuple[str, ...] = ()  # sites of a reverse scan, cut by steps, not times
     draws_keys: bool = False  # the model asks for a random key
+    work: int = 0  # numbers that an evaluation of the log density computes
 
 
 @partial(
@@ -100,6 +103,14 @@ class Target:
     def data_size(self) -> int:
         """Numbers in the largest array of the data, at least 1."""
         return max([1, *(int(np.size(leaf)) for leaf in jax.tree.leaves(self.data))])
+
+    @property
+    def cost(self) -> int:
+        """What an evaluation costs, in rows of a plain regression, at least the data's.
+
+        It decides how many draws are taken at a time; see `work`.
+        """
+        return max(self.data_size, self.static.work // WORK_OF_A_ROW)
 
     @property
     def subsampled(self) -> bool:
@@ -257,25 +268,27 @@ def first_that_traces(make: Callable[[int], Target], name: str) -> Target:
 
 
 def _checked(target: Target, name: str) -> Target:
-    shape, dtype = traced(_output, target.static, shapes(target.data), float_type())
+    given = target.static, shapes(target.data), float_type()
+    shape, dtype, work = traced(_output, *given)
     if shape != () or not jnp.issubdtype(dtype, jnp.floating):
         raise TargetError(
             f"{name} is not valid: its log density has shape {shape} and type {dtype}; "
             "return one real number, summed over the data"
         )
-    return target
+    return replace(target, static=target.static._replace(work=work))
 
 
-def _output(static: "Static", data: tuple[Any, ...], dtype: Any) -> tuple[Any, Any]:
-    """Return shape and type of the log density."""
+def _output(static: "Static", data: tuple[Any, ...], dtype: Any) -> tuple[Any, ...]:
+    """Return shape and type of the log density, and what it takes to compute it."""
 
     def log_density(data: list[Array]) -> Array:
         init = jnp.zeros(sum(site.size for site in static.sites), dtype)
         params = Target(data, init, static).unravel(init)
         return static.log_density(static, data, params, jax.random.key(0))
 
-    value = jax.eval_shape(log_density, list(data))
-    return jnp.shape(value), value.dtype
+    program = jax.make_jaxpr(log_density)(list(data))
+    (value,) = program.out_avals
+    return value.shape, value.dtype, work_of(program.jaxpr)
 
 
 class TraceFailed(Exception):
