@@ -7,6 +7,7 @@
     print(fit)                                  whether to believe it    vi.checks
     print(vi.summary(fit))                      means, sds and their errors
     draws = vi.sample(fit, key, 1000)           constrained unknowns by name
+    new = vi.predict(fit, key, x_new, None)     predictions, comparison  vi.after
 
 Bounds and divergences are pure functions: `vi.bounds`, `vi.divergences`. What makes
 fits fast is in `vi.engine`. Each part loads when it is first named.
@@ -16,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on demand
-    from vijax.vi import bounds, checks, divergences, families, methods, targets
+    from vijax.vi import after, bounds, checks, divergences, families, methods, targets
+    from vijax.vi.after import Prediction, predict, prior_predict
     from vijax.vi.chains import nuts
     from vijax.vi.checks import (
         BayesFactor,
@@ -55,8 +57,9 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
     from vijax.vi.result import Fit
     from vijax.vi.targets import Target, from_log_density, from_numpyro
 
-_ROOMS = ("bounds", "checks", "divergences", "families", "methods", "targets")
+_ROOMS = ("after", "bounds", "checks", "divergences", "families", "methods", "targets")
 _NAMES = {
+    "after": ("Prediction", "predict", "prior_predict"),
     "checks": (
         "BayesFactor",
         "Calibration",
@@ -112,11 +115,13 @@ __all__ = [
     "NestedLaplace",
     "Pathfinder",
     "Paths",
+    "Prediction",
     "StackedModes",
     "Stochastic",
     "Structured",
     "Summary",
     "Target",
+    "after",
     "bayes_factor",
     "bounds",
     "bridge",
@@ -130,6 +135,8 @@ __all__ = [
     "methods",
     "multipath",
     "nuts",
+    "predict",
+    "prior_predict",
     "psis",
     "sample",
     "sample_discrete",
