@@ -363,6 +363,21 @@ def test_indices_beyond_the_groups_are_refused(grouped, key):
     ):
         vi.predict(grouped, key, np.array([0, 7]), None, 3)
 
+    # The sampler of a binomial indexes a table, which is not the model's business.
+    prior, model = dist.Beta(1.0, 1.0), bayes.beta_binomial.model
+    coin = vi.fit(vi.from_numpyro(model, prior, successes=10, trials=14), key)
+    found = vi.predict(coin, key, prior, None, 100, num_samples=50)
+    assert found["successes"].max() > 14
+
+    # What the model does at the fit's own arguments too is meant so.
+    def padded(group, y):
+        level = numpyro.sample("level", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+        whole = level.at[group].get(mode="fill", fill_value=0.0)
+        numpyro.sample("y", dist.Normal(whole, 1.0), obs=y)
+
+    fit = vi.fit(vi.from_numpyro(padded, np.array([0, 1, 2]), np.ones(3)), key)
+    assert vi.predict(fit, key, np.array([5, 0]), None)["y"].shape == (1000, 2)
+
 
 def test_features_that_would_be_broadcast_are_refused(key):
     def model(x, y=None):

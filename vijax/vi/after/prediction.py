@@ -90,7 +90,7 @@ def predict(
             `fresh`.
 
     Example:
-        >>> import numpyro, numpyro.distributions as dist
+        >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
         >>> from vijax import vi
         >>> def model(x, y):
         ...     slope = numpyro.sample("slope", dist.Normal(0.0, 10.0))
@@ -121,11 +121,10 @@ def predict(
         values |= {site.name: drawn[site.name] for site in target.static.discrete}
     check_new_run(own, run, values, fresh)
     kept = {name: x for name, x in values.items() if name not in fresh}
+    found = kept | _generate(run, noise_key, kept, num_samples, batch_size)
     if not replicates:
-        known = replay.in_steps(target.static, kept)
-        check_indices(target, run, (args, kwargs), known, noise_key)
-    found = _generate(run, noise_key, kept, num_samples, batch_size)
-    return SiteDraws.of(replay.in_order(run, kept | found), posterior)
+        check_indices(target, run, (args, kwargs), found, noise_key)
+    return SiteDraws.of(replay.in_order(run, found), posterior)
 
 
 def prior_predict(
