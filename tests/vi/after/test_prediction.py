@@ -420,3 +420,16 @@ def test_an_improper_prior_has_no_predictive(key):
         vi.prior_predict(model, key, None)
     fit = vi.fit(vi.from_numpyro(model, np.ones(3)), key)
     assert vi.predict(fit, key, None, num_samples=5)["y"].shape == (5,)
+
+
+def test_other_inputs_of_the_same_shapes_compile_nothing(fitted, request):
+    def both(seed, x):
+        key = jax.random.key(seed)
+        for draws in ("q", "importance"):
+            vi.predict(fitted, key, x, num_samples=20, draws=draws)
+        vi.log_likelihood(fitted, key, 20)
+
+    both(1, X[:5])
+    programs = request.getfixturevalue("compiled")
+    both(2, X[2:7])
+    assert programs == []
