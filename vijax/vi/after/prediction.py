@@ -53,7 +53,9 @@ def predict(
 
     Give the model's arguments as at the fit, new inputs of any number of rows, and None
     for what is observed data. Without any argument the fit's own are used, and every
-    observed site is drawn anew: replications, for predictive checks.
+    observed site is drawn anew, in the shape of its data: replications, for predictive
+    checks. Without its data a site has the shape that plates and inputs give it: where
+    none do, it is one new observation.
 
     Unknown sites keep their posterior draws. A site for each row or group of the fit
     means these rows and groups again: for new ones name it in `fresh`. The sites of a
