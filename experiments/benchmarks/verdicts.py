@@ -29,12 +29,17 @@ from tqdm import tqdm
 
 from experiments.benchmarks import peers
 from experiments.benchmarks.posteriors import collection
+from experiments.studies.verdicts import (
+    MEAN_LIMIT,
+    NO_VERDICT,
+    ROWS,
+    SD_LIMIT,
+    Row,
+)
 from vijax import vi
 
-MEAN_LIMIT, SD_LIMIT = 0.1, 0.1
 LARGEST = 1e6  # that an error is said to be
 SHORT = 20.0  # seconds of a first fit that is repeated warm
-Row = dict[str, Any]
 # What a user would pick instead, as its documentation shows it, and once for fairness
 # with more steps that fall: name -> (system, steps).
 PEERS: dict[str, tuple[peers.System, int]] = {
@@ -58,7 +63,7 @@ class Config:
     names: tuple[str, ...] = ()  # of models; all of the collection by default
     peers: tuple[str, ...] = ()  # of PEERS, run too
     seeds: int = 1
-    rows: Path = Path("results/vi-benchmark/rows.jsonl")  # where rows are kept
+    rows: Path = ROWS  # where rows are kept
 
 
 def moments(table: Any, prefix: str) -> tuple[Row, Row]:
@@ -80,7 +85,9 @@ def run_one(entry: collection.Entry, system: str, seed: int) -> Row:
     try:
         return row | run(entry, system, seed, clocks)
     except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
-        return row | clocks() | {"used": "refused", "advice": str(error)[:300]}
+        verdict = NO_VERDICT if system in PEERS else "refused"
+        row |= {"verdict": verdict, "used": "refused", "advice": str(error)[:300]}
+        return row | clocks()
 
 
 def run_vijax(
@@ -130,7 +137,7 @@ def run_peer(
     draws = jax.tree.map(
         lambda x: np.asarray(x, float), run(entry.model, entry.args, seed, steps)
     )
-    row = clocks() | {"used": "own", "verdict": "gives none"}
+    row = clocks() | {"used": "own", "verdict": NO_VERDICT}
     means, sds = (
         {k: f(x, axis=0) for k, x in draws.items()} for f in (np.mean, np.std)
     )

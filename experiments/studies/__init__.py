@@ -6,6 +6,7 @@
     classes_out                          images with a class left out, in depth
     rate_distortion                      what a VAE's code loses against the best one
     cms_multijet                         columns of CMS events, and a toy signal
+    verdicts                             what became of many fits
     posteriordb, flat_regression         posteriors with known moments
     advi_oracles                         models that count false stops of a fit
 

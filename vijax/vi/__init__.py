@@ -7,6 +7,7 @@
     print(fit)                                  whether to believe it    vi.checks
     print(vi.summary(fit))                      means, sds and their errors
     draws = vi.sample(fit, key, 1000)           constrained unknowns by name
+    new = vi.predict(fit, key, x_new, None)     predictions, comparison  vi.after
 
 Bounds and divergences are pure functions: `vi.bounds`, `vi.divergences`. What makes
 fits fast is in `vi.engine`. Each part loads when it is first named.
@@ -16,7 +17,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on demand
-    from vijax.vi import bounds, checks, divergences, families, methods, targets
+    from vijax.vi import after, bounds, checks, divergences, families, methods, targets
+    from vijax.vi.after import (
+        CheckedStatistic,
+        Compared,
+        Comparison,
+        ElboTerm,
+        ElboTerms,
+        Loo,
+        PowerScaling,
+        PredictiveCheck,
+        SiteDraws,
+        Waic,
+        compare,
+        elbo_by_site,
+        log_likelihood,
+        loo,
+        posterior_predictive_check,
+        power_scaling,
+        predict,
+        prior_predict,
+        waic,
+    )
     from vijax.vi.chains import nuts
     from vijax.vi.checks import (
         BayesFactor,
@@ -55,8 +77,29 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
     from vijax.vi.result import Fit
     from vijax.vi.targets import Target, from_log_density, from_numpyro
 
-_ROOMS = ("bounds", "checks", "divergences", "families", "methods", "targets")
+_ROOMS = ("after", "bounds", "checks", "divergences", "families", "methods", "targets")
 _NAMES = {
+    "after": (
+        "CheckedStatistic",
+        "Compared",
+        "Comparison",
+        "ElboTerm",
+        "ElboTerms",
+        "Loo",
+        "PowerScaling",
+        "PredictiveCheck",
+        "SiteDraws",
+        "Waic",
+        "compare",
+        "elbo_by_site",
+        "log_likelihood",
+        "loo",
+        "posterior_predictive_check",
+        "power_scaling",
+        "predict",
+        "prior_predict",
+        "waic",
+    ),
     "checks": (
         "BayesFactor",
         "Calibration",
@@ -100,36 +143,55 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 __all__ = [
     "BayesFactor",
     "Calibration",
+    "CheckedStatistic",
+    "Compared",
+    "Comparison",
+    "ElboTerm",
+    "ElboTerms",
     "Evidence",
     "Fit",
     "FixedDraws",
     "Flow",
     "FullRank",
     "Laplace",
+    "Loo",
     "LowRank",
     "MeanField",
     "Mixture",
     "NestedLaplace",
     "Pathfinder",
     "Paths",
+    "PowerScaling",
+    "PredictiveCheck",
+    "SiteDraws",
     "StackedModes",
     "Stochastic",
     "Structured",
     "Summary",
     "Target",
+    "Waic",
+    "after",
     "bayes_factor",
     "bounds",
     "bridge",
     "checks",
+    "compare",
     "divergences",
+    "elbo_by_site",
     "evidence",
     "families",
     "fit",
     "from_log_density",
     "from_numpyro",
+    "log_likelihood",
+    "loo",
     "methods",
     "multipath",
     "nuts",
+    "posterior_predictive_check",
+    "power_scaling",
+    "predict",
+    "prior_predict",
     "psis",
     "sample",
     "sample_discrete",
@@ -137,6 +199,7 @@ __all__ = [
     "targets",
     "to_arviz",
     "vsbc",
+    "waic",
 ]
 
 

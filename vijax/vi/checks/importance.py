@@ -24,7 +24,7 @@ References:
 import math
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -165,8 +165,7 @@ def _joined(batches: list[Weighed]) -> Weighed:
 
 def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     """Draw batch `number`: of normals where it is 0, else with wider ones beside q."""
-    wide = number > 0 or fit.modes is not None
-    freedom = max(LEAST_FREEDOM, fit.target.dim) if wide else 0
+    freedom = freedom_of(fit) if number > 0 or fit.modes is not None else 0
     key = fold_in(key, number)
     if hasattr(fit.q, "weigh"):
         drawn = _draw_by_itself(fit, key, num_samples=num_samples)
@@ -179,6 +178,11 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
         lambda x: np.asarray(x, float if x.size <= MAX_NUMBERS else None), drawn
     )
     return Weighed(eps, log_weights, draws, float(reference), *rest)
+
+
+def freedom_of(fit: Fit) -> int:
+    """Return the degrees of freedom of the wider distributions beside q."""
+    return max(LEAST_FREEDOM, fit.target.dim)
 
 
 def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
@@ -200,6 +204,35 @@ def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
 def _draw(
     fit: Fit, key: Key, num_samples: int, freedom: int
 ) -> tuple[Any, Any, dict[str, Any], Any]:
+    drawn = draw_mixture(fit, key, num_samples, freedom)
+    xp = array_module(drawn)
+    split = {
+        name: xp.reshape(x, (-1, num_samples, *x.shape[1:]))
+        for name, x in drawn.sites.items()
+    }
+    return drawn.eps, drawn.log_weights, split, drawn.reference
+
+
+class Mixed(NamedTuple):
+    """Draws of q and around it, one part after the other."""
+
+    eps: Any  # (samples, dim), which the parts share
+    positions: Any  # (parts · samples, dim)
+    log_weights: Any  # log p less that of the mixture, and less the reference
+    reference: Any
+    sites: dict[str, Any]  # constrained, by name
+
+
+def draw_mixture(fit: Fit, key: Key, num_samples: int, freedom: int) -> Mixed:
+    """Draw from q and around it, and weigh.
+
+    Args:
+        fit: with a q that does not weigh its draws itself.
+        key: random key.
+        num_samples: of each part of the mixture.
+        freedom: of the t that parts beside q, and a normal q alone, are widened to; 0
+            leaves them as they are.
+    """
     target, parts = fit.target, [fit.q]
     like, xp = target.init, array_module(fit, key)
     noise_key, spread_key = (fold_in(key, i) for i in range(2))
@@ -232,11 +265,7 @@ def _draw(
     # Where a draw reaches and the density is not a number, p has no weight.
     log_weights = log_p - log_mixture
     log_weights = xp.where(xp.isnan(log_weights), -xp.inf, log_weights)
-    split = {
-        name: xp.reshape(x, (len(parts), len(eps), *x.shape[1:]))
-        for name, x in draws.items()
-    }
-    return eps, log_weights, split, reference
+    return Mixed(eps, z, log_weights, reference, draws)
 
 
 def _widened(normal: Any, log_normal: Any, freedom: int) -> Any:

@@ -35,12 +35,28 @@ def over_draws(
     """
     num_draws = positions.shape[0]
     num_batches = -(-num_draws // max(1, MAX_BATCH // target.data_size))
-    if num_batches <= 1:
-        return jax.vmap(function)(positions)
     # Batches of one size: a remainder would compile the function a second time.
-    batch_size = -(-num_draws // num_batches)
-    surplus = num_batches * batch_size - num_draws
-    padded = jnp.concatenate([positions, positions[:1].repeat(surplus, axis=0)])
+    return in_batches(function, positions, -(-num_draws // max(1, num_batches)))
+
+
+def in_batches(function: Callable[..., Any], draws: Any, batch_size: int) -> Any:
+    """Apply a function of one draw to many, `batch_size` at a time.
+
+    Args:
+        function: of one draw, a pytree.
+        draws: the same with a first axis.
+        batch_size: all are mapped at once where it is their number or more.
+
+    Example:
+        >>> in_batches(lambda x: 2 * x, jnp.arange(5), 2).tolist()
+        [0, 2, 4, 6, 8]
+    """
+    num_draws = jax.tree.leaves(draws)[0].shape[0]
+    if batch_size >= num_draws:
+        return jax.vmap(function)(draws)
+    surplus = -num_draws % batch_size
+    rows = jnp.arange(num_draws + surplus) % num_draws
+    padded = jax.tree.map(lambda x: x[rows], draws)
     results = jax.lax.map(function, padded, batch_size=batch_size)
     return jax.tree.map(lambda x: x[:num_draws], results)
 
@@ -66,17 +82,17 @@ def slopes_of_many(target: Target, positions: Any) -> tuple[np.ndarray, np.ndarr
     size, number = min(enough_draws(target), BATCH), len(positions)
     size = size if 2 * number >= size else number
     found: tuple[np.ndarray, np.ndarray]
-    found = in_batches(slopes, target, positions, size)
+    found = by_batches(slopes, target, positions, size)
     return found
 
 
-def in_batches(program: Any, thing: Any, rows: Any, size: int) -> Any:
+def by_batches(program: Any, thing: Any, rows: Any, size: int) -> Any:
     """Return program(thing, rows), compiled for `size` rows only, as NumPy arrays.
 
     Outside of a trace; the last batch is filled up with rows that are left out again.
 
     Example:
-        >>> in_batches(jax.jit(lambda a, x: a * x), 2.0, np.arange(3.0), 2)
+        >>> by_batches(jax.jit(lambda a, x: a * x), 2.0, np.arange(3.0), 2)
         array([0., 2., 4.], dtype=float32)
     """
     number = len(rows)
@@ -122,7 +138,7 @@ def evaluate(target: Target, positions: Any) -> tuple[Any, Any, dict[str, Any]]:
     if target.static.plates or is_traced(target, positions):
         return *all_rows(target, positions), constrained_sites(target, positions)
     size = max(1, min(EVALUATED, MAX_BATCH // target.data_size))
-    log_p, sites = in_batches(_values, target, positions, size)
+    log_p, sites = by_batches(_values, target, positions, size)
     return log_p, log_p.dtype.type(0), sites
 
 

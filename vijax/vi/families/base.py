@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import is_traced
-from vijax.vi.engine.batched_density import in_batches
+from vijax.vi.engine.batched_density import by_batches
 from vijax.vi.engine.compilation import light_jit
 
 LOG_2PI = 1.8378770664093453
@@ -174,7 +174,7 @@ def _on_host(program: Any, q: Any, rows: Any) -> Any:
     """Return program(q, rows), outside of a trace in batches of one size."""
     if is_traced(q, rows):
         return program(q, rows)
-    return in_batches(program, q, rows, BATCH_ROWS)
+    return by_batches(program, q, rows, BATCH_ROWS)
 
 
 @jax.jit

@@ -79,6 +79,8 @@ class Static(NamedTuple):
     backwards: tuple[str, ...] = ()  # sites of a reverse scan, cut by steps, not times
     draws_keys: bool = False  # the model asks for a random key
     work: int = 0  # numbers that an evaluation of the log density computes
+    # arguments that a functools.partial has fixed: how many, and which by name
+    bound: tuple[int, tuple[str, ...]] = (0, ())
 
 
 @partial(

@@ -1,0 +1,72 @@
+"""Rows of the verdict's benchmark: what became of a fit, and shares of many.
+
+A row is what `experiments.benchmarks.verdicts` writes of one fit.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROWS = Path("results/vi-benchmark/rows.jsonl")  # where the benchmark leaves them
+NO_VERDICT = "gives none"  # of a system whose answers are all used
+MEAN_LIMIT, SD_LIMIT = 0.1, 0.1  # errors of a mean in sds, and of an sd, that are wrong
+OUTCOMES = (
+    "right and used",
+    "wrong and used",
+    "right but refused",
+    "wrong and refused",
+)
+Row = dict[str, Any]
+
+
+def outcome(row: Row) -> str:
+    """Return what became of a fit, one of the figure's outcomes."""
+    if row["used"] in ("own", "corrected"):
+        return "wrong and used" if row["wrong"] else "right and used"
+    could = bool(row.get("could_be_used"))
+    return "right but refused" if could else "wrong and refused"
+
+
+def worst_error(row: Row) -> float:
+    """Return the worst error of the answer, or of the better one that is refused.
+
+    In units of the limit between right and wrong.
+    """
+    errors: Iterable[Any] = [(row.get("mean_error"), row.get("sd_error"))]
+    if row["used"] == "none":
+        errors = row["errors"].values()
+    return min(max(mean / MEAN_LIMIT, sd / SD_LIMIT) for mean, sd in errors)
+
+
+def totals(rows: list[Row], system: str) -> Row:
+    """Return the counts of one system and its median seconds."""
+    chosen = [row for row in rows if row["family"] == system]
+    found = shares(chosen)
+    for name in ("cpu_seconds", "warm_seconds", "gradients"):
+        values = [row[name] for row in chosen if name in row]
+        if values:
+            found[f"median_{name}"] = float(np.median(values))
+    return found
+
+
+def shares(rows: list[Row]) -> Row:
+    """Return counts, and the shares that the verdict is held to, with their errors.
+
+    Wrong and used are a share of all fits; right and refused one of the fits whose
+    answer would be right.
+    """
+    count = Counter(outcome(row) for row in rows)
+    used, right = count["right and used"], count["right but refused"]
+    found: Row = {"fits": len(rows)} | {name: count[name] for name in OUTCOMES}
+    for name, number, total in (
+        ("wrong_and_used_share", count["wrong and used"], len(rows)),
+        ("right_but_refused_share", right, used + right),
+        ("right_and_used_share", used, len(rows)),
+    ):
+        share = number / max(total, 1)
+        found[name] = share
+        found[f"{name}_standard_error"] = (share * (1 - share) / max(total, 1)) ** 0.5
+    return found
