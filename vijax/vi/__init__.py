@@ -7,6 +7,7 @@
     print(fit)                                  whether to believe it    vi.checks
     print(vi.summary(fit))                      means, sds and their errors
     draws = vi.sample(fit, key, 1000)           constrained unknowns by name
+    vi.save(fit, path); vi.load(path, model)    to a file and back      vi.store
 
 Bounds and divergences are pure functions: `vi.bounds`, `vi.divergences`. What makes
 fits fast is in `vi.engine`. Each part loads when it is first named.
@@ -53,6 +54,7 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         multipath,
     )
     from vijax.vi.result import Fit
+    from vijax.vi.store import load, save
     from vijax.vi.targets import Target, from_log_density, from_numpyro
 
 _ROOMS = ("bounds", "checks", "divergences", "families", "methods", "targets")
@@ -93,6 +95,7 @@ _NAMES = {
         "multipath",
     ),
     "result": ("Fit",),
+    "store": ("load", "save"),
     "targets": ("Target", "from_log_density", "from_numpyro"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -127,12 +130,14 @@ __all__ = [
     "fit",
     "from_log_density",
     "from_numpyro",
+    "load",
     "methods",
     "multipath",
     "nuts",
     "psis",
     "sample",
     "sample_discrete",
+    "save",
     "summary",
     "targets",
     "to_arviz",
