@@ -55,7 +55,13 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
     )
     from vijax.vi.result import Fit
     from vijax.vi.store import load, save
-    from vijax.vi.targets import Target, from_log_density, from_numpyro
+    from vijax.vi.targets import (
+        Stream,
+        Target,
+        from_log_density,
+        from_numpyro,
+        from_stream,
+    )
 
 _ROOMS = ("bounds", "checks", "divergences", "families", "methods", "targets")
 _NAMES = {
@@ -96,7 +102,7 @@ _NAMES = {
     ),
     "result": ("Fit",),
     "store": ("load", "save"),
-    "targets": ("Target", "from_log_density", "from_numpyro"),
+    "targets": ("Stream", "Target", "from_log_density", "from_numpyro", "from_stream"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -117,6 +123,7 @@ __all__ = [
     "Paths",
     "StackedModes",
     "Stochastic",
+    "Stream",
     "Structured",
     "Summary",
     "Target",
@@ -130,6 +137,7 @@ __all__ = [
     "fit",
     "from_log_density",
     "from_numpyro",
+    "from_stream",
     "load",
     "methods",
     "multipath",

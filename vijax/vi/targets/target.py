@@ -76,6 +76,7 @@ class Static(NamedTuple):
     nesting: int = 0  # plates inside each other
     backwards: tuple[str, ...] = ()  # sites of a reverse scan, cut by steps, not times
     draws_keys: bool = False  # the model asks for a random key
+    stream: Any = None  # of rows that are not in memory (see streamed_model)
 
 
 @partial(
@@ -105,6 +106,11 @@ class Target:
     def subsampled(self) -> bool:
         """Whether the model sees a subsample of its rows at a time."""
         return bool(self.static.plates)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether each look at the log density reads all rows from a stream."""
+        return self.static.stream is not None
 
     def log_density(
         self, position: Float[Array, " dim"], key: Key | Rows | None = None

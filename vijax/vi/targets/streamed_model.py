@@ -1,0 +1,313 @@
+r"""A target whose rows are a stream: its log density is a pass over all blocks.
+
+    log p(θ, y) = log p(θ) + Σ_blocks Σ_rows log p(y_row | θ)
+
+Each step of a fit sees all rows, so that no order of the rows can matter, and the
+answer is the one of a fit that has all of them in memory, but for rounding. A block at
+a time is in memory. Numbers are float64: a sum over millions of rows needs the digits.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from numpyro.primitives import Messenger
+
+from vijax.types import Key, Scalar
+from vijax.validate import is_traced
+from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.numpyro_model import from_numpyro
+from vijax.vi.targets.stream import Block, Stream
+from vijax.vi.targets.target import Rows, Static, Target, TargetError
+
+MOST_CHECKED = 1000  # rows of each of the groups that are compared
+THIN_ROWS = 20_000  # that a start is found with
+
+
+class Streamed(NamedTuple):
+    """Which of a target's arrays come from a stream."""
+
+    stream: Stream
+    names: tuple[str, ...]  # columns
+    positions: tuple[int, ...]  # of each, in the target's data
+    of_block: Callable[..., Any]  # the density of one block: (static, data, params, …)
+    constrain: Callable[..., Any]
+
+
+def from_stream(
+    model: Callable[..., Any],
+    stream: Stream,
+    *args: Any,
+    plate: str = "rows",
+    **kwargs: Any,
+) -> Target:
+    r"""Make a target of a NumPyro model whose rows are a stream.
+
+    The model is called with the columns of a block by name, as with a small data set;
+    its observed rows are in a `numpyro.plate` named `plate`. It may not look at rows
+    together (a mean over rows, a neighbour): that is tried on regrouped rows.
+
+    Args:
+        model: any function with NumPyro's primitives; no discrete unknowns, no unknowns
+            for each row, no `scan`.
+        stream: of rows.
+        *args: further arguments of the model, in memory.
+        plate: name of the plate of rows.
+        **kwargs: further arguments by name.
+
+    Raises:
+        ValueError: what `from_numpyro` refuses; there is no such plate, or it has
+            unknowns, or another number of rows than a block; the model has discrete
+            unknowns or a scan; its density depends on which rows are read together.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist
+        >>> def model(y):
+        ...     mean = numpyro.sample("mean", dist.Normal(0.0, 10.0))
+        ...     with numpyro.plate("rows", len(y)):
+        ...         numpyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+        >>> y = np.arange(10.0)
+        >>> target = from_stream(model, Stream({"y": y}, block_size=4))
+        >>> whole = from_numpyro(model, y)
+        >>> target.log_density(jnp.ones(1)) - whole.log_density(jnp.ones(1)) < 1e-4
+        Array(True, dtype=bool)
+    """
+    names = tuple(sorted(stream.columns))
+    double = set(names) & kwargs.keys()
+    if double:
+        raise TargetError(
+            f"kwargs = {sorted(double)} are columns of the stream too: give them once"
+        )
+    function = InParts(model, plate, stream.num_rows, names[0])
+    with jax.enable_x64(True):
+        block = from_numpyro(function, *args, **kwargs, **stream.read(0))
+        static = block.static
+        positions = _positions(static, names, block.data)
+        part = Streamed(stream, names, positions, static.log_density, static.constrain)
+        static = static._replace(
+            log_density=_density_of_stream, constrain=_constrain, stream=part
+        )
+        target = replace(block, static=static)
+        _check_groups(target)
+    return target
+
+
+def thinned(target: Target, *, seed: int = 0) -> Target:
+    """Return the target of some of its rows, which weigh as much as all of them."""
+    part: Streamed = target.static.stream
+    rows = part.stream.sample(THIN_ROWS, seed=seed)
+    static = target.static._replace(
+        log_density=part.of_block, constrain=part.constrain, stream=None
+    )
+    return Target(_with_block(part, target.data, rows), target.init, static)
+
+
+@dataclass(frozen=True)
+class InParts:
+    """The model of a block, whose rows stand for those of the whole stream."""
+
+    model: Callable[..., Any]
+    plate: str
+    num_rows: int
+    column: str  # whose length is the number of a block's rows
+
+    @property
+    def __name__(self) -> str:
+        """The model's name."""
+        return getattr(self.model, "__name__", "model")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model, its rows scaled."""
+        with _Scale(self, len(kwargs[self.column])):
+            return self.model(*args, **kwargs)
+
+
+class _Scale(Messenger):
+    """Scales what is observed in the plate of rows; refuses what cannot be in parts."""
+
+    def __init__(self, parts: InParts, rows: int) -> None:
+        self.parts, self.rows, self.found = parts, rows, False
+        super().__init__(None)
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "control_flow":
+            raise TargetError(
+                "model is not valid for a stream: it has a scan or cond, whose sites "
+                "are not scaled; write it as a plate"
+            )
+        if msg["type"] != "sample":
+            return
+        for frame in msg["cond_indep_stack"]:
+            if frame.name != self.parts.plate:
+                continue
+            if not msg["is_observed"]:
+                raise TargetError(
+                    "model is not valid for a stream: its unknown site "
+                    f"{msg['name']!r} is in the plate {frame.name!r} of rows, one for "
+                    f"each of {self.parts.num_rows}; give unknowns that all rows share"
+                )
+            if frame.size != self.rows:
+                raise TargetError(
+                    f"model is not valid for a stream: its plate {frame.name!r} has "
+                    f"{frame.size} rows where a block has {self.rows}; make it as long "
+                    "as the columns, without subsample_size"
+                )
+            self.found = True
+            scale = self.parts.num_rows / self.rows
+            msg["scale"] = scale if msg["scale"] is None else scale * msg["scale"]
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        if error[0] is None and not self.found:
+            raise TargetError(
+                "model is not valid for a stream: no site is observed in a plate named "
+                f"{self.parts.plate!r}; write the rows in numpyro.plate("
+                f'"{self.parts.plate}", len({self.parts.column})), or give its name'
+            )
+
+
+def _positions(
+    static: Static, names: tuple[str, ...], data: list[Array]
+) -> tuple[int, ...]:
+    """Return where the columns are in the data; refuse what cannot be in parts."""
+    if static.discrete or static.plates:
+        raise TargetError(
+            "model is not valid for a stream: it has discrete unknowns or a subsampled "
+            "plate; sum the former out (dist.MixtureSameFamily), take all rows"
+        )
+    treedef, kinds = static.structure  # type: ignore[misc]
+    if any(kind == "fixed" for kind, _ in kinds):
+        raise TargetError(
+            "model is not valid for a stream: it needs the values of its data while it "
+            "is traced; give what is fixed (a number of groups) as a whole number"
+        )
+    _, kwargs = jax.tree.unflatten(treedef, range(len(kinds)))
+    before = np.cumsum([0] + [kind != "static" for kind, _ in kinds])
+    return tuple(int(before[kwargs[name]]) for name in names)
+
+
+def _with_block(part: Streamed, data: list[Array], block: Block) -> list[Array]:
+    data = list(data)
+    for name, position in zip(part.names, part.positions, strict=True):
+        array = block[name]
+        data[position] = array if is_traced(array) else to_device(np.asarray(array))
+    return data
+
+
+def _check_groups(target: Target) -> None:
+    """Refuse a density that is another where the same rows are grouped otherwise."""
+    part: Streamed = target.static.stream
+    number = min(part.stream.num_rows // 2, MOST_CHECKED)
+    if number < 2:
+        return
+    rows = part.stream.sample(2 * number, seed=1)
+    # By one column's order, so that groups differ as much as they can.
+    first = rows[part.names[-1]].reshape(2 * number, -1)[:, 0]
+    order = np.argsort(first, kind="stable")
+    groups = [order[:number], order[number:], order[::2], order[1::2]]
+    static = target.static._replace(log_density=part.of_block, stream=None)
+    look = jax.jit(lambda data, z: replace(block, data=data).log_density(z))
+    block = replace(target, static=static)
+    for shift in (0.0, 0.5):
+        position = target.init + shift
+        values = []
+        for chosen in groups:
+            picked = {name: array[chosen] for name, array in rows.items()}
+            values.append(float(look(_with_block(part, target.data, picked), position)))
+        one, other = values[0] + values[1], values[2] + values[3]
+        size = max(np.abs(values))
+        if np.isfinite(size) and not abs(one - other) <= 1e-5 * size + 1e-9:
+            raise TargetError(
+                "model is not valid for a stream: its log density is another where the "
+                f"same rows are read in other groups ({one:.6g} and {other:.6g} nats), "
+                "so it looks at rows together (a mean over rows, a neighbour); compute "
+                "such numbers beforehand and give them as arguments"
+            )
+
+
+def _constrain(
+    static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
+) -> dict[str, Array]:
+    """Return the unknowns; deterministic sites may be one for each row of a block."""
+    part: Streamed = static.stream
+    values = part.constrain(static, data, params, key)
+    return {name: values[name] for name in params}
+
+
+def _density_of_stream(
+    static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
+) -> Scalar:
+    return _density_of(static)(list(data), params)
+
+
+@lru_cache(maxsize=64)
+def _density_of(static: Static) -> Callable[[list[Array], dict[str, Array]], Scalar]:
+    """Return log p of (data, params): value and gradient come from the same pass."""
+    part: Streamed = static.stream
+    inner = static._replace(log_density=part.of_block, stream=None)
+
+    def of_block(params: dict[str, Array], data: list[Array]) -> Scalar:
+        return part.of_block(inner, data, params, None)
+
+    @jax.custom_vjp
+    def log_density(data: list[Array], params: dict[str, Array]) -> Scalar:
+        return _over_blocks(part, of_block, data, params)
+
+    def forward(data: list[Array], params: dict[str, Array]) -> Any:
+        return _over_blocks(part, jax.value_and_grad(of_block), data, params)
+
+    def backward(gradient: dict[str, Array], cotangent: Array) -> Any:
+        return None, jax.tree.map(lambda x: cotangent * x, gradient)
+
+    log_density.defvjp(forward, backward)
+    return log_density
+
+
+def _over_blocks(
+    part: Streamed,
+    function: Callable[[dict[str, Array], list[Array]], Any],
+    data: list[Array],
+    params: dict[str, Array],
+) -> Any:
+    """Return the mean over blocks of what a function finds, weighed by their rows."""
+    stream = part.stream
+
+    def of(index: Any, rows: int) -> Any:
+        kinds = {
+            name: jax.ShapeDtypeStruct((rows, *stream.columns[name][0]), dtype)
+            for name, dtype in ((n, data[p].dtype) for n, p in _pairs(part))
+        }
+        read = partial(
+            _read, stream, {name: kind.dtype for name, kind in kinds.items()}
+        )
+        block = jax.pure_callback(read, kinds, index, vmap_method="sequential")
+        share = rows / stream.num_rows
+        found = function(params, _with_block(part, data, block))
+        return jax.tree.map(lambda x: share * x, found)
+
+    whole, rest = divmod(stream.num_rows, stream.block_size)
+    kind = jax.eval_shape(lambda: of(0, stream.block_size if whole else rest))
+    total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), kind)
+
+    def add(index: Any, total: Any) -> Any:
+        return jax.tree.map(jnp.add, total, of(index, stream.block_size))
+
+    total = jax.lax.fori_loop(0, whole, add, total)
+    if rest:
+        total = jax.tree.map(jnp.add, total, of(whole, rest))
+    return total
+
+
+def _pairs(part: Streamed) -> Any:
+    return zip(part.names, part.positions, strict=True)
+
+
+def _read(stream: Stream, dtypes: dict[str, Any], index: Any) -> Block:
+    """Read a block, on the host, while a program waits for it."""
+    block = stream.read(int(index))
+    return {name: np.asarray(block[name], dtype) for name, dtype in dtypes.items()}
