@@ -7,6 +7,7 @@
     print(fit)                                  whether to believe it    vi.checks
     print(vi.summary(fit))                      means, sds and their errors
     draws = vi.sample(fit, key, 1000)           constrained unknowns by name
+    new = vi.predict(fit, key, x_new, None)     predictions, comparison  vi.after
     vi.save(fit, path); vi.load(path, model)    to a file and back      vi.store
 
 Bounds and divergences are pure functions: `vi.bounds`, `vi.divergences`. What makes
@@ -17,7 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on demand
-    from vijax.vi import bounds, checks, divergences, families, methods, targets
+    from vijax.vi import after, bounds, checks, divergences, families, methods, targets
+    from vijax.vi.after import Prediction, predict, prior_predict
     from vijax.vi.chains import nuts
     from vijax.vi.checks import (
         BayesFactor,
@@ -63,8 +65,9 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         from_stream,
     )
 
-_ROOMS = ("bounds", "checks", "divergences", "families", "methods", "targets")
+_ROOMS = ("after", "bounds", "checks", "divergences", "families", "methods", "targets")
 _NAMES = {
+    "after": ("Prediction", "predict", "prior_predict"),
     "checks": (
         "BayesFactor",
         "Calibration",
@@ -121,12 +124,14 @@ __all__ = [
     "NestedLaplace",
     "Pathfinder",
     "Paths",
+    "Prediction",
     "StackedModes",
     "Stochastic",
     "Stream",
     "Structured",
     "Summary",
     "Target",
+    "after",
     "bayes_factor",
     "bounds",
     "bridge",
@@ -142,6 +147,8 @@ __all__ = [
     "methods",
     "multipath",
     "nuts",
+    "predict",
+    "prior_predict",
     "psis",
     "sample",
     "sample_discrete",

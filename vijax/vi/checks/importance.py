@@ -171,8 +171,7 @@ def _joined(batches: list[Weighed]) -> Weighed:
 
 def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     """Draw batch `number`: of normals where it is 0, else with wider ones beside q."""
-    wide = number > 0 or fit.modes is not None
-    freedom = max(LEAST_FREEDOM, fit.target.dim) if wide else 0
+    freedom = freedom_of(fit) if number > 0 or fit.modes is not None else 0
     key = jax.random.fold_in(key, number)
     if hasattr(fit.q, "weigh"):
         drawn = _draw_by_itself(fit, key, num_samples=num_samples)
@@ -185,6 +184,11 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
         lambda x: np.asarray(x, float if x.size <= MAX_NUMBERS else None), drawn
     )
     return Weighed(eps, log_weights, draws, float(reference), *rest)
+
+
+def freedom_of(fit: Fit) -> int:
+    """Return the degrees of freedom of the wider distributions beside q."""
+    return max(LEAST_FREEDOM, fit.target.dim)
 
 
 def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
@@ -207,6 +211,28 @@ def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
 def _draw(
     fit: Fit, key: Key, *, num_samples: int, freedom: int
 ) -> tuple[Array, Array, dict[str, Array], Scalar]:
+    mixed = draw_mixture(fit, key, num_samples=num_samples, freedom=freedom)
+    eps, z, log_weights, reference = mixed
+    draws = over_draws(fit.target, fit.target.constrain, z)
+    split = {
+        name: jnp.reshape(x, (len(z) // len(eps), len(eps), *x.shape[1:]))
+        for name, x in draws.items()
+    }
+    return eps, log_weights, split, reference
+
+
+def draw_mixture(
+    fit: Fit, key: Key, *, num_samples: int, freedom: int
+) -> tuple[Array, Array, Array, Scalar]:
+    """Draw from q and around it: noise, positions, log weights and their reference.
+
+    Args:
+        fit: with a q that does not weigh its draws itself.
+        key: random key.
+        num_samples: of each part of the mixture; the parts share their noise.
+        freedom: of the t that parts beside q, and a normal q alone, are widened to; 0
+            leaves them as they are.
+    """
     target, parts = fit.target, [fit.q]
     dim, dtype = target.dim, target.init.dtype
     noise_key, spread_key = jax.random.split(key)
@@ -235,12 +261,7 @@ def _draw(
     # Where a draw reaches and the density is not a number, p has no weight.
     log_weights = log_p - log_mixture
     log_weights = jnp.where(jnp.isnan(log_weights), -jnp.inf, log_weights)
-    draws = over_draws(target, target.constrain, z)
-    split = {
-        name: jnp.reshape(x, (len(parts), len(eps), *x.shape[1:]))
-        for name, x in draws.items()
-    }
-    return eps, log_weights, split, reference
+    return eps, z, log_weights, reference
 
 
 def _widened(normal: Any, log_normal: Array, freedom: int) -> Array:

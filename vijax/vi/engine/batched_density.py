@@ -32,12 +32,28 @@ def over_draws(
     """
     num_draws = positions.shape[0]
     num_batches = -(-num_draws // max(1, MAX_BATCH // target.data_size))
-    if num_batches <= 1:
-        return jax.vmap(function)(positions)
     # Batches of one size: a remainder would compile the function a second time.
-    batch_size = -(-num_draws // num_batches)
-    surplus = num_batches * batch_size - num_draws
-    padded = jnp.concatenate([positions, positions[:1].repeat(surplus, axis=0)])
+    return in_batches(function, positions, -(-num_draws // max(1, num_batches)))
+
+
+def in_batches(function: Callable[..., Any], draws: Any, batch_size: int) -> Any:
+    """Apply a function of one draw to many, `batch_size` at a time.
+
+    Args:
+        function: of one draw, a pytree.
+        draws: the same with a first axis.
+        batch_size: all are mapped at once where it is their number or more.
+
+    Example:
+        >>> in_batches(lambda x: 2 * x, jnp.arange(5), 2).tolist()
+        [0, 2, 4, 6, 8]
+    """
+    num_draws = jax.tree.leaves(draws)[0].shape[0]
+    if batch_size >= num_draws:
+        return jax.vmap(function)(draws)
+    surplus = -num_draws % batch_size
+    rows = jnp.arange(num_draws + surplus) % num_draws
+    padded = jax.tree.map(lambda x: x[rows], draws)
     results = jax.lax.map(function, padded, batch_size=batch_size)
     return jax.tree.map(lambda x: x[:num_draws], results)
 

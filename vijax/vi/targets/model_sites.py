@@ -213,6 +213,11 @@ def _at_origin(
         return None
     if site["fn"].support.is_discrete:
         return None  # the seed draws one
+    return origin_of(site, positive, dtype)
+
+
+def origin_of(site: dict[str, Any], positive: str, dtype: Any) -> Array:
+    """Return a site's value at the origin of unconstrained space."""
     transform = transform_of(site, positive)
     shape = (*site["kwargs"]["sample_shape"], *site["fn"].shape())
     return transform(jnp.zeros(transform.inverse_shape(shape), dtype))
@@ -228,7 +233,7 @@ def _found(static: Static, trace: dict[str, Any], seen: _Seen) -> dict[str, Any]
         if site["fn"].support.is_discrete:
             discrete.append(_discrete_site(site, seen))
             continue
-        if isinstance(_base(site["fn"]), dist.Delta):
+        if isinstance(base_distribution(site["fn"]), dist.Delta):
             raise TargetError(
                 f"model is not valid: its site {name!r} is a dist.Delta, which leaves "
                 "nothing unknown; use numpyro.deterministic"
@@ -255,7 +260,7 @@ def _found(static: Static, trace: dict[str, Any], seen: _Seen) -> dict[str, Any]
     }
 
 
-def _base(distribution: Any) -> Any:
+def base_distribution(distribution: Any) -> Any:
     """Return the distribution without masks and what only moves its axes."""
     wrappers = dist.MaskedDistribution | dist.ExpandedDistribution | dist.Independent
     while isinstance(distribution, wrappers):
@@ -276,7 +281,7 @@ def _check_plates(site: dict[str, Any], plates: list[Plate]) -> None:
 
 def _discrete_site(site: dict[str, Any], seen: _Seen) -> DiscreteSite:
     """Describe a discrete site; refuse one whose sum would fail or come out wrong."""
-    distribution = _base(site["fn"])
+    distribution = base_distribution(site["fn"])
     refused = (
         f"model is not valid: its unknown site {site['name']!r} is discrete "
         f"({type(distribution).__name__})"

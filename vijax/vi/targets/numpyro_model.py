@@ -77,7 +77,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         >>> target.dim, target.constrain(jnp.zeros(1))["scale"].item()
         (1, 1.0)
     """
+    bound: tuple[int, tuple[str, ...]] = (0, ())
     if isinstance(model, partial):  # a new partial of the same function is the same
+        bound = len(model.args), tuple(model.keywords)
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
 
@@ -85,7 +87,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         data, structure = split((args, kwargs), level)
         static = Static(
             _density_of_model, _constrain_model, _unconstrain_model, model, structure
-        )
+        )._replace(bound=bound)
         seen = (shapes(data), float_type())
         static = traced(find_sites, static, *seen)
         if static.discrete:
@@ -98,6 +100,11 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         return target
 
     return first_that_traces(make, "model")
+
+
+def is_model(target: Target) -> bool:
+    """Say whether a target is of a NumPyro model."""
+    return target.static.log_density is _density_of_model
 
 
 def _check_randomness(static: Static, data: tuple[Any, ...], dtype: Any) -> Static:

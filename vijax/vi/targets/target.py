@@ -76,6 +76,8 @@ class Static(NamedTuple):
     nesting: int = 0  # plates inside each other
     backwards: tuple[str, ...] = ()  # sites of a reverse scan, cut by steps, not times
     draws_keys: bool = False  # the model asks for a random key
+    # arguments that a functools.partial has fixed: how many, and which by name
+    bound: tuple[int, tuple[str, ...]] = (0, ())
     stream: Any = None  # of rows that are not in memory (see streamed_model)
 
 

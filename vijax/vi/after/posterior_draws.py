@@ -1,0 +1,228 @@
+r"""Draws of the posterior from a fit: of q, corrected by importance, or of its chains.
+
+posterior_draws(fit, key, num_samples)   equal weights: for prediction
+weighted_draws(fit, key, num_samples)    with log weights: for estimates
+
+"chains"      draws of NUTS: where the fit has them (`vi.nuts`)
+"q"           draws of q: where the verdict trusts q's own means and sds
+"importance"  draws of q, of the normal that linear response finds, and around other
+              modes, weighed by w = p / (their mixture): where the verdict tells to
+              use corrected moments; with equal weights, resampled by them
+"auto"        the first of these that the verdict tells to use; q where it tells to
+              use none, and then `trusted` is False
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vijax.types import Key
+from vijax.validate import is_traced
+from vijax.vi.checks.importance import draw_mixture, freedom_of
+from vijax.vi.checks.summary_table import sample
+from vijax.vi.engine.batched_density import constrained_sites
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.importance_weights import (
+    KHAT_LIMIT,
+    MIN_EFFECTIVE_SAMPLE_SIZE,
+    psis,
+)
+from vijax.vi.result import Fit, remedy
+from vijax.vi.targets.target import Target
+
+SOURCES = ("auto", "q", "importance", "chains")
+LEAST_POOL = 4000  # draws that are resampled; 500 where each is a pass over all rows
+Q, IMPORTANCE, CHAINS = SOURCES[1:]
+
+
+class PosteriorDraws(NamedTuple):
+    """Draws of equal weight of the constrained unknowns, and what they are worth."""
+
+    values: dict[str, Array]  # draws first
+    source: str  # "q", "importance" or "chains"
+    trusted: Any  # whether they stand for the posterior
+    khat: Any  # tail shape of the importance weights; NaN where none were used
+    effective_sample_size: Any  # independent draws that give as small an error
+    advice: str
+
+
+class WeightedDraws(NamedTuple):
+    """Positions with log weights; equal ones are 0."""
+
+    positions: Float[Array, "draws dim"]
+    log_weights: Float[Array, " draws"]
+    source: str
+    num_parts: int  # draws of equal noise, one block after another
+    num_chains: int  # chains, one block after another; 0: no chains
+
+
+def source_of(fit: Fit, draws: str = "auto") -> str:
+    """Return where draws come from: as asked for, or as the verdict tells.
+
+    Raises:
+        ValueError: an unknown name; "chains" of a fit without; "auto" of a traced fit,
+            or of a stack of fits.
+    """
+    if draws not in SOURCES:
+        raise ValueError(f"draws = {draws!r} is not one of {SOURCES}")
+    if np.ndim(fit.status):
+        raise ValueError("fit is a stack of fits: give one of them, or use vmap")
+    if draws == CHAINS and fit.chains is None:
+        raise ValueError(
+            'draws = "chains" is not valid: fit has none; run vi.nuts(fit, key) first, '
+            "and give what it returns"
+        )
+    if draws != "auto":
+        return draws
+    if fit.chains is not None:
+        return CHAINS
+    if is_traced(fit.status):
+        raise ValueError(
+            'draws = "auto" asks for the verdict, which a traced fit does not have '
+            'yet: give "q" or "importance"'
+        )
+    # The verdict of a fit that is there is known inside a trace too.
+    with jax.ensure_compile_time_eval():
+        return IMPORTANCE if fit.correctable and not fit.trusted else Q
+
+
+def posterior_draws(
+    fit: Fit, key: Key, num_samples: int, draws: str = "auto"
+) -> PosteriorDraws:
+    """Draw the constrained unknowns, with equal weights; see the module's docstring.
+
+    Args:
+        fit: one fit.
+        key: random key.
+        num_samples: number of draws.
+        draws: "q", "importance", "chains", or "auto".
+
+    Raises:
+        ValueError: as `source_of`.
+    """
+    source = source_of(fit, draws)
+    if source == IMPORTANCE:
+        return _resampled(fit, key, num_samples)
+    chains = fit.chains if source == CHAINS else None
+    fit = fit._replace(chains=chains)
+    values = unknowns(fit.target, sample(fit, key, num_samples))
+    size: Any = float(num_samples)
+    if chains is not None:
+        known = jnp.minimum(jnp.min(chains.mean_ess), jnp.min(chains.sd_ess))
+        size = 1 / (1 / num_samples + 1 / known)
+        size = size if is_traced(size) else float(size)
+    if is_traced(fit.status, chains):
+        return PosteriorDraws(values, source, False, np.nan, size, "")
+    with jax.ensure_compile_time_eval():
+        trusted, advice = bool(fit.trusted), fit.advice
+    return PosteriorDraws(values, source, trusted, np.nan, size, advice)
+
+
+def _resampled(fit: Fit, key: Key, num_samples: int) -> PosteriorDraws:
+    """Resample weighted draws, each as often as its weight says, in random order."""
+    pool_key, place_key, order_key = jax.random.split(key, 3)
+    pool = weighted_draws(fit, pool_key, pool_size(fit, num_samples), IMPORTANCE)
+    chosen, khat, effective = _choose(
+        pool.log_weights, place_key, order_key, num_samples=num_samples
+    )
+    found = constrained_sites(fit.target, pool.positions[chosen])
+    size = 1 / (1 / num_samples + 1 / effective)
+    values = unknowns(fit.target, found)
+    if is_traced(khat, fit.status):
+        return PosteriorDraws(values, IMPORTANCE, False, khat, size, "")
+    fit = fit._replace(chains=None)
+    trusted, advice = judge_weights(fit, float(khat), float(effective))
+    return PosteriorDraws(values, IMPORTANCE, trusted, float(khat), float(size), advice)
+
+
+@partial(density_jit, static_argnames="num_samples")
+def _choose(
+    log_weights: Array, place_key: Key, order_key: Key, *, num_samples: int
+) -> tuple[Array, Array, Array]:
+    smoothed = psis(log_weights)
+    cumulative = jnp.cumsum(jnp.exp(smoothed.log_weights))
+    places = jnp.arange(num_samples) + jax.random.uniform(place_key)
+    chosen = jnp.searchsorted(cumulative / cumulative[-1], places / num_samples)
+    chosen = jnp.minimum(chosen, len(log_weights) - 1)
+    chosen = jax.random.permutation(order_key, chosen)
+    return chosen, smoothed.tail_shape, smoothed.effective_sample_size
+
+
+def judge_weights(fit: Fit, khat: float, effective: float) -> tuple[bool, str]:
+    """Say whether draws that importance weights correct may be used, and in words."""
+    quality = f"k̂ = {khat:.2f}, {effective:.0f} effective samples"
+    if fit.verdict != "converged":
+        return False, f"Do not trust it: {fit.advice}"
+    good = khat < KHAT_LIMIT and effective >= MIN_EFFECTIVE_SAMPLE_SIZE
+    if good and (fit.correctable or fit.trusted):
+        return True, f"Trust it: corrected by importance weights ({quality})."
+    why = quality if not good else "linear response finds q much too narrow"
+    return False, (
+        f"Do not trust it: importance weights do not correct q ({why}); {remedy(fit)}, "
+        "or use vi.nuts(fit, key)."
+    )
+
+
+def weighted_draws(
+    fit: Fit, key: Key, num_samples: int, draws: str = "importance"
+) -> WeightedDraws:
+    """Draw positions with log weights, p over what they were drawn from.
+
+    Args:
+        fit: one fit.
+        key: random key.
+        num_samples: of each part of the mixture; at most so many of chains.
+        draws: "importance"; "q", q taken for the posterior; or "chains".
+    """
+    target, source = fit.target, source_of(fit, draws)
+    if source == CHAINS:
+        assert fit.chains is not None
+        positions = jnp.asarray(fit.chains.positions)
+        step = -(-positions.shape[0] * positions.shape[1] // num_samples)
+        thinned = positions[:, ::step]
+        flat = thinned.reshape(-1, target.dim)
+        return WeightedDraws(flat, jnp.zeros_like(flat[:, 0]), source, 1, len(thinned))
+    if hasattr(fit.q, "weigh"):  # a q that evaluates the density to draw
+        drawn = fit.q.weigh(key, num_samples)
+        log_weights = jnp.asarray(drawn.log_joint)
+        positions = jnp.asarray(drawn.positions)
+    else:
+        freedom = freedom_of(fit) if fit.modes is not None else 0
+        positions, log_weights = _mixture(
+            light(fit), key, num_samples=num_samples, freedom=freedom, alone=source == Q
+        )
+    if source == Q:
+        log_weights = jnp.zeros_like(log_weights)
+    parts = len(positions) // num_samples
+    return WeightedDraws(positions, log_weights, source, parts, 0)
+
+
+@partial(density_jit, static_argnames=("num_samples", "freedom", "alone"))
+def _mixture(
+    fit: Fit, key: Key, *, num_samples: int, freedom: int, alone: bool
+) -> tuple[Array, Array]:
+    if alone:
+        fit, freedom = fit._replace(covariance=None, modes=None), 0
+    mixed = draw_mixture(fit, key, num_samples=num_samples, freedom=freedom)
+    return mixed[1], mixed[2]
+
+
+def light(fit: Fit) -> Fit:
+    """Return a fit without what differs in shape from one search to the next."""
+    return fit._replace(losses=jnp.zeros(()), chains=None)
+
+
+def pool_size(fit: Fit, num_samples: int) -> int:
+    """Return how many draws of each part are weighed for `num_samples` of them."""
+    if fit.target.subsampled:  # each is a pass over all rows
+        return max(500, num_samples)
+    return max(LEAST_POOL, 2 * num_samples)
+
+
+def unknowns(target: Target, values: dict[str, Array]) -> dict[str, Array]:
+    """Return the unknowns among values by name, deterministic sites left out."""
+    return {site.name: values[site.name] for site in target.static.sites}

@@ -1,0 +1,303 @@
+r"""The predictive distribution of a NumPyro model: after a fit, and before any data.
+
+    predict(fit, key, x_new, None)         p(y_new | y) = ∫ p(y_new | θ) p(θ | y) dθ
+    prior_predict(model, key, x, None)     p(y) = ∫ p(y | θ) p(θ) dθ
+
+One draw of θ, then one run of the model at it, for each sample.
+"""
+
+import html
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from vijax.types import Key
+from vijax.validate import check
+from vijax.vi.after.posterior_draws import PosteriorDraws, posterior_draws
+from vijax.vi.after.refusals import (
+    check_indices,
+    check_new_run,
+    check_same_model,
+    check_values,
+)
+from vijax.vi.engine.batched_density import in_batches
+from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.precision import own_precision
+from vijax.vi.result import Fit
+from vijax.vi.targets import replay
+from vijax.vi.targets.enumeration import draw_discrete
+from vijax.vi.targets.replay import Rerun
+from vijax.vi.targets.target import Static
+
+MAX_BATCH = 2**23  # numbers that the sites of one batch of draws may hold
+MAX_ROWS = 30  # of the printed table
+COLUMNS = ("mean", "mean_se", "sd", "5 %", "95 %")
+
+
+class Prediction(dict[str, Any]):
+    """Draws by site, draws first; prints as a table, with what they are worth below."""
+
+    source: str = ""  # "q", "importance", "chains" or "prior"
+    trusted: Any = False  # whether the draws of the unknowns stand for the posterior
+    khat: Any = np.nan  # of the importance weights, where these were used
+    effective_sample_size: Any = np.nan  # independent draws of as small an error
+    advice: str = ""
+
+    def __str__(self) -> str:
+        rows = [*self._rows()]
+        width = max([8, *(len(label) for label, *_ in rows)])
+        head = " ".join([" " * width, *(f"{c:>12}" for c in COLUMNS)])
+        lines = [
+            " ".join([f"{label:<{width}}", *(f"{x:>12.5g}" for x in numbers)])
+            for label, *numbers in rows
+        ]
+        more = sum(x[0].size for x in self.values()) - len(rows)
+        lines += [f"… {more} more"] if more else []
+        return "\n".join([head, *lines, self._about()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("", *COLUMNS))
+        lines = "".join(
+            f"<tr><td>{html.escape(label)}</td>"
+            + "".join(f"<td>{x:.5g}</td>" for x in numbers)
+            + "</tr>"
+            for label, *numbers in self._rows()
+        )
+        about = html.escape(self._about())
+        return f"<table><tr>{head}</tr>{lines}</table><p>{about}</p>"
+
+    def _about(self) -> str:
+        number = len(next(iter(self.values()))) if self else 0
+        worth = f", worth {self.effective_sample_size:.0f}"
+        corrected = worth if self.source in ("importance", "chains") else ""
+        of = {"importance": "q, corrected", "chains": "NUTS", "prior": "the prior"}
+        text = f"{number} draws of {of.get(self.source, self.source)}{corrected}."
+        return f"{text} {self.advice}".strip()
+
+    def _rows(self) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = []
+        # What is predicted comes last in a model, and is what is asked for.
+        for name, x in reversed(self.items()):
+            for index in np.ndindex(*np.shape(x)[1:]):
+                if len(found) == MAX_ROWS:
+                    return found
+                column = np.asarray(x[(slice(None), *index)], float)
+                label = f"{name}[{', '.join(map(str, index))}]" if index else name
+                sd = np.std(column)
+                error = sd / np.sqrt(self.effective_sample_size)
+                edges = np.quantile(column, (0.05, 0.95))
+                found.append((label, np.mean(column), error, sd, *edges))
+        return found
+
+
+def _flatten(x: Prediction) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    numbers = (x.trusted, x.khat, x.effective_sample_size)
+    return (dict(x), *numbers), (x.source, x.advice, tuple(x))
+
+
+def _unflatten(about: tuple[Any, ...], leaves: tuple[Any, ...]) -> Prediction:
+    values, *numbers = leaves
+    source, advice, order = about
+    found = Prediction({name: values[name] for name in order})
+    found.source, found.advice = source, advice
+    found.trusted, found.khat, found.effective_sample_size = numbers
+    return found
+
+
+jax.tree_util.register_pytree_node(Prediction, _flatten, _unflatten)
+
+
+@own_precision
+def predict(
+    fit: Fit,
+    key: Key,
+    *args: Any,
+    num_samples: int = 1000,
+    draws: str = "auto",
+    fresh: tuple[str, ...] = (),
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Prediction:
+    r"""Draw from the posterior predictive of a NumPyro model at new arguments.
+
+        θ_s ~ p(θ | y),   y_s ~ p(y_new | θ_s),   s = 1, …, num_samples
+
+    Give the model's arguments as at the fit, new inputs of any number of rows, and None
+    for what is observed data. Without any argument the fit's own are used, and every
+    observed site is drawn anew: replications, for predictive checks.
+
+    Unknown sites keep their posterior draws. A site for each row or group of the fit
+    means these rows and groups again: for new ones name it in `fresh`. The sites of a
+    `scan` may be longer than in the fit, and are then carried on: a forecast.
+
+    Discrete unknowns that the fit has summed out are drawn, given the data of the fit.
+
+    Args:
+        fit: of a target of `vi.from_numpyro`.
+        key: random key.
+        *args: new arguments of the model; those that a functools.partial of the fit has
+            fixed are kept.
+        num_samples: number of draws.
+        draws: where θ comes from. "auto", as the verdict tells: chains where the fit
+            has them (`vi.nuts`), else q where it is trusted, else q corrected by
+            importance weights (resampled). Where the verdict tells to use none of them,
+            q, and `trusted` is False. Or one of "q", "importance", "chains".
+        fresh: unknown sites to be drawn from the model given the others: new groups.
+        batch_size: draws at a time; by default what keeps a batch within some 100 MB.
+        **kwargs: new arguments by name. A model's own argument of a name above is
+            given by position.
+
+    Returns:
+        A dict of arrays by site, draws first: unknown, deterministic and predicted
+        sites. It prints as a table, says its `source`, whether it is `trusted`, and its
+        `effective_sample_size`, from which comes the standard error of a mean.
+
+    Raises:
+        ValueError: for a target of `from_log_density`; where nothing is left to be
+            predicted; for NaN in new arguments, other axes than the fit's, indices
+            beyond what the fit knows; unknown sites of another shape, or that the fit
+            does not know; a model that has changed since the fit; a subsampled plate;
+            `num_samples` or `batch_size` below 1; an unknown name in `draws` or
+            `fresh`.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist
+        >>> from vijax import vi
+        >>> def model(x, y):
+        ...     slope = numpyro.sample("slope", dist.Normal(0.0, 10.0))
+        ...     numpyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
+        >>> x = jnp.arange(1.0, 6.0)
+        >>> fit = vi.fit(vi.from_numpyro(model, x, 2.0 * x), jax.random.key(0))
+        >>> found = predict(fit, jax.random.key(1), jnp.array([10.0, 20.0]), None)
+        >>> found["y"].shape, found.source
+        ((1000, 2), 'q')
+        >>> (found["y"].mean(axis=0) / 10).round(1).tolist()
+        [2.0, 4.0]
+    """
+    target = fit.target
+    replay.require_model(target, "vi.predict")
+    check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    own = check_same_model(target)
+    replicates = not args and not kwargs
+    if not replicates:
+        check_values(target, args, kwargs)
+    run = replay.rerun(target, args, kwargs, fresh=fresh, replicates=replicates)
+    draw_key, discrete_key, noise_key = jax.random.split(key, 3)
+    posterior = posterior_draws(fit, draw_key, num_samples, draws)
+    values = dict(posterior.values)
+    if target.static.discrete:
+        drawn = draw_discrete(target, discrete_key, values)
+        values |= {site.name: drawn[site.name] for site in target.static.discrete}
+    check_new_run(own, run, values, fresh)
+    kept = {name: x for name, x in values.items() if name not in fresh}
+    if not replicates:
+        known = replay.in_steps(target.static, kept)
+        check_indices(target, run, (args, kwargs), known, noise_key)
+    found = _generate(run, noise_key, kept, num_samples, batch_size)
+    return _prediction({**kept, **found}, posterior)
+
+
+def prior_predict(
+    model: Callable[..., Any],
+    key: Key,
+    *args: Any,
+    num_samples: int = 1000,
+    batch_size: int | None = None,
+    **kwargs: Any,
+) -> Prediction:
+    r"""Draw from the prior predictive of a NumPyro model: θ ~ p(θ), y ~ p(y | θ).
+
+    Every site is drawn, observed ones too, whether their data are given or None.
+
+    Args:
+        model: any function with NumPyro's primitives.
+        key: random key.
+        *args: of the model.
+        num_samples: number of draws.
+        batch_size: draws at a time; by default what keeps a batch within some 100 MB.
+        **kwargs: of the model, by name.
+
+    Returns:
+        As `predict`.
+
+    Raises:
+        ValueError: the model cannot be run at the arguments; a site has an improper
+            prior, or is observed by a handler inside a scan; `num_samples` or
+            `batch_size` is below 1.
+
+    Example:
+        >>> import numpyro, numpyro.distributions as dist
+        >>> def model(y):
+        ...     rate = numpyro.sample("rate", dist.Gamma(2.0, 1.0))
+        ...     numpyro.sample("y", dist.Poisson(rate), obs=y)
+        >>> found = prior_predict(model, jax.random.key(0), None, num_samples=4000)
+        >>> abs(found["y"].mean().item() - 2.0) < 0.1  # E[y] = E[rate] = 2
+        True
+    """
+    check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    if isinstance(model, partial):
+        args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
+        model = model.func
+    run = replay.run_at(replay.bare(model), args, kwargs, replicates=True)
+    check_new_run(None, run, {}, ())
+    found = _generate(run, key, {}, num_samples, batch_size)
+    drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")
+    return _prediction(found, drawn)
+
+
+def _prediction(values: dict[str, Array], posterior: PosteriorDraws) -> Prediction:
+    found = Prediction(values)
+    found.source, found.advice = posterior.source, posterior.advice
+    found.trusted, found.khat = posterior.trusted, posterior.khat
+    found.effective_sample_size = posterior.effective_sample_size
+    return found
+
+
+def _generate(
+    run: Rerun,
+    key: Key,
+    values: dict[str, Array],
+    num_samples: int,
+    batch_size: int | None,
+) -> dict[str, Array]:
+    """Run the model at each of the draws, in batches."""
+    if batch_size is None:
+        numbers = sum(
+            int(np.prod(site.shape, dtype=int)) for site in run.sites.values()
+        )
+        batch_size = max(1, MAX_BATCH // max(1, numbers))
+    check(batch_size >= 1, "batch_size", batch_size, "give at least 1")
+    known = replay.in_steps(run.static, values)
+    return _generate_many(
+        run.static,
+        run.data,
+        jax.random.split(key, num_samples),
+        known,
+        replicates=run.replicates,
+        batch_size=min(batch_size, num_samples),
+    )
+
+
+@partial(density_jit, static_argnums=0, static_argnames=("replicates", "batch_size"))
+def _generate_many(
+    static: Static,
+    data: list[Array],
+    keys: Key,
+    values: dict[str, Array],
+    *,
+    replicates: bool,
+    batch_size: int,
+) -> dict[str, Array]:
+    run = Rerun(static, data, {}, replicates)
+
+    def one(at: tuple[Key, dict[str, Array]]) -> dict[str, Array]:
+        key, known = at
+        return replay.generate(run, known, key)
+
+    return in_batches(one, (keys, values), batch_size)

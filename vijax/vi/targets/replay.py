@@ -1,0 +1,256 @@
+"""Run a fit's NumPyro model again: at given unknowns, with its own arguments or others.
+
+    run = rerun(target, (x_new, None), {})   what the model has at these arguments
+    generate(run, values, key)               one draw of all that is not given
+    log_likelihoods(target, values)          log p of each observation
+    site_log_probs(target, position)         log p of each site, in unconstrained space
+
+Values are constrained, by name, as `target.constrain` returns them. Each function is of
+one draw, and pure; `vi.after` maps them over many.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array
+from numpyro import handlers
+from numpyro.primitives import Messenger
+
+from vijax.types import Key
+from vijax.vi.targets.data_arguments import LEVELS, join, split
+from vijax.vi.targets.model_sites import (
+    Everywhere,
+    base_distribution,
+    by_step,
+    origin_of,
+)
+from vijax.vi.targets.numpyro_model import is_model
+from vijax.vi.targets.target import Static, Target, float_type
+
+
+class SeenSite(NamedTuple):
+    """What a run of the model on shapes alone says of a site."""
+
+    shape: tuple[int, ...]
+    is_observed: bool
+    in_control_flow: bool  # of a scan or a cond: the first axis are its steps
+    subsampled: tuple[str, ...]  # plates around it that take a subsample
+
+
+class Rerun(NamedTuple):
+    """A model at certain arguments: what a compiled function needs of it."""
+
+    static: Static  # with the structure of these arguments
+    data: list[Array]
+    sites: dict[str, SeenSite]  # sampled ones, factors left out
+    replicates: bool  # observed sites are drawn, whatever their data
+
+
+def require_model(target: Target, purpose: str) -> None:
+    """Raise a ValueError where the target is a plain log density."""
+    if not is_model(target):
+        raise ValueError(
+            f"fit is of {target}, a plain log density, which does not say how data "
+            f"come about: for {purpose} write the model in NumPyro and make the "
+            "target by vi.from_numpyro"
+        )
+
+
+def rerun(
+    target: Target,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    fresh: tuple[str, ...] = (),
+    replicates: bool = False,
+) -> Rerun:
+    """Run the target's model on the shapes of arguments, and say what it has there.
+
+    Args:
+        target: of a NumPyro model.
+        args: new arguments; none stand for the fit's own.
+        kwargs: new ones by name.
+        fresh: unknown sites that are to be drawn from the model, too.
+        replicates: draw the observed sites, whatever their data.
+
+    Raises:
+        ValueError: the model cannot be run at these arguments.
+    """
+    static = target.static
+    latent = frozenset(site.name for site in static.sites) - frozenset(fresh)
+    if not args and not kwargs:
+        seen = _seen(static, list(target.data), latent, replicates)
+        return Rerun(static, list(target.data), seen, replicates)
+    return run_at(static, *_with_bound(target, args, kwargs or {}), latent, replicates)
+
+
+def run_at(
+    static: Static,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    latent: frozenset[str] = frozenset(),
+    replicates: bool = False,
+) -> Rerun:
+    """Run a model on the shapes of arguments; `latent` sites are at their origins."""
+    failure: Exception | None = None
+    for level in LEVELS:  # with as few numbers fixed as the model can do with
+        data, structure = split((args, kwargs), level)
+        there = static._replace(structure=structure)
+        try:
+            return Rerun(
+                there, data, _seen(there, data, latent, replicates), replicates
+            )
+        except Exception as error:  # the user's function may raise anything
+            failure = error
+    reason = str(failure).split("\n", 1)[0]
+    shown = ", ".join(
+        f"{name}: {_shown(value)}"
+        for name, value in named_arguments(static.function, args, kwargs).items()
+    )
+    raise ValueError(
+        f"the model cannot be run at the arguments given ({shown}): "
+        f"{type(failure).__name__}: {reason}; give them as in the fit, those of "
+        "observed data as None"
+    ) from failure
+
+
+def bare(function: Callable[..., Any]) -> Static:
+    """Return what a run of a model needs that is no target's."""
+    return Static(_no_density, _no_density, _no_density, function, None)
+
+
+def _no_density(*_: Any) -> Any:
+    raise NotImplementedError("a model that is only run has no density")
+
+
+def own_arguments(target: Target) -> dict[str, Any]:
+    """Return the arguments that the target was made with, by name."""
+    args, kwargs = join(target.data, target.static.structure)
+    return named_arguments(target.static.function, args, kwargs)
+
+
+def new_arguments(
+    target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return new arguments by name, with those that a partial has fixed."""
+    args, kwargs = _with_bound(target, args, kwargs)
+    return named_arguments(target.static.function, args, kwargs)
+
+
+def _with_bound(
+    target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    number, names = target.static.bound
+    own_args, own_kwargs = join(target.data, target.static.structure)
+    return (*own_args[:number], *args), {n: own_kwargs[n] for n in names} | kwargs
+
+
+def named_arguments(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return arguments by the names that the function gives them, where it does."""
+    inner = function
+    while isinstance(inner, Messenger) and inner.fn is not None:
+        inner = inner.fn  # a handler around the model
+    try:
+        return dict(inspect.signature(inner).bind_partial(*args, **kwargs).arguments)
+    except (TypeError, ValueError):
+        return {f"argument {n}": value for n, value in enumerate(args)} | kwargs
+
+
+def _shown(value: Any) -> str:
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(value)]
+    if value is None:
+        return "None"
+    return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {shapes}"
+
+
+def _seen(
+    static: Static, data: list[Array], latent: frozenset[str], replicates: bool
+) -> dict[str, SeenSite]:
+    """Trace the model at origins of its unknowns; nothing is computed."""
+    found: dict[str, SeenSite] = {}
+    plates: dict[str, int] = {}
+    dtype = float_type()
+
+    def substitute(site: dict[str, Any]) -> Array | None:
+        if site["type"] == "plate" and site["value"] is None:
+            size, rows = site["args"]
+            plates[site["name"]] = size
+            return jnp.arange(rows)
+        if site["type"] != "sample" or site["is_observed"]:
+            return None
+        if site["name"] not in latent:
+            return None
+        return origin_of(site, static.positive, dtype)
+
+    def trace(data: list[Array]) -> None:
+        args, kwargs = join(data, static.structure)
+        model = _Unobserve(static.function) if replicates else static.function
+        model = handlers.substitute(model, substitute_fn=substitute)
+        model = handlers.seed(model, jax.random.key(0))
+        for name, site in handlers.trace(model).get_trace(*args, **kwargs).items():
+            if site["type"] == "sample" and not is_factor(site):
+                around = [frame.name for frame in site["cond_indep_stack"]]
+                found[name] = SeenSite(
+                    jnp.shape(site["value"]),
+                    bool(site["is_observed"]),
+                    site.get("_control_flow_done", False),
+                    tuple(name for name in around if name in plates),
+                )
+
+    jax.eval_shape(trace, data)
+    return found
+
+
+def generate(run: Rerun, values: dict[str, Array], key: Key) -> dict[str, Array]:
+    """Draw what is not given: sampled and deterministic sites, by name.
+
+    Args:
+        run: the model at its arguments.
+        values: of the unknowns that are kept, in the order of a scan's steps.
+        key: random key.
+    """
+    args, kwargs = join(run.data, run.static.structure)
+    model = _Unobserve(run.static.function) if run.replicates else run.static.function
+    model = handlers.seed(handlers.substitute(model, data=values), key)
+    trace = handlers.trace(model).get_trace(*args, **kwargs)
+    return {
+        name: jnp.asarray(site["value"])
+        for name, site in trace.items()
+        if site["type"] == "deterministic"
+        or (site["type"] == "sample" and not is_factor(site))
+    }
+
+
+def in_steps(static: Static, values: dict[str, Any]) -> dict[str, Array]:
+    """Return draws of sites, draws first, in the order of their scans' steps."""
+    return {
+        name: jax.vmap(partial(by_step, static, name))(jnp.asarray(x))
+        for name, x in values.items()
+    }
+
+
+def is_factor(site: dict[str, Any]) -> bool:
+    """Say whether a site is a numpyro.factor."""
+    return isinstance(base_distribution(site["fn"]), dist.Unit)
+
+
+class _Unobserve(Everywhere):
+    """Draws the observed sites, factors aside, inside control flow too."""
+
+    def inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return _Unobserve(function)
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        super().process_message(msg)
+        if msg["type"] != "sample" or msg.get("_control_flow_done", False):
+            return
+        if msg["is_observed"] and not is_factor(msg):
+            msg["is_observed"], msg["value"] = False, None
