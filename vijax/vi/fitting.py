@@ -156,9 +156,9 @@ def fit(
     if in_parts:
         chosen = _in_parts(chosen, progress, checkpoint, in_trace())
     _check_pair(family, chosen)
-    chosen.check(target, family)
     if target.streamed:
         return _fit_stream(target, key, family, chosen, settings)
+    chosen.check(target, family)
     return _fit_precisely(target, key, family, chosen, None, settings)
 
 
@@ -172,6 +172,7 @@ def _fit_stream(
             'density is a pass: take family = "mean_field" or "full_rank", method '
             f'"fixed_draws" and at most {MAX_DIM} unknowns, outside of jit and vmap'
         )
+    method.check(target, family)
     if method.num_draws is None:
         method = replace(method, num_draws=max(STREAM_DRAWS, 4 * target.dim))
     given = family, method

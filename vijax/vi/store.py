@@ -302,10 +302,20 @@ def _about(target: Target) -> dict[str, Any]:
         "structure": {
             "subsampled plates": str([tuple(plate) for plate in static.plates]),
             "discrete sites": str([tuple(site) for site in static.discrete]),
+            "rows of the stream": _describe_stream(target),
         },
         "x64": bool(jax.config.read("jax_enable_x64")),
         "versions": _versions(),
     }
+
+
+def _describe_stream(target: Target) -> str:
+    """Say which rows a stream has: as many checksums as blocks, hashed."""
+    if not target.streamed:
+        return "none"
+    stream = target.static.stream.stream
+    found = fingerprint.fingerprint((stream.block_size, *stream.checksums))
+    return f"{stream.num_rows}, SHA-256 of their checksums {found[:32]}"
 
 
 def _versions() -> str:

@@ -7,7 +7,7 @@ answer is the one of a fit that has all of them in memory, but for rounding. A b
 a time is in memory. Numbers are float64: a sum over millions of rows needs the digits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 from numpyro.primitives import Messenger
 
 from vijax.types import Key, Scalar
@@ -100,11 +100,37 @@ def from_stream(
 def thinned(target: Target, *, seed: int = 0) -> Target:
     """Return the target of some of its rows, which weigh as much as all of them."""
     part: Streamed = target.static.stream
-    rows = part.stream.sample(THIN_ROWS, seed=seed)
+    return of_rows(target, part.stream.sample(THIN_ROWS, seed=seed))
+
+
+def of_rows(target: Target, rows: dict[str, Any]) -> Target:
+    """Return the target of rows in memory, which weigh as much as the stream's."""
+    part: Streamed = target.static.stream
     static = target.static._replace(
         log_density=part.of_block, constrain=part.constrain, stream=None
     )
     return Target(_with_block(part, target.data, rows), target.init, static)
+
+
+def score_of_rows(
+    target: Target, position: Float[Array, " dim"], number: int
+) -> Float[Array, " dim"]:
+    """Return the gradient of Σ log p(row | θ), the prior left out.
+
+    Two scales of the same rows differ by what is scaled, which is the rows' part.
+
+    Args:
+        target: from `of_rows`.
+        position: unconstrained.
+        number: of these rows.
+    """
+
+    def slope(times: int) -> Array:
+        function = replace(target.static.function, num_rows=times * number)  # type: ignore[type-var]
+        static = target.static._replace(function=function)
+        return jax.grad(replace(target, static=static).log_density)(position)
+
+    return slope(2) - slope(1)
 
 
 @dataclass(frozen=True)
@@ -142,6 +168,11 @@ class _Scale(Messenger):
             )
         if msg["type"] != "sample":
             return
+        if not msg["is_observed"] and msg["fn"].support.is_discrete:
+            raise TargetError(
+                f"model is not valid for a stream: its unknown site {msg['name']!r} is "
+                "discrete; sum it out (dist.MixtureSameFamily)"
+            )
         for frame in msg["cond_indep_stack"]:
             if frame.name != self.parts.plate:
                 continue
@@ -175,10 +206,10 @@ def _positions(
     static: Static, names: tuple[str, ...], data: list[Array]
 ) -> tuple[int, ...]:
     """Return where the columns are in the data; refuse what cannot be in parts."""
-    if static.discrete or static.plates:
+    if static.plates:
         raise TargetError(
-            "model is not valid for a stream: it has discrete unknowns or a subsampled "
-            "plate; sum the former out (dist.MixtureSameFamily), take all rows"
+            f"model is not valid for a stream: its plate {static.plates[0].name!r} "
+            "takes a subsample; leave subsample_size, for a stream has all rows"
         )
     treedef, kinds = static.structure  # type: ignore[misc]
     if any(kind == "fixed" for kind, _ in kinds):
@@ -191,7 +222,9 @@ def _positions(
     return tuple(int(before[kwargs[name]]) for name in names)
 
 
-def _with_block(part: Streamed, data: list[Array], block: Block) -> list[Array]:
+def _with_block(
+    part: Streamed, data: list[Array], block: dict[str, Any]
+) -> list[Array]:
     data = list(data)
     for name, position in zip(part.names, part.positions, strict=True):
         array = block[name]
@@ -210,15 +243,12 @@ def _check_groups(target: Target) -> None:
     first = rows[part.names[-1]].reshape(2 * number, -1)[:, 0]
     order = np.argsort(first, kind="stable")
     groups = [order[:number], order[number:], order[::2], order[1::2]]
-    static = target.static._replace(log_density=part.of_block, stream=None)
-    look = jax.jit(lambda data, z: replace(block, data=data).log_density(z))
-    block = replace(target, static=static)
     for shift in (0.0, 0.5):
         position = target.init + shift
         values = []
         for chosen in groups:
             picked = {name: array[chosen] for name, array in rows.items()}
-            values.append(float(look(_with_block(part, target.data, picked), position)))
+            values.append(float(_log_density(of_rows(target, picked), position)))
         one, other = values[0] + values[1], values[2] + values[3]
         size = max(np.abs(values))
         if np.isfinite(size) and not abs(one - other) <= 1e-5 * size + 1e-9:
@@ -228,6 +258,11 @@ def _check_groups(target: Target) -> None:
                 "so it looks at rows together (a mean over rows, a neighbour); compute "
                 "such numbers beforehand and give them as arguments"
             )
+
+
+@jax.jit
+def _log_density(target: Target, position: Array) -> Scalar:
+    return target.log_density(position)
 
 
 def _constrain(
@@ -278,14 +313,14 @@ def _over_blocks(
     stream = part.stream
 
     def of(index: Any, rows: int) -> Any:
-        kinds = {
-            name: jax.ShapeDtypeStruct((rows, *stream.columns[name][0]), dtype)
-            for name, dtype in ((n, data[p].dtype) for n, p in _pairs(part))
+        dtypes = dict(_dtypes(part, data))
+        kinds = {name: _kind(stream, name, rows, dtypes[name]) for name in part.names}
+        read = partial(_read, stream, dtypes)
+        columns = jax.pure_callback(read, kinds, index, vmap_method="sequential")
+        block = {
+            name: jax.lax.bitcast_convert_type(bits, dtypes[name])
+            for name, bits in columns.items()
         }
-        read = partial(
-            _read, stream, {name: kind.dtype for name, kind in kinds.items()}
-        )
-        block = jax.pure_callback(read, kinds, index, vmap_method="sequential")
         share = rows / stream.num_rows
         found = function(params, _with_block(part, data, block))
         return jax.tree.map(lambda x: share * x, found)
@@ -303,11 +338,30 @@ def _over_blocks(
     return total
 
 
-def _pairs(part: Streamed) -> Any:
-    return zip(part.names, part.positions, strict=True)
+def _dtypes(part: Streamed, data: list[Array]) -> Iterator[tuple[str, Any]]:
+    """Yield columns and their types: of the target, or of JAX's own precision."""
+    for name, position in zip(part.names, part.positions, strict=True):
+        yield name, jax.dtypes.canonicalize_dtype(data[position].dtype)
+
+
+def _kind(stream: Stream, name: str, rows: int, dtype: Any) -> jax.ShapeDtypeStruct:
+    """Return what a callback gives of a column: bits, where a number has 64 of them.
+
+    The thread that it runs in does not know that this fit is in float64.
+    """
+    shape = (rows, *stream.columns[name][0])
+    if np.dtype(dtype).itemsize == 8:
+        return jax.ShapeDtypeStruct((*shape, 2), np.uint32)
+    return jax.ShapeDtypeStruct(shape, dtype)
 
 
 def _read(stream: Stream, dtypes: dict[str, Any], index: Any) -> Block:
     """Read a block, on the host, while a program waits for it."""
     block = stream.read(int(index))
-    return {name: np.asarray(block[name], dtype) for name, dtype in dtypes.items()}
+    found = {}
+    for name, dtype in dtypes.items():
+        array = np.ascontiguousarray(block[name], dtype)
+        if array.itemsize == 8:
+            array = array.view(np.uint32).reshape(*array.shape, 2)
+        found[name] = array
+    return found
