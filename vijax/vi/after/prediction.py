@@ -6,7 +6,6 @@ r"""The predictive distribution of a NumPyro model: after a fit, and before any 
 One draw of θ, then one run of the model at it, for each sample.
 """
 
-import html
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,6 +23,7 @@ from vijax.vi.after.refusals import (
     check_same_model,
     check_values,
 )
+from vijax.vi.after.site_draws import SiteDraws
 from vijax.vi.engine.batched_density import in_batches
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
@@ -34,83 +34,6 @@ from vijax.vi.targets.replay import Rerun
 from vijax.vi.targets.target import Static
 
 MAX_BATCH = 2**23  # numbers that the sites of one batch of draws may hold
-MAX_ROWS = 30  # of the printed table
-COLUMNS = ("mean", "mean_se", "sd", "5 %", "95 %")
-
-
-class Prediction(dict[str, Any]):
-    """Draws by site, draws first; prints as a table, with what they are worth below."""
-
-    source: str = ""  # "q", "importance", "chains" or "prior"
-    trusted: Any = False  # whether the draws of the unknowns stand for the posterior
-    khat: Any = np.nan  # of the importance weights, where these were used
-    effective_sample_size: Any = np.nan  # independent draws of as small an error
-    advice: str = ""
-
-    def __str__(self) -> str:
-        rows = [*self._rows()]
-        width = max([8, *(len(label) for label, *_ in rows)])
-        head = " ".join([" " * width, *(f"{c:>12}" for c in COLUMNS)])
-        lines = [
-            " ".join([f"{label:<{width}}", *(f"{x:>12.5g}" for x in numbers)])
-            for label, *numbers in rows
-        ]
-        more = sum(x[0].size for x in self.values()) - len(rows)
-        lines += [f"… {more} more"] if more else []
-        return "\n".join([head, *lines, self._about()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("", *COLUMNS))
-        lines = "".join(
-            f"<tr><td>{html.escape(label)}</td>"
-            + "".join(f"<td>{x:.5g}</td>" for x in numbers)
-            + "</tr>"
-            for label, *numbers in self._rows()
-        )
-        about = html.escape(self._about())
-        return f"<table><tr>{head}</tr>{lines}</table><p>{about}</p>"
-
-    def _about(self) -> str:
-        number = len(next(iter(self.values()))) if self else 0
-        worth = f", worth {self.effective_sample_size:.0f}"
-        corrected = worth if self.source in ("importance", "chains") else ""
-        of = {"importance": "q, corrected", "chains": "NUTS", "prior": "the prior"}
-        text = f"{number} draws of {of.get(self.source, self.source)}{corrected}."
-        return f"{text} {self.advice}".strip()
-
-    def _rows(self) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = []
-        # What is predicted comes last in a model, and is what is asked for.
-        for name, x in reversed(self.items()):
-            for index in np.ndindex(*np.shape(x)[1:]):
-                if len(found) == MAX_ROWS:
-                    return found
-                column = np.asarray(x[(slice(None), *index)], float)
-                label = f"{name}[{', '.join(map(str, index))}]" if index else name
-                sd = np.std(column)
-                error = sd / np.sqrt(self.effective_sample_size)
-                edges = np.quantile(column, (0.05, 0.95))
-                found.append((label, np.mean(column), error, sd, *edges))
-        return found
-
-
-def _flatten(x: Prediction) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    numbers = (x.trusted, x.khat, x.effective_sample_size)
-    return (dict(x), *numbers), (x.source, x.advice, tuple(x))
-
-
-def _unflatten(about: tuple[Any, ...], leaves: tuple[Any, ...]) -> Prediction:
-    values, *numbers = leaves
-    source, advice, order = about
-    found = Prediction({name: values[name] for name in order})
-    found.source, found.advice = source, advice
-    found.trusted, found.khat, found.effective_sample_size = numbers
-    return found
-
-
-jax.tree_util.register_pytree_node(Prediction, _flatten, _unflatten)
 
 
 @own_precision
@@ -123,7 +46,7 @@ def predict(
     fresh: tuple[str, ...] = (),
     batch_size: int | None = None,
     **kwargs: Any,
-) -> Prediction:
+) -> SiteDraws:
     r"""Draw from the posterior predictive of a NumPyro model at new arguments.
 
         θ_s ~ p(θ | y),   y_s ~ p(y_new | θ_s),   s = 1, …, num_samples
@@ -200,7 +123,7 @@ def predict(
         known = replay.in_steps(target.static, kept)
         check_indices(target, run, (args, kwargs), known, noise_key)
     found = _generate(run, noise_key, kept, num_samples, batch_size)
-    return _prediction({**kept, **found}, posterior)
+    return SiteDraws.of({**kept, **found}, posterior)
 
 
 def prior_predict(
@@ -210,7 +133,7 @@ def prior_predict(
     num_samples: int = 1000,
     batch_size: int | None = None,
     **kwargs: Any,
-) -> Prediction:
+) -> SiteDraws:
     r"""Draw from the prior predictive of a NumPyro model: θ ~ p(θ), y ~ p(y | θ).
 
     Every site is drawn, observed ones too, whether their data are given or None.
@@ -248,15 +171,7 @@ def prior_predict(
     check_new_run(None, run, {}, ())
     found = _generate(run, key, {}, num_samples, batch_size)
     drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")
-    return _prediction(found, drawn)
-
-
-def _prediction(values: dict[str, Array], posterior: PosteriorDraws) -> Prediction:
-    found = Prediction(values)
-    found.source, found.advice = posterior.source, posterior.advice
-    found.trusted, found.khat = posterior.trusted, posterior.khat
-    found.effective_sample_size = posterior.effective_sample_size
-    return found
+    return SiteDraws.of(found, drawn)
 
 
 def _generate(

@@ -46,7 +46,8 @@ def check_values(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     own = replay.own_arguments(target)
     for name, new in replay.new_arguments(target, args, kwargs).items():
         old = own.get(name)
-        same = bool(jax.tree.structure(old) == jax.tree.structure(new))
+        structure: Any = jax.tree.structure
+        same = structure(old) == structure(new)
         olds = jax.tree.leaves(old) if same else [None] * len(jax.tree.leaves(new))
         for before, leaf in zip(olds, jax.tree.leaves(new), strict=True):
             _check_nan(name, before, leaf)

@@ -201,6 +201,40 @@ def _log_density(
     return jnp.asarray(sum(log_probs.values(), start=0.0))
 
 
+def log_density_terms(
+    target: Target, position: Array, key: Key | Rows | None = None
+) -> dict[str, Scalar]:
+    """Return the terms of a model's log density by site, in nats.
+
+    Each unknown's has the log |dθ/du| of its map; they sum to `target.log_density`.
+
+    Args:
+        target: of a NumPyro model without discrete unknowns.
+        position: (dim,).
+        key: draws the rows of a model that subsamples, or gives them by plate.
+    """
+    static = target.static
+    args, kwargs = join(target.data, static.structure)
+    params = target.unravel(position)
+    model = _unconstrained(static.function, static, params, _rows(static, key))
+    if static.draws_keys:
+        model = _GiveKey(model, jax.random.key(0))
+    terms, _ = compute_log_probs(model, args, kwargs, {})
+    found = {name: x for name, x in terms.items() if not _is_log_det(name, params)}
+    for name in params:
+        found[name] = found[name] + terms.get(_log_det(name), 0.0)
+    return found
+
+
+def _log_det(name: str) -> str:
+    """Return the name of the factor that has a site's log |dθ/du|."""
+    return f"_{name}_log_det"
+
+
+def _is_log_det(name: str, params: dict[str, Array]) -> bool:
+    return any(name == _log_det(unknown) for unknown in params)
+
+
 def _constrain_model(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> dict[str, Array]:
@@ -267,7 +301,7 @@ def _unconstrained(
             event_dim = len(site["fn"].event_shape)
             extra = jnp.ndim(log_det) - jnp.ndim(value) + event_dim
             # Under the site's own plates and masks, so that it is scaled as it is.
-            numpyro.factor(f"_{site['name']}_log_det", sum_rightmost(log_det, extra))
+            numpyro.factor(_log_det(site["name"]), sum_rightmost(log_det, extra))
         return with_axes(site, value)
 
     return handlers.substitute(function, substitute_fn=substitute)

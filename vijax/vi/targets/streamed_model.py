@@ -126,7 +126,8 @@ def score_of_rows(
     """
 
     def slope(times: int) -> Array:
-        function = replace(target.static.function, num_rows=times * number)  # type: ignore[type-var]
+        parts: Any = target.static.function
+        function = replace(parts, num_rows=times * number)
         static = target.static._replace(function=function)
         return jax.grad(replace(target, static=static).log_density)(position)
 
@@ -211,15 +212,16 @@ def _positions(
             f"model is not valid for a stream: its plate {static.plates[0].name!r} "
             "takes a subsample; leave subsample_size, for a stream has all rows"
         )
-    treedef, kinds = static.structure  # type: ignore[misc]
+    structure: Any = static.structure
+    treedef, kinds = structure
     if any(kind == "fixed" for kind, _ in kinds):
         raise TargetError(
             "model is not valid for a stream: it needs the values of its data while it "
             "is traced; give what is fixed (a number of groups) as a whole number"
         )
     _, kwargs = jax.tree.unflatten(treedef, range(len(kinds)))
-    before = np.cumsum([0] + [kind != "static" for kind, _ in kinds])
-    return tuple(int(before[kwargs[name]]) for name in names)
+    is_data = np.array([kind != "static" for kind, _ in kinds])
+    return tuple(int(np.sum(is_data[: kwargs[name]])) for name in names)
 
 
 def _with_block(

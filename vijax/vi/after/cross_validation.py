@@ -1,0 +1,397 @@
+r"""How well a model predicts observations that it has not seen: PSIS-LOO and WAIC.
+
+    elpd = Σ_i log p(y_i | y_−i)       expected log predictive density, in nats
+
+Leaving observation i out of the posterior divides it by p(y_i | θ). So draws θ_s of q,
+which have the weights p(θ_s, y) / q(θ_s) for the posterior, have for it
+
+    w_is ∝ p(θ_s, y) / (q(θ_s) p(y_i | θ_s)),   elpd_i = log Σ_s w_is p(y_i | θ_s)
+
+with Pareto-smoothed weights that sum to 1. One k̂ for each observation says whether they
+can be known: it sees both what q misses of the posterior and how far an observation
+pulls the posterior towards itself.
+
+The evidence (`vi.evidence`) answers another question: how probable were these data
+before any were seen, under the whole prior? It depends on the prior's width without
+end; the elpd asks for the next observation, once the others are known.
+
+References:
+    Vehtari, Gelman & Gabry (2017), Stat. Comput. 27(5), arXiv:1507.04544 (PSIS-LOO,
+    WAIC, p_loo, standard errors); Magnusson et al. (2019), arXiv:1904.10679, section
+    2.2 (draws of an approximation, the joint weights); Vehtari et al. (2024),
+    arXiv:1507.02646 (k̂, its threshold).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vijax.types import Key
+from vijax.validate import check, is_traced
+from vijax.vi.after.pointwise import (
+    Data,
+    as_columns,
+    observed_data,
+    pointwise,
+    require_observations,
+)
+from vijax.vi.after.posterior_draws import (
+    IMPORTANCE,
+    Q,
+    WeightedDraws,
+    judge_weights,
+    source_of,
+    unknowns,
+    weighted_draws,
+)
+from vijax.vi.engine.batched_density import constrained_sites
+from vijax.vi.engine.precision import own_precision
+from vijax.vi.importance_weights import KHAT_LIMIT, psis
+from vijax.vi.result import Fit
+
+DRAWS, DRAWS_OF_SUBSAMPLED = 4000, 1000
+MAX_VARIANCE = 0.4  # of a log likelihood, above which WAIC is not to be used
+MAX_NAMED = 10
+FEW = 100  # observations, below which elpd_se is rough
+
+
+class Loo(NamedTuple):
+    """PSIS-LOO; nats throughout. Prints as a table with advice."""
+
+    elpd: float  # Σ_i log p(y_i | y_−i)
+    elpd_se: float  # its standard error for other data of the same source
+    p_loo: float  # effective number of parameters, Σ_i log p(y_i | y) − elpd
+    p_loo_se: float
+    monte_carlo_se: float  # of elpd, for other draws; good where `trusted`
+    pointwise: np.ndarray  # log p(y_i | y_−i), (observations,)
+    khat: np.ndarray  # tail shape of the weights, k̂ or Hill's, the smaller
+    khat_limit: float  # below which they are good for so many draws
+    trusted: bool
+    advice: str
+    source: str  # "importance", "chains" or "q"
+    data: Data
+
+    @property
+    def unreliable(self) -> tuple[str, ...]:
+        """Names of observations whose elpd is not known."""
+        bad = ~(self.khat < self.khat_limit)
+        return tuple(np.asarray(self.data.names, object)[bad])
+
+    def __str__(self) -> str:
+        return _table(
+            "PSIS-LOO",
+            self.source,
+            len(self.pointwise),
+            _rows(self, "loo"),
+            self.advice,
+        )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Waic(NamedTuple):
+    """The widely applicable information criterion; nats. Prints as a table."""
+
+    elpd: float  # Σ_i (log p(y_i | y) − Var_θ[log p(y_i | θ)])
+    elpd_se: float  # its standard error for other data of the same source
+    p_waic: float  # effective number of parameters, Σ_i Var_θ[log p(y_i | θ)]
+    p_waic_se: float
+    monte_carlo_se: float  # of elpd, for other draws
+    pointwise: np.ndarray
+    variances: np.ndarray  # of log p(y_i | θ); above 0.4 says: do not use it
+    trusted: bool
+    advice: str
+    source: str
+    data: Data
+
+    def __str__(self) -> str:
+        return _table(
+            "WAIC", self.source, len(self.pointwise), _rows(self, "waic"), self.advice
+        )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class _Drawn(NamedTuple):
+    """Draws for one of the two, and what they are worth."""
+
+    log_likelihoods: np.ndarray  # (draws, observations)
+    log_weights: np.ndarray  # for the posterior, not normalised
+    draws: WeightedDraws
+    trusted: bool
+    advice: str
+    data: Data
+
+
+@own_precision
+def loo(
+    fit: Fit,
+    key: Key | None = None,
+    *,
+    num_samples: int | None = None,
+    draws: str = "auto",
+) -> Loo:
+    r"""Estimate the expected log predictive density by leaving each observation out.
+
+    The draws are weighed for what q lacks of the posterior, so that q need not be the
+    posterior. Where k̂ of an observation is too large its elpd is not known: it is
+    named, and the result is not `trusted`.
+
+    Observations are taken to be independent given the unknowns, one for each entry of
+    a site's log density; of a time series this leaves out one step of it, not what
+    follows.
+
+    Args:
+        fit: of a target of `vi.from_numpyro`.
+        key: random key.
+        num_samples: draws, 4000 by default; 1000 where the model subsamples.
+        draws: "auto": the chains where the fit has them (`vi.nuts`), else
+            "importance", as above; or "q", which takes q for the posterior.
+
+    Returns:
+        The Loo: elpd, its standard error for other data and its Monte Carlo error,
+        p_loo, k̂ of each observation, and advice.
+
+    Raises:
+        ValueError: as `vi.log_likelihood`; fewer than 100 samples; inside a trace.
+
+    References:
+        See the module's.
+
+    Example:
+        >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
+        >>> from vijax import vi
+        >>> def model(y):
+        ...     mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        ...     numpyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+        >>> y = jnp.array([-1.0, 0.0, 1.0, 2.0])
+        >>> found = loo(vi.fit(vi.from_numpyro(model, y), jax.random.key(0)))
+        >>> exact = [dist.Normal((2 - x) / 4, 1.25**0.5).log_prob(x) for x in y]
+        >>> abs(found.elpd - sum(exact).item()) < 0.02, found.trusted
+        (True, True)
+    """
+    drawn = _drawn(fit, key, num_samples, draws, "vi.loo")
+    log_p, log_ratios = drawn.log_likelihoods, drawn.log_weights
+    number, count = log_p.shape
+    weights = np.empty_like(log_p)
+    elpd, khat = np.empty(count), np.empty(count)
+    for i in range(count):
+        ratios = _usable(log_ratios - log_p[:, i])
+        smoothed = psis(ratios)
+        terms = smoothed.log_weights + log_p[:, i]
+        elpd[i] = _log_sum(terms)
+        khat[i] = smoothed.tail_shape if np.isfinite(elpd[i]) else np.inf
+        # What each draw adds to elpd_i, to first order.
+        weights[:, i] = np.exp(terms - elpd[i]) - np.exp(smoothed.log_weights)
+    lppd = _log_sum(psis(log_ratios).log_weights[:, None] + log_p)
+    p_loo = lppd - elpd
+    limit = min(1 - 1 / math.log10(number), KHAT_LIMIT)
+    bad = ~(khat < limit)
+    advice = _advise_loo(drawn, khat, bad, limit, float(np.sum(p_loo)))
+    return Loo(
+        float(np.sum(elpd)),
+        _spread(elpd),
+        float(np.sum(p_loo)),
+        _spread(p_loo),
+        _monte_carlo_se(np.sum(weights, axis=1), drawn.draws),
+        elpd,
+        khat,
+        limit,
+        drawn.trusted and not bad.any(),
+        advice,
+        drawn.draws.source,
+        drawn.data,
+    )
+
+
+@own_precision
+def waic(
+    fit: Fit,
+    key: Key | None = None,
+    *,
+    num_samples: int | None = None,
+    draws: str = "auto",
+) -> Waic:
+    r"""Return the widely applicable information criterion, which `loo` is better than.
+
+        elpd_i = log E[p(y_i | θ)] − Var[log p(y_i | θ)]     over the posterior
+
+    For comparison with other work: it estimates what `loo` does, and its only warning
+    is a variance above 0.4. Arguments and errors as in `loo`.
+
+    References:
+        Watanabe (2010), JMLR 11; Vehtari, Gelman & Gabry (2017), arXiv:1507.04544.
+
+    Example:
+        >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
+        >>> from vijax import vi
+        >>> def model(y):
+        ...     mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        ...     numpyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+        >>> fit = vi.fit(vi.from_numpyro(model, jnp.arange(4.0)), jax.random.key(0))
+        >>> abs(waic(fit).elpd - loo(fit).elpd) < 0.1
+        True
+    """
+    drawn = _drawn(fit, key, num_samples, draws, "vi.waic")
+    log_p = drawn.log_likelihoods
+    log_weights = psis(drawn.log_weights).log_weights[:, None]
+    weights = np.exp(log_weights)
+    lppd = _log_sum(log_weights + log_p)
+    centred = np.where(weights > 0, log_p - np.sum(weights * log_p, axis=0), 0.0)
+    variances = np.sum(weights * centred**2, axis=0)
+    elpd = lppd - variances
+    parts = np.exp(log_weights + log_p - lppd) - weights
+    parts -= weights * (centred**2 - variances)
+    bad = ~(variances < MAX_VARIANCE)
+    advice = _advise_waic(drawn, variances, bad)
+    return Waic(
+        float(np.sum(elpd)),
+        _spread(elpd),
+        float(np.sum(variances)),
+        _spread(variances),
+        _monte_carlo_se(np.sum(parts, axis=1), drawn.draws),
+        elpd,
+        variances,
+        drawn.trusted and not bad.any(),
+        advice,
+        drawn.draws.source,
+        drawn.data,
+    )
+
+
+def _drawn(
+    fit: Fit, key: Key | None, num_samples: int | None, draws: str, purpose: str
+) -> _Drawn:
+    """Draw, evaluate every observation, and say what the draws are worth."""
+    if is_traced(fit.status, key):
+        raise ValueError(f"{purpose} is for one fit, outside of jit and vmap")
+    require_observations(fit, purpose)
+    source = source_of(fit, draws)
+    if draws == "auto" and source == Q:
+        source = IMPORTANCE
+    if num_samples is None:
+        num_samples = DRAWS_OF_SUBSAMPLED if fit.target.subsampled else DRAWS
+    check(num_samples >= 100, "num_samples", num_samples, "give at least 100")
+    key = jax.random.key(0) if key is None else key
+    drawn = weighted_draws(fit, key, num_samples, source)
+    values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
+    data, kept = observed_data(fit.target, values)
+    log_p = as_columns(pointwise(fit.target, values), kept)
+    log_weights = _usable(np.asarray(drawn.log_weights, float))
+    if source == IMPORTANCE:
+        smoothed = psis(log_weights)
+        given = float(smoothed.tail_shape), float(smoothed.effective_sample_size)
+        trusted, advice = judge_weights(fit._replace(chains=None), *given)
+    else:
+        own = fit if source != Q else fit._replace(chains=None)
+        trusted, advice = bool(own.trusted), own.advice
+    return _Drawn(log_p, log_weights, drawn, trusted, advice, data)
+
+
+def _usable(log_weights: np.ndarray) -> np.ndarray:
+    """Give draws outside of the support no weight."""
+    return np.where(log_weights < np.inf, log_weights, -np.inf)
+
+
+def _log_sum(terms: np.ndarray) -> Any:
+    """Return log Σ exp over the draws."""
+    largest = np.max(terms, axis=0)
+    largest = np.where(np.isfinite(largest), largest, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.sum(np.exp(terms - largest), axis=0)) + largest
+
+
+def _spread(parts: np.ndarray) -> float:
+    """Return the standard error of a sum over observations; NaN for a single one."""
+    number = len(parts)
+    return float(np.sqrt(number * np.var(parts, ddof=1))) if number > 1 else math.nan
+
+
+def _monte_carlo_se(parts: np.ndarray, draws: WeightedDraws) -> float:
+    """Return the standard error of an estimate from what each draw adds to it."""
+    if draws.num_chains:
+        from numpyro.diagnostics import (
+            effective_sample_size,
+        )  # loads SciPy's statistics
+
+        chains = np.reshape(parts, (draws.num_chains, -1))
+        effective = float(effective_sample_size(chains)) if np.ptp(parts) else 1.0
+        return float(np.sqrt(np.sum(parts**2) * len(parts) / effective))
+    together = np.sum(np.reshape(parts, (draws.num_parts, -1)), axis=0)
+    return float(np.sqrt(np.sum(together**2)))
+
+
+def _advise_loo(
+    drawn: _Drawn, khat: np.ndarray, bad: np.ndarray, limit: float, p_loo: float
+) -> str:
+    if not drawn.trusted:
+        return drawn.advice
+    if bad.any():
+        named = _named(drawn.data, bad, khat)
+        return (
+            f"Do not trust it: k̂ is above {limit:.2f} at {int(bad.sum())} of "
+            f"{len(bad)} observations, {named}. Their elpd is not known: leave each of "
+            "them out of the data and fit again, or look whether the model can explain "
+            "them at all."
+        )
+    words = f"Trust it: k̂ is below {limit:.2f} at every observation."
+    unknown = len(drawn.draws.positions[0])
+    if p_loo > unknown:
+        words += (
+            f" p_loo is above the {unknown} unknowns: the model is likely wrong for "
+            "these data; see vi.posterior_predictive_check."
+        )
+    return words + _note(drawn)
+
+
+def _advise_waic(drawn: _Drawn, variances: np.ndarray, bad: np.ndarray) -> str:
+    if not drawn.trusted:
+        return drawn.advice
+    if bad.any():
+        named = _named(drawn.data, bad, variances)
+        return (
+            f"Do not trust it: the variance is above {MAX_VARIANCE} at "
+            f"{int(bad.sum())} of {len(bad)} observations, {named}; use vi.loo."
+        )
+    return f"Trust it: no variance is above {MAX_VARIANCE}; vi.loo sees more." + _note(
+        drawn
+    )
+
+
+def _note(drawn: _Drawn) -> str:
+    few = len(drawn.data.names) < FEW
+    return f" Of fewer than {FEW} observations elpd_se is rough." if few else ""
+
+
+def _named(data: Data, bad: np.ndarray, values: np.ndarray) -> str:
+    """Return the worst of the observations by name, with their numbers."""
+    order = [i for i in np.argsort(-values) if bad[i]]
+    shown = ", ".join(f"{data.names[i]} ({values[i]:.2f})" for i in order[:MAX_NAMED])
+    return shown + (", …" if len(order) > MAX_NAMED else "")
+
+
+def _rows(found: Any, name: str) -> list[tuple[str, float, float]]:
+    parameters = f"p_{name}"
+    return [
+        (f"elpd_{name}", found.elpd, found.elpd_se),
+        (parameters, getattr(found, parameters), getattr(found, f"{parameters}_se")),
+        ("Monte Carlo error of elpd", found.monte_carlo_se, math.nan),
+    ]
+
+
+def _table(
+    method: str,
+    source: str,
+    number: int,
+    rows: list[tuple[str, float, float]],
+    advice: str,
+) -> str:
+    lines = [f"{method} of {number} observations, draws by {source}, in nats"]
+    for name, value, error in rows:
+        shown = "" if math.isnan(error) else f" ± {error:.3g}"
+        lines.append(f"{name:<26}{value:>12.3f}{shown}")
+    return "\n".join([*lines, advice])
