@@ -207,6 +207,18 @@ def test_fit_that_went_to_float64_comes_back_there(tmp_path, key):
     same_bits(vi.sample(fit, key, 3), vi.sample(loaded, key, 3))
 
 
+def test_arguments_that_a_partial_had_fixed_stay_so(fit, tmp_path):
+    x, y = make_data()
+    target = vi.from_numpyro(partial(model, scale=2.5), x, y)
+    other = fit._replace(target=target)
+    loaded = vi.load(vi.save(other, tmp_path / "fit"), model)
+    assert loaded.target.static == target.static
+    found = vi.predict(loaded, jax.random.key(0), x[:3], None, num_samples=5)
+    again = vi.predict(other, jax.random.key(0), x[:3], None, num_samples=5)
+    same_bits(dict(found), dict(again))
+    assert found["y"].shape == (5, 3)
+
+
 # ---- refusals ----
 
 
@@ -361,7 +373,7 @@ def digest(fit, summarised):
     key = jax.random.key(5)
     trees = [fit, vi.sample(fit, key, 100)]
     if summarised:
-        trees.append(dict(vi.summary(fit)))
+        trees += [dict(vi.summary(fit)), dict(vi.predict(fit, key, num_samples=50))]
     leaves = [np.asarray(x).tobytes() for x in jax.tree.leaves(trees)]
     return f"{len(leaves)} {hashlib.sha256(b''.join(leaves)).hexdigest()}"
 

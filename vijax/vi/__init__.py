@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         power_scaling,
         predict,
         prior_predict,
+        to_arviz,
         waic,
     )
     from vijax.vi.chains import nuts
@@ -54,7 +55,6 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         sample,
         sample_discrete,
         summary,
-        to_arviz,
         vsbc,
     )
     from vijax.vi.families import (
@@ -108,6 +108,7 @@ _NAMES = {
         "power_scaling",
         "predict",
         "prior_predict",
+        "to_arviz",
         "waic",
     ),
     "checks": (
@@ -123,7 +124,6 @@ _NAMES = {
         "sample",
         "sample_discrete",
         "summary",
-        "to_arviz",
         "vsbc",
     ),
     "families": (

@@ -16,6 +16,7 @@ three ways:
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,11 @@ def _make(
         model = model.func
     try:
         if about["maker"] == "numpyro":
-            return from_numpyro(model, *args, **kwargs)
+            # What a partial had fixed at the fit: vi.predict keeps it.
+            target = from_numpyro(model, *args, **kwargs)
+            number, names = about["bound"]
+            static = target.static._replace(bound=(number, tuple(names)))
+            return replace(target, static=static)
         return from_log_density(model, given["init"], *args, **kwargs)
     except TargetError as error:
         raise ValueError(
@@ -291,6 +296,7 @@ def _about(target: Target) -> dict[str, Any]:
             static.function, "__qualname__", type(static.function).__name__
         ),
         "maker": _maker(target),
+        "bound": static.bound,
         "source": source,
         "arguments": _describe_arguments(target),
         "unknowns": {

@@ -17,7 +17,7 @@ def model(x, y, spread=10.0):
     w = numpyro.sample("w", dist.Normal(jnp.zeros(2), spread).to_event(1))
     sigma = numpyro.sample("sigma", dist.HalfNormal(1.0))
     mu = numpyro.deterministic("mu", x @ w)
-    with numpyro.plate("rows", len(y)):
+    with numpyro.plate("rows", len(x)):
         numpyro.sample("y", dist.Normal(mu, sigma), obs=y)
 
 
@@ -237,6 +237,20 @@ def test_summary_and_draws_of_a_streamed_fit(fit, whole, key):
     w = np.asarray(vi.sample(fit, key, 2000)["w"])
     sds = np.asarray(whole.sds)[:2]
     np.testing.assert_allclose(w.std(0) / sds, 1.0, atol=4 / np.sqrt(4000))
+
+
+def test_streamed_fit_predicts_new_rows(fit, whole, key):
+    x = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
+    found = vi.predict(fit, key, x=x, y=None, num_samples=4000)
+    y = np.asarray(found["y"])
+    assert y.shape == (4000, 3)
+    w, sigma = np.asarray(whole.means)[:2], np.asarray(whole.means)[2]
+    error = 4 * sigma / np.sqrt(4000)
+    np.testing.assert_allclose(y.mean(axis=0), x @ w, atol=error)
+    spread = y.std(axis=0) / sigma
+    np.testing.assert_allclose(spread, 1.0, atol=4 / np.sqrt(8000) + 0.01)
+    with pytest.raises(ValueError, match="fit is to a stream, whose rows are not pred"):
+        vi.predict(fit, key)
 
 
 def test_streamed_fit_is_stored(fit, tmp_path):

@@ -7,12 +7,10 @@
     bayes_factor(a, b)         the difference of two of them, with its error
     drift(fit)                 whether the rows of a stream change along it
     vsbc(key, ...)             simulation-based calibration: is q right on average?
-    to_arviz(fit, key)         the draws and the verdict for ArviZ
 
 A Fit's own verdict is made in `vi.result` from the log weights of fresh draws.
 """
 
-from vijax.vi.checks.arviz import to_arviz
 from vijax.vi.checks.calibration import Calibration, vsbc
 from vijax.vi.checks.discrete_draws import sample_discrete
 from vijax.vi.checks.evidence_ladder import (
@@ -38,7 +36,6 @@ __all__ = [
     "sample",
     "sample_discrete",
     "summary",
-    "to_arviz",
     "vsbc",
 ]
 

@@ -103,6 +103,21 @@ def thinned(target: Target, *, seed: int = 0) -> Target:
     return of_rows(target, part.stream.sample(THIN_ROWS, seed=seed))
 
 
+def at_one_block(target: Target) -> Target:
+    """Return the target of the model itself at the first block, to run it elsewhere."""
+    if not target.streamed:
+        return target
+    part: Streamed = target.static.stream
+    parts: Any = target.static.function
+    static = target.static._replace(
+        log_density=part.of_block,
+        constrain=part.constrain,
+        stream=None,
+        function=parts.model,
+    )
+    return replace(target, static=static)
+
+
 def of_rows(target: Target, rows: dict[str, Any]) -> Target:
     """Return the target of rows in memory, which weigh as much as the stream's."""
     part: Streamed = target.static.stream
