@@ -11,6 +11,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer import log_likelihood as log_likelihood_of_numpyro
 
 from vijax import bayes, vi
+from vijax.vi.result import Chains
 
 X = np.linspace(-1.0, 1.0, 20)
 FEATURES = np.stack([np.ones(20), X], axis=1)
@@ -186,7 +187,28 @@ def test_agrees_with_leave_one_out_of_nuts(model):
     assert abs(found.elpd - reference) < min(0.25 * found.elpd_se, 0.3)
 
 
-@pytest.mark.slow  # test_sensitivity.py weighs chains too
+def test_chains_that_are_exact_give_exact_leave_one_out(key):
+    prior, y, noise = dist.Normal(0.0, 3.0), np.array([1.0, 2.5, -0.5]), np.full(3, 0.8)
+    family = bayes.normal_normal
+    fit = vi.fit(vi.from_numpyro(family.model, prior, y, noise), key)
+    posterior = family.posterior(prior, y, noise)
+    draws = np.asarray(posterior.sample(jax.random.key(1), (4, 1000, 1)))
+    ones = np.ones(1)
+    good = {"r_hat": ones, "mean_ess": 4000 * ones, "sd_ess": 4000 * ones}
+    rest = {"visits": 1.0, "mean_se": ones, "sd_se": ones, "num_divergences": 0}
+    chained = fit._replace(chains=Chains(draws, **good, **rest))
+    found = vi.loo(chained)
+    exact = []
+    for i in range(3):
+        others = np.arange(3) != i
+        rest_of = family.posterior(prior, y[others], noise[others])
+        exact.append(float(family.predictive(rest_of, noise[i]).log_prob(y[i])))
+    assert (found.source, found.trusted) == ("chains", True)
+    assert abs(found.elpd - sum(exact)) < 3 * found.monte_carlo_se < 0.3
+    assert vi.predict(chained, key, prior, None, 0.8).source == "chains"
+
+
+@pytest.mark.slow
 def test_chains_are_used_where_they_are(line):
     chained = vi.nuts(line, jax.random.key(1))
     found = vi.loo(chained)
@@ -261,6 +283,31 @@ def test_subsamples_and_scans_and_masks(key):
     expected = np.where(seen, dist.Normal(z, 0.3).log_prob(y[:4]), 0.0)
     np.testing.assert_allclose(found["y"], expected, rtol=1e-4, atol=1e-5)
     assert vi.loo(fit).data.names == ("y[0]", "y[1]", "y[3]")
+
+
+def test_several_observed_sites_keep_their_order(key):
+    # Sites in another order than that of their names, which a dict under jit takes.
+    def model(first, second):
+        mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        numpyro.sample("z", dist.Normal(mean, 1.0), obs=first)
+        numpyro.sample("a", dist.Normal(mean, 0.1).expand([2, 2]), obs=second)
+
+    first, second = np.array([0.3, 2.0]), np.array([[0.1, 0.2], [0.3, 0.2]])
+    fit = vi.fit(vi.from_numpyro(model, first, second), key)
+    found = vi.loo(fit)
+    names = ("z[0]", "z[1]", "a[0, 0]", "a[0, 1]", "a[1, 0]", "a[1, 1]")
+    assert found.data.names == names
+    precision = 1 + 2 + 4 / 0.1**2
+    total = first.sum() + second.sum() / 0.1**2
+    exact = []
+    for y, scale in [*((y, 1.0) for y in first), *((y, 0.1) for y in second.ravel())]:
+        rest = precision - scale**-2
+        spread = (1 / rest + scale**2) ** 0.5
+        left_out = dist.Normal((total - y / scale**2) / rest, spread)
+        exact.append(float(left_out.log_prob(y)))
+    np.testing.assert_allclose(found.pointwise, exact, atol=0.05)
+    assert list(vi.log_likelihood(fit, key, 5)) == ["z", "a"]
+    assert list(vi.predict(fit, key, num_samples=5)) == ["mean", "z", "a"]
 
 
 def test_waic_of_regular_data_is_near_loo(line):

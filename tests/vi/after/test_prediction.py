@@ -183,14 +183,40 @@ def test_a_poor_q_is_corrected_by_weights(key):
     spread = float(np.var(found["a"]))
     error = exact * np.sqrt(2 / found.effective_sample_size)
     assert abs(spread - exact) < 4 * error < exact - variance
-    chained = vi.nuts(fit, key)
-    of_chains = vi.predict(chained, key, None, num_samples=NUM_SAMPLES)
-    assert of_chains.source == "chains"
-    assert abs(float(np.var(of_chains["a"])) - exact) < 4 * error
     # q alone can be asked for, and says that it is not to be used.
-    alone = vi.predict(chained, key, None, draws="q", num_samples=NUM_SAMPLES)
+    alone = vi.predict(fit, key, None, draws="q", num_samples=NUM_SAMPLES)
     assert not alone.trusted
     assert float(np.var(alone["a"])) < exact - 4 * error
+
+
+@pytest.mark.slow
+def test_chains_are_drawn_from(fitted):
+    chained = vi.nuts(fitted, jax.random.key(4))
+    found = vi.predict(chained, jax.random.key(1), X, num_samples=NUM_SAMPLES)
+    assert (found.source, found.trusted) == ("chains", True)
+    whole = vi.predict(fitted, jax.random.key(1), X, num_samples=NUM_SAMPLES)
+    error = np.std(whole["y"], axis=0) * np.sqrt(2 / found.effective_sample_size)
+    miss = np.abs(np.mean(found["y"], axis=0) - np.mean(whole["y"], axis=0))
+    assert np.all(miss < 4 * error)
+
+
+def test_a_q_that_nothing_corrects_is_not_trusted(key):
+    def two_modes(y):
+        places = dist.Normal(jnp.array([-2.0, 8.0]), 0.4)
+        x = numpyro.sample(
+            "x", dist.MixtureSameFamily(dist.Categorical(jnp.array([0.5, 0.5])), places)
+        )
+        numpyro.sample("y", dist.Normal(x, 100.0), obs=y)
+
+    target = vi.from_numpyro(two_modes, 3.0)
+    fit = vi.fit(target, key, search_modes=False)._replace(khat=jnp.array(0.9))
+    found = vi.predict(fit, key, None, num_samples=50)
+    assert (found.source, found.trusted) == ("q", False)
+    assert "Do not trust" in str(found)
+    # With the other mode known, both are drawn from.
+    known = vi.predict(vi.fit(target, key), key, None, num_samples=2000)
+    assert (known.source, known.trusted) == ("importance", True)
+    np.testing.assert_allclose(np.mean(np.asarray(known["x"]) > 0), 0.5, atol=0.05)
 
 
 def test_new_groups_are_drawn_from_the_model(grouped):
@@ -252,6 +278,18 @@ def test_without_arguments_the_data_are_replicated(fitted):
     assert found["y"].shape == (2000, 12)
     np.testing.assert_allclose(found["y"].mean(axis=0), found["mean"].mean(0), atol=0.1)
     assert found["y"].std(axis=0).min() > 0.4
+
+
+def test_replications_of_a_broadcast_distribution_have_the_shape_of_the_data(key):
+    data = {"observations": np.array([1.0, 2.5, 0.0]), "scale": 0.8}
+    prior = dist.Normal(0.0, 3.0)
+    fit = vi.fit(vi.from_numpyro(bayes.normal_normal.model, prior, **data), key)
+    found = vi.predict(fit, key, num_samples=500)["observations"]
+    assert found.shape == (500, 3)
+    corr = np.corrcoef(np.asarray(found - found.mean(axis=1, keepdims=True)).T)
+    assert corr[0, 1] < -0.3  # each has noise of its own
+    before = vi.prior_predict(bayes.normal_normal.model, key, prior, **data)
+    assert before["observations"].shape == (1000, 3)
 
 
 def test_a_partial_keeps_what_it_fixed(key):

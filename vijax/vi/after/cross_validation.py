@@ -143,7 +143,8 @@ def loo(
 
     Observations are taken to be independent given the unknowns, one for each entry of
     a site's log density; of a time series this leaves out one step of it, not what
-    follows.
+    follows. Of a model that subsamples its rows the weights are those of whole batches,
+    with a scale for the rest.
 
     Args:
         fit: of a target of `vi.from_numpyro`.
@@ -364,7 +365,10 @@ def _advise_waic(drawn: _Drawn, variances: np.ndarray, bad: np.ndarray) -> str:
 
 def _note(drawn: _Drawn) -> str:
     few = len(drawn.data.names) < FEW
-    return f" Of fewer than {FEW} observations elpd_se is rough." if few else ""
+    note = f" Of fewer than {FEW} observations elpd_se is rough." if few else ""
+    if drawn.draws.source == Q:
+        note += " q was taken for the posterior: the Monte Carlo error is without that."
+    return note
 
 
 def _named(data: Data, bad: np.ndarray, values: np.ndarray) -> str:

@@ -91,7 +91,9 @@ def elbo_by_site(fit: Fit, key: Key, num_samples: int = 2000) -> ElboTerms:
     if is_traced(fit.status, key) or np.ndim(fit.status):
         raise ValueError("vi.elbo_by_site is for one fit, outside of jit and vmap")
     columns = _columns(light(fit), key, num_samples=num_samples)
+    columns = replay.in_order(replay.rerun(fit.target), columns)
     drawn = {name: np.asarray(x, float) for name, x in columns.items()}
+    drawn[ENTROPY] = drawn.pop(ENTROPY)  # last
     table = ElboTerms()
     for name, x in drawn.items():
         value, error = _mean(x)

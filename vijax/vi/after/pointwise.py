@@ -95,7 +95,12 @@ def pointwise(target: Target, values: dict[str, Array]) -> dict[str, Array]:
     """
     known = replay.in_steps(target.static, values)
     first = {name: x[0] for name, x in known.items()}
-    shapes = jax.eval_shape(lambda x: _log_probs(target, x), first)
+    shapes: dict[str, Any] = {}
+
+    def look(values: dict[str, Array]) -> None:
+        shapes.update(_log_probs(target, values))
+
+    jax.eval_shape(look, first)
     numbers = sum(shape.size for shape in shapes.values())
     num_draws = len(next(iter(values.values())))
     check(
@@ -106,7 +111,8 @@ def pointwise(target: Target, values: dict[str, Array]) -> dict[str, Array]:
         "held at once",
     )
     batch_size = max(1, MAX_BATCH // max(1, numbers))
-    return _pointwise(target, known, min(batch_size, num_draws))
+    found = _pointwise(target, known, min(batch_size, num_draws))
+    return {name: found[name] for name in shapes}  # in the model's order
 
 
 def _log_probs(target: Target, values: dict[str, Array]) -> dict[str, Array]:
@@ -150,7 +156,8 @@ def observed_data(target: Target, values: dict[str, Array]) -> tuple[Data, Any]:
 def as_columns(log_probs: dict[str, Array], kept: Any) -> np.ndarray:
     """Return (draws, observations) in float64, site after site, without masked ones."""
     columns = []
-    for name, x in log_probs.items():
-        flat = np.reshape(np.asarray(x, float), (len(x), -1))
-        columns.append(flat[:, np.ravel(kept[name])])
+    for name, mask in kept.items():
+        flat = np.asarray(log_probs[name], float)
+        flat = np.reshape(flat, (len(flat), -1))
+        columns.append(flat[:, np.ravel(mask)])
     return np.concatenate(columns, axis=1)

@@ -6,7 +6,7 @@ r"""The predictive distribution of a NumPyro model: after a fit, and before any 
 One draw of θ, then one run of the model at it, for each sample.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from vijax.types import Key
 from vijax.validate import check
-from vijax.vi.after.posterior_draws import PosteriorDraws, posterior_draws
+from vijax.vi.after.posterior_draws import PosteriorDraws, posterior_draws, source_of
 from vijax.vi.after.refusals import (
     check_indices,
     check_new_run,
@@ -44,7 +44,7 @@ def predict(
     *args: Any,
     num_samples: int = 1000,
     draws: str = "auto",
-    fresh: tuple[str, ...] = (),
+    fresh: str | Sequence[str] = (),
     batch_size: int | None = None,
     **kwargs: Any,
 ) -> SiteDraws:
@@ -107,6 +107,8 @@ def predict(
     target = at_one_block(fit.target)
     replay.require_model(target, "vi.predict")
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    source_of(fit, draws)
+    fresh = (fresh,) if isinstance(fresh, str) else tuple(fresh)
     own = check_same_model(target)
     replicates = not args and not kwargs
     if replicates and fit.target.streamed:
@@ -129,7 +131,7 @@ def predict(
         known = replay.in_steps(target.static, kept)
         check_indices(target, run, (args, kwargs), known, noise_key)
     found = _generate(run, noise_key, kept, num_samples, batch_size)
-    return SiteDraws.of({**kept, **found}, posterior)
+    return SiteDraws.of(replay.in_order(run, kept | found), posterior)
 
 
 def prior_predict(
@@ -177,7 +179,7 @@ def prior_predict(
     check_new_run(None, run, {}, ())
     found = _generate(run, key, {}, num_samples, batch_size)
     drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")
-    return SiteDraws.of(found, drawn)
+    return SiteDraws.of(replay.in_order(run, found), drawn)
 
 
 def replicates(target: Target, key: Key, values: dict[str, Array]) -> dict[str, Array]:

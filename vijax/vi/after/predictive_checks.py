@@ -126,7 +126,6 @@ def posterior_predictive_check(
     for site, data in replay.observations(fit.target, first).items():
         mask, observed = np.asarray(data.mask), np.asarray(data.value, float)
         replicated = np.asarray(found[site], float)
-        replicated = np.reshape(replicated, (len(replicated), *observed.shape))
         if not mask.all():
             observed, replicated = observed[mask], replicated[:, mask]
         for name, function in statistics.items():

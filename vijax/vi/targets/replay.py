@@ -50,6 +50,7 @@ class Rerun(NamedTuple):
     data: list[Array]
     sites: dict[str, SeenSite]  # sampled ones, factors left out
     replicates: bool  # observed sites are drawn, whatever their data
+    order: tuple[str, ...] = ()  # of all sites; a compiled function sorts them by name
 
 
 def require_model(target: Target, purpose: str) -> None:
@@ -85,8 +86,9 @@ def rerun(
     static = target.static
     latent = frozenset(site.name for site in static.sites) - frozenset(fresh)
     if not args and not kwargs:
-        seen = _seen(static, list(target.data), latent, replicates)
-        return Rerun(static, list(target.data), seen, replicates)
+        data = list(target.data)
+        seen, order = _seen(static, data, latent, replicates)
+        return Rerun(static, data, seen, replicates, order)
     return run_at(static, *_with_bound(target, args, kwargs or {}), latent, replicates)
 
 
@@ -103,9 +105,8 @@ def run_at(
         data, structure = split((args, kwargs), level)
         there = static._replace(structure=structure)
         try:
-            return Rerun(
-                there, data, _seen(there, data, latent, replicates), replicates
-            )
+            seen, order = _seen(there, data, latent, replicates)
+            return Rerun(there, data, seen, replicates, order)
         except Exception as error:  # the user's function may raise anything
             failure = error
     reason = str(failure).split("\n", 1)[0]
@@ -173,9 +174,10 @@ def _shown(value: Any) -> str:
 
 def _seen(
     static: Static, data: list[Array], latent: frozenset[str], replicates: bool
-) -> dict[str, SeenSite]:
+) -> tuple[dict[str, SeenSite], tuple[str, ...]]:
     """Trace the model at origins of its unknowns; nothing is computed."""
     found: dict[str, SeenSite] = {}
+    order: list[str] = []
     plates: dict[str, int] = {}
     dtype = float_type()
 
@@ -196,6 +198,7 @@ def _seen(
         model = handlers.substitute(model, substitute_fn=substitute)
         model = handlers.seed(model, jax.random.key(0))
         for name, site in handlers.trace(model).get_trace(*args, **kwargs).items():
+            order.append(name)
             if site["type"] == "sample" and not is_factor(site):
                 around = [frame.name for frame in site["cond_indep_stack"]]
                 found[name] = SeenSite(
@@ -206,7 +209,7 @@ def _seen(
                 )
 
     jax.eval_shape(trace, data)
-    return found
+    return found, tuple(order)
 
 
 def generate(run: Rerun, values: dict[str, Array], key: Key) -> dict[str, Array]:
@@ -272,8 +275,9 @@ def observations(target: Target, values: dict[str, Array]) -> dict[str, Observed
         return {name: (x.log_prob, x.value, x.mask) for name, (x, _) in found.items()}
 
     whole = {}
-    for name, arrays in jax.lax.map(batch, index).items():
-        is_discrete, axes = flags[name]
+    parts = jax.lax.map(batch, index)
+    for name, (is_discrete, axes) in flags.items():
+        arrays = parts[name]
         if axes is None:  # outside of the plate: the same in each batch
             log_prob, value, mask = (x[0] for x in arrays)
         else:
@@ -394,6 +398,12 @@ def _depends_on_others(target: Target, name: str, values: dict[str, Array]) -> b
     return False
 
 
+def in_order(run: Rerun, values: dict[str, Any]) -> dict[str, Any]:
+    """Return values by site in the order in which the model has the sites."""
+    known = [name for name in run.order if name in values]
+    return {name: values[name] for name in known} | values
+
+
 def in_steps(static: Static, values: dict[str, Any]) -> dict[str, Array]:
     """Return draws of sites, draws first, in the order of their scans' steps."""
     return {
@@ -418,4 +428,11 @@ class _Unobserve(Everywhere):
         if msg["type"] != "sample" or msg.get("_control_flow_done", False):
             return
         if msg["is_observed"] and not is_factor(msg):
+            # A distribution that is broadcast over its data is drawn for each of them.
+            fn = msg["fn"]
+            data = jnp.shape(msg["value"])
+            batch = data[: len(data) - fn.event_dim]
+            whole = np.broadcast_shapes(batch, fn.batch_shape)
+            if whole != fn.batch_shape and not msg["kwargs"]["sample_shape"]:
+                msg["fn"] = fn.expand(whole)
             msg["is_observed"], msg["value"] = False, None
