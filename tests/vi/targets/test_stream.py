@@ -1,5 +1,9 @@
 """Rows from a stream: the full-data answer, whatever their order and their source."""
 
+import socket
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -356,9 +360,6 @@ def test_rows_that_change_during_a_fit_are_told(key):
 @pytest.mark.slow
 def test_ten_million_rows_take_less_than_two_gigabytes(tmp_path):
     """In a process of its own, whose memory is its own."""
-    import subprocess
-    import sys
-
     script = tmp_path / "script.py"
     script.write_text(BIG)
     done = subprocess.run(
@@ -397,4 +398,55 @@ assert fit.trusted, str(fit)
 precision = rows / 4 + 1 / 100
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 print(fit.q.loc[0], fit.q.scale()[0], total / 4 / precision, precision**-0.5)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_answer_of_one(tmp_path):
+    """Each has a part of the rows, of other lengths; on the loopback interface."""
+    script = tmp_path / "script.py"
+    script.write_text(PART)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def begin(number, index):
+        command = [sys.executable, script, port, str(number), str(index)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, **pipes)
+
+    processes = [begin(2, 0), begin(2, 1), begin(1, 0)]
+    found = []
+    for process in processes:
+        output, errors = process.communicate(timeout=500)
+        assert process.returncode == 0, errors[-2000:]
+        last = output.splitlines()[-1]
+        found.append(np.array(last.split(), float))
+    np.testing.assert_array_equal(found[0], found[1])
+    # The searches start from other rows, and end within 0.1 % of an sd.
+    mean, sd, elbo = found[2]
+    np.testing.assert_allclose((found[0][0] - mean) / sd, 0.0, atol=1e-3)
+    np.testing.assert_allclose(found[0][1] / sd, 1.0, atol=1e-3)
+    np.testing.assert_allclose(found[0][2], elbo, atol=1e-2)
+
+
+PART = """
+import sys
+import jax, numpy as np, numpyro, numpyro.distributions as dist
+port, number, index = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+if number > 1:
+    jax.distributed.initialize(f"127.0.0.1:{port}", number, index)
+from vijax import vi
+
+def model(y):
+    rate = numpyro.sample("rate", dist.HalfNormal(10.0))
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Poisson(rate), obs=y)
+
+y = np.sort(np.random.default_rng(0).poisson(3.0, 1001))
+own = y if number == 1 else (y[:600], y[600:])[index]
+target = vi.from_stream(model, vi.Stream({"y": own}, block_size=128))
+fit = vi.fit(target, jax.random.key(0))
+assert fit.trusted, str(fit)
+print(fit.q.loc[0], np.exp(float(fit.q.log_scale[0])), fit.elbo)
 """

@@ -16,7 +16,6 @@ References:
     Andrews (1993), Econometrica 61(4) (tests for a change of parameters by scores).
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -144,10 +143,10 @@ def _scores(target: Target, position: Array, rows: int) -> np.ndarray:
     found = []
     for index in range(stream.num_rows // rows):
         piece = of_rows(target, stream.read(index))
-        found.append(_score(piece, position, rows))
+        found.append(_score(piece, position))
     return np.asarray(jax.device_get(found), float)
 
 
-@partial(density_jit, static_argnums=2)
-def _score(target: Target, position: Array, rows: int) -> Array:
-    return score_of_rows(target, position, rows)
+@density_jit
+def _score(target: Target, position: Array) -> Array:
+    return score_of_rows(target, position)

@@ -7,24 +7,28 @@ answer is the one of a fit that has all of them in memory, but for rounding. A b
 a time is in memory. Numbers are float64: a sum over millions of rows needs the digits.
 """
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 from numpyro.primitives import Messenger
 
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
-from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.data_arguments import join, to_device
 from vijax.vi.targets.numpyro_model import from_numpyro
 from vijax.vi.targets.stream import Block, Stream
 from vijax.vi.targets.target import Rows, Static, Target, TargetError
 
+WEIGHTS = "weights_of_rows"  # 1, and 0 of those that fill up a last block
 MOST_CHECKED = 1000  # rows of each of the groups that are compared
 THIN_ROWS = 20_000  # that a start is found with
 
@@ -32,11 +36,15 @@ THIN_ROWS = 20_000  # that a start is found with
 class Streamed(NamedTuple):
     """Which of a target's arrays come from a stream."""
 
-    stream: Stream
-    names: tuple[str, ...]  # columns
+    stream: Stream  # of this process
+    names: tuple[str, ...]  # columns, and the weights
     positions: tuple[int, ...]  # of each, in the target's data
     of_block: Callable[..., Any]  # the density of one block: (static, data, params, …)
     constrain: Callable[..., Any]
+    num_rows: int  # of all processes
+    block_size: int
+    num_blocks: int  # of each process, where it has as many
+    num_processes: int
 
 
 def from_stream(
@@ -48,6 +56,9 @@ def from_stream(
 ) -> Target:
     r"""Make a target of a NumPyro model whose rows are a stream.
 
+    In a run of several processes (`jax.distributed`) each gives a stream of its own
+    part of the rows, and makes the same calls: sums are over all of them.
+
     The model is called with the columns of a block by name, as with a small data set;
     its observed rows are in a `numpyro.plate` named `plate`. It may not look at rows
     together (a mean over rows, a neighbour): that is tried on regrouped rows.
@@ -56,14 +67,15 @@ def from_stream(
         model: any function with NumPyro's primitives; no discrete unknowns, no unknowns
             for each row, no `scan`.
         stream: of rows.
-        *args: further arguments of the model, in memory.
+        *args: further arguments of the model, in memory; equal in all processes.
         plate: name of the plate of rows.
         **kwargs: further arguments by name.
 
     Raises:
         ValueError: what `from_numpyro` refuses; there is no such plate, or it has
             unknowns, or another number of rows than a block; the model has discrete
-            unknowns or a scan; its density depends on which rows are read together.
+            unknowns or a scan; its density depends on which rows are read together;
+            processes have other columns or block sizes.
 
     Example:
         >>> import numpyro, numpyro.distributions as dist
@@ -83,12 +95,16 @@ def from_stream(
         raise TargetError(
             f"kwargs = {sorted(double)} are columns of the stream too: give them once"
         )
-    function = InParts(model, plate, stream.num_rows, names[0])
+    shape = _shape_of_all(stream)
+    names = (*names, WEIGHTS)
+    function = InParts(model, plate, float(shape[2] * shape[3]), names[0])
     with jax.enable_x64(True):
-        block = from_numpyro(function, *args, **kwargs, **stream.read(0))
+        first = _filled(stream.read(0), shape[1])
+        block = from_numpyro(function, *args, **kwargs, **first)
         static = block.static
-        positions = _positions(static, names, block.data)
-        part = Streamed(stream, names, positions, static.log_density, static.constrain)
+        positions = _positions(static, names)
+        made = static.log_density, static.constrain
+        part = Streamed(stream, names, positions, *made, *shape)
         static = static._replace(
             log_density=_density_of_stream, constrain=_constrain, stream=part
         )
@@ -97,38 +113,77 @@ def from_stream(
     return target
 
 
+def _shape_of_all(stream: Stream) -> tuple[int, int, int, int]:
+    """Return rows, block size, blocks of each process, and processes."""
+    own = [stream.num_rows, stream.block_size, stream.num_blocks]
+    kind = zlib.crc32(repr(sorted(stream.columns.items())).encode())
+    found = _gathered(np.array([*own, kind], np.int64))
+    if len({(size, kind) for _, size, _, kind in found.tolist()}) > 1:
+        raise TargetError(
+            f"stream = {stream!r} with blocks of {stream.block_size} is not valid: "
+            "other processes have other columns or blocks; give the same in each"
+        )
+    rows, _, blocks, _ = found.T
+    size = min(stream.block_size, int(rows.max()))
+    return int(rows.sum()), size, int(blocks.max()), len(found)
+
+
+def _gathered(array: np.ndarray) -> np.ndarray:
+    """Return the arrays of all processes, stacked."""
+    if jax.process_count() == 1:
+        return array[None]
+    # As bytes, for JAX has no 64 bits where it is not asked for them.
+    flat = np.frombuffer(array.tobytes(), np.uint8)
+    whole = np.asarray(multihost_utils.process_allgather(flat))
+    return np.frombuffer(whole.tobytes(), array.dtype).reshape(-1, *array.shape)
+
+
+def _filled(block: Block, size: int) -> Block:
+    """Return a block of `size` rows: those that are missing weigh nothing."""
+    rows = len(next(iter(block.values())))
+    if rows < size:
+        block = {name: np.resize(x, (size, *x.shape[1:])) for name, x in block.items()}
+    return {**block, WEIGHTS: (np.arange(size) < rows).astype(np.float32)}
+
+
 def thinned(target: Target, *, seed: int = 0) -> Target:
     """Return the target of some of its rows, which weigh as much as all of them."""
     part: Streamed = target.static.stream
-    return of_rows(target, part.stream.sample(THIN_ROWS, seed=seed))
+    least = int(_gathered(np.array(part.stream.num_rows)).min())
+    number = min(THIN_ROWS // part.num_processes, least)
+    rows = part.stream.sample(number, seed=seed)
+    return of_rows(target, {n: np.concatenate(_gathered(x)) for n, x in rows.items()})
 
 
 def at_one_block(target: Target) -> Target:
     """Return the target of the model itself at the first block, to run it elsewhere."""
     if not target.streamed:
         return target
+    parts: Any = target.static.function
+    args, kwargs = join(target.data, target.static.structure)
+    del kwargs[WEIGHTS]
+    with jax.enable_x64(True):
+        model = from_numpyro(parts.model, *args, **kwargs)
+    return model.with_positive(target.static.positive)
+
+
+def of_rows(target: Target, rows: Block) -> Target:
+    """Return the target of rows in memory, which weigh as much as the stream's."""
     part: Streamed = target.static.stream
+    number = len(rows[part.names[0]])
     parts: Any = target.static.function
     static = target.static._replace(
         log_density=part.of_block,
         constrain=part.constrain,
         stream=None,
-        function=parts.model,
+        function=replace(parts, scale=part.num_rows / number),
     )
-    return replace(target, static=static)
-
-
-def of_rows(target: Target, rows: dict[str, Any]) -> Target:
-    """Return the target of rows in memory, which weigh as much as the stream's."""
-    part: Streamed = target.static.stream
-    static = target.static._replace(
-        log_density=part.of_block, constrain=part.constrain, stream=None
-    )
-    return Target(_with_block(part, target.data, rows), target.init, static)
+    data = _with_block(part, target.data, _filled(rows, number))
+    return Target(data, target.init, static)
 
 
 def score_of_rows(
-    target: Target, position: Float[Array, " dim"], number: int
+    target: Target, position: Float[Array, " dim"]
 ) -> Float[Array, " dim"]:
     """Return the gradient of Σ log p(row | θ), the prior left out.
 
@@ -137,16 +192,14 @@ def score_of_rows(
     Args:
         target: from `of_rows`.
         position: unconstrained.
-        number: of these rows.
     """
 
-    def slope(times: int) -> Array:
+    def slope(scale: float) -> Array:
         parts: Any = target.static.function
-        function = replace(parts, num_rows=times * number)
-        static = target.static._replace(function=function)
+        static = target.static._replace(function=replace(parts, scale=scale))
         return jax.grad(replace(target, static=static).log_density)(position)
 
-    return slope(2) - slope(1)
+    return slope(2.0) - slope(1.0)
 
 
 @dataclass(frozen=True)
@@ -155,7 +208,7 @@ class InParts:
 
     model: Callable[..., Any]
     plate: str
-    num_rows: int
+    scale: float  # of a row's log density
     column: str  # whose length is the number of a block's rows
 
     @property
@@ -165,15 +218,16 @@ class InParts:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the model, its rows scaled."""
-        with _Scale(self, len(kwargs[self.column])):
+        weights = kwargs.pop(WEIGHTS)
+        with _Scale(self, weights):
             return self.model(*args, **kwargs)
 
 
 class _Scale(Messenger):
     """Scales what is observed in the plate of rows; refuses what cannot be in parts."""
 
-    def __init__(self, parts: InParts, rows: int) -> None:
-        self.parts, self.rows, self.found = parts, rows, False
+    def __init__(self, parts: InParts, weights: Any) -> None:
+        self.parts, self.weights, self.found = parts, weights, False
         super().__init__(None)
 
     def process_message(self, msg: dict[str, Any]) -> None:
@@ -196,16 +250,17 @@ class _Scale(Messenger):
                 raise TargetError(
                     "model is not valid for a stream: its unknown site "
                     f"{msg['name']!r} is in the plate {frame.name!r} of rows, one for "
-                    f"each of {self.parts.num_rows}; give unknowns that all rows share"
+                    "each; give unknowns that all rows share"
                 )
-            if frame.size != self.rows:
+            if frame.size != len(self.weights):
                 raise TargetError(
                     f"model is not valid for a stream: its plate {frame.name!r} has "
-                    f"{frame.size} rows where a block has {self.rows}; make it as long "
-                    "as the columns, without subsample_size"
+                    f"{frame.size} rows where a block has {len(self.weights)}; make "
+                    "it as long as the columns, without subsample_size"
                 )
             self.found = True
-            scale = self.parts.num_rows / self.rows
+            scale = self.parts.scale * self.weights
+            scale = jnp.reshape(scale, (-1, *(-frame.dim - 1) * (1,)))
             msg["scale"] = scale if msg["scale"] is None else scale * msg["scale"]
 
     def __exit__(self, *error: Any) -> None:
@@ -218,9 +273,7 @@ class _Scale(Messenger):
             )
 
 
-def _positions(
-    static: Static, names: tuple[str, ...], data: list[Array]
-) -> tuple[int, ...]:
+def _positions(static: Static, names: tuple[str, ...]) -> tuple[int, ...]:
     """Return where the columns are in the data; refuse what cannot be in parts."""
     if static.plates:
         raise TargetError(
@@ -257,7 +310,7 @@ def _check_groups(target: Target) -> None:
         return
     rows = part.stream.sample(2 * number, seed=1)
     # By one column's order, so that groups differ as much as they can.
-    first = rows[part.names[-1]].reshape(2 * number, -1)[:, 0]
+    first = rows[part.names[-2]].reshape(2 * number, -1)[:, 0]
     order = np.argsort(first, kind="stable")
     groups = [order[:number], order[number:], order[::2], order[1::2]]
     for shift in (0.0, 0.5):
@@ -326,33 +379,47 @@ def _over_blocks(
     data: list[Array],
     params: dict[str, Array],
 ) -> Any:
-    """Return the mean over blocks of what a function finds, weighed by their rows."""
-    stream = part.stream
+    """Return the mean over blocks of what a function finds, of all processes."""
+    dtypes = dict(_dtypes(part, data))
+    kinds = {name: _kind(part, name, dtypes[name]) for name in part.names}
+    share = 1 / (part.num_blocks * part.num_processes)
 
-    def of(index: Any, rows: int) -> Any:
-        dtypes = dict(_dtypes(part, data))
-        kinds = {name: _kind(stream, name, rows, dtypes[name]) for name in part.names}
-        read = partial(_read, stream, dtypes)
+    def of(index: Any, data: list[Array], params: dict[str, Array]) -> Any:
+        read = partial(_read, part, dtypes)
         columns = jax.pure_callback(read, kinds, index, vmap_method="sequential")
         block = {
             name: jax.lax.bitcast_convert_type(bits, dtypes[name])
             for name, bits in columns.items()
         }
-        share = rows / stream.num_rows
         found = function(params, _with_block(part, data, block))
         return jax.tree.map(lambda x: share * x, found)
 
-    whole, rest = divmod(stream.num_rows, stream.block_size)
-    kind = jax.eval_shape(lambda: of(0, stream.block_size if whole else rest))
-    total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), kind)
+    def of_process(data: list[Array], params: dict[str, Array]) -> Any:
+        kind = jax.eval_shape(of, 0, data, params)
+        total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), kind)
 
-    def add(index: Any, total: Any) -> Any:
-        return jax.tree.map(jnp.add, total, of(index, stream.block_size))
+        def add(index: Any, total: Any) -> Any:
+            return jax.tree.map(jnp.add, total, of(index, data, params))
 
-    total = jax.lax.fori_loop(0, whole, add, total)
-    if rest:
-        total = jax.tree.map(jnp.add, total, of(whole, rest))
-    return total
+        return jax.lax.fori_loop(0, part.num_blocks, add, total)
+
+    if part.num_processes == 1:
+        return of_process(data, params)
+
+    def of_all(data: list[Array], params: dict[str, Array]) -> Any:
+        return jax.lax.psum(of_process(data, params), "process")
+
+    everywhere = PartitionSpec()
+    specs: Any = {"in_specs": everywhere, "out_specs": everywhere}
+    mesh = _processes()
+    return jax.shard_map(of_all, mesh=mesh, check_vma=False, **specs)(data, params)
+
+
+@cache
+def _processes() -> Mesh:
+    """Return a mesh of one device of each process."""
+    first = {device.process_index: device for device in reversed(jax.devices())}
+    return Mesh(np.array([first[i] for i in sorted(first)]), ("process",))
 
 
 def _dtypes(part: Streamed, data: list[Array]) -> Iterator[tuple[str, Any]]:
@@ -361,20 +428,25 @@ def _dtypes(part: Streamed, data: list[Array]) -> Iterator[tuple[str, Any]]:
         yield name, jax.dtypes.canonicalize_dtype(data[position].dtype)
 
 
-def _kind(stream: Stream, name: str, rows: int, dtype: Any) -> jax.ShapeDtypeStruct:
+def _kind(part: Streamed, name: str, dtype: Any) -> jax.ShapeDtypeStruct:
     """Return what a callback gives of a column: bits, where a number has 64 of them.
 
     The thread that it runs in does not know that this fit is in float64.
     """
-    shape = (rows, *stream.columns[name][0])
+    inner = () if name == WEIGHTS else part.stream.columns[name][0]
+    shape = (part.block_size, *inner)
     if np.dtype(dtype).itemsize == 8:
         return jax.ShapeDtypeStruct((*shape, 2), np.uint32)
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
-def _read(stream: Stream, dtypes: dict[str, Any], index: Any) -> Block:
+def _read(part: Streamed, dtypes: dict[str, Any], index: Any) -> Block:
     """Read a block, on the host, while a program waits for it."""
-    block = stream.read(int(index))
+    place = int(index)
+    beyond = place >= part.stream.num_blocks  # another process has more
+    block = _filled(part.stream.read(0 if beyond else place), part.block_size)
+    if beyond:
+        block[WEIGHTS] = np.zeros_like(block[WEIGHTS])
     found = {}
     for name, dtype in dtypes.items():
         array = np.ascontiguousarray(block[name], dtype)
