@@ -1,8 +1,10 @@
 """Rows from a stream: the full-data answer, whatever their order and their source."""
 
+import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ import pytest
 from vijax import vi
 from vijax.vi.targets.streamed_model import thinned
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
 ROWS, BLOCK = 1000, 300  # three whole blocks, and one of 100 rows
 
 
@@ -363,7 +366,11 @@ def test_ten_million_rows_take_less_than_two_gigabytes(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(BIG)
     done = subprocess.run(
-        [sys.executable, script, tmp_path], capture_output=True, text=True, check=False
+        [sys.executable, script, tmp_path],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     memory, *numbers = map(float, done.stdout.split())
@@ -413,7 +420,7 @@ def test_two_processes_give_the_answer_of_one(tmp_path):
     def begin(number, index):
         command = [sys.executable, script, port, str(number), str(index)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, **pipes)
+        return subprocess.Popen(command, env=ENVIRONMENT, **pipes)
 
     processes = [begin(2, 0), begin(2, 1), begin(1, 0)]
     found = []

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 from numpyro.primitives import Messenger
 
+from vijax.processes import gathered
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
 from vijax.vi.targets.data_arguments import join, to_device
@@ -117,7 +117,7 @@ def _shape_of_all(stream: Stream) -> tuple[int, int, int, int]:
     """Return rows, block size, blocks of each process, and processes."""
     own = [stream.num_rows, stream.block_size, stream.num_blocks]
     kind = zlib.crc32(repr(sorted(stream.columns.items())).encode())
-    found = _gathered(np.array([*own, kind], np.int64))
+    found = gathered(np.array([*own, kind], np.int64))
     if len({(size, kind) for _, size, _, kind in found.tolist()}) > 1:
         raise TargetError(
             f"stream = {stream!r} with blocks of {stream.block_size} is not valid: "
@@ -126,16 +126,6 @@ def _shape_of_all(stream: Stream) -> tuple[int, int, int, int]:
     rows, _, blocks, _ = found.T
     size = min(stream.block_size, int(rows.max()))
     return int(rows.sum()), size, int(blocks.max()), len(found)
-
-
-def _gathered(array: np.ndarray) -> np.ndarray:
-    """Return the arrays of all processes, stacked."""
-    if jax.process_count() == 1:
-        return array[None]
-    # As bytes, for JAX has no 64 bits where it is not asked for them.
-    flat = np.frombuffer(array.tobytes(), np.uint8)
-    whole = np.asarray(multihost_utils.process_allgather(flat))
-    return np.frombuffer(whole.tobytes(), array.dtype).reshape(-1, *array.shape)
 
 
 def _filled(block: Block, size: int) -> Block:
@@ -149,10 +139,10 @@ def _filled(block: Block, size: int) -> Block:
 def thinned(target: Target, *, seed: int = 0) -> Target:
     """Return the target of some of its rows, which weigh as much as all of them."""
     part: Streamed = target.static.stream
-    least = int(_gathered(np.array(part.stream.num_rows)).min())
+    least = int(gathered(np.array(part.stream.num_rows)).min())
     number = min(THIN_ROWS // part.num_processes, least)
     rows = part.stream.sample(number, seed=seed)
-    return of_rows(target, {n: np.concatenate(_gathered(x)) for n, x in rows.items()})
+    return of_rows(target, {n: np.concatenate(gathered(x)) for n, x in rows.items()})
 
 
 def at_one_block(target: Target) -> Target:
