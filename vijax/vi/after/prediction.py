@@ -54,7 +54,9 @@ def predict(
 
     Give the model's arguments as at the fit, new inputs of any number of rows, and None
     for what is observed data. Without any argument the fit's own are used, and every
-    observed site is drawn anew: replications, for predictive checks.
+    observed site is drawn anew, in the shape of its data: replications, for predictive
+    checks. Without its data a site has the shape that plates and inputs give it: where
+    none do, it is one new observation.
 
     Unknown sites keep their posterior draws. A site for each row or group of the fit
     means these rows and groups again: for new ones name it in `fresh`. The sites of a
@@ -91,7 +93,7 @@ def predict(
             `fresh`.
 
     Example:
-        >>> import numpyro, numpyro.distributions as dist
+        >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
         >>> from vijax import vi
         >>> def model(x, y):
         ...     slope = numpyro.sample("slope", dist.Normal(0.0, 10.0))
@@ -127,11 +129,10 @@ def predict(
         values |= {site.name: drawn[site.name] for site in target.static.discrete}
     check_new_run(own, run, values, fresh)
     kept = {name: x for name, x in values.items() if name not in fresh}
+    found = kept | _generate(run, noise_key, kept, num_samples, batch_size)
     if not replicates:
-        known = replay.in_steps(target.static, kept)
-        check_indices(target, run, (args, kwargs), known, noise_key)
-    found = _generate(run, noise_key, kept, num_samples, batch_size)
-    return SiteDraws.of(replay.in_order(run, kept | found), posterior)
+        check_indices(target, run, (args, kwargs), found, noise_key)
+    return SiteDraws.of(replay.in_order(run, found), posterior)
 
 
 def prior_predict(

@@ -101,7 +101,15 @@ def check_indices(
 
     JAX takes the last entry there, in silence: group 7 of 5 would be predicted as group
     4. One draw is run with its indices checked, where an integer argument is outside of
-    the range that it had in the fit.
+    the range that it had in the fit. All sites are given, for samplers index tables as
+    they like; and a model that does so at the fit's own arguments means it.
+
+    Args:
+        target: of the fit.
+        run: the model at the new arguments.
+        given: these.
+        values: draws of all sites there, draws first.
+        key: random key.
     """
     own = replay.own_arguments(target)
     beyond = {
@@ -111,21 +119,35 @@ def check_indices(
     }
     if not beyond or is_traced(values, run.data):
         return
-
-    def one(values: dict[str, Array]) -> Any:
-        return replay.generate(run, values, key)
-
-    first = jax.tree.map(lambda x: x[0], values)
-    checked = checkify.checkify(one, errors=checkify.index_checks)
-    message = jax.jit(checked)(first)[0].get()
-    if message is not None:
+    message = _index_error(run, values, key)
+    if message is None:
+        return
+    before = replay.rerun(target)
+    kept = {site.name: values[site.name] for site in target.static.sites}
+    same = {
+        name: x for name, x in kept.items() if x.shape[1:] == before.sites[name].shape
+    }
+    if _index_error(before, same, key) is None:
         name, (old, new) = next(iter(beyond.items()))
         raise ValueError(
             f"{name} is not valid: its integers go from {new[0]} to {new[1]}, those of "
             f"the fit from {old[0]} to {old[1]}, and the model finds no such entry "
-            f"({message.strip()}); give indices that the fit knows, or, for new "
-            "groups, a model of more of them and fresh=(their site,)"
+            f"({message}); give indices that the fit knows, or, for new groups, a "
+            "model of more of them and fresh=(their site,)"
         )
+
+
+def _index_error(run: Rerun, values: dict[str, Array], key: Key) -> str | None:
+    """Return what JAX says of an index beyond an array's end at the first draw."""
+    first = {name: jnp.asarray(x[0]) for name, x in values.items()}
+    known = {n: replay.by_step(run.static, n, x) for n, x in first.items()}
+
+    def one(values: dict[str, Array]) -> Any:
+        return replay.generate(run, values, key)
+
+    checked = checkify.checkify(one, errors=checkify.index_checks)
+    message = jax.jit(checked)(known)[0].get()
+    return None if message is None else str(message).strip()
 
 
 def _beyond(before: Any, new: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -117,7 +117,7 @@ def power_scaling(
         See the module's.
 
     Example:
-        >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
+        >>> import jax, jax.numpy as jnp, numpyro, numpyro.distributions as dist
         >>> from vijax import vi
         >>> def model(y):
         ...     mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
