@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import types
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -249,6 +250,15 @@ def target_of(**changes):
 def test_what_does_not_fit_is_refused(path, make, words):
     with pytest.raises(ValueError, match=words):
         vi.load(path, make())
+
+
+def test_a_model_of_another_module_is_told(fit, path):
+    given = model.__code__, model.__globals__, "model", model.__defaults__
+    moved = types.FunctionType(*given)
+    moved.__module__ = "elsewhere"
+    with pytest.raises(ValueError, match="and the model is of elsewhere: give it as"):
+        vi.load(path, moved)
+    same_bits(fit.q, vi.load(path, moved, same_source=False).q)
 
 
 def test_words_may_change_but_values_may_not(fit, path):

@@ -165,6 +165,12 @@ def load(
     for kind in ("arguments", "unknowns", "structure"):
         _compare(Path(path), kind, about[kind], ours[kind])
     if same_source and about["source"] != ours["source"]:
+        if about["module"] != ours["module"]:
+            raise ValueError(
+                f"{path} is a fit of {about['model']} of the module {about['module']}, "
+                f"and the model is of {ours['module']}: give it as it was imported "
+                "then, or same_source=False, if it is the same"
+            )
         raise ValueError(
             f"{path} is a fit of another model: the source of {about['model']}, or of "
             "what it calls, has changed since. Fit again; or, where only words have "
@@ -295,6 +301,7 @@ def _about(target: Target) -> dict[str, Any]:
         "model": getattr(
             static.function, "__qualname__", type(static.function).__name__
         ),
+        "module": getattr(static.function, "__module__", ""),
         "maker": _maker(target),
         "bound": static.bound,
         "source": source,

@@ -305,6 +305,19 @@ def prior_from_rows(x, y):
         numpyro.sample("y", dist.Normal(w, 1.0), obs=y)
 
 
+def site_outside_of_the_plate(x, y):
+    w = numpyro.sample("w", dist.Normal(0.0, 1.0))
+    numpyro.sample("x", dist.Normal(w, 1.0).expand([len(x)]).to_event(1), obs=x[:, 0])
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Normal(w, 1.0), obs=y)
+
+
+def prior_from_their_number(x, y):
+    w = numpyro.sample("w", dist.Normal(0.0, len(y) ** -0.5))
+    with numpyro.plate("rows", len(y)):
+        numpyro.sample("y", dist.Normal(w, 1.0), obs=y)
+
+
 def with_discrete(x, y):
     w = numpyro.sample("w", dist.Normal(0.0, 1.0))
     k = numpyro.sample("k", dist.Bernoulli(0.5))
@@ -326,8 +339,10 @@ def with_subsample(x, y):
         (with_unknowns_of_rows, "its unknown site 'z' is in the plate 'rows' of rows"),
         (without_plate, "no site is observed in a plate named 'rows'"),
         (of_another_size, "its plate 'rows' has 2 rows where a block has"),
-        (standardised_inside, "its log density is another where the same rows are"),
-        (prior_from_rows, "its log density is another where the same rows are read"),
+        (standardised_inside, "its log density is no sum over rows, for of some"),
+        (prior_from_rows, "its log density is no sum over rows, for of some"),
+        (site_outside_of_the_plate, "its log density is no sum over rows, for of some"),
+        (prior_from_their_number, "its log density is no sum over rows, for of some"),
         (with_discrete, "its unknown site 'k' is discrete; sum it out"),
         (with_subsample, "its plate 'some' takes a subsample"),
     ],
@@ -350,6 +365,13 @@ def test_columns_are_given_once():
 def test_families_that_take_many_passes_are_refused(fit, family, key):
     with pytest.raises(ValueError, match=r"not valid for a stream.*mean_field"):
         vi.fit(fit.target, key, family=family)
+
+
+def test_what_is_not_known_of_a_stream_is_refused(fit, key):
+    with pytest.raises(ValueError, match="fit is to a stream"):
+        vi.nuts(fit, key)
+    with pytest.raises(ValueError, match=r"fit is to a stream.*vi\.log_likelihood"):
+        vi.log_likelihood(fit, key, 10)
 
 
 def test_rows_that_change_during_a_fit_are_told(key):

@@ -29,7 +29,8 @@ from vijax.vi.targets.stream import Block, Stream
 from vijax.vi.targets.target import Rows, Static, Target, TargetError
 
 WEIGHTS = "weights_of_rows"  # 1, and 0 of those that fill up a last block
-MOST_CHECKED = 1000  # rows of each of the groups that are compared
+MOST_CHECKED = 1000  # rows of each of the halves that are compared
+RTOL = 1e-6  # of the comparison: rows may be in float32
 THIN_ROWS = 20_000  # that a start is found with
 
 
@@ -74,7 +75,7 @@ def from_stream(
     Raises:
         ValueError: what `from_numpyro` refuses; there is no such plate, or it has
             unknowns, or another number of rows than a block; the model has discrete
-            unknowns or a scan; its density depends on which rows are read together;
+            unknowns or a scan; its density is no sum over rows;
             processes have other columns or block sizes.
 
     Example:
@@ -109,7 +110,7 @@ def from_stream(
             log_density=_density_of_stream, constrain=_constrain, stream=part
         )
         target = replace(block, static=static)
-        _check_groups(target)
+        _check_groups(target, plate)
     return target
 
 
@@ -157,8 +158,8 @@ def at_one_block(target: Target) -> Target:
     return model.with_positive(target.static.positive)
 
 
-def of_rows(target: Target, rows: Block) -> Target:
-    """Return the target of rows in memory, which weigh as much as the stream's."""
+def of_rows(target: Target, rows: Block, weight: float | None = None) -> Target:
+    """Return the target of rows in memory; by default they weigh as much as all."""
     part: Streamed = target.static.stream
     number = len(rows[part.names[0]])
     parts: Any = target.static.function
@@ -166,7 +167,7 @@ def of_rows(target: Target, rows: Block) -> Target:
         log_density=part.of_block,
         constrain=part.constrain,
         stream=None,
-        function=replace(parts, scale=part.num_rows / number),
+        function=replace(parts, scale=weight or part.num_rows / number),
     )
     data = _with_block(part, target.data, _filled(rows, number))
     return Target(data, target.init, static)
@@ -292,32 +293,42 @@ def _with_block(
     return data
 
 
-def _check_groups(target: Target) -> None:
-    """Refuse a density that is another where the same rows are grouped otherwise."""
+def _check_groups(target: Target, plate: str) -> None:
+    """Refuse a density that is no sum over rows beside what is the same for all.
+
+    With rows of weight 1 it must be the mean of its halves with rows of weight 2,
+    however the rows are halved. So it is not where a site of rows is outside of their
+    plate, where the prior depends on rows, or where a row looks at others.
+    """
     part: Streamed = target.static.stream
     number = min(part.stream.num_rows // 2, MOST_CHECKED)
     if number < 2:
         return
     rows = part.stream.sample(2 * number, seed=1)
-    # By one column's order, so that groups differ as much as they can.
+    # By one column's order, so that halves differ as much as they can.
     first = rows[part.names[-2]].reshape(2 * number, -1)[:, 0]
     order = np.argsort(first, kind="stable")
-    groups = [order[:number], order[number:], order[::2], order[1::2]]
+    halvings = [(order[:number], order[number:]), (order[::2], order[1::2])]
     for shift in (0.0, 0.5):
         position = target.init + shift
-        values = []
-        for chosen in groups:
+
+        def value(chosen: np.ndarray, weight: float, at: Array = position) -> float:
             picked = {name: array[chosen] for name, array in rows.items()}
-            values.append(float(_log_density(of_rows(target, picked), position)))
-        one, other = values[0] + values[1], values[2] + values[3]
-        size = max(np.abs(values))
-        if np.isfinite(size) and not abs(one - other) <= 1e-5 * size + 1e-9:
-            raise TargetError(
-                "model is not valid for a stream: its log density is another where the "
-                f"same rows are read in other groups ({one:.6g} and {other:.6g} nats), "
-                "so it looks at rows together (a mean over rows, a neighbour); compute "
-                "such numbers beforehand and give them as arguments"
-            )
+            return float(_log_density(of_rows(target, picked, weight), at))
+
+        whole = value(order, 1.0)
+        if not np.isfinite(whole):
+            continue
+        for one, other in halvings:
+            mean = (value(one, 2.0) + value(other, 2.0)) / 2
+            if not abs(mean - whole) <= RTOL * (1 + abs(whole)):
+                raise TargetError(
+                    "model is not valid for a stream: its log density is no sum over "
+                    f"rows, for of some rows it is {whole:.6g} nats, and {mean:.6g} by "
+                    f"halves. Write what is observed of a row in the plate {plate!r}; "
+                    "compute what looks at rows together (a mean over rows, a "
+                    "neighbour) beforehand, and give it as an argument"
+                )
 
 
 @jax.jit
