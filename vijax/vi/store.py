@@ -14,7 +14,6 @@ three ways:
                  tell a changed NumPyro, or a function of another package
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -24,13 +23,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
-from vijax import array_file, fingerprint
+from vijax import array_file
 from vijax.tree_encoding import decode, encode, type_name
 from vijax.validate import is_traced
-from vijax.vi.engine.batched_density import over_draws
-from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import in_float64, precision_of
 from vijax.vi.families import base
 from vijax.vi.families.flow import Coupling, CouplingFlow
@@ -41,16 +37,21 @@ from vijax.vi.families.spiked import SpikedNormal
 from vijax.vi.families.structured import StructuredNormal
 from vijax.vi.methods.mode_search import Modes
 from vijax.vi.result import Chains, Fit
-from vijax.vi.targets import numpyro_model
-from vijax.vi.targets import target as plain_target
+from vijax.vi.target_identity import (
+    compare,
+    describe_target,
+    identity_of,
+    is_close,
+    look_at,
+    maker_of,
+    probe_positions,
+)
 from vijax.vi.targets.data_arguments import join
 from vijax.vi.targets.dependencies import Group, Structure
 from vijax.vi.targets.numpyro_model import from_numpyro
 from vijax.vi.targets.target import Target, TargetError, from_log_density
 
 KIND = "fit of vijax.vi"
-NUM_PROBES = 4  # draws of q at which the density is compared
-RTOL = {"float32": 1e-4, "float64": 1e-8}  # another machine sums in another order
 TYPES = (
     base.Affine,
     Chains,
@@ -102,14 +103,14 @@ def save(fit: Fit, path: str | Path, *, keep_data: bool = True) -> Path:
     def is_target(thing: Any) -> str | None:
         if not isinstance(thing, Target):
             return None
-        if thing is not target and _identity(thing) != _identity(target):
+        if thing is not target and identity_of(thing) != identity_of(target):
             raise ValueError("fit is not valid: its q is of another target than itself")
         return "target"
 
-    header: dict[str, Any] = {"about": _about(target)}
+    header: dict[str, Any] = {"about": describe_target(target)}
     header["fit"] = encode(fit, arrays, name="fit", given=is_target)
     header["data"] = None
-    if keep_data and _maker(target) is not None:
+    if keep_data and maker_of(target) is not None:
         try:
             header["data"] = encode(_arguments(target), arrays, name="data")
         except ValueError as error:
@@ -118,8 +119,8 @@ def save(fit: Fit, path: str | Path, *, keep_data: bool = True) -> Path:
                 "keep_data=False, and load the fit with a target"
             ) from error
     with precision_of(target):
-        positions = _probe_positions(fit)
-        found = _look(target, positions)
+        positions = probe_positions(fit)
+        found = look_at(target, positions)
     arrays["probe.positions"] = positions
     arrays |= {f"probe.values.{name}": values for name, values in found.items()}
     return array_file.write(path, KIND, header, arrays)
@@ -161,9 +162,9 @@ def load(
             "here: set it as it was, or numbers would be others"
         )
     target = _rebuild(Path(path), model, header, arrays)
-    ours = _about(target)
+    ours = describe_target(target)
     for kind in ("arguments", "unknowns", "structure"):
-        _compare(Path(path), kind, about[kind], ours[kind])
+        compare(Path(path), kind, about[kind], ours[kind])
     if same_source and about["source"] != ours["source"]:
         if about["module"] != ours["module"]:
             raise ValueError(
@@ -178,10 +179,10 @@ def load(
         )
     names = [name for name in arrays if name.startswith("probe.values.")]
     with precision_of(target):
-        found = _look(target, arrays["probe.positions"])
+        found = look_at(target, arrays["probe.positions"])
     found = {f"probe.values.{name}": values for name, values in found.items()}
     for name in sorted({*names, *found}):
-        if not _close(arrays.get(name), found.get(name)):
+        if not is_close(arrays.get(name), found.get(name)):
             raise ValueError(
                 f"{path} is a fit of another model: {name[13:]} has other values at "
                 f"draws of q than when it was written by {about['versions']}. Fit again"
@@ -196,19 +197,13 @@ def load(
 # ---- the target ----
 
 
-def _maker(target: Target) -> str | None:
-    """Return which function made the target; None where it is a user's own."""
-    makers = {numpyro_model.__name__: "numpyro", plain_target.__name__: "log_density"}
-    return makers.get(target.static.log_density.__module__)
-
-
 def _arguments(target: Target) -> dict[str, Any]:
     """Return what the target was made of, but for its function."""
     # A fit that goes to float64 by itself has widened its data.
     widened = not jax.config.read("jax_enable_x64")
     data = jax.tree.map(_narrowed, target.data) if widened else target.data
     made_of: Any = target.static.structure
-    if _maker(target) == "numpyro":
+    if maker_of(target) == "numpyro":
         args, kwargs = join(data, made_of)
         return {"args": args, "kwargs": kwargs}
     treedef, structure = made_of
@@ -284,164 +279,3 @@ def _make(
             f"model is not the one that {path} is a fit of, {about['model']}, for it "
             f"does not take its data: {error}"
         ) from error
-
-
-# ---- what a fit is of ----
-
-
-def _about(target: Target) -> dict[str, Any]:
-    """Say what makes a target this one, in words that a refusal can show."""
-    static = target.static
-    try:
-        source = fingerprint.fingerprint(static.function)
-    except ValueError:  # it holds what cannot be looked into: its values must do
-        source = "not known"
-    unknowns = {site.name: str(list(site.shape)) for site in static.sites}
-    return {
-        "model": getattr(
-            static.function, "__qualname__", type(static.function).__name__
-        ),
-        "module": getattr(static.function, "__module__", ""),
-        "maker": _maker(target),
-        "bound": static.bound,
-        "source": source,
-        "arguments": _describe_arguments(target),
-        "unknowns": {
-            "positive": static.positive,
-            "type": str(np.dtype(target.init.dtype)),
-            "order": " ".join(unknowns),
-            **{f"shape of {name}": shape for name, shape in unknowns.items()},
-        },
-        "structure": {
-            "subsampled plates": str([tuple(plate) for plate in static.plates]),
-            "discrete sites": str([tuple(site) for site in static.discrete]),
-            "rows of the stream": _describe_stream(target),
-        },
-        "x64": bool(jax.config.read("jax_enable_x64")),
-        "versions": _versions(),
-    }
-
-
-def _describe_stream(target: Target) -> str:
-    """Say which rows a stream has: as many checksums as blocks, hashed."""
-    if not target.streamed:
-        return "none"
-    stream = target.static.stream.stream
-    found = fingerprint.fingerprint((stream.block_size, *stream.checksums))
-    return f"{stream.num_rows}, SHA-256 of their checksums {found[:32]}"
-
-
-def _versions() -> str:
-    import numpyro
-
-    import vijax
-
-    return (
-        f"vijax {vijax.__version__}, jax {jax.__version__}, "
-        f"numpyro {numpyro.__version__}"
-    )
-
-
-def _describe_arguments(target: Target) -> dict[str, str]:
-    """Return path -> type, shape and hash of the model's arguments."""
-    maker = _maker(target)
-    structure: Any = target.static.structure
-    if maker is None:
-        tree: Any = {"data": target.data}
-    else:
-        parted = structure if maker == "numpyro" else structure[1]
-        args, kwargs = join(target.data, parted)
-        skipped = 0 if maker == "numpyro" else 1
-        tree = _named(target.static.function, skipped, args, kwargs)
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): _describe(leaf)
-        for path, leaf in leaves
-    }
-
-
-def _named(
-    function: Callable[..., Any], skipped: int, args: Any, kwargs: Any
-) -> dict[str, Any]:
-    """Return the arguments by the names that the function has for them."""
-    try:
-        signature = inspect.signature(function)
-        return dict(signature.bind(*skipped * (None,), *args, **kwargs).arguments)
-    except (TypeError, ValueError):
-        return {"args": args, "kwargs": kwargs}
-
-
-def _describe(leaf: Any) -> str:
-    if isinstance(leaf, jax.Array | np.ndarray | np.generic):
-        shape = f"{leaf.dtype}{list(np.shape(leaf))}"
-        held = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
-        return f"{shape}, SHA-256 {fingerprint.fingerprint(held)[:32]}"
-    return str(fingerprint.about(x=leaf)["x"])
-
-
-def _identity(target: Target) -> Any:
-    return target.static, _describe_arguments(target)
-
-
-def _compare(
-    path: Path, kind: str, theirs: dict[str, str], ours: dict[str, str]
-) -> None:
-    """Raise a ValueError that names the first thing that is not the same."""
-    for name in sorted(theirs.keys() | ours.keys()):
-        there, here = (table.get(name, "absent") for table in (theirs, ours))
-        if there != here:
-            raise ValueError(
-                f"{path} is a fit of another model or other data: of the {kind}, "
-                f"{name} is {there} there and {here} here; give those of the fit, or "
-                "fit again"
-            )
-
-
-# ---- the density at a few draws ----
-
-
-def _probe_positions(fit: Fit) -> np.ndarray:
-    if fit.chains is not None:
-        drawn = np.asarray(fit.chains.positions)
-        return drawn.reshape(-1, drawn.shape[-1])[:NUM_PROBES]
-    shape = (NUM_PROBES, fit.target.dim)
-    # The same noise for every fit: places to look at, not random numbers.
-    eps = np.random.default_rng(0).normal(size=shape).astype(fit.target.init.dtype)
-    return np.asarray(_transform(fit.q, eps))
-
-
-@density_jit
-def _transform(q: Any, eps: Any) -> Any:
-    return q.transform(jnp.asarray(eps))
-
-
-def _look(target: Target, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the log density and a number for each constrained site, at each place."""
-    found = jax.device_get(_values(target, positions))
-    return {name: np.asarray(values) for name, values in found.items()}
-
-
-@density_jit
-def _values(target: Target, positions: Any) -> dict[str, Array]:
-    def look(position: Array) -> dict[str, Array]:
-        values = target.constrain(position)
-        found = {f"site {name}": _one_number(x) for name, x in values.items()}
-        return {"log density": target.log_density(position), **found}
-
-    return over_draws(target, look, jnp.asarray(positions))
-
-
-def _one_number(values: Any) -> Array:
-    """Return a mean that another order of the entries, or another shape, changes."""
-    flat = jnp.ravel(values).astype(float)
-    weights = 1.0 + jnp.cos(1.0 + jnp.arange(flat.size) + jnp.ndim(values))
-    return jnp.sum(flat * weights) / max(flat.size, 1)
-
-
-def _close(theirs: np.ndarray | None, ours: np.ndarray | None) -> bool:
-    if theirs is None or ours is None or theirs.shape != ours.shape:
-        return False
-    rtol = RTOL.get(str(ours.dtype), 1e-4)
-    finite = np.abs(theirs[np.isfinite(theirs)])
-    atol = rtol * float(np.max(finite, initial=1e-30))
-    return bool(np.allclose(theirs, ours, rtol=rtol, atol=atol, equal_nan=True))
