@@ -72,11 +72,11 @@ test-all: $(READY)  ## run the slow tests too
 
 $(ARVIZ)/.ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(ARVIZ)
-	$(ARVIZ)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -e '.[arviz]' beartype pytest
+	$(ARVIZ)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -e '.[arviz,enum,plot]' beartype pytest
 	@touch $@
 
 test-arviz: $(ARVIZ)/.ready  ## test the export to ArviZ, in a .venv-arviz of its own
-	@$(ARVIZ)/bin/python -m pytest -q tests/vi/checks/test_arviz.py $(ARGS)
+	@$(ARVIZ)/bin/python -m pytest -q tests/vi/after/test_arviz.py $(ARGS)
 
 lint: $(READY)  ## check format, style, types and the direction of imports
 	@$(BIN)/ruff format --check .

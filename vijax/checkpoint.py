@@ -48,8 +48,6 @@ def save(
         >>> save(folder, {"x": np.arange(3)}, step=7).name
         '7'
     """
-    import orbax.checkpoint as ocp  # half a second: only those who save pay it
-
     folder = Path(folder).absolute()
     part = folder / f".{step}.{os.getpid()}.part"
     target = folder / str(step)
@@ -62,7 +60,7 @@ def save(
     try:
         part.mkdir(parents=True)
         _check_space(folder, arrays)
-        with ocp.StandardCheckpointer() as checkpointer:
+        with _checkpointer() as checkpointer:
             checkpointer.save(part / "tree", arrays)
         fingerprint["sha256"] = _checksums(part / "tree")
         (part / "fingerprint.json").write_text(json.dumps(fingerprint, indent=1))
@@ -115,8 +113,6 @@ def restore(
         ...
         ValueError: ... is another run's checkpoint: epochs is 9 there and 8 here; ...
     """
-    import orbax.checkpoint as ocp
-
     folder = Path(folder).absolute()
     step = latest(folder)
     if step is None:
@@ -126,9 +122,25 @@ def restore(
     fingerprint = _read_fingerprint(target)
     _check_same_run(target, fingerprint, template, about or {})
     _check_files(target, fingerprint["sha256"])
-    with ocp.StandardCheckpointer() as checkpointer:
+    with _checkpointer() as checkpointer:
         arrays = checkpointer.restore(target / "tree", template)
     return step, jax.tree.map(_from_numpy, like, arrays)
+
+
+def _checkpointer() -> Any:
+    """Return Orbax's, of this process alone: others need not call it too."""
+    import orbax.checkpoint as ocp  # half a second: only those who save pay it
+
+    if jax.process_count() == 1:
+        return ocp.StandardCheckpointer()
+    index = jax.process_index()
+    return ocp.StandardCheckpointer(
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=index,
+            active_processes={index},
+            barrier_sync_key_prefix=f"vijax-{index}",
+        )
+    )
 
 
 def _check_space(folder: Path, arrays: PyTree) -> None:

@@ -8,6 +8,7 @@
     print(vi.summary(fit))                      means, sds and their errors
     draws = vi.sample(fit, key, 1000)           constrained unknowns by name
     new = vi.predict(fit, key, x_new, None)     predictions, comparison  vi.after
+    vi.save(fit, path); vi.load(path, model)    to a file and back      vi.store
 
 Bounds and divergences are pure functions: `vi.bounds`, `vi.divergences`. What makes
 fits fast is in `vi.engine`. Each part loads when it is first named.
@@ -37,21 +38,23 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         power_scaling,
         predict,
         prior_predict,
+        to_arviz,
         waic,
     )
     from vijax.vi.chains import nuts
     from vijax.vi.checks import (
         BayesFactor,
         Calibration,
+        Drift,
         Evidence,
         Summary,
         bayes_factor,
         bridge,
+        drift,
         evidence,
         sample,
         sample_discrete,
         summary,
-        to_arviz,
         vsbc,
     )
     from vijax.vi.families import (
@@ -75,7 +78,14 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         multipath,
     )
     from vijax.vi.result import Fit
-    from vijax.vi.targets import Target, from_log_density, from_numpyro
+    from vijax.vi.store import load, save
+    from vijax.vi.targets import (
+        Stream,
+        Target,
+        from_log_density,
+        from_numpyro,
+        from_stream,
+    )
 
 _ROOMS = ("after", "bounds", "checks", "divergences", "families", "methods", "targets")
 _NAMES = {
@@ -98,20 +108,22 @@ _NAMES = {
         "power_scaling",
         "predict",
         "prior_predict",
+        "to_arviz",
         "waic",
     ),
     "checks": (
         "BayesFactor",
         "Calibration",
+        "Drift",
         "Evidence",
         "Summary",
         "bayes_factor",
         "bridge",
+        "drift",
         "evidence",
         "sample",
         "sample_discrete",
         "summary",
-        "to_arviz",
         "vsbc",
     ),
     "families": (
@@ -136,7 +148,8 @@ _NAMES = {
         "multipath",
     ),
     "result": ("Fit",),
-    "targets": ("Target", "from_log_density", "from_numpyro"),
+    "store": ("load", "save"),
+    "targets": ("Stream", "Target", "from_log_density", "from_numpyro", "from_stream"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -146,6 +159,7 @@ __all__ = [
     "CheckedStatistic",
     "Compared",
     "Comparison",
+    "Drift",
     "ElboTerm",
     "ElboTerms",
     "Evidence",
@@ -166,6 +180,7 @@ __all__ = [
     "SiteDraws",
     "StackedModes",
     "Stochastic",
+    "Stream",
     "Structured",
     "Summary",
     "Target",
@@ -177,12 +192,15 @@ __all__ = [
     "checks",
     "compare",
     "divergences",
+    "drift",
     "elbo_by_site",
     "evidence",
     "families",
     "fit",
     "from_log_density",
     "from_numpyro",
+    "from_stream",
+    "load",
     "log_likelihood",
     "loo",
     "methods",
@@ -195,6 +213,7 @@ __all__ = [
     "psis",
     "sample",
     "sample_discrete",
+    "save",
     "summary",
     "targets",
     "to_arviz",

@@ -101,6 +101,11 @@ def nuts(
     target = fit.target
     if in_trace() or np.ndim(fit.status):
         raise ValueError("fit is traced, or a stack of fits: give one, outside of jit")
+    if target.streamed:
+        raise ValueError(
+            "fit is to a stream, of which each of the many steps of NUTS would be a "
+            "pass: give a fit of rows in memory"
+        )
     if target.subsampled:
         raise ValueError(
             "fit is of a model that subsamples its rows, which NUTS cannot use: give "

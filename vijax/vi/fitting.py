@@ -44,6 +44,7 @@ from vijax.vi.methods.stacked_modes import StackedModes
 from vijax.vi.methods.stochastic import Stochastic
 from vijax.vi.result import Fit
 from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.streamed_model import thinned
 from vijax.vi.targets.target import Target
 from vijax.vi.verdict import check_draws, check_modes, judge
 
@@ -65,6 +66,7 @@ METHODS: dict[str, Method] = {
 }
 OWN_FAMILY = ("laplace", "pathfinder")  # methods that also name a family: their own
 NUM_STARTS = 10  # tried until one is finite
+STREAM_DRAWS = 32  # a batch: many rows leave little that is not normal
 SEARCH, CHECKS, RESTARTS, MODES = range(4)  # streams of the key
 
 
@@ -155,8 +157,34 @@ def fit(
     if in_parts:
         chosen = _in_parts(chosen, progress, checkpoint, in_trace())
     _check_pair(family, chosen)
+    if target.streamed:
+        return _fit_stream(target, key, family, chosen, settings)
     chosen.check(target, family)
     return _fit_precisely(target, key, family, chosen, None, settings)
+
+
+def _fit_stream(
+    target: Target, key: Key, family: Family, method: Method, settings: dict[str, Any]
+) -> Fit:
+    """Fit some of the rows first, which weigh as much as all; start from there."""
+    if not isinstance(method, FixedDraws) or in_trace():
+        raise ValueError(
+            f"method = {method} is not valid for a stream, of which each look at the "
+            'density is a pass: take family = "mean_field" or "full_rank", method '
+            f'"fixed_draws" and at most {MAX_DIM} unknowns, outside of jit and vmap'
+        )
+    method.check(target, family)
+    if method.num_draws is None:
+        method = replace(method, num_draws=max(STREAM_DRAWS, 4 * target.dim))
+    given = family, method
+    try:
+        near = _fit_precisely(thinned(target), key, *given, None, settings)
+        return _fit_precisely(target, key, *given, near, settings)
+    except Exception as error:
+        failure = target.static.stream.stream.failure
+        if failure:  # it was raised while a program ran, which says it at length
+            raise ValueError(failure) from error
+        raise
 
 
 def _fit_auto(
@@ -169,6 +197,11 @@ def _fit_auto(
     settings: dict[str, Any],
 ) -> Fit:
     """Climb the ladder of families, each rung from the last one's answer."""
+    if target.streamed:
+        raise ValueError(
+            'family = "auto" is not valid for a stream: give "mean_field" or '
+            '"full_rank"'
+        )
     if method != "auto" or checkpoint is not None or in_trace():
         raise ValueError(
             'family = "auto" chooses its methods, has no checkpoint, and is called '
@@ -265,7 +298,7 @@ def _fit_once(
         found = found._replace(losses=to_device(losses))
     num_checks = settings["num_checks"]
     if num_checks is None:
-        usual = 500 if target.subsampled else 2000
+        usual = 500 if target.subsampled or target.streamed else 2000
         num_checks = int(getattr(found.q, "num_draws", usual))
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
     peaks = None
@@ -281,7 +314,7 @@ def _fit_once(
 def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Peaks | None:
     """Return modes beside q's own; None where there are none, or too many unknowns."""
     # A q that weighs its draws itself has weights that draws elsewhere would spoil.
-    if hasattr(found.q, "weigh") or target.subsampled:
+    if hasattr(found.q, "weigh") or target.subsampled or target.streamed:
         return None
     if target.dim > mode_search.MAX_DIM:
         return None

@@ -289,6 +289,7 @@ def _header(fit: Fit) -> list[str]:
     if fit.chains is not None:
         return [f"{fit.target}, from {type(fit.q).__name__}", str(fit.chains)]
     wide = fit.target.init.dtype == np.float64 and not jax.config.read("jax_enable_x64")
+    wide &= not fit.target.streamed  # which all are
     digits = ", in float64, for float32 loses digits" if wide else ""
     return [
         f"{type(fit.q).__name__} fitted to {fit.target}: {fit.verdict} after "
@@ -315,7 +316,8 @@ def entry_labels(target: Target) -> list[str]:
 
     A simplex has one entry more than coordinates, a correlation matrix many more.
     """
-    shapes = jax.eval_shape(target.constrain, target.init)
+    with precision_of(target):
+        shapes = jax.eval_shape(target.constrain, target.init)
     return [
         f"{site.name}[{', '.join(map(str, index))}]" if index else site.name
         for site in target.static.sites

@@ -20,7 +20,7 @@ import json, os, sys, jax, numpy as np
 from vijax import data
 from vijax.vae import models, training
 from vijax.vae.models import losses
-address, index = sys.argv[1:]
+address, index, epochs, folder = sys.argv[1:]
 if address:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(address, num_processes=2, process_id=int(index))
@@ -29,7 +29,9 @@ if jax.device_count() > 1:
     mesh = jax.make_mesh((jax.device_count(),), ("data",))
 model = models.vae((8, 8), hidden=(32,))
 trained = training.fit(
-    model, jax.random.key(0), data.load("digits").train[:512], epochs=3, batch_size=64,
+    model, jax.random.key(0), data.load("digits").train[:512],
+    epochs=int(epochs), batch_size=64,
+    optimizer=training.Adam(1e-3, final_fraction=1.0), checkpoint=folder or None,
     loss=losses.negative_elbo(model, num_samples=2), kl_warm_up=1, mesh=mesh,
 )
 params = [np.asarray(leaf).ravel().tolist() for leaf in jax.tree.leaves(trained.params)]
@@ -37,9 +39,11 @@ print(json.dumps([jax.device_count(), trained.loss.tolist(), params]))
 """
 
 
-def start(flags: str, address: str = "", index: int = 0) -> subprocess.Popen:
+def start(
+    flags: str, address: str = "", index: int = 0, epochs: int = 3, folder: str = ""
+) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, address, str(index)],
+        [sys.executable, "-c", RUN, address, str(index), str(epochs), folder],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": flags},
         stdout=subprocess.PIPE,
@@ -72,16 +76,28 @@ def test_eight_devices(one):
     assert_same(eight, one)
 
 
-@pytest.mark.slow
-def test_two_processes(one):
+def two_processes(epochs: int = 3, folders: tuple[str, str] = ("", "")) -> list:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    both = [start("", address, index) for index in range(2)]
+    both = [start("", address, index, epochs, folders[index]) for index in range(2)]
     with ThreadPoolExecutor() as pool:  # each waits for the other, and for its reader
-        for found in pool.map(result, both):
-            assert found[0] == 2
-            assert_same(found, one)
+        return list(pool.map(result, both))
+
+
+@pytest.mark.slow
+def test_two_processes(one, tmp_path):
+    whole = two_processes()
+    for found in whole:
+        assert found[0] == 2
+        assert_same(found, one)
+    # One checkpoint a run: the second process has no disk that it could write to.
+    folders = str(tmp_path / "run"), "/dev/null/none"
+    two_processes(2, folders)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["2"]
+    for found, expected in zip(two_processes(3, folders), whole, strict=True):
+        np.testing.assert_array_equal(found[1], expected[1])
+        np.testing.assert_array_equal(found[2], expected[2])
 
 
 def test_a_batch_that_cannot_be_split():

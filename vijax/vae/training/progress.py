@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from vijax import checkpoint, optimize
+from vijax import checkpoint, optimize, processes
 from vijax.types import LossFn
 from vijax.vae.models.losses import Batch
 from vijax.vae.training.callbacks import Best
@@ -124,22 +125,54 @@ def resume(
     if where is None:
         return progress, lambda progress, epoch, final: None
     folder = Path(where.folder)
-    epochs, saved = len(progress.loss), checkpoint.latest(folder)
+    epochs, saved = len(progress.loss), _latest(folder)
     if saved is not None:
         remedy = f"{folder} has a run of {saved}: give as many or more"
         check(saved <= epochs, "epochs", epochs, remedy)
-        _, found = checkpoint.restore(folder, _first(progress, saved), about=about)
+        found = _restored(folder, _first(progress, saved), about)
         progress = _padded(found, epochs)
     saved_at = time.monotonic()
 
     def save(progress: Progress, epoch: int, final: bool) -> None:
         nonlocal saved_at
+        if not processes.is_first():
+            return
         if final or time.monotonic() - saved_at >= where.seconds:
             # No more than has been run, so that more may follow.
             checkpoint.save(folder, _first(progress, epoch), step=epoch, about=about)
             saved_at = time.monotonic()
 
     return progress, save
+
+
+def _latest(folder: Path) -> int | None:
+    """Return the epochs of the saved run; the first process looks, for all."""
+
+    def look() -> bytes:
+        saved = checkpoint.latest(folder)
+        return b"" if saved is None else str(saved).encode()
+
+    found = processes.from_first(look)
+    return int(found) if found else None
+
+
+def _restored(folder: Path, like: Progress, about: dict[str, str]) -> Progress:
+    """Return the saved progress; the first process reads it, for all."""
+    if jax.process_count() == 1:
+        return checkpoint.restore(folder, like, about=about)[1]
+
+    def read() -> bytes:
+        _, found = checkpoint.restore(folder, like, about=about)
+        return b"".join(np.asarray(x).tobytes() for x in jax.tree.leaves(found))
+
+    content, start, leaves = processes.from_first(read), 0, []
+    for leaf in jax.tree.leaves(like):
+        kind = np.asarray(leaf)
+        part = np.frombuffer(content, kind.dtype, kind.size, start)
+        start += part.nbytes
+        array = part.reshape(kind.shape)
+        leaves.append(jnp.asarray(array) if isinstance(leaf, jax.Array) else array)
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 def _change_history(progress: Progress, change: Callable[[Any], Any]) -> Progress:

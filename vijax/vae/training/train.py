@@ -67,7 +67,8 @@ def fit(
         checkpoint: folder, or `Checkpoint(folder, seconds=…)`, to save the run in, and
             to resume it from if it is there: the end is the uninterrupted run's, bit
             for bit. At a constant learning rate (`final_fraction` 1, or Optax's own) a
-            finished run can go on to more epochs.
+            finished run can go on to more epochs. Of several processes the first
+            writes and reads it, for all.
         mesh: of devices, in one process or many, over whose first axis each batch is
             split; the result is that of one device but for rounding.
         description: shown at the progress bar.
@@ -115,8 +116,6 @@ def fit(
         _check_params(model, params)
     state = optimizers.start(params, optimizer, num_steps=plan.num_steps)
     data = Data(images, jnp.arange(len(images)), jnp.ones((), images.dtype))
-    if plan.where is not None and jax.process_count() > 1:
-        raise ValueError("checkpoint is for runs of one process: leave it out")
     if mesh is not None:
         mesh = sharding.automatic(mesh)
         num_parts = mesh.devices.shape[0]

@@ -8,12 +8,14 @@
     posterior_predictive_check(fit, key)    could the model have made these data?
     power_scaling(fit, key)             how far each unknown hangs on prior and data
     elbo_by_site(fit, key)              which site of a model a fit pays for
+    to_arviz(fit, key)                  draws, predictions, data and verdict for ArviZ
 
 All begin with draws of the posterior (`posterior_draws`): of q, of q corrected by
 importance weights, or of NUTS, as the fit's verdict tells, and each result says which,
 and whether they are trusted. `vi.targets.replay` runs the model at them.
 """
 
+from vijax.vi.after.arviz import to_arviz
 from vijax.vi.after.comparison import Compared, Comparison, compare
 from vijax.vi.after.cross_validation import Loo, Waic, loo, waic
 from vijax.vi.after.elbo_terms import ElboTerm, ElboTerms, elbo_by_site
@@ -46,6 +48,7 @@ __all__ = [
     "power_scaling",
     "predict",
     "prior_predict",
+    "to_arviz",
     "waic",
 ]
 

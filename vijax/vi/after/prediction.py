@@ -31,7 +31,8 @@ from vijax.vi.result import Fit
 from vijax.vi.targets import replay
 from vijax.vi.targets.enumeration import draw_discrete
 from vijax.vi.targets.replay import Rerun
-from vijax.vi.targets.target import Static
+from vijax.vi.targets.streamed_model import at_one_block
+from vijax.vi.targets.target import Static, Target
 
 MAX_BATCH = 2**23  # numbers that the sites of one batch of draws may hold
 
@@ -105,13 +106,18 @@ def predict(
         >>> (found["y"].mean(axis=0) / 10).round(1).tolist()
         [2.0, 4.0]
     """
-    target = fit.target
+    target = at_one_block(fit.target)
     replay.require_model(target, "vi.predict")
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
     source_of(fit, draws)
     fresh = (fresh,) if isinstance(fresh, str) else tuple(fresh)
     own = check_same_model(target)
     replicates = not args and not kwargs
+    if replicates and fit.target.streamed:
+        raise ValueError(
+            "fit is to a stream, whose rows are not predicted all at once: give the "
+            "model's arguments, and None for what is observed"
+        )
     if not replicates:
         check_values(target, args, kwargs)
     run = replay.rerun(target, args, kwargs, fresh=fresh, replicates=replicates)
@@ -175,6 +181,21 @@ def prior_predict(
     found = _generate(run, key, {}, num_samples, batch_size)
     drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")
     return SiteDraws.of(replay.in_order(run, found), drawn)
+
+
+def replicates(target: Target, key: Key, values: dict[str, Array]) -> dict[str, Array]:
+    """Draw every observed site anew at draws of the unknowns, the fit's own inputs.
+
+    Deterministic sites are among the values returned.
+
+    Args:
+        target: of a NumPyro model.
+        key: random key.
+        values: draws of all unknowns, draws first.
+    """
+    run = replay.rerun(target, replicates=True)
+    number = len(next(iter(values.values())))
+    return _generate(run, key, values, number, None)
 
 
 def _generate(

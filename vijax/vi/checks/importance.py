@@ -126,7 +126,8 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     draws itself (what more draws are for, it integrates over).
     """
     first = _batch(fit, key, num_samples, 0)
-    done = is_traced(first.log_weights) or fit.target.subsampled
+    costly = fit.target.subsampled or fit.target.streamed
+    done = is_traced(first.log_weights) or costly
     done |= hasattr(fit.q, "weigh")
     if done or first.worst_error() <= ACCURACY:
         return first, first

@@ -225,7 +225,7 @@ def _enough_samples(fit: Fit) -> int:
     """Return how many draws a summary takes: fewer of large models."""
     if hasattr(fit.q, "weigh"):
         return int(fit.q.num_draws)
-    if fit.target.subsampled:  # each is a pass over all rows
+    if fit.target.subsampled or fit.target.streamed:  # each is a pass over all rows
         return LEAST_SAMPLES
     return max(LEAST_SAMPLES, min(MOST_SAMPLES, MAX_NUMBERS // fit.target.dim))
 

@@ -2,6 +2,7 @@
 
     from_numpyro(model, *args, **kwargs)       any NumPyro model; discrete sites summed
     from_log_density(log_density, init, ...)   log p(θ) of any pytree of reals
+    from_stream(model, Stream(columns))        a NumPyro model of more rows than memory
 
 A Target is a pytree whose leaves are the data: a function compiled for one target is
 compiled for all targets of the same model with data of the same shapes.
@@ -11,9 +12,11 @@ density; `enumeration` sums its discrete sites out and draws them.
 """
 
 from vijax.vi.targets.numpyro_model import from_numpyro
+from vijax.vi.targets.stream import Stream
+from vijax.vi.targets.streamed_model import from_stream
 from vijax.vi.targets.target import Target, from_log_density
 
-__all__ = ["Target", "from_log_density", "from_numpyro"]
+__all__ = ["Stream", "Target", "from_log_density", "from_numpyro", "from_stream"]
 
 
 def __dir__() -> list[str]:

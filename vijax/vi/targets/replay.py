@@ -55,6 +55,11 @@ class Rerun(NamedTuple):
 
 def require_model(target: Target, purpose: str) -> None:
     """Raise a ValueError where the target is a plain log density."""
+    if target.streamed:
+        raise ValueError(
+            f"fit is to a stream of rows, which are not all in memory: for {purpose} "
+            "fit rows that are, by vi.from_numpyro"
+        )
     if not is_model(target):
         raise ValueError(
             f"fit is of {target}, a plain log density, which does not say how data "

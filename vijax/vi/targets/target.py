@@ -81,6 +81,7 @@ class Static(NamedTuple):
     work: int = 0  # numbers that an evaluation of the log density computes
     # arguments that a functools.partial has fixed: how many, and which by name
     bound: tuple[int, tuple[str, ...]] = (0, ())
+    stream: Any = None  # of rows that are not in memory (see streamed_model)
 
 
 @partial(
@@ -118,6 +119,11 @@ class Target:
     def subsampled(self) -> bool:
         """Whether the model sees a subsample of its rows at a time."""
         return bool(self.static.plates)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether each look at the log density reads all rows from a stream."""
+        return self.static.stream is not None
 
     def log_density(
         self, position: Float[Array, " dim"], key: Key | Rows | None = None
