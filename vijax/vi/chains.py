@@ -29,11 +29,12 @@ from vijax.vi.engine.batched_density import constrained_entries, log_densities
 from vijax.vi.engine.compilation import density_jit, in_trace
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import MAX_DIM
+from vijax.vi.methods.mode_search import MAX_DIM, Modes
 from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
 
 HOPELESS_R_HAT = 1.2
+CAREFUL = 0.99  # acceptance that is tried where a step diverges
 NUM_STARTS = 400  # draws of q that the chains' starts are chosen from
 
 
@@ -63,8 +64,11 @@ def nuts(
 
     Chains go on in blocks of `num_samples` until every mean and sd is known: R-hat
     below 1.01 and 1,500 effective samples for each; or until `max_samples` or the time
-    is spent. Where the fit has found other modes, chains start in these too. If they
-    stay there, R-hat says so; if they visit one too seldom, its mass does.
+    is spent. A step that diverges has met a place that the step size is too long for,
+    and moments are biased around it: all is run again with a target of 0.99, and is
+    trusted only without divergences. Where the fit has found other modes, chains
+    start in these too. If they stay there, R-hat says so; if they visit one too seldom,
+    its mass does.
 
     Args:
         fit: from `vi.fit`; it need not be good, its place and scale are used.
@@ -117,28 +121,51 @@ def nuts(
     z, log_weights = jax.device_get(_weigh(fit, eps))
     coordinates = _coordinates(fit, z)
     starts = _choose(start_key, z, log_weights, num_chains)
-    if fit.modes is not None:
-        others = np.asarray(fit.modes.loc, starts.dtype)
+    modes = known_modes(fit)
+    if modes is not None:
+        others = np.asarray(modes.loc, starts.dtype)
         starts[1::2] = np.resize(others, starts[1::2].shape)
-    kernel = NUTS(
-        potential_fn=lambda v: -target.log_density(coordinates.position(v)),
-        target_accept_prob=target_accept,
-    )
+    inner = _inverse(coordinates, starts)
+    deadline = np.inf if seconds is None else began + seconds
+    counts = num_warmup, num_samples, max_samples
+    for accept in dict.fromkeys((target_accept, max(target_accept, CAREFUL))):
+        options: Any = {"accept": accept, "deadline": deadline}
+        chained = _run(fit, run_key, coordinates, inner, counts, **options)
+        if not chained.chains.num_divergences or time.perf_counter() > deadline:
+            break
+    return chained
+
+
+def _run(
+    fit: Fit,
+    key: Key,
+    coordinates: _Coordinates,
+    inner: np.ndarray,
+    counts: tuple[int, int, int],
+    *,
+    accept: float,
+    deadline: float,
+) -> Any:
+    """Sample block by block until all is known, or something is in the way."""
+    num_warmup, num_samples, max_samples = counts
+    target, num_chains = fit.target, len(inner)
     sampler = MCMC(
-        kernel,
+        NUTS(
+            potential_fn=lambda v: -target.log_density(coordinates.position(v)),
+            target_accept_prob=accept,
+        ),
         num_warmup=num_warmup,
         num_samples=num_samples,
         num_chains=num_chains,
         chain_method="vectorized",
         progress_bar=False,
     )
-    inner = _inverse(coordinates, starts)
     blocks: list[np.ndarray] = []
     values: list[np.ndarray] = []
     divergences = 0
     while True:
         fields = ("diverging", "num_steps")
-        sampler.run(run_key, init_params=jnp.asarray(inner), extra_fields=fields)
+        sampler.run(key, init_params=jnp.asarray(inner), extra_fields=fields)
         extra = jax.device_get(sampler.get_extra_fields(group_by_chain=True))
         divergences += int(np.sum(extra["diverging"]))
         v = sampler.get_samples(group_by_chain=True)
@@ -153,11 +180,11 @@ def nuts(
         seen = chained.chains
         apart = np.max(seen.r_hat) > HOPELESS_R_HAT or abs(seen.visits - 1) > 0.5
         apart &= len(blocks) > 1
-        late = seconds is not None and time.perf_counter() - began > seconds
-        if chained.chains.good or spent or late or apart:
+        late = time.perf_counter() > deadline
+        if seen.good or divergences or spent or late or apart:
             return chained
         sampler.post_warmup_state = sampler.last_state
-        run_key = sampler.last_state.rng_key
+        key = sampler.last_state.rng_key
 
 
 @density_jit
@@ -240,12 +267,22 @@ def _with_chains(
     )
 
 
+def known_modes(fit: Fit) -> Modes | None:
+    """Return the modes that a fit has found beside q, or that q is made of."""
+    if fit.modes is not None or not hasattr(fit.q, "components"):
+        return fit.modes
+    locs, roots = (np.asarray(x, float) for x in fit.q.components())
+    mass = np.exp(np.asarray(fit.q.log_weights, float))
+    return Modes(locs, roots, mass) if len(locs) > 1 else None
+
+
 def _visits(fit: Fit, z: np.ndarray) -> float:
     """Return the draws near a mode over its mass, where that is the farthest from 1."""
-    if fit.modes is None:
+    modes = known_modes(fit)
+    if modes is None:
         return 1.0
     worst = 1.0
-    for loc, root, mass in zip(*(np.asarray(x) for x in fit.modes), strict=True):
+    for loc, root, mass in zip(*(np.asarray(x) for x in modes), strict=True):
         inner = np.linalg.solve(root, (z - loc).T)
         # Half of a normal's draws are within the median of χ², by Wilson and Hilferty.
         radius = len(loc) * (1 - 2 / (9 * len(loc))) ** 3

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vijax.types import Key
-from vijax.vi.chains import nuts
+from vijax.vi.chains import known_modes, nuts
 from vijax.vi.importance_weights import VARIANCE_LIMIT
 from vijax.vi.methods.mode_search import MAX_DIM
 from vijax.vi.result import Fit
@@ -70,22 +70,20 @@ def climb(
             return best
         say("nuts")
         try:
-            last = _chains(best, jax.random.fold_in(key, len(ON_THE_WAY)), left)
+            run_key = jax.random.fold_in(key, len(ON_THE_WAY))
+            last = nuts(_with_modes(best, tried), run_key, seconds=left)
         except (ValueError, RuntimeError):
             return best
     good = last.trusted or not best.correctable
     return last if good else best
 
 
-def _chains(best: Fit, key: Key, seconds: float) -> Fit:
-    """Run NUTS, and once more with shorter steps where it met an obstacle."""
-    began = time.perf_counter()
-    last = nuts(best, key, seconds=seconds)
-    left = seconds - (time.perf_counter() - began)
-    met = last.chains is not None and int(last.chains.num_divergences) > 0
-    if met and not last.trusted and left > 0.5 * seconds:
-        last = nuts(best, key, target_accept=0.99, num_warmup=1000, seconds=left)
-    return last
+def _with_modes(best: Fit, tried: list[Fit]) -> Fit:
+    """Return the best fit, with the modes that any has found: NUTS must visit them."""
+    found = [fit.modes for fit in tried if fit.modes is not None]
+    if known_modes(best) is not None or not found:
+        return best
+    return best._replace(modes=max(found, key=lambda modes: len(modes.mass)))
 
 
 def _can_help(family: str, target: Target, tried: list[Fit]) -> bool:

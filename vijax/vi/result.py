@@ -23,7 +23,6 @@ NARROWNESS_LIMIT = 1.05  # an sd 5 % too small is worth a word
 CORRECTABLE_LIMIT = 2**0.5
 MAX_R_HAT = 1.01
 MIN_CHAIN_ESS = 1500  # that leaves 0.1 sd of the worst of many means four errors away
-MAX_DIVERGENT = 1e-3  # of the draws
 MAX_MODE_ERROR = 0.1  # relative, of the draws that chains have at a mode
 MAX_ROWS = 20  # of the printed table
 
@@ -43,10 +42,8 @@ class Chains(NamedTuple):
     @property
     def good(self) -> bool:
         """Whether every mean and sd is known, and the sampler found no obstacle."""
-        number = self.positions.shape[0] * self.positions.shape[1]
-        few = self.num_divergences <= MAX_DIVERGENT * number
         return bool(
-            few
+            self.num_divergences == 0
             and abs(self.visits - 1) < MAX_MODE_ERROR
             and np.max(self.r_hat) < MAX_R_HAT
             and np.min(self.mean_ess) >= MIN_CHAIN_ESS

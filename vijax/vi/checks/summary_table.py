@@ -33,7 +33,8 @@ COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
 LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
-WELL_KNOWN = 0.05  # sds; an error below which weights of k̂ up to 0.7 may be used
+WELL_KNOWN = 0.05  # sds, that a number is known to where its error has no variance
+LEAST_KNOWN = 0.5  # of the numbers; all of them where the weights have no variance
 MAX_NUMBERS = 2**24  # that the draws of a summary may be, but for the least
 MAX_ROWS = 200  # of the printed table
 
@@ -185,14 +186,14 @@ def _worst_error(table: Summary) -> float:
     return max(errors)
 
 
-def _is_known(table: Summary) -> bool:
-    """Say whether weights without a variance know every corrected moment."""
-    known = all(
-        np.all(np.isfinite(columns[f"corrected_{name}"]))
+def _share_known(table: Summary) -> float:
+    """Return the share of corrected moments that the weights know."""
+    moments = [
+        np.ravel(columns[f"corrected_{name}"])
         for columns in table.values()
         for name in ("mean", "sd")
-    )
-    return table.khat < KHAT_LIMIT and known and _worst_error(table) <= WELL_KNOWN
+    ]
+    return float(np.mean(np.isfinite(np.concatenate(moments))))
 
 
 def _of_chains(fit: Fit, chains: Chains) -> Summary:
@@ -236,9 +237,11 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.khat = float(smoothed.tail_shape)
     table.khat_se = float(smoothed.tail_shape_se)
     table.effective_sample_size = float(smoothed.effective_sample_size)
+    share = _share_known(table)
     table.correctable = (
         fit.verdict == "converged"
-        and (table.khat < VARIANCE_LIMIT or _is_known(table))
+        and share >= (LEAST_KNOWN if table.khat < VARIANCE_LIMIT else 1.0)
+        and table.khat < KHAT_LIMIT
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE
     )
     table.log_evidence = float(smoothed.log_evidence) + weighed.reference
@@ -257,6 +260,8 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         )
         if not fit.trusted:
             known = f"known to {100 * _worst_error(table):.1g} % of an sd ({quality})"
+            if share < 1:
+                known += f", but {100 * (1 - share):.0f} % of them, which are not known"
             advice = (
                 f"{advice} The corrected moments are {known}."
                 if fit.correctable
@@ -303,8 +308,9 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
             ("mean", mean, mean_se, of_mean),
             ("sd", sd, sd_se, of_sd),
         ):
-            known = tail < KHAT_LIMIT
             error = error * slower(len(weighed.log_weights), tail)
+            small = error <= WELL_KNOWN * weighed.moments[name][1]
+            known = (tail < VARIANCE_LIMIT) | ((tail < KHAT_LIMIT) & small)
             table[name][f"corrected_{column}"] = xp.where(known, value, xp.nan)
             table[name][f"corrected_{column}_se"] = xp.where(known, error, xp.nan)
         if fit.covariance is not None:

@@ -54,6 +54,10 @@ class NormalMixture(NamedTuple):
         """The family to try where q is too poor."""
         return None
 
+    def components(self) -> tuple[Any, Any]:
+        """Return the components' centres, and roots of their covariances."""
+        return self.loc, self.root
+
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Map standard normal noise to draws."""
         ends = jnp.cumsum(jnp.exp(self.log_weights))

@@ -88,29 +88,52 @@ def find_modes(
     centre = np.asarray(base.mean(q, like), float)
     scale = np.asarray(base.scale(q, like), float)
     starts = scatter(key, centre, scale, num_starts)
-    home = _Home(centre, scale, dim, skip_own)
+    home = _Home(*_places(q, centre, scale), scale, dim, skip_own)
     z, value = climb(look, starts, scale, home, max_steps)
-    own = look(centre[None])[0][0]
-    peaks = _distinct(look, z, value, own, home)
+    own = look(home.centres)[0]
+    peaks = _distinct(look, z, value, np.max(own), home)
     if not skip_own or not len(peaks.loc):
         return peaks
-    apart = np.array([_is_valley(look, centre, loc, own) for loc in peaks.loc])
-    return Peaks(*(x[apart] for x in peaks))
+    nearest = [int(np.argmin(home.distances(loc[None])[:, 0])) for loc in peaks.loc]
+    apart = [
+        _is_valley(look, home.centres[k], loc, own[k])
+        for k, loc in zip(nearest, peaks.loc, strict=True)
+    ]
+    return Peaks(*(x[np.array(apart)] for x in peaks))
+
+
+def _places(q: Any, centre: np.ndarray, scale: np.ndarray) -> tuple[Any, Any]:
+    """Return centres and roots of the normals that q is made of, one or several."""
+    if not hasattr(q, "components"):
+        return centre[None], np.diag(scale)[None]
+    locs, roots = (np.asarray(x, float) for x in q.components())
+    return locs, roots
 
 
 class _Home(NamedTuple):
-    """The region of q: what is found there is q's own mode."""
+    """The region of q: what is found there is q's own mode, or one of its modes."""
 
-    centre: np.ndarray
-    scale: np.ndarray
+    centres: np.ndarray  # (components, dim)
+    roots: np.ndarray  # (components, dim, dim)
+    scale: np.ndarray  # of all together
     dim: int
     skip_own: bool
 
+    def distances(self, z: np.ndarray) -> np.ndarray:
+        """Return how many sds positions are away, the farthest coordinate of each."""
+        return np.stack(
+            [
+                np.max(np.abs(np.linalg.solve(root, (z - centre).T)), axis=0)
+                for centre, root in zip(self.centres, self.roots, strict=True)
+            ]
+        )
+
     def holds(self, z: np.ndarray) -> Any:
-        """Say which positions are within q's bulk, each coordinate by itself."""
-        v = np.abs(z - self.centre) / self.scale
-        near = np.max(v, axis=-1) < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
-        return near & self.skip_own
+        """Say which positions are within the bulk of a component."""
+        rows = np.reshape(z, (-1, self.dim))
+        near = np.min(self.distances(rows), axis=0)
+        inside = near < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
+        return np.reshape(inside, z.shape[:-1]) & self.skip_own
 
 
 def scatter(

@@ -22,6 +22,7 @@ from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.fixed_draws import FixedDraws
 from vijax.vi.targets.target import Target
 
+ROUNDS = 3  # of the search: the first around a normal, then beside the modes found
 NUM_DRAWS = 1000  # of each component, that their masses are found with
 
 
@@ -65,24 +66,31 @@ class StackedModes:
         options: Any = {"tolerance": tolerance}
         first = FixedDraws(num_steps=self.num_steps).find(*given, loc, scale, **options)
         num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
-        modes = mode_search.find_modes(
-            target,
-            first.q,
-            mode_key,
-            num_starts=num_starts,
-            max_steps=50,
-            skip_own=False,
-        )
-        found = []
-        for place, root in zip(modes.loc, modes.root, strict=True):
-            sds = np.sqrt(np.sum(root**2, axis=1)).astype(target.init.dtype)
-            start = place.astype(target.init.dtype), sds
-            found.append(
-                FixedDraws(num_steps=self.num_steps).find(*given, *start, **options)
-            )
         # The first one may lie over several modes: it counts where there are none.
-        good = [one for one in found if bool(one.good)] or [first]
-        q = _distinct(good)
+        found: list[Found] = []
+        good = [first]
+        q: Any = first.q
+        for number in range(ROUNDS):
+            modes = mode_search.find_modes(
+                target,
+                q,
+                fold_in(mode_key, number),
+                num_starts=num_starts,
+                max_steps=50,
+                skip_own=number > 0,
+            )
+            if not len(modes.loc):
+                break
+            for place, root in zip(modes.loc, modes.root, strict=True):
+                sds = np.sqrt(np.sum(root**2, axis=1)).astype(target.init.dtype)
+                start = place.astype(target.init.dtype), sds
+                found.append(
+                    FixedDraws(num_steps=self.num_steps).find(*given, *start, **options)
+                )
+            good = [one for one in found if bool(one.good)] or [first]
+            q = _distinct(good)
+        if not found:
+            q = _distinct(good)
         eps = noise.normal(weight_key, (NUM_DRAWS, target.dim), target.init.dtype)
         log_weights, responsibilities = _weigh(target, q, noise.whitened(eps))
         smoothed = importance_weights.psis(np.asarray(log_weights))
