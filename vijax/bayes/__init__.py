@@ -5,6 +5,7 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
 
     theorem             Bayes' theorem over a list of hypotheses
     <family>            conjugate families: posterior, log_evidence, predictive, model
+    improper            improper priors: flat, Jeffreys', Haldane's
     on_off              a signal above a measured background, exact with Gamma priors
     streaming           sufficient statistics that add: batches, or shards
     marginals           the distribution of each single number in a joint posterior
@@ -26,6 +27,7 @@ from vijax.bayes.conjugate import (
     dirichlet_multinomial,
     gamma_exponential,
     gamma_poisson,
+    improper,
     inverse_gamma_normal,
     linear_regression,
     marginals,
@@ -51,6 +53,7 @@ __all__ = [
     "frequentist",
     "gamma_exponential",
     "gamma_poisson",
+    "improper",
     "intervals",
     "inverse_gamma_normal",
     "landscape",

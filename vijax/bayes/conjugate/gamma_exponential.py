@@ -194,6 +194,19 @@ class Lomax(dist.Distribution):
         """Return the q-quantile."""
         return self.rate * jnp.expm1(-jnp.log1p(-q) / self.concentration)
 
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the time that is exceeded with probability q, exact for a tiny q."""
+        log_growth = -jnp.log(value_checks.as_float(q)) / self.concentration
+        return self.rate * jnp.expm1(log_growth)
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return the log probabilities of a shorter time, and of a longer one."""
+        log_growth = jnp.log1p(jnp.maximum(value, 0.0) / self.rate)
+        upper = -self.concentration * log_growth
+        some = upper < 0
+        lower = jnp.log(-jnp.expm1(jnp.where(some, upper, -1.0)))
+        return jnp.where(some, lower, -jnp.inf), upper
+
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw by inversion."""
         shape = sample_shape + self.batch_shape

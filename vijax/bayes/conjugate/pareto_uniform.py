@@ -203,10 +203,20 @@ class UniformPareto(dist.Distribution):
 
     def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile: linear up to the scale, then a Pareto tail."""
+        q = value_checks.as_float(q)
         share = self.alpha / (self.alpha + 1)
-        tail = (1 - value_checks.as_float(q)) * (self.alpha + 1)
         linear = self.scale * q / share
-        return jnp.where(q < share, linear, self.scale * tail ** (-1 / self.alpha))
+        return jnp.where(q < share, linear, self._far(1 - q))
+
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return what is exceeded with probability q, exact for a tiny q."""
+        q = value_checks.as_float(q)
+        share = self.alpha / (self.alpha + 1)
+        linear = self.scale * (1 - q) / share
+        return jnp.where(1 - q < share, linear, self._far(q))
+
+    def _far(self, tail: Array) -> Array:
+        return self.scale * (tail * (self.alpha + 1)) ** (-1 / self.alpha)
 
     @property
     def mean(self) -> Float[Array, "..."]:

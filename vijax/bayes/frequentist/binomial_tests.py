@@ -6,9 +6,11 @@ from jaxtyping import Array, Float
 
 from vijax import special
 from vijax.bayes.numerics import count_pmfs, roots, significances
-from vijax.bayes.numerics.log_gamma import deviance
+from vijax.bayes.numerics.log_gamma import signed_root
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
+
+_METHODS = ("exact", "score", "wald", "likelihood_ratio")
 
 
 def binomial_estimate(
@@ -110,6 +112,8 @@ def binomial_log_p_value(
     successes, trials, null = shape_checks.broadcast(
         successes=successes, trials=trials, null=null
     )
+    if method not in _METHODS:
+        raise ValueError(f"method = {method!r} is not valid: give one of {_METHODS}")
     if method == "exact":
         log_p_value = _exact(successes, trials, null, alternative)
     else:
@@ -174,14 +178,10 @@ def _opposite(k: Array, n: Array, null: Array) -> Array:
 
 def _z(k: Array, n: Array, null: Array, method: str) -> Array:
     excess = k - n * null
-    if method == "score":
-        return excess / jnp.sqrt(n * null * (1 - null))
-    if method == "wald":
-        return excess / jnp.sqrt(k * (n - k) / n)
     if method == "likelihood_ratio":
-        ratio = 2 * (deviance(k, n * null) + deviance(n - k, n * (1 - null)))
-        return jnp.sign(excess) * jnp.sqrt(ratio)
-    raise ValueError(
-        f"method = {method!r} is not valid: give 'exact', 'score', 'wald' or "
-        "'likelihood_ratio'"
-    )
+        return signed_root(k, n * null, n - k, n * (1 - null))
+    variance = n * null * (1 - null) if method == "score" else k * (n - k) / n
+    # Without any spread an excess is infinitely many sigmas, and none is none.
+    some = variance > 0
+    z = excess / jnp.sqrt(jnp.where(some, variance, 1.0))
+    return jnp.where(some, z, jnp.where(excess == 0, 0.0, jnp.sign(excess) * jnp.inf))

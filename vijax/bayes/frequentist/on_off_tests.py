@@ -15,7 +15,7 @@ from vijax import special
 from vijax.bayes.frequentist.binomial_tests import binomial_log_p_value
 from vijax.bayes.frequentist.confidence_intervals import Interval
 from vijax.bayes.numerics import roots, significances
-from vijax.bayes.numerics.log_gamma import deviance
+from vijax.bayes.numerics.log_gamma import deviance, signed_root
 from vijax.bayes.validation import Numbers, count_checks, value_checks
 from vijax.validate import where_valid
 
@@ -76,9 +76,8 @@ def li_ma_significance(
     n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     share = alpha / (1 + alpha)
     total = n_on + n_off
-    ratio = deviance(n_on, total * share) + deviance(n_off, total / (1 + alpha))
-    sign = jnp.where(n_on >= alpha * n_off, 1.0, -1.0)
-    return where_valid(valid, sign * jnp.sqrt(2 * ratio))
+    z = signed_root(n_on, total * share, n_off, total / (1 + alpha))
+    return where_valid(valid, z)
 
 
 def on_off_log_p_value(

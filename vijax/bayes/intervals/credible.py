@@ -14,6 +14,7 @@ from jaxtyping import Array
 from vijax.bayes.conjugate.marginals import Joint, marginals
 from vijax.bayes.grid.landscape import Landscape
 from vijax.bayes.grid.regions import intervals_of
+from vijax.bayes.intervals import grid_quantiles
 from vijax.bayes.intervals.highest_density import highest_density
 from vijax.bayes.intervals.quantiles import central, quantile, upper_quantile
 from vijax.bayes.validation import Numbers, value_checks
@@ -136,27 +137,8 @@ def _of_landscape(landscape: Landscape, mass: Array, kind: str) -> tuple[Array, 
             return lower, upper
         found = ~jnp.isnan(lower)
         return lower[found], upper[found]
-    return _equal_tails(landscape, mass)
-
-
-@jax.jit
-def _equal_tails(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
-    points, density = landscape.axes[0].points, jnp.exp(landscape.log_density)
-    cells = 0.5 * (density[1:] + density[:-1]) * jnp.diff(points)
-    cdf = jnp.concatenate([jnp.zeros(1, cells.dtype), jnp.cumsum(cells)])
     tail = 0.5 * (1 - mass)
     return (
-        _invert(points, density, cdf, tail * cdf[-1]),
-        _invert(points, density, cdf, (1 - tail) * cdf[-1]),
+        grid_quantiles.of_landscape(landscape, tail),
+        grid_quantiles.of_landscape(landscape, 1 - tail),
     )
-
-
-def _invert(points: Array, density: Array, cdf: Array, target: Array) -> Array:
-    """Solve the cdf of a piecewise linear density for one point."""
-    i = jnp.clip(jnp.searchsorted(cdf, target) - 1, 0, len(points) - 2)
-    width = points[i + 1] - points[i]
-    slope = (density[i + 1] - density[i]) / width
-    missing = target - cdf[i]
-    root = jnp.sqrt(jnp.maximum(density[i] ** 2 + 2 * slope * missing, 0.0))
-    step = 2 * missing / jnp.maximum(density[i] + root, jnp.finfo(cdf.dtype).tiny)
-    return points[i] + jnp.minimum(step, width)
