@@ -207,7 +207,7 @@ def _crop(counts: Array, log_weights: Array) -> tuple[Array, Array]:
 
 
 @partial(jax.jit, static_argnums=2)
-def _slice(values: Array, first: int, size: int) -> Array:
+def _slice(values: Array, first: Numbers, size: int) -> Array:
     return jax.lax.dynamic_slice(values, (first,), (size,))
 
 

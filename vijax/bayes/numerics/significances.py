@@ -67,7 +67,7 @@ def significance_from_log(
         >>> print(f"{significance_from_log(-1000.0):.4f}")
         44.6157
     """
-    log_p_value = value_checks.numbers("log_p_value", log_p_value)
+    log_p_value = value_checks.not_empty("log_p_value", log_p_value)
     below = log_p_value <= 0
     valid = value_checks.checked(
         below, "log_p_value", log_p_value, "give a logarithm <= 0"
@@ -107,7 +107,7 @@ def log_p_value(significance: Numbers, *, sides: int = 1) -> Float[Array, "..."]
         >>> print(f"{log_p_value(44.6157):.1f}")
         -1000.0
     """
-    z = value_checks.numbers("significance", significance)
+    z = value_checks.not_empty("significance", significance)
     valid = value_checks.checked(~jnp.isnan(z), "significance", z, "give a number")
     if _sides(sides) == 2:
         z = jnp.abs(z)
