@@ -419,10 +419,11 @@ def _normalised(
 
 
 def _is_smooth(log_density: Array, dim: int) -> Array:
-    """Say whether the density bends little from node to node, where it matters."""
+    """Say whether the density bends little at its peaks, where it matters."""
     values = jnp.moveaxis(log_density, dim, 0)
     left, middle, right = values[:-2], values[1:-1], values[2:]
-    matters = middle > log_density.max() - 12
+    matters = (middle >= left) & (middle >= right)
+    matters &= middle > log_density.max() - 12
     matters &= jnp.isfinite(left) & jnp.isfinite(right)
     left, middle, right = (jnp.where(matters, v, 0.0) for v in (left, middle, right))
     return jnp.all(jnp.abs(left + right - 2 * middle) < _BEND)
