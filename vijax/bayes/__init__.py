@@ -7,6 +7,7 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
     <family>            conjugate families: posterior, log_evidence, predictive, model
     improper            improper priors: flat, Jeffreys', Haldane's
     on_off              a signal above a measured background, exact with Gamma priors
+    known_background    the same where the background's mean is known
     streaming           sufficient statistics that add: batches, or shards
     marginals           the distribution of each single number in a joint posterior
     intervals           credible intervals and quantiles
@@ -29,6 +30,7 @@ from vijax.bayes.conjugate import (
     gamma_poisson,
     improper,
     inverse_gamma_normal,
+    known_background,
     linear_regression,
     marginals,
     multivariate_normal,
@@ -56,6 +58,7 @@ __all__ = [
     "improper",
     "intervals",
     "inverse_gamma_normal",
+    "known_background",
     "landscape",
     "linear_regression",
     "marginals",

@@ -8,10 +8,11 @@ model(prior, data…)          the same model in NumPyro, for MCMC and VI
 sufficient_statistics(data…) -> the sufficient statistics; they add with `+`
 update(prior, statistics)    -> the posterior from them
 
-Beside the families: `improper`, priors without a normalising constant; `on_off`, a
-signal above a measured background; `marginals`, the distribution of each single number;
-`streaming`, how statistics add. The distributions that NumPyro lacks are in
-`count_distributions`, `signal_posterior` and `truncated_gamma`.
+Beside the families: `improper`, priors without a normalising constant; `on_off` and
+`known_background`, a signal above a measured or a known background; `marginals`, the
+distribution of each single number; `streaming`, how statistics add. The distributions
+that NumPyro lacks are in `count_distributions`, `signal_posterior` and
+`truncated_gamma`.
 """
 
 from vijax.bayes.conjugate import (
@@ -25,6 +26,7 @@ from vijax.bayes.conjugate import (
     gamma_poisson,
     improper,
     inverse_gamma_normal,
+    known_background,
     linear_regression,
     marginals,
     multivariate_normal,
@@ -48,6 +50,7 @@ __all__ = [
     "gamma_poisson",
     "improper",
     "inverse_gamma_normal",
+    "known_background",
     "linear_regression",
     "marginals",
     "multivariate_normal",

@@ -20,16 +20,13 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
 
-from vijax.bayes.conjugate import gamma_poisson
+from vijax.bayes.conjugate import components, gamma_poisson
 from vijax.bayes.conjugate.signal_posterior import SignalPosterior
 from vijax.bayes.numerics import count_pmfs, log_gamma
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
-from vijax.validate import is_traced, seen, where_valid
+from vijax.validate import is_traced, where_valid
 
 __all__ = ["SignalPosterior", "background_log_evidence", "log_evidence", "posterior"]
-
-_SMALLEST = 64  # components; their number is a power of four times this one
-_NEGLIGIBLE = 140.0  # log weight below the largest: 1e-61
 
 
 def posterior(
@@ -74,9 +71,9 @@ def posterior(
         >>> print(f"{signal.mean:.2f} {jnp.sqrt(signal.variance):.2f}")
         9.44 4.11
     """
-    max_count = _max_count(n_on, max_count)
+    max_count = components.max_count_of(n_on, max_count)
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
-    valid &= _enough(n_on, max_count)
+    valid &= components.is_enough(n_on, max_count)
     for name, prior in _named(signal_prior, background_prior):
         shape_checks.of_type(name, prior, dist.Gamma)
         valid &= value_checks.parameters(
@@ -86,10 +83,10 @@ def posterior(
     left = value_checks.as_float(background_prior.concentration) + n_off
     valid &= value_checks.proper_posterior(background_concentration=left)
     terms = _Terms(signal_prior, background_prior, n_on, n_off, alpha)
-    counts = jnp.arange(_padded(max_count), dtype=n_on.dtype)
+    counts = jnp.arange(components.padded(max_count), dtype=n_on.dtype)
     log_weights = _log_terms(_log_shape, terms, counts)
     if not is_traced(log_weights):
-        counts, log_weights = _crop(counts, log_weights)
+        counts, log_weights = components.crop(counts, log_weights)
     log_weights = jax.nn.log_softmax(log_weights)
     concentration = signal_prior.concentration + counts
     rate = signal_prior.rate + jnp.ones_like(counts)
@@ -120,14 +117,14 @@ def log_evidence(
         >>> print(f"{with_signal - without:.4f}")  # log Bayes factor for the signal
         2.2205
     """
-    max_count = _max_count(n_on, max_count)
+    max_count = components.max_count_of(n_on, max_count)
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
-    valid &= _enough(n_on, max_count)
+    valid &= components.is_enough(n_on, max_count)
     for name, prior in _named(signal_prior, background_prior):
         shape_checks.of_type(name, prior, dist.Gamma)
         valid &= value_checks.proper(concentration=prior.concentration, rate=prior.rate)
     terms = _Terms(signal_prior, background_prior, n_on, n_off, alpha)
-    counts = jnp.arange(_padded(max_count), dtype=n_on.dtype)
+    counts = jnp.arange(components.padded(max_count), dtype=n_on.dtype)
     return where_valid(valid, logsumexp(_log_terms(_log_pmf, terms, counts)))
 
 
@@ -170,45 +167,6 @@ class _Terms(NamedTuple):
 
 def _named(signal_prior: Any, background_prior: Any) -> list[tuple[str, Any]]:
     return [("signal_prior", signal_prior), ("background_prior", background_prior)]
-
-
-def _max_count(n_on: Numbers, max_count: int | None) -> int:
-    """Return the number of components less one, before anything is traced."""
-    if max_count is not None:
-        return int(max_count)
-    if is_traced(n_on):
-        raise ValueError("max_count is needed where n_on is traced: give one >= n_on")
-    count, _ = value_checks.counts("n_on", n_on)
-    return int(np.asarray(n_on, float).max()) if np.ndim(n_on) == 0 else count.size
-
-
-def _enough(n_on: Array, max_count: int) -> Array:
-    remedy = "give a number >= n_on"
-    return value_checks.checked(seen(n_on) <= max_count, "max_count", max_count, remedy)
-
-
-def _padded(max_count: int) -> int:
-    """Return a number of components that few other counts exceed."""
-    size = _SMALLEST
-    while size < max_count + 1:
-        size *= 4
-    return size
-
-
-def _crop(counts: Array, log_weights: Array) -> tuple[Array, Array]:
-    """Leave out components without weight: of many counts most have none."""
-    weights = np.asarray(log_weights)
-    (index,) = np.nonzero(weights > weights.max() - _NEGLIGIBLE)
-    if not index.size:
-        return counts, log_weights
-    size = _padded(int(index[-1] - index[0]))
-    first = min(int(index[0]), len(weights) - size)
-    return _slice(counts, first, size), _slice(log_weights, first, size)
-
-
-@partial(jax.jit, static_argnums=2)
-def _slice(values: Array, first: Numbers, size: int) -> Array:
-    return jax.lax.dynamic_slice(values, (first,), (size,))
 
 
 @partial(jax.jit, static_argnums=0)
