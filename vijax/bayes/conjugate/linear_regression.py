@@ -27,7 +27,7 @@ from vijax.bayes.conjugate.regression_priors import (
     is_improper,
 )
 from vijax.bayes.numerics import log_gamma
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -57,7 +57,7 @@ class Statistics(NamedTuple):
 
 
 def posterior(
-    prior: NormalInverseGamma, features: Numbers, targets: Numbers
+    prior: NormalInverseGamma, features: Sample, targets: Sample
 ) -> NormalInverseGamma:
     r"""Return the parameters after n data.
 
@@ -89,7 +89,7 @@ def posterior(
     return update(prior, sufficient_statistics(features, targets))
 
 
-def sufficient_statistics(features: Numbers, targets: Numbers) -> Statistics:
+def sufficient_statistics(features: Sample, targets: Sample) -> Statistics:
     """Return the triangular factor of [X y].
 
     [X y] = Q R with R upper triangular, (features + 1) in both axes: `+` takes the
@@ -143,7 +143,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, features: Numbers, targets: Numbers
+    prior: NormalInverseGamma, features: Sample, targets: Sample
 ) -> Float[Array, ""]:
     r"""Return log p(y | X) in nats.
 
@@ -269,7 +269,7 @@ def model(
     numpyro.sample("targets", noise, obs=targets)
 
 
-def _data(features: Numbers, targets: Numbers) -> tuple[Array, Array, Array]:
+def _data(features: Sample, targets: Sample) -> tuple[Array, Array, Array]:
     features, features_valid = value_checks.finite("features", features)
     targets, targets_valid = value_checks.finite("targets", targets)
     if features.ndim != 2 or targets.shape != features.shape[:1]:

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
         )
 
 
-def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
+def posterior(prior: dist.Pareto, observations: Sample) -> dist.Pareto:
     r"""Return Pareto(max(m, x_1, …, x_n), α + n).
 
     Args:
@@ -50,7 +50,7 @@ def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: Numbers) -> Statistics:
+def sufficient_statistics(observations: Sample) -> Statistics:
     """Return n and the largest observation.
 
     Data and source as in `posterior`: a single count and a single number in the data's
@@ -91,7 +91,7 @@ def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
     return dist.Pareto(*where_valid(valid, (scale, alpha)))
 
 
-def log_evidence(prior: dist.Pareto, observations: Numbers) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Pareto, observations: Sample) -> Float[Array, "..."]:
     r"""Return log p(x) = log α m^α / ((α + n) M^(α + n)), M = max(m, x_1, …, x_n).
 
     In nats, of a density in the unit of x to the power -n.

@@ -17,7 +17,10 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.validate import check, is_traced, seen
 
-Numbers = Any  # whatever jnp.asarray takes: numbers, lists, NumPy and JAX arrays
+Numbers = (
+    Any  # whatever jnp.asarray takes, element by element: each is a case of its own
+)
+Sample = Any  # the same, pooled: all elements together are one data set
 Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
 
 
