@@ -129,9 +129,9 @@ def beta_quantile_pair(
         ValueError: arguments that are not real numbers, or whose shapes do not fit.
 
     Example:
-        >>> x, rest = beta_quantile_pair(5e9, 1.0, 0.5)  # rest = log 2 / a
+        >>> x, rest = beta_quantile_pair(5e4, 1.0, 0.5)  # rest = log 2 / a
         >>> print(f"{x:.4f} {rest:.4e}")
-        1.0000 1.3863e-10
+        1.0000 1.3863e-05
     """
     return call(_beta_quantile_pair, a, b, p)
 

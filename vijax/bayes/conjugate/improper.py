@@ -5,6 +5,7 @@ and every family here says so or refuses. It has no evidence, no draws and no in
 """
 
 import jax.numpy as jnp
+import numpyro
 import numpyro.distributions as dist
 
 from vijax.bayes.validation import Numbers, value_checks
@@ -31,7 +32,8 @@ def beta(concentration1: Numbers = 0.0, concentration0: Numbers = 0.0) -> dist.B
     """
     a, _ = value_checks.nonnegative("concentration1", concentration1)
     b, _ = value_checks.nonnegative("concentration0", concentration0)
-    return dist.Beta(a, b, validate_args=False)
+    with numpyro.validation_enabled(False):  # of what they are made of, too
+        return dist.Beta(a, b)
 
 
 def dirichlet(concentration: Numbers) -> dist.Dirichlet:
@@ -53,7 +55,8 @@ def dirichlet(concentration: Numbers) -> dist.Dirichlet:
         [3.0, 4.0]
     """
     alpha, _ = value_checks.nonnegative("concentration", concentration)
-    return dist.Dirichlet(alpha, validate_args=False)
+    with numpyro.validation_enabled(False):  # of what they are made of, too
+        return dist.Dirichlet(alpha)
 
 
 def gamma(concentration: Numbers = 1.0, rate: Numbers = 0.0) -> dist.Gamma:
@@ -80,7 +83,8 @@ def gamma(concentration: Numbers = 1.0, rate: Numbers = 0.0) -> dist.Gamma:
     """
     a, _ = value_checks.nonnegative("concentration", concentration)
     b, _ = value_checks.nonnegative("rate", rate)
-    return dist.Gamma(a, b, validate_args=False)
+    with numpyro.validation_enabled(False):  # of what they are made of, too
+        return dist.Gamma(a, b)
 
 
 def inverse_gamma(
@@ -106,7 +110,8 @@ def inverse_gamma(
     """
     a, _ = value_checks.nonnegative("concentration", concentration)
     b, _ = value_checks.nonnegative("rate", rate)
-    return dist.InverseGamma(a, b, validate_args=False)
+    with numpyro.validation_enabled(False):  # of what they are made of, too
+        return dist.InverseGamma(a, b)
 
 
 def normal(loc: Numbers = 0.0) -> dist.Normal:

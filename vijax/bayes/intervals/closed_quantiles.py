@@ -35,9 +35,9 @@ def standard(distribution: Any, q: Array, upper: bool) -> Array | None:
         if isinstance(distribution, family):
             # -log P(X > x)
             return function(distribution, -jnp.log(q) if upper else -jnp.log1p(-q))
-    for family, function in _BY_TAIL:
+    for family, of_tail in _BY_TAIL:
         if isinstance(distribution, family):
-            return function(distribution, q, upper)
+            return of_tail(distribution, q, upper)
     return None
 
 

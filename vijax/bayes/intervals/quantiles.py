@@ -141,9 +141,9 @@ def _checked_quantile(distribution: Any, q: Numbers, *, upper: bool) -> Any:
     if isinstance(distribution, Landscape):
         return where_valid(valid, grid_quantiles.of_landscape(distribution, below))
     draws, draws_valid = value_checks.finite("distribution", distribution)
-    found = grid_quantiles.of_draws("distribution", draws, below)
+    of_draws = grid_quantiles.of_draws("distribution", draws, below)
     all_valid = valid.reshape(valid.shape + (1,) * (draws.ndim - 1))
-    return where_valid(all_valid & draws_valid.all(), found)
+    return where_valid(all_valid & draws_valid.all(), of_draws)
 
 
 def _of_batch(

@@ -66,7 +66,7 @@ def _plain(value: Numbers) -> Numbers:
         except TypeError:
             return value.to_numpy()
     if isinstance(value, np.ndarray) or np.isscalar(value):
-        kinds = np.asarray(value).dtype.kind
+        kinds = str(np.asarray(value).dtype.kind)
     else:
         kinds = "".join(np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(value))
     if set(kinds) & set("USMm"):
