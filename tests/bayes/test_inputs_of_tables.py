@@ -32,7 +32,7 @@ def line():
             "successes = '3'",
         ),
         (lambda: landscape.axis("0", 1.0), "low = '0'"),
-        (lambda: landscape.axis([0.0, 0.5], 1.0), r"low has shape \\(2,\\)"),
+        (lambda: landscape.axis([0.0, 0.5], 1.0), r"low has shape \(2,\)"),
         (lambda: frequentist.binomial_coverage(0.3, []), "trials is empty"),
         (lambda: frequentist.binomial_coverage(0.3, "x"), "trials = 'x'"),
         (lambda: frequentist.significance([]), "p_value is empty"),

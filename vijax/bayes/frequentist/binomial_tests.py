@@ -174,7 +174,7 @@ def opposite_count(
     Example:
         >>> def log_pmf(count):
         ...     return count_pmfs.poisson_log_pmf(count, 2.0)
-        >>> opposite_count(log_pmf, jnp.asarray(4.0), jnp.asarray(2.0), 9.0).item()
+        >>> opposite_count(log_pmf, *map(jnp.asarray, (4.0, 2.0, 9.0))).item()
         -1.0
     """
     # As SciPy, forgive rounding: a count as probable as this one belongs to the tail.
