@@ -204,7 +204,7 @@ def welch_test(
     Example:
         >>> test = welch_test([1.0, 2.0, 3.0], [2.0, 4.0, 6.0, 8.0])
         >>> print(f"{test.df:.3f} {jnp.exp(test.log_p_value):.4f}")
-        4.076 0.1128
+        4.075 0.0999
     """
     value_checks.one_of("alternative", alternative, ALTERNATIVES)
     level, level_valid = value_checks.fraction("level", level)
