@@ -5,7 +5,9 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
 
     theorem             Bayes' theorem over a list of hypotheses
     <family>            conjugate families: posterior, log_evidence, predictive, model
+    improper            improper priors: flat, Jeffreys', Haldane's
     on_off              a signal above a measured background, exact with Gamma priors
+    known_background    the same where the background's mean is known
     streaming           sufficient statistics that add: batches, or shards
     marginals           the distribution of each single number in a joint posterior
     intervals           credible intervals and quantiles
@@ -26,7 +28,9 @@ from vijax.bayes.conjugate import (
     dirichlet_multinomial,
     gamma_exponential,
     gamma_poisson,
+    improper,
     inverse_gamma_normal,
+    known_background,
     linear_regression,
     marginals,
     multivariate_normal,
@@ -51,8 +55,10 @@ __all__ = [
     "frequentist",
     "gamma_exponential",
     "gamma_poisson",
+    "improper",
     "intervals",
     "inverse_gamma_normal",
+    "known_background",
     "landscape",
     "linear_regression",
     "marginals",

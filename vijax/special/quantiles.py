@@ -120,6 +120,22 @@ def beta_quantile(
     return call(_beta_quantile, a, b, p, upper)
 
 
+def beta_quantile_pair(
+    a: ArrayLike, b: ArrayLike, p: ArrayLike
+) -> tuple[Elements, Elements]:
+    """Return x with I_x(a, b) = p, and 1 - x, both with all their digits.
+
+    Raises:
+        ValueError: arguments that are not real numbers, or whose shapes do not fit.
+
+    Example:
+        >>> x, rest = beta_quantile_pair(5e4, 1.0, 0.5)  # rest = log 2 / a
+        >>> print(f"{x:.4f} {rest:.4e}")
+        1.0000 1.3863e-05
+    """
+    return call(_beta_quantile_pair, a, b, p)
+
+
 def gamma_quantile(a: ArrayLike, p: ArrayLike, upper: ArrayLike) -> Elements:
     """Return x with P(a, x) = p, or with Q(a, x) = p where `upper`.
 
@@ -135,6 +151,18 @@ def gamma_quantile(a: ArrayLike, p: ArrayLike, upper: ArrayLike) -> Elements:
 
 
 def _beta_quantile(a: Elements, b: Elements, p: Elements, upper: Elements) -> Elements:
+    return _beta_pair(a, b, p, upper)[0]
+
+
+def _beta_quantile_pair(
+    a: Elements, b: Elements, p: Elements
+) -> tuple[Elements, Elements]:
+    return _beta_pair(a, b, p, jnp.zeros_like(p))
+
+
+def _beta_pair(
+    a: Elements, b: Elements, p: Elements, upper: Elements
+) -> tuple[Elements, Elements]:
     # w <= 1/2 is the smaller tail, and `low` says that it is the lower one.
     w, low = jnp.where(p <= 0.5, p, 1 - p), (p <= 0.5) != (upper > 0)
     valid = (a > 0) & (b > 0) & (w >= 0) & jnp.isfinite(a + b)
@@ -142,7 +170,10 @@ def _beta_quantile(a: Elements, b: Elements, p: Elements, upper: Elements) -> El
     a, b, w = (jnp.where(inside, v, 0.5) for v in (a, b, w))
     x, y = _beta(jnp.where(low, a, b), jnp.where(low, b, a), w)
     edge = jnp.where(low, 0.0, 1.0).astype(x.dtype)
-    return _with_edge(jnp.where(low, x, y), inside, valid, edge)
+    return (
+        _with_edge(jnp.where(low, x, y), inside, valid, edge),
+        _with_edge(jnp.where(low, y, x), inside, valid, 1 - edge),
+    )
 
 
 def _gamma_quantile(a: Elements, p: Elements, upper: Elements) -> Elements:

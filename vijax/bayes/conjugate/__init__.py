@@ -8,9 +8,11 @@ model(prior, data…)          the same model in NumPyro, for MCMC and VI
 sufficient_statistics(data…) -> the sufficient statistics; they add with `+`
 update(prior, statistics)    -> the posterior from them
 
-Beside the families: `on_off`, a signal above a measured background; `marginals`, the
+Beside the families: `improper`, priors without a normalising constant; `on_off` and
+`known_background`, a signal above a measured or a known background; `marginals`, the
 distribution of each single number; `streaming`, how statistics add. The distributions
-that NumPyro lacks are in `count_distributions` and `truncated_gamma`.
+that NumPyro lacks are in `count_distributions`, `signal_posterior` and
+`truncated_gamma`.
 """
 
 from vijax.bayes.conjugate import (
@@ -22,7 +24,9 @@ from vijax.bayes.conjugate import (
     dirichlet_multinomial,
     gamma_exponential,
     gamma_poisson,
+    improper,
     inverse_gamma_normal,
+    known_background,
     linear_regression,
     marginals,
     multivariate_normal,
@@ -44,7 +48,9 @@ __all__ = [
     "dirichlet_multinomial",
     "gamma_exponential",
     "gamma_poisson",
+    "improper",
     "inverse_gamma_normal",
+    "known_background",
     "linear_regression",
     "marginals",
     "multivariate_normal",

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.validation import Numbers, value_checks
+from vijax.bayes.validation import Sample, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -21,11 +21,12 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, outcomes: Numbers) -> dist.Beta:
+def posterior(prior: dist.Beta, outcomes: Sample) -> dist.Beta:
     r"""Return Beta(a + number of ones, b + number of zeros).
 
     Args:
-        prior: Beta(a, b); a batch of priors gives a batch of posteriors.
+        prior: Beta(a, b); a batch of priors gives a batch of posteriors;
+            an improper one from `bayes.improper.beta`.
         outcomes: 0 or 1 (or booleans), any shape; all of them are one data set.
 
     Raises:
@@ -43,7 +44,7 @@ def posterior(prior: dist.Beta, outcomes: Numbers) -> dist.Beta:
     return update(prior, sufficient_statistics(outcomes))
 
 
-def sufficient_statistics(outcomes: Numbers) -> Statistics:
+def sufficient_statistics(outcomes: Sample) -> Statistics:
     """Return the numbers of ones and of zeros.
 
     x_i as in `posterior`, which has the source; two single counts that add with `+`,
@@ -63,7 +64,7 @@ def sufficient_statistics(outcomes: Numbers) -> Statistics:
     return where_valid(value_checks.all_of(valid), result)
 
 
-def log_evidence(prior: dist.Beta, outcomes: Numbers) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Beta, outcomes: Sample) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(a + ones, b + zeros) - log B(a, b), in nats.
 
     The evidence of the sequence: without a binomial coefficient.

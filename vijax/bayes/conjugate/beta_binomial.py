@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from vijax.bayes.conjugate import streaming
 from vijax.bayes.conjugate.count_distributions import BetaBinomial
 from vijax.bayes.numerics import count_pmfs
-from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
+from vijax.bayes.validation import Sample, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -26,11 +26,12 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(prior: dist.Beta, successes: Numbers, trials: Numbers) -> dist.Beta:
+def posterior(prior: dist.Beta, successes: Sample, trials: Sample) -> dist.Beta:
     r"""Return Beta(a + Σ k_i, b + Σ (n_i - k_i)).
 
     Args:
-        prior: Beta(a, b); a batch of priors gives a batch of posteriors.
+        prior: Beta(a, b); a batch of priors gives a batch of posteriors;
+            an improper one from `bayes.improper.beta`.
         successes: k_i, any shape; all of them are one data set.
         trials: n_i, broadcast against the successes.
 
@@ -50,7 +51,7 @@ def posterior(prior: dist.Beta, successes: Numbers, trials: Numbers) -> dist.Bet
     return update(prior, sufficient_statistics(successes, trials))
 
 
-def sufficient_statistics(successes: Numbers, trials: Numbers) -> Statistics:
+def sufficient_statistics(successes: Sample, trials: Sample) -> Statistics:
     """Return Σ k_i and Σ (n_i - k_i).
 
     Data and source as in `posterior`; two single counts that add with `+`, exact up to
@@ -118,7 +119,7 @@ def log_sequence_evidence(prior: dist.Beta, data: Statistics) -> Float[Array, ".
 
 
 def log_evidence(
-    prior: dist.Beta, successes: Numbers, trials: Numbers
+    prior: dist.Beta, successes: Sample, trials: Sample
 ) -> Float[Array, "..."]:
     r"""Return log p(k | n) in nats, with the binomial coefficients.
 

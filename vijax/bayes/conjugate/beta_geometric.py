@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from vijax.bayes.conjugate import beta_binomial, beta_negative_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
 from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial
-from vijax.bayes.validation import Numbers
+from vijax.bayes.validation import Sample
 
 __all__ = [
     "Statistics",
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, failures: Numbers) -> dist.Beta:
+def posterior(prior: dist.Beta, failures: Sample) -> dist.Beta:
     r"""Return Beta(a + n, b + Σ k_i) after n counts.
 
     Args:
@@ -43,7 +43,7 @@ def posterior(prior: dist.Beta, failures: Numbers) -> dist.Beta:
     return update(prior, sufficient_statistics(failures))
 
 
-def sufficient_statistics(failures: Numbers) -> Statistics:
+def sufficient_statistics(failures: Sample) -> Statistics:
     """Return n and Σ k_i, as successes and failures.
 
     Data and source as in `posterior`; two single counts that add with `+`.
@@ -59,7 +59,7 @@ def sufficient_statistics(failures: Numbers) -> Statistics:
     return beta_negative_binomial.sufficient_statistics(failures, 1)
 
 
-def log_evidence(prior: dist.Beta, failures: Numbers) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Beta, failures: Sample) -> Float[Array, "..."]:
     r"""Return log p(k) = log B(a + n, b + Σ k_i) - log B(a, b), in nats.
 
     Arguments and source as in `posterior`.

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
 from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial, GammaPoisson
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Beta, failures: Numbers, successes: Numbers) -> dist.Beta:
+def posterior(prior: dist.Beta, failures: Sample, successes: Sample) -> dist.Beta:
     r"""Return Beta(a + Σ r_i, b + Σ k_i).
 
     Args:
@@ -52,7 +52,7 @@ def posterior(prior: dist.Beta, failures: Numbers, successes: Numbers) -> dist.B
     return update(prior, sufficient_statistics(failures, successes))
 
 
-def sufficient_statistics(failures: Numbers, successes: Numbers) -> Statistics:
+def sufficient_statistics(failures: Sample, successes: Sample) -> Statistics:
     """Return Σ r_i and Σ k_i.
 
     Data and source as in `posterior`; two single counts that add with `+`.
@@ -70,7 +70,7 @@ def sufficient_statistics(failures: Numbers, successes: Numbers) -> Statistics:
 
 
 def log_evidence(
-    prior: dist.Beta, failures: Numbers, successes: Numbers
+    prior: dist.Beta, failures: Sample, successes: Sample
 ) -> Float[Array, "..."]:
     r"""Return log p(k) in nats, with the coefficients C(k_i + r_i - 1, k_i).
 
@@ -140,7 +140,7 @@ def model(
     numpyro.sample("failures", counts, obs=failures)
 
 
-def _data(failures: Numbers, successes: Numbers) -> tuple[Array, Array, Array]:
+def _data(failures: Sample, successes: Sample) -> tuple[Array, Array, Array]:
     failures, failures_valid = value_checks.counts("failures", failures)
     successes, successes_valid = value_checks.counts("successes", successes)
     remedy = "give a whole number >= 1"

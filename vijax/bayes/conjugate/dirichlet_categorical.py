@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.dirichlet_multinomial import Statistics, update
 from vijax.bayes.numerics import count_pmfs
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def posterior(prior: dist.Dirichlet, labels: Numbers) -> dist.Dirichlet:
+def posterior(prior: dist.Dirichlet, labels: Sample) -> dist.Dirichlet:
     r"""Return Dirichlet(α + counts of the labels).
 
     Args:
@@ -45,7 +45,7 @@ def posterior(prior: dist.Dirichlet, labels: Numbers) -> dist.Dirichlet:
     return update(prior, sufficient_statistics(labels, num_categories))
 
 
-def sufficient_statistics(labels: Numbers, num_categories: int) -> Statistics:
+def sufficient_statistics(labels: Sample, num_categories: int) -> Statistics:
     """Return how often each category was seen.
 
     Args:
@@ -67,7 +67,7 @@ def sufficient_statistics(labels: Numbers, num_categories: int) -> Statistics:
     return where_valid(value_checks.all_of(valid), Statistics(counts))
 
 
-def log_evidence(prior: dist.Dirichlet, labels: Numbers) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Dirichlet, labels: Sample) -> Float[Array, "..."]:
     r"""Return log p(x) = log B(α + counts) - log B(α), in nats.
 
     The evidence of the sequence: without a multinomial coefficient.

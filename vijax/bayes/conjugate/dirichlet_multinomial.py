@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from vijax.bayes.conjugate import streaming
 from vijax.bayes.conjugate.count_distributions import DirichletMultinomial
 from vijax.bayes.numerics import count_pmfs
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -25,7 +25,7 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(prior: dist.Dirichlet, counts: Numbers) -> dist.Dirichlet:
+def posterior(prior: dist.Dirichlet, counts: Sample) -> dist.Dirichlet:
     r"""Return Dirichlet(α + Σ_i n_i).
 
     Args:
@@ -47,7 +47,7 @@ def posterior(prior: dist.Dirichlet, counts: Numbers) -> dist.Dirichlet:
     return update(prior, sufficient_statistics(counts))
 
 
-def sufficient_statistics(counts: Numbers) -> Statistics:
+def sufficient_statistics(counts: Sample) -> Statistics:
     """Return the counts summed over all rows.
 
     Data and source as in `posterior`; shape (categories,), counts that add with `+`.
@@ -88,7 +88,7 @@ def update(prior: dist.Dirichlet, data: Statistics) -> dist.Dirichlet:
     return dist.Dirichlet(where_valid(valid, concentration))
 
 
-def log_evidence(prior: dist.Dirichlet, counts: Numbers) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Dirichlet, counts: Sample) -> Float[Array, "..."]:
     r"""Return log p(n) = Σ_i log(N_i! / Π_j n_ij!) + log B(α + Σ n_i) - log B(α).
 
     In nats, with the multinomial coefficients. Relative error below 1e-10 in x64 for

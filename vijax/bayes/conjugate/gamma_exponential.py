@@ -12,7 +12,7 @@ from numpyro.distributions import constraints
 
 from vijax.bayes.conjugate import streaming
 from vijax.bayes.numerics import log_gamma
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -28,11 +28,12 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(prior: dist.Gamma, times: Numbers) -> dist.Gamma:
+def posterior(prior: dist.Gamma, times: Sample) -> dist.Gamma:
     r"""Return Gamma(a + n, b + Σ t_i).
 
     Args:
-        prior: Gamma(a, rate b) of the decay rate λ.
+        prior: Gamma(a, rate b) of the decay rate λ;
+            an improper one from `bayes.improper.gamma`.
         times: t_i >= 0 in the unit that 1/λ has, any shape; all are one data set.
 
     Raises:
@@ -50,7 +51,7 @@ def posterior(prior: dist.Gamma, times: Numbers) -> dist.Gamma:
     return update(prior, sufficient_statistics(times))
 
 
-def sufficient_statistics(times: Numbers) -> Statistics:
+def sufficient_statistics(times: Sample) -> Statistics:
     """Return n and Σ t_i.
 
     Data and source as in `posterior`; a single count and a single time, which add with
@@ -90,7 +91,7 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
     return dist.Gamma(*where_valid(valid, (concentration, rate)))
 
 
-def log_evidence(prior: dist.Gamma, times: Numbers) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Gamma, times: Sample) -> Float[Array, "..."]:
     r"""Return log p(t) = log of Γ(a + n) / Γ(a) · b^a / (b + Σ t_i)^(a + n).
 
     In nats, of a density in the unit of time to the power -n.
@@ -193,6 +194,19 @@ class Lomax(dist.Distribution):
     def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile."""
         return self.rate * jnp.expm1(-jnp.log1p(-q) / self.concentration)
+
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the time that is exceeded with probability q, exact for a tiny q."""
+        log_growth = -jnp.log(value_checks.as_float(q)) / self.concentration
+        return self.rate * jnp.expm1(log_growth)
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return the log probabilities of a shorter time, and of a longer one."""
+        log_growth = jnp.log1p(jnp.maximum(value, 0.0) / self.rate)
+        upper = -self.concentration * log_growth
+        some = upper < 0
+        lower = jnp.log(-jnp.expm1(jnp.where(some, upper, -1.0)))
+        return jnp.where(some, lower, -jnp.inf), upper
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw by inversion."""

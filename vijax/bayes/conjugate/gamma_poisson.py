@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from vijax.bayes.conjugate import streaming
 from vijax.bayes.conjugate.count_distributions import GammaPoisson
 from vijax.bayes.numerics import count_pmfs
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -25,13 +25,12 @@ class Statistics(NamedTuple):
         return streaming.add(self, other)
 
 
-def posterior(
-    prior: dist.Gamma, counts: Numbers, exposure: Numbers = 1.0
-) -> dist.Gamma:
+def posterior(prior: dist.Gamma, counts: Sample, exposure: Sample = 1.0) -> dist.Gamma:
     r"""Return Gamma(a + Σ n_i, b + Σ t_i).
 
     Args:
-        prior: Gamma(a, rate b) of the rate λ, per unit of exposure.
+        prior: Gamma(a, rate b) of the rate λ, per unit of exposure;
+            an improper one from `bayes.improper.gamma`.
         counts: n_i, any shape; all of them are one data set.
         exposure: t_i (time, luminosity, area), broadcast against the counts.
 
@@ -51,7 +50,7 @@ def posterior(
     return update(prior, sufficient_statistics(counts, exposure))
 
 
-def sufficient_statistics(counts: Numbers, exposure: Numbers = 1.0) -> Statistics:
+def sufficient_statistics(counts: Sample, exposure: Sample = 1.0) -> Statistics:
     """Return Σ n_i and Σ t_i.
 
     Data and source as in `posterior`; a single count and a single exposure, which add
@@ -92,7 +91,7 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
 
 
 def log_evidence(
-    prior: dist.Gamma, counts: Numbers, exposure: Numbers = 1.0
+    prior: dist.Gamma, counts: Sample, exposure: Sample = 1.0
 ) -> Float[Array, "..."]:
     r"""Return log p(n) in nats.
 
@@ -121,7 +120,7 @@ def log_evidence(
     return where_valid(valid, of_total + log_split(counts, exposure))
 
 
-def log_split(counts: Numbers, exposure: Numbers = 1.0) -> Float[Array, ""]:
+def log_split(counts: Sample, exposure: Sample = 1.0) -> Float[Array, ""]:
     """Return log p(n | Σn): multinomial in the shares t_i / Σt, whatever the rate.
 
     log Π (t_i / Σt)^n_i (Σn)! / n_i! in nats, one number; arguments as in `posterior`.
@@ -177,7 +176,7 @@ def model(
     numpyro.sample("counts", dist.Poisson(rate * exposure), obs=counts)
 
 
-def _data(counts: Numbers, exposure: Numbers) -> tuple[Array, Array, Array]:
+def _data(counts: Sample, exposure: Sample) -> tuple[Array, Array, Array]:
     counts, counts_valid = value_checks.counts("counts", counts)
     exposure, exposure_valid = value_checks.positive("exposure", exposure)
     counts, exposure = shape_checks.broadcast(counts=counts, exposure=exposure)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
 from vijax.bayes.numerics import log_gamma
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -27,8 +27,8 @@ class Statistics(NamedTuple):
 
 def posterior(
     prior: dist.InverseGamma,
-    observations: Numbers,
-    loc: Numbers = 0.0,
+    observations: Sample,
+    loc: Sample = 0.0,
 ) -> dist.InverseGamma:
     r"""Return InverseGamma(a + n/2, b + ½ Σ (x_i - μ)²).
 
@@ -52,7 +52,7 @@ def posterior(
     return update(prior, sufficient_statistics(observations, loc))
 
 
-def sufficient_statistics(observations: Numbers, loc: Numbers = 0.0) -> Statistics:
+def sufficient_statistics(observations: Sample, loc: Sample = 0.0) -> Statistics:
     """Return n and Σ (x_i - μ)².
 
     Data and source as in `posterior`; two single numbers, the second in the square of
@@ -98,8 +98,8 @@ def update(prior: dist.InverseGamma, data: Statistics) -> dist.InverseGamma:
 
 def log_evidence(
     prior: dist.InverseGamma,
-    observations: Numbers,
-    loc: Numbers = 0.0,
+    observations: Sample,
+    loc: Sample = 0.0,
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log of Γ(a') b^a / (Γ(a) b'^a') - n/2 log 2π.
 

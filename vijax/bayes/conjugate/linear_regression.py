@@ -20,16 +20,18 @@ from vijax.bayes.conjugate.normal_inverse_gamma import (
     NormalInverseGamma,
     variance_marginal,
 )
+from vijax.bayes.conjugate.regression_factors import FactoredPrecision
 from vijax.bayes.conjugate.regression_priors import (
     flat_prior,
     improper_sites,
     is_improper,
 )
 from vijax.bayes.numerics import log_gamma
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
+    "FactoredPrecision",
     "Statistics",
     "coefficient_marginals",
     "flat_prior",
@@ -55,13 +57,15 @@ class Statistics(NamedTuple):
 
 
 def posterior(
-    prior: NormalInverseGamma, features: Numbers, targets: Numbers
+    prior: NormalInverseGamma, features: Sample, targets: Sample
 ) -> NormalInverseGamma:
     r"""Return the parameters after n data.
 
     precision' = precision + XᵀX,  precision' loc' = precision loc + Xᵀy,
     concentration' = concentration + n/2,
     rate' = rate + ½ ‖y - X loc'‖² + ½ (loc' - loc)ᵀ precision (loc' - loc).
+    The precision keeps its triangular factor (`FactoredPrecision`), so that intervals
+    of columns that nearly depend on each other keep their digits.
 
     Args:
         prior: loc (features,), precision (features, features), concentration and rate
@@ -85,7 +89,7 @@ def posterior(
     return update(prior, sufficient_statistics(features, targets))
 
 
-def sufficient_statistics(features: Numbers, targets: Numbers) -> Statistics:
+def sufficient_statistics(features: Sample, targets: Sample) -> Statistics:
     """Return the triangular factor of [X y].
 
     [X y] = Q R with R upper triangular, (features + 1) in both axes: `+` takes the
@@ -124,7 +128,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
     loc, factor, gain = regression_factors.solve(prior, data.factor)
     result = NormalInverseGamma(
         loc,
-        factor.T @ factor,
+        FactoredPrecision(factor),
         prior.concentration + 0.5 * data.num_data,
         prior.rate + gain,
     )
@@ -139,7 +143,7 @@ def update(prior: NormalInverseGamma, data: Statistics) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, features: Numbers, targets: Numbers
+    prior: NormalInverseGamma, features: Sample, targets: Sample
 ) -> Float[Array, ""]:
     r"""Return log p(y | X) in nats.
 
@@ -205,8 +209,8 @@ def predictive(posterior: NormalInverseGamma, features: Numbers) -> dist.Student
     """
     features = value_checks.not_empty("features", features)
     shape_checks.last_axis("features", features, jnp.shape(posterior.loc)[-1])
-    factor = jnp.linalg.cholesky(posterior.precision)
-    whitened = solve_triangular(factor, features.T, lower=True)
+    factor = regression_factors.precision_factor(posterior)
+    whitened = solve_triangular(factor, features.T, trans="T")
     variance = posterior.rate / posterior.concentration
     scale = jnp.sqrt(variance * (1 + (whitened**2).sum(axis=0)))
     return dist.StudentT(2 * posterior.concentration, features @ posterior.loc, scale)
@@ -226,10 +230,11 @@ def coefficient_marginals(params: NormalInverseGamma) -> dist.StudentT:
         >>> coefficient_marginals(params).scale.tolist()
         [0.5]
     """
-    factor = jnp.linalg.cholesky(params.precision)
-    inverse = solve_triangular(factor, jnp.eye(factor.shape[0]), lower=True)
+    factor = regression_factors.precision_factor(params)
+    inverse = solve_triangular(factor, jnp.eye(factor.shape[0], dtype=factor.dtype))
     variance = params.rate / params.concentration
-    scale = jnp.sqrt(variance * (inverse**2).sum(axis=0))
+    # (RᵀR)⁻¹ = R⁻¹ R⁻ᵀ: its diagonal is a sum of squares, along the rows of R⁻¹.
+    scale = jnp.sqrt(variance * (inverse**2).sum(axis=1))
     return dist.StudentT(2 * params.concentration, params.loc, scale)
 
 
@@ -264,7 +269,7 @@ def model(
     numpyro.sample("targets", noise, obs=targets)
 
 
-def _data(features: Numbers, targets: Numbers) -> tuple[Array, Array, Array]:
+def _data(features: Sample, targets: Sample) -> tuple[Array, Array, Array]:
     features, features_valid = value_checks.finite("features", features)
     targets, targets_valid = value_checks.finite("targets", targets)
     if features.ndim != 2 or targets.shape != features.shape[:1]:

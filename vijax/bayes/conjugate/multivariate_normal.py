@@ -8,14 +8,14 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
 def posterior(
     prior: dist.MultivariateNormal,
-    observations: Numbers,
-    covariance: Numbers,
+    observations: Sample,
+    covariance: Sample,
 ) -> dist.MultivariateNormal:
     r"""Return N(m', S'): S'⁻¹ = S⁻¹ + n Σ⁻¹, S'⁻¹ m' = S⁻¹ m + n Σ⁻¹ x̄.
 
@@ -40,7 +40,7 @@ def posterior(
     return update(prior, sufficient_statistics(observations), covariance)
 
 
-def sufficient_statistics(observations: Numbers) -> Moments:
+def sufficient_statistics(observations: Sample) -> Moments:
     """Return number, mean and scatter matrix of the observations.
 
     Data and source as in `posterior`: a single number, (dims,) and (dims, dims), which
@@ -99,8 +99,8 @@ def update(
 
 def log_evidence(
     prior: dist.MultivariateNormal,
-    observations: Numbers,
-    covariance: Numbers,
+    observations: Sample,
+    covariance: Sample,
 ) -> Float[Array, ""]:
     r"""Return log p(x) in nats: log N(x̄; m, S + Σ/n) + log p(x | x̄).
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
 from vijax.bayes.numerics import log_gamma
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
@@ -30,7 +30,7 @@ class NormalInverseGamma(NamedTuple):
     rate: Numbers
 
 
-def posterior(prior: NormalInverseGamma, observations: Numbers) -> NormalInverseGamma:
+def posterior(prior: NormalInverseGamma, observations: Sample) -> NormalInverseGamma:
     r"""Return the family's parameters after n observations with mean x̄.
 
     precision' = precision + n,  loc' = (precision · loc + n x̄) / precision',
@@ -56,7 +56,7 @@ def posterior(prior: NormalInverseGamma, observations: Numbers) -> NormalInverse
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: Numbers) -> Moments:
+def sufficient_statistics(observations: Sample) -> Moments:
     """Return number, mean and scatter of the observations.
 
     Data and source as in `posterior`: three single numbers, which add with `+`.
@@ -103,7 +103,7 @@ def update(prior: NormalInverseGamma, data: Moments) -> NormalInverseGamma:
 
 
 def log_evidence(
-    prior: NormalInverseGamma, observations: Numbers
+    prior: NormalInverseGamma, observations: Sample
 ) -> Float[Array, "..."]:
     r"""Return log p(x) = log Γ(a') b^a / (Γ(a) b'^a') + ½ log(κ / κ') - n/2 log 2π.
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from vijax.bayes.conjugate.multivariate_normal import sufficient_statistics
 from vijax.bayes.conjugate.streaming import Moments
 from vijax.bayes.numerics import log_gamma
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 __all__ = [
@@ -44,7 +44,7 @@ class NormalInverseWishart(NamedTuple):
 
 
 def posterior(
-    prior: NormalInverseWishart, observations: Numbers
+    prior: NormalInverseWishart, observations: Sample
 ) -> NormalInverseWishart:
     r"""Return the family's parameters after n observations with mean x̄.
 
@@ -96,9 +96,7 @@ def update(prior: NormalInverseWishart, data: Moments) -> NormalInverseWishart:
     return where_valid(valid, result)
 
 
-def log_evidence(
-    prior: NormalInverseWishart, observations: Numbers
-) -> Float[Array, ""]:
+def log_evidence(prior: NormalInverseWishart, observations: Sample) -> Float[Array, ""]:
     r"""Return log p(x) in nats.
 
     Log of π^(-nd/2) · Γ_d(df'/2) / Γ_d(df/2) · |scale|^(df/2) / |scale'|^(df'/2) ·

@@ -7,11 +7,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate.streaming import Moments, moments
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
-def posterior(prior: dist.Normal, observations: Numbers, scale: Numbers) -> dist.Normal:
+def posterior(prior: dist.Normal, observations: Sample, scale: Sample) -> dist.Normal:
     r"""Return N(m', s'²): 1/s'² = 1/s² + Σ 1/σ_i², m'/s'² = m/s² + Σ x_i/σ_i².
 
     Args:
@@ -34,7 +34,7 @@ def posterior(prior: dist.Normal, observations: Numbers, scale: Numbers) -> dist
     return update(prior, sufficient_statistics(observations, scale))
 
 
-def sufficient_statistics(observations: Numbers, scale: Numbers) -> Moments:
+def sufficient_statistics(observations: Sample, scale: Sample) -> Moments:
     """Return Σ w_i, the weighted mean and scatter, with w_i = 1 / σ_i².
 
     Data and source as in `posterior`; three single numbers, which add with `+`. The
@@ -75,7 +75,7 @@ def update(prior: dist.Normal, data: Moments) -> dist.Normal:
 
 
 def log_evidence(
-    prior: dist.Normal, observations: Numbers, scale: Numbers
+    prior: dist.Normal, observations: Sample, scale: Sample
 ) -> Float[Array, "..."]:
     r"""Return log N(x; m, diag(σ²) + s²), all entries of the second term s².
 
@@ -147,7 +147,7 @@ def model(
     numpyro.sample("observations", dist.Normal(loc, scale), obs=observations)
 
 
-def _data(observations: Numbers, scale: Numbers) -> tuple[Array, Array, Array]:
+def _data(observations: Sample, scale: Sample) -> tuple[Array, Array, Array]:
     observations, finite = value_checks.finite("observations", observations)
     scale, positive = value_checks.positive("scale", scale)
     observations, scale = shape_checks.broadcast(observations=observations, scale=scale)

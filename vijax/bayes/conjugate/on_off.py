@@ -4,11 +4,14 @@
 
 Nobody knows how many of the n_on counts are signal. If it were known to be k, the
 signal would be Gamma(a + k, rate + 1); so the posterior is a mixture of n_on + 1 Gamma
-distributions. The frequentist answers are in `vijax.bayes.frequentist`.
+distributions. Its tails are one incomplete gamma function and a sum of Poisson
+probabilities, whatever the number of components: see `SignalPosterior`. The frequentist
+answers are in `vijax.bayes.frequentist`.
 """
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +20,13 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
 
-from vijax.bayes.conjugate import gamma_poisson
+from vijax.bayes.conjugate import components, gamma_poisson
+from vijax.bayes.conjugate.signal_posterior import SignalPosterior
 from vijax.bayes.numerics import count_pmfs, log_gamma
-from vijax.bayes.validation import Numbers, count_checks, value_checks
+from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import is_traced, where_valid
+
+__all__ = ["SignalPosterior", "background_log_evidence", "log_evidence", "posterior"]
 
 
 def posterior(
@@ -31,15 +37,21 @@ def posterior(
     alpha: Numbers,
     *,
     max_count: int | None = None,
-) -> dist.MixtureSameFamily:
+) -> SignalPosterior:
     r"""Return the posterior of the signal s, a mixture of Gamma distributions.
 
     p(s | data) = Σ_k w_k Gamma(s; a + k, rate + 1), k = 0 … n_on, in counts.
 
+    Counts are data: other counts compile nothing new, except where the number of
+    components, which is padded, must grow fourfold. Components with a weight below
+    1e-61 of the largest are left out, where nothing is traced.
+
     Args:
-        signal_prior: Gamma of the signal counts s expected in the on region; with
-            rate 0 it may be improper, as Gamma(1, 0), the flat prior, is.
-        background_prior: Gamma of the counts b expected in the off region.
+        signal_prior: Gamma of the signal counts s expected in the on region. It may be
+            improper: `improper.gamma(1.0, 0.0)` is flat.
+        background_prior: Gamma of the counts b expected in the off region. It may be
+            improper: `improper.gamma(0.5, 0.0)` is Jeffreys' prior, and
+            `improper.gamma(0.0, 0.0)`, flat in log b, needs an off count.
         n_on: counts in the on region, one number.
         n_off: counts in the off region, one number.
         alpha: exposure of the on region over that of the off region.
@@ -59,30 +71,26 @@ def posterior(
         >>> print(f"{signal.mean:.2f} {jnp.sqrt(signal.variance):.2f}")
         9.44 4.11
     """
+    max_count = components.max_count_of(n_on, max_count)
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
-    signal_counts, enough = _counts(n_on, max_count)
-    valid &= enough
-    valid &= value_checks.parameters(
-        concentration=background_prior.concentration, rate=background_prior.rate
-    )
-    concentration = signal_prior.concentration + signal_counts
-    rate = signal_prior.rate + jnp.ones_like(signal_counts)
-    valid &= value_checks.proper_posterior(concentration=concentration).all()
-    log_weights = jax.nn.log_softmax(
-        _log_terms(
-            _log_shape,
-            signal_prior,
-            background_prior,
-            signal_counts,
-            n_on,
-            n_off,
-            alpha,
+    valid &= components.is_enough(n_on, max_count)
+    for name, prior in _named(signal_prior, background_prior):
+        shape_checks.of_type(name, prior, dist.Gamma)
+        valid &= value_checks.parameters(
+            concentration=prior.concentration, rate=prior.rate
         )
-    )
-    return dist.MixtureSameFamily(
-        dist.CategoricalLogits(where_valid(valid, log_weights)),
-        dist.Gamma(concentration, rate),
-    )
+    valid &= value_checks.proper_posterior(concentration=signal_prior.concentration)
+    left = value_checks.as_float(background_prior.concentration) + n_off
+    valid &= value_checks.proper_posterior(background_concentration=left)
+    terms = _Terms(signal_prior, background_prior, n_on, n_off, alpha)
+    counts = jnp.arange(components.padded(max_count), dtype=n_on.dtype)
+    log_weights = _log_terms(_log_shape, terms, counts)
+    if not is_traced(log_weights):
+        counts, log_weights = components.crop(counts, log_weights)
+    log_weights = jax.nn.log_softmax(log_weights)
+    concentration = signal_prior.concentration + counts
+    rate = signal_prior.rate + jnp.ones_like(counts)
+    return SignalPosterior(where_valid(valid, log_weights), concentration, rate)
 
 
 def log_evidence(
@@ -109,15 +117,15 @@ def log_evidence(
         >>> print(f"{with_signal - without:.4f}")  # log Bayes factor for the signal
         2.2205
     """
+    max_count = components.max_count_of(n_on, max_count)
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
-    for prior in (signal_prior, background_prior):
+    valid &= components.is_enough(n_on, max_count)
+    for name, prior in _named(signal_prior, background_prior):
+        shape_checks.of_type(name, prior, dist.Gamma)
         valid &= value_checks.proper(concentration=prior.concentration, rate=prior.rate)
-    signal_counts, enough = _counts(n_on, max_count)
-    valid &= enough
-    log_terms = _log_terms(
-        _log_pmf, signal_prior, background_prior, signal_counts, n_on, n_off, alpha
-    )
-    return where_valid(valid, logsumexp(log_terms))
+    terms = _Terms(signal_prior, background_prior, n_on, n_off, alpha)
+    counts = jnp.arange(components.padded(max_count), dtype=n_on.dtype)
+    return where_valid(valid, logsumexp(_log_terms(_log_pmf, terms, counts)))
 
 
 def background_log_evidence(
@@ -147,31 +155,28 @@ def background_log_evidence(
     return where_valid(valid, value)
 
 
-def _counts(n_on: Array, max_count: int | None) -> tuple[Array, Array]:
-    """Return 0 … max_count, the possible numbers of signal counts, and if they do."""
-    if max_count is None:
-        if is_traced(n_on):
-            raise ValueError(
-                "max_count is needed where n_on is traced: give one >= n_on"
-            )
-        max_count = int(n_on)
-    enough = n_on <= max_count
-    remedy = "give a number >= n_on"
-    valid = value_checks.checked(enough, "max_count", max_count, remedy)
-    return jnp.arange(max_count + 1, dtype=n_on.dtype), valid
+class _Terms(NamedTuple):
+    """What the weights of the components depend on."""
+
+    signal_prior: dist.Gamma
+    background_prior: dist.Gamma
+    n_on: Array
+    n_off: Array
+    alpha: Array
+
+
+def _named(signal_prior: Any, background_prior: Any) -> list[tuple[str, Any]]:
+    return [("signal_prior", signal_prior), ("background_prior", background_prior)]
 
 
 @partial(jax.jit, static_argnums=0)
 def _log_terms(
     log_total: Callable[[dist.Gamma, Array, Numbers], Array],
-    signal_prior: dist.Gamma,
-    background_prior: dist.Gamma,
+    terms: _Terms,
     signal_counts: Array,
-    n_on: Array,
-    n_off: Array,
-    alpha: Array,
 ) -> Array:
     """Return log P(k | s) + log P(n_on - k, n_off | b), -inf for k > n_on."""
+    signal_prior, background_prior, n_on, n_off, alpha = terms
     in_on = n_on - signal_counts
     possible = in_on >= 0
     in_on = jnp.where(possible, in_on, 0)
@@ -192,7 +197,12 @@ def _log_pmf(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
 def _log_shape(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
     """Return the same up to a constant, finite also for the improper rate 0."""
     share = exposure / (prior.rate + exposure)
-    rising = log_gamma.log_gamma_ratio(prior.concentration, count)
+    # Γ(a + n) / Γ(a), and of a = 0 the factor that all counts share is left out.
+    concentration = value_checks.as_float(prior.concentration)
+    none = concentration == 0
+    rising = log_gamma.log_gamma_ratio(
+        jnp.where(none, 1.0, concentration), jnp.where(none, count - 1, count)
+    )
     return rising - gammaln(count + 1) + count * jnp.log(share)
 
 

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
         )
 
 
-def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
+def posterior(prior: dist.Pareto, observations: Sample) -> dist.Pareto:
     r"""Return Pareto(max(m, x_1, …, x_n), α + n).
 
     Args:
@@ -50,7 +50,7 @@ def posterior(prior: dist.Pareto, observations: Numbers) -> dist.Pareto:
     return update(prior, sufficient_statistics(observations))
 
 
-def sufficient_statistics(observations: Numbers) -> Statistics:
+def sufficient_statistics(observations: Sample) -> Statistics:
     """Return n and the largest observation.
 
     Data and source as in `posterior`: a single count and a single number in the data's
@@ -91,7 +91,7 @@ def update(prior: dist.Pareto, data: Statistics) -> dist.Pareto:
     return dist.Pareto(*where_valid(valid, (scale, alpha)))
 
 
-def log_evidence(prior: dist.Pareto, observations: Numbers) -> Float[Array, "..."]:
+def log_evidence(prior: dist.Pareto, observations: Sample) -> Float[Array, "..."]:
     r"""Return log p(x) = log α m^α / ((α + n) M^(α + n)), M = max(m, x_1, …, x_n).
 
     In nats, of a density in the unit of x to the power -n.
@@ -203,10 +203,20 @@ class UniformPareto(dist.Distribution):
 
     def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile: linear up to the scale, then a Pareto tail."""
+        q = value_checks.as_float(q)
         share = self.alpha / (self.alpha + 1)
-        tail = (1 - value_checks.as_float(q)) * (self.alpha + 1)
         linear = self.scale * q / share
-        return jnp.where(q < share, linear, self.scale * tail ** (-1 / self.alpha))
+        return jnp.where(q < share, linear, self._far(1 - q))
+
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return what is exceeded with probability q, exact for a tiny q."""
+        q = value_checks.as_float(q)
+        share = self.alpha / (self.alpha + 1)
+        linear = self.scale * (1 - q) / share
+        return jnp.where(1 - q < share, linear, self._far(q))
+
+    def _far(self, tail: Array) -> Array:
+        return self.scale * (tail * (self.alpha + 1)) ** (-1 / self.alpha)
 
     @property
     def mean(self) -> Float[Array, "..."]:

@@ -78,11 +78,21 @@ class TruncatedGamma(dist.Distribution):
     def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile."""
         q = value_checks.as_float(q)
-        scaled_high = self.rate * self.high
-        target = jnp.log(q) + self.log_mass
-        x = _quantile(self.concentration, target, scaled_high) / self.rate
+        x = self._at(jnp.log(q))
         x = jnp.where(q == 0, 0.0, jnp.where(q == 1, self.high, x))
         return jnp.where((q >= 0) & (q <= 1), x, jnp.nan)
+
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return what is exceeded with probability q; near the cut it is the cut."""
+        q = value_checks.as_float(q)
+        x = self._at(jnp.log1p(-q))
+        x = jnp.where(q == 1, 0.0, jnp.where(q == 0, self.high, x))
+        return jnp.where((q >= 0) & (q <= 1), x, jnp.nan)
+
+    def _at(self, log_cdf: Array) -> Array:
+        target = log_cdf + self.log_mass
+        scaled_high = self.rate * self.high
+        return _quantile(self.concentration, target, scaled_high) / self.rate
 
     def sample(self, key: Key, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw by inversion."""

@@ -14,13 +14,13 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import gamma_poisson
 from vijax.bayes.conjugate.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
-from vijax.bayes.validation import Numbers, shape_checks, value_checks
+from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
 Prior: TypeAlias = dist.Uniform | TruncatedGamma
 
 
-def posterior(prior: Prior, counts: Numbers, exposure: Numbers = 1.0) -> TruncatedGamma:
+def posterior(prior: Prior, counts: Sample, exposure: Sample = 1.0) -> TruncatedGamma:
     r"""Return Gamma(1 + Σ n_i, Σ t_i) cut off at h.
 
     Args:
@@ -68,7 +68,7 @@ def update(prior: Prior, data: gamma_poisson.Statistics) -> TruncatedGamma:
 
 
 def log_evidence(
-    prior: Prior, counts: Numbers, exposure: Numbers = 1.0
+    prior: Prior, counts: Sample, exposure: Sample = 1.0
 ) -> Float[Array, "..."]:
     r"""Return log p(n): for one count log P(n + 1, t h) - log(t h), P from `gammainc`.
 

@@ -6,10 +6,19 @@
     poisson_log_p_value                   an excess over a known background
     li_ma_significance, on_off_log_p_value, profile_interval, profile_log_likelihood
                                           an excess over a background that is measured
+    signal_limit, signal_interval, expected_signal_limits
+                                          a signal above a known background: CLs,
+                                          Helene, Feldman–Cousins, Kraft–Burrows–Nousek
+    asimov_significance                   what an experiment would find
+    uncertain_background_log_p_value      a background b ± σ: off counts not whole
+    fisher_log_p_value, rate_log_p_value, welch_test
+    probability_difference_interval, rate_ratio_interval      two samples
+    combine                               correlated measurements of one value (BLUE)
     significance, p_value                 Gaussian sigmas and p-values into each other
     significance_from_log, log_p_value    the same where p is smaller than any float
 
-All work element by element on arrays, under jit and vmap.
+All work element by element on arrays, under jit and vmap; `welch_test` and `combine`
+pool one axis. Levels are 0.95 and alternatives "greater" unless a signature says else.
 """
 
 from vijax.bayes.frequentist.binomial_tests import (
@@ -17,11 +26,20 @@ from vijax.bayes.frequentist.binomial_tests import (
     binomial_log_p_value,
     binomial_p_value,
 )
+from vijax.bayes.frequentist.combination import Combination, combine
 from vijax.bayes.frequentist.confidence_intervals import (
     binomial_coverage,
     binomial_interval,
     poisson_coverage,
     poisson_interval,
+)
+from vijax.bayes.frequentist.known_background import (
+    ExpectedLimits,
+    asimov_significance,
+    expected_signal_limits,
+    signal_interval,
+    signal_limit,
+    uncertain_background_log_p_value,
 )
 from vijax.bayes.frequentist.on_off_tests import (
     li_ma_significance,
@@ -29,6 +47,14 @@ from vijax.bayes.frequentist.on_off_tests import (
     poisson_log_p_value,
     profile_interval,
     profile_log_likelihood,
+)
+from vijax.bayes.frequentist.two_samples import (
+    WelchTest,
+    fisher_log_p_value,
+    probability_difference_interval,
+    rate_log_p_value,
+    rate_ratio_interval,
+    welch_test,
 )
 from vijax.bayes.numerics.significances import (
     log_p_value,
@@ -38,11 +64,18 @@ from vijax.bayes.numerics.significances import (
 )
 
 __all__ = [
+    "Combination",
+    "ExpectedLimits",
+    "WelchTest",
+    "asimov_significance",
     "binomial_coverage",
     "binomial_estimate",
     "binomial_interval",
     "binomial_log_p_value",
     "binomial_p_value",
+    "combine",
+    "expected_signal_limits",
+    "fisher_log_p_value",
     "li_ma_significance",
     "log_p_value",
     "on_off_log_p_value",
@@ -50,10 +83,17 @@ __all__ = [
     "poisson_coverage",
     "poisson_interval",
     "poisson_log_p_value",
+    "probability_difference_interval",
     "profile_interval",
     "profile_log_likelihood",
+    "rate_log_p_value",
+    "rate_ratio_interval",
+    "signal_interval",
+    "signal_limit",
     "significance",
     "significance_from_log",
+    "uncertain_background_log_p_value",
+    "welch_test",
 ]
 
 

@@ -1,14 +1,19 @@
 """Binomial data, the frequentist way: estimate, standard error and p-values."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
 from vijax.bayes.numerics import count_pmfs, roots, significances
-from vijax.bayes.numerics.log_gamma import deviance
+from vijax.bayes.numerics.log_gamma import signed_root
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
+
+ALTERNATIVES = ("greater", "less", "two-sided")
+_METHODS = ("exact", "score", "wald", "likelihood_ratio")
 
 
 def binomial_estimate(
@@ -17,7 +22,7 @@ def binomial_estimate(
     r"""Return the estimate k / n and its standard error sqrt(p (1 - p) / n).
 
     Args:
-        successes: k, any shape.
+        successes: k, any shape, element by element.
         trials: n >= 1, broadcast against k.
 
     Returns:
@@ -51,8 +56,8 @@ def binomial_p_value(
     r"""Return the p-value of k successes in n trials under p = null.
 
     Args:
-        successes: k, any shape.
-        trials: n >= 1, broadcast against k.
+        successes: k, any shape, element by element.
+        trials: n, broadcast against k; without any trial the exact p-value is 1.
         null: probability of success under the hypothesis that is tested.
         alternative: "greater" for P(K >= k), "less" for P(K <= k), "two-sided" for the
             probability of all counts that are not more probable than k.
@@ -100,16 +105,13 @@ def binomial_log_p_value(
         >>> print(f"{binomial_log_p_value(2000, 2000):.2f}")  # -2000 ln 2
         -1386.29
     """
-    if alternative not in ("greater", "less", "two-sided"):
-        raise ValueError(
-            f"alternative = {alternative!r} is not valid: give 'greater', 'less' or "
-            "'two-sided'"
-        )
-    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
+    value_checks.one_of("alternative", alternative, ALTERNATIVES)
+    successes, trials, valid = count_checks.binomial(successes, trials)
     null, null_valid = value_checks.probability("null", null)
     successes, trials, null = shape_checks.broadcast(
         successes=successes, trials=trials, null=null
     )
+    value_checks.one_of("method", method, _METHODS)
     if method == "exact":
         log_p_value = _exact(successes, trials, null, alternative)
     else:
@@ -129,32 +131,58 @@ def _exact(k: Array, n: Array, null: Array, alternative: str) -> Array:
         return tails.at_least
     if alternative == "less":
         return tails.at_most
-    others = special.log_binomial_tails(_opposite(k, n, null), n, null)
-    above = k > n * null
+    opposite = _opposite(k, n, null)
+    return both_tails(k, n * null, tails, special.log_binomial_tails(opposite, n, null))
+
+
+def both_tails(
+    count: Array, mean: Array, tails: special.LogTails, others: special.LogTails
+) -> Array:
+    """Return the log probability of a count's own tail and of the opposite one.
+
+    Example:
+        >>> count, mean = jnp.asarray(3.0), jnp.asarray(2.0)
+        >>> tails = special.log_poisson_tails(3, 2.0)
+        >>> none = special.log_poisson_tails(-1, 2.0)
+        >>> print(f"{jnp.exp(both_tails(count, mean, tails, none)):.4f}")
+        0.3233
+    """
+    above = count > mean
     near = jnp.where(above, tails.at_least, tails.at_most)
     far = jnp.where(above, others.at_most, others.at_least)
-    return jnp.where(k == n * null, 0.0, jnp.minimum(jnp.logaddexp(near, far), 0.0))
+    return jnp.where(count == mean, 0.0, jnp.minimum(jnp.logaddexp(near, far), 0.0))
 
 
 @jax.jit
 def _opposite(k: Array, n: Array, null: Array) -> Array:
-    """Return the count nearest to k beyond the mean that is not more probable than k.
-
-    Below the mean -1, and above it n + 1, where there is none.
-    """
     probs = jnp.stack([null, 1 - null], axis=-1)
 
     def log_pmf(count: Array) -> Array:
         outcomes = jnp.stack([count, n - count], axis=-1)
         return count_pmfs.multinomial_log_pmf(jnp.clip(outcomes, 0), probs)
 
-    # As SciPy, forgive rounding: a count as probable as k belongs to the tail.
-    limit = log_pmf(k) + 1e-7
-    mean = n * null
+    return opposite_count(log_pmf, k, n * null, n)
+
+
+def opposite_count(
+    log_pmf: Callable[[Array], Array], count: Array, mean: Array, largest: Array
+) -> Array:
+    """Return the count nearest to one beyond the mean that is not more probable.
+
+    Below the mean -1, and above it `largest` + 1, where there is none.
+
+    Example:
+        >>> def log_pmf(count):
+        ...     return count_pmfs.poisson_log_pmf(count, 2.0)
+        >>> opposite_count(log_pmf, *map(jnp.asarray, (4.0, 2.0, 9.0))).item()
+        -1.0
+    """
+    # As SciPy, forgive rounding: a count as probable as this one belongs to the tail.
+    limit = log_pmf(count) + 1e-7
     # Distances from the mean's neighbour outwards; the last is beyond the range.
-    above = k > mean
+    above = count > mean
     start = jnp.where(above, jnp.floor(mean), jnp.ceil(mean))
-    room = jnp.where(above, start, n - start)
+    room = jnp.where(above, start, largest - start)
     sign = jnp.where(above, -1.0, 1.0)
 
     def is_probable(distance: Array) -> Array:
@@ -174,14 +202,10 @@ def _opposite(k: Array, n: Array, null: Array) -> Array:
 
 def _z(k: Array, n: Array, null: Array, method: str) -> Array:
     excess = k - n * null
-    if method == "score":
-        return excess / jnp.sqrt(n * null * (1 - null))
-    if method == "wald":
-        return excess / jnp.sqrt(k * (n - k) / n)
     if method == "likelihood_ratio":
-        ratio = 2 * (deviance(k, n * null) + deviance(n - k, n * (1 - null)))
-        return jnp.sign(excess) * jnp.sqrt(ratio)
-    raise ValueError(
-        f"method = {method!r} is not valid: give 'exact', 'score', 'wald' or "
-        "'likelihood_ratio'"
-    )
+        return signed_root(k, n * null, n - k, n * (1 - null))
+    variance = n * null * (1 - null) if method == "score" else k * (n - k) / n
+    # Without any spread an excess is infinitely many sigmas, and none is none.
+    some = variance > 0
+    z = excess / jnp.sqrt(jnp.where(some, variance, 1.0))
+    return jnp.where(some, z, jnp.where(excess == 0, 0.0, jnp.sign(excess) * jnp.inf))

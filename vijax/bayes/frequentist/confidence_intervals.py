@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.bayes.numerics import count_pmfs, significances
-from vijax.bayes.validation import Numbers, count_checks, value_checks
+from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.special.quantiles import beta_quantile, gamma_quantile
 from vijax.validate import where_valid
 
@@ -35,9 +35,10 @@ def binomial_interval(
     r"""Return a confidence interval of the probability of success.
 
     Args:
-        successes: k, any shape.
-        trials: n >= 1, broadcast against k.
-        level: of confidence, between 0 and 1.
+        successes: k, any shape, element by element.
+        trials: n, broadcast against k. Without any trial the interval is (0, 1), so
+            that empty bins of an efficiency need no care; Wald's needs n >= 1.
+        level: of confidence, between 0 and 1, broadcast against them.
         method: "clopper_pearson" inverts the two one-sided exact tests and never covers
             less than the level; "jeffreys" is the equal-tailed credible interval under
             Beta(1/2, 1/2), ending at 0 for k = 0 and at 1 for k = n; "wilson" inverts
@@ -61,9 +62,15 @@ def binomial_interval(
     """
     if method not in _METHODS:
         raise ValueError(f"method = {method!r} is not valid: give one of {[*_METHODS]}")
-    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
+    few = 1 if method == "wald" else 0
+    successes, trials, valid = count_checks.binomial(successes, trials, min_trials=few)
     level, level_valid = value_checks.fraction("level", level)
-    return where_valid(valid & level_valid, _METHODS[method](successes, trials, level))
+    successes, trials, level = shape_checks.broadcast(
+        successes=successes, trials=trials, level=level
+    )
+    lower, upper = _METHODS[method](successes, trials, level)
+    lower, upper = jnp.where(trials > 0, lower, 0.0), jnp.where(trials > 0, upper, 1.0)
+    return where_valid(valid & level_valid, (lower, upper))
 
 
 def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
@@ -91,8 +98,8 @@ def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
     """
     counts, valid = value_checks.counts("counts", counts)
     level, level_valid = value_checks.fraction("level", level)
+    counts, level = shape_checks.broadcast(counts=counts, level=level)
     tail = 0.5 * (1 - level)
-    counts, tail = jnp.broadcast_arrays(counts, tail)
     shapes = jnp.stack([jnp.maximum(counts, 1), counts + 1])
     is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
     lower, upper = gamma_quantile(shapes, tail, is_upper)
@@ -136,8 +143,9 @@ def binomial_coverage(
         0.9211 0.9502
     """
     probs, valid = value_checks.probability("probs", probs)
-    sizes, some = np.asarray(trials), np.greater(trials, 0) & (np.mod(trials, 1) == 0)
-    value_checks.checked(some, "trials", sizes, "give whole numbers >= 1")
+    level, level_valid = _one_level(level)
+    sizes = np.asarray(value_checks.counts("trials", trials)[0])
+    value_checks.checked(sizes > 0, "trials", sizes, "give whole numbers >= 1")
     sizes = sizes.astype(int)
     counts = jnp.arange(sizes.max() + 1, dtype=probs.dtype)
     rows = jnp.asarray(sizes.reshape(-1, 1), probs.dtype)
@@ -147,7 +155,14 @@ def binomial_coverage(
     else:
         ends = interval(k, rows, level)
     flat = _coverage(probs.ravel(), counts, rows, *jnp.broadcast_arrays(*ends))
-    return where_valid(valid, flat.reshape(sizes.shape + probs.shape))
+    return where_valid(valid & level_valid, flat.reshape(sizes.shape + probs.shape))
+
+
+def _one_level(level: Numbers) -> tuple[Array, Array]:
+    level, valid = value_checks.fraction("level", level)
+    if level.ndim:
+        raise ValueError(f"level has shape {level.shape}: give one number, and vmap")
+    return level, valid
 
 
 @jax.jit
@@ -198,11 +213,14 @@ def poisson_coverage(
         0.9881
     """
     means, valid = value_checks.nonnegative("means", means)
-    value_checks.checked(max_count >= 0, "max_count", max_count, "give a count")
-    counts = jnp.arange(max_count + 1, dtype=means.dtype)
+    level, level_valid = _one_level(level)
+    value_checks.counts("max_count", max_count)
+    counts = jnp.arange(int(max_count) + 1, dtype=means.dtype)
     lower, upper = interval(counts, level)
 
-    return where_valid(valid, _poisson_coverage(means, counts, lower, upper))
+    return where_valid(
+        valid & level_valid, _poisson_coverage(means, counts, lower, upper)
+    )
 
 
 @jax.jit

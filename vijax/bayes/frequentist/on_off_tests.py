@@ -12,28 +12,39 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.frequentist.binomial_tests import binomial_log_p_value
+from vijax.bayes.frequentist.binomial_tests import (
+    ALTERNATIVES,
+    binomial_log_p_value,
+    both_tails,
+    opposite_count,
+)
 from vijax.bayes.frequentist.confidence_intervals import Interval
-from vijax.bayes.numerics import roots, significances
-from vijax.bayes.numerics.log_gamma import deviance
-from vijax.bayes.validation import Numbers, count_checks, value_checks
+from vijax.bayes.numerics import count_pmfs, roots, significances
+from vijax.bayes.numerics.log_gamma import deviance, signed_root
+from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
 
 
-def poisson_log_p_value(counts: Numbers, background: Numbers) -> Float[Array, "..."]:
-    """Return log P(N >= n) where the background's mean is known.
+def poisson_log_p_value(
+    counts: Numbers, background: Numbers, *, alternative: str = "greater"
+) -> Float[Array, "..."]:
+    """Return the log of the exact p-value of a count whose mean is known.
 
     log P in nats, of the arguments' common shape.
 
     Args:
-        counts: n, any shape.
+        counts: n, any shape, element by element.
         background: mean count b >= 0 without a signal.
+        alternative: "greater" for P(N >= n), "less" for P(N <= n), "two-sided" for the
+            probability of all counts that are not more probable than n.
 
     Raises:
-        ValueError: a count that is negative or fractional, a negative background.
+        ValueError: a count that is negative or fractional, a negative background, an
+            unknown alternative.
 
     References:
-        Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 3.
+        Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 3;
+        two-sided as R's poisson.test.
 
     Example:
         >>> value = poisson_log_p_value(9, 2.0)
@@ -41,10 +52,29 @@ def poisson_log_p_value(counts: Numbers, background: Numbers) -> Float[Array, ".
         >>> print(f"{jnp.exp(value):.6f} {sigmas:.4f}")
         0.000237 3.4945
     """
+    value_checks.one_of("alternative", alternative, ALTERNATIVES)
     counts, valid = value_checks.counts("counts", counts)
     background, background_valid = value_checks.nonnegative("background", background)
-    log_p_value = special.log_poisson_tails(counts, background).at_least
+    counts, background = shape_checks.broadcast(counts=counts, background=background)
+    tails = special.log_poisson_tails(counts, background)
+    if alternative == "two-sided":
+        others = special.log_poisson_tails(_opposite(counts, background), background)
+        log_p_value = both_tails(counts, background, tails, others)
+    else:
+        log_p_value = tails.at_least if alternative == "greater" else tails.at_most
     return where_valid(valid & background_valid, log_p_value)
+
+
+@jax.jit
+def _opposite(counts: Array, mean: Array) -> Array:
+    # Of no count the equally rare one is at e times the mean.
+    largest = jnp.ceil(3 * mean) + 50
+    return opposite_count(
+        lambda count: count_pmfs.poisson_log_pmf(jnp.maximum(count, 0), mean),
+        counts,
+        mean,
+        largest,
+    )
 
 
 def li_ma_significance(
@@ -56,7 +86,7 @@ def li_ma_significance(
     n_off. Asymptotically Gaussian: good from some ten counts in each region.
 
     Args:
-        n_on: counts in the on region, any shape.
+        n_on: counts in the on region, any shape, element by element.
         n_off: counts in the off region, broadcast against them.
         alpha: exposure of the on region over that of the off region.
 
@@ -76,23 +106,23 @@ def li_ma_significance(
     n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     share = alpha / (1 + alpha)
     total = n_on + n_off
-    ratio = deviance(n_on, total * share) + deviance(n_off, total / (1 + alpha))
-    sign = jnp.where(n_on >= alpha * n_off, 1.0, -1.0)
-    return where_valid(valid, sign * jnp.sqrt(2 * ratio))
+    z = signed_root(n_on, total * share, n_off, total / (1 + alpha))
+    return where_valid(valid, z)
 
 
 def on_off_log_p_value(
-    n_on: Numbers, n_off: Numbers, alpha: Numbers
+    n_on: Numbers, n_off: Numbers, alpha: Numbers, *, alternative: str = "greater"
 ) -> Float[Array, "..."]:
     r"""Return the log of the exact p-value: P(K >= n_on | n_on + n_off, α / (1 + α)).
 
     Without a signal the total tells nothing about the split, which is binomial.
     `significance_from_log` turns it into Z_Bi.
 
-    In nats; arguments and shapes as in `li_ma_significance`.
+    In nats; arguments and shapes as in `li_ma_significance`, the alternative as in
+    `binomial_p_value`.
 
     Raises:
-        ValueError: as in `li_ma_significance`.
+        ValueError: as in `li_ma_significance`, and for an unknown alternative.
 
     References:
         Cousins, Linnemann & Tucker (2008), Nucl. Instrum. Meth. A 595, 480, section 4.
@@ -108,6 +138,7 @@ def on_off_log_p_value(
         jnp.where(valid, n_on, 0),
         jnp.where(valid & (total > 0), total, 1),
         null=alpha / (1 + alpha),
+        alternative=alternative,
     )
     return where_valid(valid, jnp.where(total > 0, log_p_value, 0.0))
 
@@ -153,14 +184,14 @@ def profile_interval(
     n_on: Numbers,
     n_off: Numbers,
     alpha: Numbers,
-    level: Numbers = 0.6827,
+    level: Numbers = 0.95,
 ) -> Interval:
     r"""Return the signals s >= 0 with -2 log profile likelihood ratio <= z².
 
     z is the two-sided significance of 1 - level, 1 for 68.27 %.
 
     Args:
-        n_on: counts in the on region, any shape.
+        n_on: counts in the on region, any shape, element by element.
         n_off: counts in the off region.
         alpha: exposure of the on region over that of the off region.
         level: of confidence, in (0, 1); all broadcast.
@@ -175,14 +206,16 @@ def profile_interval(
         Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 3.
 
     Example:
-        >>> lower, upper = profile_interval(140, 100, 1.0)
+        >>> lower, upper = profile_interval(140, 100, 1.0, 0.6827)
         >>> print(f"{lower:.2f} {upper:.2f}")
         24.55 55.56
     """
     n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     level, level_valid = value_checks.fraction("level", level)
+    n_on, n_off, alpha, level = shape_checks.broadcast(
+        n_on=n_on, n_off=n_off, alpha=alpha, level=level
+    )
     z = significances.significance(1 - level, sides=2)
-    n_on, n_off, alpha, z = jnp.broadcast_arrays(n_on, n_off, alpha, z)
     ends = _profile_ends(n_on, n_off, alpha, z)
     return where_valid(valid & level_valid, ends)
 

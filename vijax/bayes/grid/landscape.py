@@ -17,13 +17,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from vijax.bayes.validation import value_checks
 from vijax.types import Scalar
-from vijax.validate import seen, where_valid
+from vijax.validate import is_traced, seen, where_valid
 
 _ENDS = 8  # nodes whose weights are corrected at each end of an axis
+_BEND = 1.0  # fall of the log density over a spacing, twice: (spacing / width)²
+_LARGEST_CELL = 0.45  # of the mass; a normal as wide as the spacing has 0.4
+_DEPTH = 40.0  # nats below the maximum, where a finer grid ends
+_MAX_REFINEMENTS = 12
+_SAME = 1e-4  # nats by which two interpolations of a prior may differ
 _ZETA = (-0.5, -1 / 12, 0.0, 1 / 120, 0.0, -1 / 252, 0.0, 1 / 240)  # ζ(0), ζ(-1), …
 
 
@@ -35,12 +40,18 @@ class Axis(NamedTuple):
 
 
 class Landscape(NamedTuple):
-    """A density on a grid."""
+    """A density on a grid.
+
+    `resolved` says whether the nodes are as dense as the density's width asks for: on
+    every axis a peak has a standard deviation of a spacing or more. Where it is false,
+    evidence and moments are NaN, for the sums behind them miss the peak.
+    """
 
     axes: tuple[Axis, ...]  # one, two or three
     log_density: Float[Array, "..."]  # normalised, one dimension for each axis
     log_evidence: Scalar  # log p(data so far), in nats
     edge_mass: Float[Array, "dims 2"]  # probability in the outermost low and high cell
+    resolved: Bool[ArrayLike, ""] = np.True_  # are the nodes dense enough?
 
 
 def axis(low: ArrayLike, high: ArrayLike, num_points: int = 201) -> Axis:
@@ -69,6 +80,9 @@ def axis(low: ArrayLike, high: ArrayLike, num_points: int = 201) -> Axis:
     """
     low, low_valid = value_checks.finite("low", low)
     high, high_valid = value_checks.finite("high", high)
+    for name, end in (("low", low), ("high", high)):
+        if end.ndim:
+            raise ValueError(f"{name} has shape {end.shape}: give one number")
     valid = value_checks.checked(low < high, "high", high, "give a number above low")
     high = where_valid(valid & low_valid & high_valid, high)
     enough = num_points == int(num_points) and num_points >= 2 * _ENDS
@@ -120,6 +134,10 @@ def update(
 
     p(θ | data) ∝ p(θ) Π_i p(datum_i | θ); `log_evidence` grows by log p(data), in nats.
 
+    Where the data make a peak that is narrower than the spacing, a grid of as many
+    nodes is laid around it, as often as needed; the density before the data is
+    interpolated on it. In a trace no axis can move: there `resolved` is false.
+
     Args:
         landscape: before the data.
         log_likelihood: log p(datum | theta) of one row of the data.
@@ -135,15 +153,96 @@ def update(
         >>> print(f"{mean_and_covariance(after)[0][0]:.4f}")  # Gamma(10, 3)
         3.3333
     """
+    after = _add(landscape, _log_likelihoods(log_likelihood, data, landscape.axes))
+    if is_traced(after) or after.resolved:
+        return after
+    return _refined(landscape, after, log_likelihood, data)
 
+
+def _log_likelihoods(
+    log_likelihood: Callable[[Array, Any], ArrayLike], data: PyTree, axes: Any
+) -> Array:
     def add(total: Array, datum: Any) -> tuple[Array, None]:
-        return total + _on_grid(
-            "log_likelihood", lambda t: log_likelihood(t, datum), landscape.axes
-        ), None
+        values = _on_grid("log_likelihood", lambda t: log_likelihood(t, datum), axes)
+        return total + values, None
 
-    start = jnp.zeros_like(landscape.log_density)
-    log_likelihoods = jax.lax.scan(add, start, data)[0]
-    return _add(landscape, log_likelihoods)
+    shape = tuple(len(one.points) for one in axes)
+    return jax.lax.scan(add, jnp.zeros(shape, axes[0].points.dtype), data)[0]
+
+
+def _refined(
+    before: Landscape,
+    after: Landscape,
+    log_likelihood: Callable[[Array, Any], ArrayLike],
+    data: PyTree,
+) -> Landscape:
+    """Lay finer grids around the peak until it is resolved, or nothing gets finer."""
+    for _ in range(_MAX_REFINEMENTS):
+        axes = _window(after)
+        if axes is None:
+            break
+        smooth, rough = (_interpolated(before, axes, num_nodes) for num_nodes in (6, 4))
+        gain = _log_likelihoods(log_likelihood, data, axes)
+        finer = _normalise(axes, smooth + gain, before.log_evidence, "log_likelihood")
+        some = finer.log_density > finer.log_density.max() - 10
+        gap = jnp.where(some & jnp.isfinite(smooth + rough), smooth - rough, 0.0)
+        if jnp.abs(gap).max() > _SAME:
+            break  # the density before the data is not resolved itself
+        after = finer
+        if after.resolved:
+            break
+    return after
+
+
+def _window(landscape: Landscape) -> tuple[Axis, ...] | None:
+    """Return axes around all nodes that matter, or None where they are no finer."""
+    near = np.asarray(landscape.log_density)
+    near = near > near.max() - _DEPTH
+    axes, finer = [], False
+    for dim, one in enumerate(landscape.axes):
+        others = tuple(i for i in range(near.ndim) if i != dim)
+        (index,) = np.nonzero(near.any(axis=others))
+        points = np.asarray(one.points)
+        first, last = max(index[0] - 1, 0), min(index[-1] + 1, len(points) - 1)
+        finer |= last - first < 0.9 * (len(points) - 1)
+        axes.append(axis(points[first], points[last], len(points)))
+    return tuple(axes) if finer else None
+
+
+@partial(jax.jit, static_argnums=2)
+def _interpolated(
+    landscape: Landscape, axes: tuple[Axis, ...], num_nodes: int
+) -> Array:
+    """Return the log density at new nodes, axis by axis by Lagrange's polynomials."""
+    values = landscape.log_density
+    for dim, (old, new) in enumerate(zip(landscape.axes, axes, strict=True)):
+        values = jnp.moveaxis(values, dim, 0)
+        values = _along(values, old.points, new.points, num_nodes)
+        values = jnp.moveaxis(values, 0, dim)
+    return values
+
+
+def _along(values: Array, points: Array, at: Array, num_nodes: int) -> Array:
+    right = jnp.clip(jnp.searchsorted(points, at), 1, len(points) - 1)
+    first = jnp.clip(right - num_nodes // 2, 0, len(points) - num_nodes)
+    index = first[:, None] + jnp.arange(num_nodes)
+    nodes, seen_values = points[index], values[index]  # (new, nodes, …)
+    gaps = at[:, None] - nodes
+    spacing = nodes[:, :, None] - nodes[:, None, :]
+    own = jnp.eye(num_nodes, dtype=bool)
+    factors = jnp.where(own, 1.0, gaps[:, None, :] / jnp.where(own, 1.0, spacing))
+    weights = factors.prod(axis=-1)
+    finite = jnp.isfinite(seen_values)
+    smooth = jnp.einsum("mn,mn...->m...", weights, jnp.where(finite, seen_values, 0.0))
+    # Beside a wall no polynomial helps: there the straight line, -inf beyond it.
+    low, high = points[right - 1], points[right]
+    share = ((at - low) / (high - low)).reshape(-1, *[1] * (values.ndim - 1))
+    both = jnp.isfinite(values[right - 1]) & jnp.isfinite(values[right])
+    left, rest = (
+        jnp.where(both, one, 0.0) for one in (values[right - 1], values[right])
+    )
+    line = jnp.where(both, left + share * (rest - left), -jnp.inf)
+    return jnp.where(finite.all(axis=1), smooth, line)
 
 
 def sequence(
@@ -153,7 +252,8 @@ def sequence(
 ) -> Landscape:
     """Return the landscapes after the first datum, the first two, …, stacked.
 
-    Arguments as in `update`; every leaf gains a leading axis, one entry a datum.
+    Arguments as in `update`; every leaf gains a leading axis, one entry a datum. All
+    landscapes share the axes: where these are too coarse, `resolved` is false.
 
     Raises:
         ValueError: as in `update`.
@@ -194,7 +294,7 @@ def mean_and_covariance(
     """Return mean and covariance of the parameters.
 
     E[θ], shape (dims,), and E[(θ - E θ)(θ - E θ)ᵀ], (dims, dims), in the parameters'
-    units.
+    units; NaN where the landscape is not resolved.
 
     Example:
         >>> flat = prior(lambda theta: 0.0, (axis(0.0, 6.0),))
@@ -211,7 +311,9 @@ def _mean_and_covariance(landscape: Landscape) -> tuple[Array, Array]:
     points = _points(landscape.axes).reshape(-1, len(landscape.axes))
     mean = probability @ points
     deviations = points - mean
-    return mean, jnp.einsum("n,ni,nj->ij", probability, deviations, deviations)
+    covariance = jnp.einsum("n,ni,nj->ij", probability, deviations, deviations)
+    known = jnp.where(landscape.resolved, 1.0, jnp.nan)
+    return known * mean, known * covariance
 
 
 def marginal(landscape: Landscape, *dims: int) -> Landscape:
@@ -246,7 +348,9 @@ def _marginal(
     )
     axes = tuple(landscape.axes[i] for i in dims)
     edges = landscape.edge_mass[jnp.asarray(dims)]
-    return Landscape(axes, log_density, landscape.log_evidence, edges)
+    return Landscape(
+        axes, log_density, landscape.log_evidence, edges, landscape.resolved
+    )
 
 
 def _on_grid(
@@ -305,8 +409,21 @@ def _normalised(
     gain = logsumexp(log_joint, b=_weights(axes))
     log_density = log_joint - gain
     mass = _probabilities(log_density, axes)
-    edges = []
+    edges, resolved = [], jnp.asarray(True)
     for dim in range(len(axes)):
         along = mass.sum(axis=tuple(i for i in range(mass.ndim) if i != dim))
         edges.append(along[jnp.array([0, -1])])
-    return Landscape(axes, log_density, log_evidence + gain, jnp.stack(edges))
+        resolved &= (along.max() < _LARGEST_CELL) & _is_smooth(log_density, dim)
+    log_evidence = jnp.where(resolved, log_evidence + gain, jnp.nan)
+    return Landscape(axes, log_density, log_evidence, jnp.stack(edges), resolved)
+
+
+def _is_smooth(log_density: Array, dim: int) -> Array:
+    """Say whether the density bends little at its peaks, where it matters."""
+    values = jnp.moveaxis(log_density, dim, 0)
+    left, middle, right = values[:-2], values[1:-1], values[2:]
+    matters = (middle >= left) & (middle >= right)
+    matters &= middle > log_density.max() - 12
+    matters &= jnp.isfinite(left) & jnp.isfinite(right)
+    left, middle, right = (jnp.where(matters, v, 0.0) for v in (left, middle, right))
+    return jnp.all(jnp.abs(left + right - 2 * middle) < _BEND)

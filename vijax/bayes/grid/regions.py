@@ -5,6 +5,8 @@ back as intervals, otherwise as a mask over the grid. The level itself is what a
 draws its contour at.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -12,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 from vijax.bayes.grid.landscape import Landscape, probabilities
 from vijax.bayes.numerics import roots
 from vijax.bayes.validation import Numbers, value_checks
-from vijax.validate import where_valid
+from vijax.validate import is_traced, where_valid
 
 MAX_INTERVALS = 8
 
@@ -41,8 +43,15 @@ def log_density_level(landscape: Landscape, mass: Numbers) -> Float[Array, ""]:
         >>> print(f"{level:.2f}")
         -1.42
     """
-    mass, valid = value_checks.fraction("mass", mass)
+    mass, valid = _one_mass(mass)
     return where_valid(valid, _log_density_level(landscape, mass))
+
+
+def _one_mass(mass: Numbers) -> tuple[Array, Array]:
+    mass, valid = value_checks.fraction("mass", mass)
+    if mass.ndim:
+        raise ValueError(f"mass has shape {mass.shape}: give one number, and vmap")
+    return mass, valid
 
 
 @jax.jit
@@ -84,7 +93,8 @@ def intervals_of(
         mass: probability inside all intervals together.
 
     Returns:
-        Lower and upper ends in ascending order, NaN after the last; 8 at most.
+        Lower and upper ends in ascending order, NaN after the last. There are as many
+        as the region has, 8 at least; in a trace 8, all NaN where it has more.
 
     Raises:
         ValueError: several axes, a mass outside (0, 1).
@@ -106,12 +116,18 @@ def intervals_of(
         raise ValueError(
             f"landscape has {len(landscape.axes)} axes: give one of its marginals"
         )
-    mass, valid = value_checks.fraction("mass", mass)
-    return where_valid(valid, _intervals_of(landscape, mass))
+    mass, valid = _one_mass(mass)
+    lower, upper, number = _intervals_of(landscape, mass, MAX_INTERVALS)
+    if not is_traced(number) and number > MAX_INTERVALS:
+        size = 1 << int(number - 1).bit_length()  # few programs
+        lower, upper, _ = _intervals_of(landscape, mass, size)
+    return where_valid(valid, (lower, upper))
 
 
-@jax.jit
-def _intervals_of(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
+@partial(jax.jit, static_argnums=2)
+def _intervals_of(
+    landscape: Landscape, mass: Array, size: int
+) -> tuple[Array, Array, Array]:
     points, log_density = landscape.axes[0].points, landscape.log_density
     density = jnp.exp(log_density - log_density.max())
     left, right = density[:-1], density[1:]
@@ -136,16 +152,15 @@ def _intervals_of(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
     edge = jnp.zeros(1, bool)
     begins = inside & ~jnp.concatenate([edge, inside[:-1]])
     ends = inside & ~jnp.concatenate([inside[1:], edge])
-    first = _indices(begins)
-    last = _indices(ends)
+    number = begins.sum()
+    first, last = (
+        jnp.nonzero(mask, size=size, fill_value=-1)[0] for mask in (begins, ends)
+    )
     lower = _crossing(points, density, level, first - 1, first)
     upper = _crossing(points, density, level, last, last + 1)
-    found = first >= 0
-    return jnp.where(found, lower, jnp.nan), jnp.where(found, upper, jnp.nan)
-
-
-def _indices(mask: Array) -> Array:
-    return jnp.nonzero(mask, size=MAX_INTERVALS, fill_value=-1)[0]
+    found = (first >= 0) & (number <= size)
+    lower, upper = (jnp.where(found, ends, jnp.nan) for ends in (lower, upper))
+    return lower, upper, number
 
 
 def _crossing(points: Array, density: Array, level: Array, i: Array, j: Array) -> Array:

@@ -14,6 +14,7 @@ from jaxtyping import Array
 from vijax.bayes.conjugate.marginals import Joint, marginals
 from vijax.bayes.grid.landscape import Landscape
 from vijax.bayes.grid.regions import intervals_of
+from vijax.bayes.intervals import grid_quantiles
 from vijax.bayes.intervals.highest_density import highest_density
 from vijax.bayes.intervals.quantiles import central, quantile, upper_quantile
 from vijax.bayes.validation import Numbers, value_checks
@@ -31,10 +32,10 @@ def credible_interval(
     r"""Return (lower, upper) that hold `mass` of the posterior.
 
     Args:
-        posterior: a distribution of one real variable with one mode, any batch shape;
-            or one of several, as every family here has: an interval for each number,
-            see `vijax.bayes.marginals`; or draws, shape (draws, ...); or a `Landscape`
-            with one axis.
+        posterior: a distribution of one real variable with one mode, or a mixture of
+            such, any batch shape; or one of several, as every family here has: an
+            interval for each number, see `vijax.bayes.marginals`; or draws, shape
+            (draws, ...); or a `Landscape` with one axis.
         mass: probability inside, between 0 and 1, broadcast against the batch.
         kind: "equal_tailed" leaves (1 - mass) / 2 on each side and follows any monotone
             change of variable; "highest_density" is the narrowest interval: its ends
@@ -42,9 +43,10 @@ def credible_interval(
 
     Returns:
         The ends, in the variable's unit, of the batch's shape; of a location and a
-        variance two dicts of them. The highest-density region of a landscape may be
-        several intervals: then the ends are arrays of as many elements (under jit of
-        8, the unused ones NaN).
+        variance two dicts of them. The highest-density region of a landscape or of a
+        mixture may be several intervals: its ends have one more axis, with as many
+        elements as there are intervals (under jit 8, the unused ones NaN, and all of
+        them where there are more).
 
         Error of the ends of distributions: below 1e-10 relative in x64, 1e-5 in
         float32; for n draws that of order statistics, 1/sqrt(n); for a grid that of
@@ -93,9 +95,20 @@ def _of_marginals(
         ends = {k: _of_marginals(v, mass, kind) for k, v in posterior.items()}
         lower, upper = ({k: pair[i] for k, pair in ends.items()} for i in (0, 1))
         return lower, upper
+    _fits(mass, posterior.batch_shape)
     if kind == "highest_density":
         return highest_density(posterior, mass)
     return central(posterior, 0.5 * (1 - mass))
+
+
+def _fits(mass: Array, batch: tuple[int, ...]) -> None:
+    try:
+        jnp.broadcast_shapes(mass.shape, batch)
+    except ValueError:
+        raise ValueError(
+            f"mass has shape {mass.shape} and the posterior's batch {batch}: give one "
+            "number, or a shape that broadcasts against the batch"
+        ) from None
 
 
 @partial(jax.jit, static_argnames="kind")
@@ -130,33 +143,16 @@ def _of_landscape(landscape: Landscape, mass: Array, kind: str) -> tuple[Array, 
         raise ValueError(
             f"posterior has {len(landscape.axes)} axes: give one of its marginals"
         )
+    if mass.ndim:
+        raise ValueError(f"mass has shape {mass.shape}: for a grid give one number")
     if kind == "highest_density":
         lower, upper = intervals_of(landscape, mass)
         if is_traced(lower):
             return lower, upper
         found = ~jnp.isnan(lower)
         return lower[found], upper[found]
-    return _equal_tails(landscape, mass)
-
-
-@jax.jit
-def _equal_tails(landscape: Landscape, mass: Array) -> tuple[Array, Array]:
-    points, density = landscape.axes[0].points, jnp.exp(landscape.log_density)
-    cells = 0.5 * (density[1:] + density[:-1]) * jnp.diff(points)
-    cdf = jnp.concatenate([jnp.zeros(1, cells.dtype), jnp.cumsum(cells)])
     tail = 0.5 * (1 - mass)
     return (
-        _invert(points, density, cdf, tail * cdf[-1]),
-        _invert(points, density, cdf, (1 - tail) * cdf[-1]),
+        grid_quantiles.of_landscape(landscape, tail),
+        grid_quantiles.of_landscape(landscape, 1 - tail),
     )
-
-
-def _invert(points: Array, density: Array, cdf: Array, target: Array) -> Array:
-    """Solve the cdf of a piecewise linear density for one point."""
-    i = jnp.clip(jnp.searchsorted(cdf, target) - 1, 0, len(points) - 2)
-    width = points[i + 1] - points[i]
-    slope = (density[i + 1] - density[i]) / width
-    missing = target - cdf[i]
-    root = jnp.sqrt(jnp.maximum(density[i] ** 2 + 2 * slope * missing, 0.0))
-    step = 2 * missing / jnp.maximum(density[i] + root, jnp.finfo(cdf.dtype).tiny)
-    return points[i] + jnp.minimum(step, width)

@@ -1,8 +1,9 @@
 """The narrowest interval that holds a given mass: the density is equal at both ends.
 
-Beta, Gamma and InverseGamma are solved by `numerics.density_level`, the Normal and
-Student's t by symmetry, and every other distribution by bisection. The derivatives of
-the ends are the same for all: see `_ends`.
+Beta, Gamma and InverseGamma are solved by `numerics.density_level`, the Normal,
+Student's t and the Uniform by symmetry, mixtures by `mixture_regions`, and every other
+distribution by bisection. The derivatives of the ends are those of an implicit
+function: see `_ends`.
 """
 
 from collections.abc import Callable
@@ -15,9 +16,11 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.intervals import quantiles
+from vijax.bayes.intervals import quantiles, tails
+from vijax.bayes.intervals.mixture_regions import region_of_mixture
 from vijax.bayes.numerics import log_densities, roots
 from vijax.bayes.numerics.density_level import Profile, solve_level
+from vijax.bayes.validation.value_checks import as_float
 from vijax.special import log_tails
 from vijax.special.elementary import expm1_excess
 from vijax.special.elementwise import elementwise
@@ -31,26 +34,34 @@ def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
     """Return the highest-density interval of a distribution with one mode.
 
     Without an inner maximum the interval begins at the end of the support where the
-    density is larger; for the uniform distribution it is the central one.
+    density is larger; for the uniform distribution it is the central one. Of a mixture
+    all intervals come back, on a last axis: see `mixture_regions`.
 
     Example:
         >>> lower, upper = highest_density(dist.Beta(11.0, 5.0), jnp.asarray(0.95))
         >>> print(f"{lower:.4f} {upper:.4f}")
         0.4671 0.8952
     """
+    if isinstance(distribution, tails.WRAPPERS):
+        lower, upper = highest_density(distribution.base_dist, mass)
+        shape = jnp.broadcast_shapes(lower.shape, distribution.batch_shape)
+        return jnp.broadcast_to(lower, shape), jnp.broadcast_to(upper, shape)
     if isinstance(distribution, dist.Beta):
         c1, c0 = distribution.concentration1, distribution.concentration0
-        return _beta(*jnp.broadcast_arrays(c1, c0, mass))
+        return _beta(*jnp.broadcast_arrays(as_float(c1), as_float(c0), mass))
     if isinstance(distribution, dist.Gamma):
-        concentration, mass = jnp.broadcast_arrays(distribution.concentration, mass)
-        lower, upper = _gamma(concentration, mass)
+        concentration = as_float(distribution.concentration)
+        lower, upper = _gamma(*jnp.broadcast_arrays(concentration, mass))
         return lower / distribution.rate, upper / distribution.rate
     if isinstance(distribution, dist.InverseGamma):
-        concentration, mass = jnp.broadcast_arrays(distribution.concentration, mass)
+        concentration = as_float(distribution.concentration)
+        concentration, mass = jnp.broadcast_arrays(concentration, mass)
         lower, upper = _inverse_gamma(concentration, mass)
         return lower * distribution.rate, upper * distribution.rate
-    if isinstance(distribution, dist.Normal | dist.StudentT):
+    if isinstance(distribution, dist.Normal | dist.StudentT | dist.Uniform):
         return quantiles.central(distribution, 0.5 * (1 - mass))
+    if isinstance(distribution, tails.MIXTURES) and not hasattr(distribution, "isf"):
+        return region_of_mixture(distribution, mass)
     return _by_bisection(distribution, mass)
 
 
@@ -89,8 +100,8 @@ def _at_share(distribution: Any, mass: Array, share: Array) -> Interval:
     """Return the interval with this share of the mass outside below it."""
     below = share * (1 - mass)
     above = jnp.maximum(1 - mass - below, 0.0)
-    lower = quantiles.quantile(distribution, below)
-    return lower, quantiles.upper_quantile(distribution, above)
+    lower = quantiles.tail_quantile(distribution, below, upper=False)
+    return lower, quantiles.tail_quantile(distribution, above, upper=True)
 
 
 @jax.custom_jvp
@@ -259,8 +270,9 @@ def _by_bisection(distribution: dist.Distribution, mass: Array) -> Interval:
 
     def rises(share: Array) -> Array:
         below = share * room
-        lower = quantiles.quantile(frozen, below)
-        upper = quantiles.upper_quantile(frozen, jnp.maximum(room - below, 0.0))
+        above = jnp.maximum(room - below, 0.0)
+        lower = quantiles.tail_quantile(frozen, below, upper=False)
+        upper = quantiles.tail_quantile(frozen, above, upper=True)
         return log_density(frozen, upper) > log_density(frozen, lower)
 
     zero, one = jnp.zeros_like(mass), jnp.ones_like(mass)

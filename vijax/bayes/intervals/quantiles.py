@@ -6,60 +6,69 @@ its complement still has.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.scipy import special as jsp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from vijax import special
+from vijax.bayes.conjugate.marginals import Joint, marginals
+from vijax.bayes.grid.landscape import Landscape
+from vijax.bayes.intervals import closed_quantiles, grid_quantiles, tails
 from vijax.bayes.numerics import roots
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.special.quantiles import beta_quantile, gamma_quantile
-from vijax.validate import where_valid
-
-_BISECTIONS = 100
+from vijax.validate import seen, where_valid
 
 
-def quantile(distribution: dist.Distribution, q: Numbers) -> Float[Array, "..."]:
+def quantile(distribution: Joint | Landscape | Numbers, q: Numbers) -> Any:
     """Return the q-quantile, broadcast over the distribution's batch.
 
     Args:
-        distribution: of one real variable: Beta, Gamma, InverseGamma, StudentT, Normal,
-            or any with an `icdf`, or a mixture with a `cdf`.
-        q: probability below, in [0, 1].
+        distribution: of one real variable: any of NumPyro's that has quantiles, or a
+            mixture of such; or a posterior of several numbers, as in
+            `credible_interval`; or draws along the first axis; or a `Landscape` with
+            one axis.
+        q: probability below, in [0, 1]; element by element against the batch, for draws
+            and landscapes any shape.
 
     Returns:
-        x in the variable's unit, relative error below 1e-10 in x64, 1e-5 in float32.
+        x in the variable's unit, relative error below 1e-10 in x64, 1e-5 in float32;
+        for draws and landscapes that of `credible_interval`.
 
     Raises:
-        ValueError: a q outside [0, 1], a distribution without quantiles. In a trace
-            such a q gives NaN.
+        ValueError: a q outside [0, 1] or of a shape that does not fit, a distribution
+            without quantiles. In a trace such a q gives NaN.
 
     Example:
         >>> print(f"{quantile(dist.Beta(11.0, 5.0), 0.975):.4f}")
         0.8818
     """
-    q, valid = value_checks.probability("q", q)
-    return where_valid(valid, _quantile(distribution, q, upper=False))
+    return _checked_quantile(distribution, q, upper=False)
 
 
-def upper_quantile(distribution: dist.Distribution, q: Numbers) -> Float[Array, "..."]:
+def upper_quantile(distribution: Joint | Landscape | Numbers, q: Numbers) -> Any:
     """Return x with P(X > x) = q.
 
-    Exact also where 1 - q rounds to 1; arguments and shapes as in `quantile`.
+    Exact also where 1 - q rounds to 1. Of a distribution that is neither one of
+    NumPyro's common families nor made of them only the `icdf` is known: there q ends at
+    the square root of the precision (1e-8 in x64, 3e-4 in float32), below which 1 - q
+    has too few digits. Arguments and shapes as in `quantile`.
 
     Raises:
-        ValueError: as in `quantile`.
+        ValueError: as in `quantile`, and for a q that is too small where only `icdf` is
+            known. In a trace such a q gives NaN.
 
     Example:
         >>> print(f"{upper_quantile(dist.Gamma(1.0, 1.0), 1e-30):.4f}")  # 30 ln 10
         69.0776
+        >>> print(f"{upper_quantile(dist.Exponential(2.0), 1e-30):.4f}")
+        34.5388
     """
-    q, valid = value_checks.probability("q", q)
-    return where_valid(valid, _quantile(distribution, q, upper=True))
+    return _checked_quantile(distribution, q, upper=True)
 
 
 def central(distribution: dist.Distribution, tail: Array) -> tuple[Array, Array]:
@@ -79,25 +88,76 @@ def central(distribution: dist.Distribution, tail: Array) -> tuple[Array, Array]
     if isinstance(distribution, dist.InverseGamma):
         ends = _both(gamma_quantile, distribution.concentration, tail)
         return distribution.rate / ends[1], distribution.rate / ends[0]
-    lower = _quantile(distribution, tail, upper=False)
-    return lower, _quantile(distribution, tail, upper=True)
+    lower = tail_quantile(distribution, tail, upper=False)
+    return lower, tail_quantile(distribution, tail, upper=True)
 
 
 def lower_tail(distribution: dist.Distribution, x: Array) -> Array:
-    """Return P(X <= x) of Beta, Gamma or InverseGamma; NumPyro's loses digits.
+    """Return P(X <= x); NumPyro's loses digits.
 
     Example:
         >>> value = lower_tail(dist.Gamma(1.0, 2.0), jnp.asarray(0.5))  # 1 - 1/e
         >>> print(f"{value:.4f}")
         0.6321
     """
-    if isinstance(distribution, dist.Beta):
-        c1, c0 = distribution.concentration1, distribution.concentration0
-        return jnp.exp(special.log_betainc(c1, c0, x))
-    concentration, rate = distribution.concentration, distribution.rate
-    if isinstance(distribution, dist.Gamma):
-        return jnp.exp(special.log_gammainc(concentration, rate * x))
-    return jnp.exp(special.log_gammaincc(concentration, rate / x))
+    return jnp.exp(tails.log_tails(distribution, x)[0])
+
+
+def tail_quantile(distribution: Any, q: Array, *, upper: bool) -> Array:
+    """Return the quantile of q from the lower tail, or from the upper one.
+
+    Raises:
+        ValueError: a distribution without quantiles.
+
+    Example:
+        >>> value = tail_quantile(dist.Pareto(1.0, 2.0), jnp.asarray(1e-20), upper=True)
+        >>> print(f"{value:.1e}")
+        1.0e+10
+    """
+    for family, function in _FAMILIES:
+        if isinstance(distribution, family):
+            return function(distribution, q, upper)
+    if upper and hasattr(distribution, "isf"):
+        return jnp.asarray(distribution.isf(q))
+    if isinstance(distribution, tails.MIXTURES) and not hasattr(distribution, "isf"):
+        return _of_mixture(distribution, q, upper)
+    closed = closed_quantiles.standard(distribution, q, upper)
+    if closed is not None:
+        return closed
+    return _by_icdf(distribution, q, upper)
+
+
+def _checked_quantile(distribution: Any, q: Numbers, *, upper: bool) -> Any:
+    q, valid = value_checks.probability("q", q)
+    if isinstance(distribution, Joint):
+        one = marginals(distribution)
+        each = one if isinstance(one, dict) else {"": one}
+        found = {
+            name: where_valid(*_of_batch(marginal, q, valid, upper))
+            for name, marginal in each.items()
+        }
+        return found if isinstance(one, dict) else found[""]
+    below = 1 - q if upper else q
+    if isinstance(distribution, Landscape):
+        return where_valid(valid, grid_quantiles.of_landscape(distribution, below))
+    draws, draws_valid = value_checks.finite("distribution", distribution)
+    of_draws = grid_quantiles.of_draws("distribution", draws, below)
+    all_valid = valid.reshape(valid.shape + (1,) * (draws.ndim - 1))
+    return where_valid(all_valid & draws_valid.all(), of_draws)
+
+
+def _of_batch(
+    distribution: dist.Distribution, q: Array, valid: Array, upper: bool
+) -> tuple[Array, Array]:
+    batch = distribution.batch_shape
+    try:
+        jnp.broadcast_shapes(q.shape, batch)
+    except ValueError:
+        raise ValueError(
+            f"q has shape {q.shape} and the distribution's batch {batch}: give one "
+            "number, or a shape that broadcasts against the batch"
+        ) from None
+    return valid, tail_quantile(distribution, q, upper=upper)
 
 
 def _both(function: Callable[..., Array], *values: Any) -> tuple[Array, Array]:
@@ -109,77 +169,130 @@ def _both(function: Callable[..., Array], *values: Any) -> tuple[Array, Array]:
     return lower, upper
 
 
-def _quantile(distribution: dist.Distribution, q: Array, *, upper: bool) -> Array:
-    if isinstance(distribution, dist.Beta):
-        c1, c0 = distribution.concentration1, distribution.concentration0
-        if upper:
-            return special.betainccinv(c1, c0, q)
-        return special.betaincinv(c1, c0, q)
-    if isinstance(distribution, dist.Gamma):
-        return _gamma_quantile(distribution.concentration, q, upper) / distribution.rate
-    if isinstance(distribution, dist.InverseGamma):
-        gamma = _gamma_quantile(distribution.concentration, q, not upper)
-        return distribution.rate / gamma
-    if isinstance(distribution, dist.Normal | dist.StudentT):
-        if isinstance(distribution, dist.StudentT):
-            standard = _student_quantile(distribution.df, q)
-        else:
-            standard = jsp.ndtri(q)
-        return distribution.loc + distribution.scale * jnp.where(
-            upper, -standard, standard
-        )
-    if isinstance(distribution, dist.MixtureSameFamily | dist.MixtureGeneral):
-        return _by_bisection(distribution, 1 - q if upper else q)
+def _of_beta(beta: Any, q: Array, upper: bool) -> Array:
+    function = special.betainccinv if upper else special.betaincinv
+    return function(beta.concentration1, beta.concentration0, q)
+
+
+def _of_gamma(gamma: Any, q: Array, upper: bool) -> Array:
+    function = special.gammainccinv if upper else special.gammaincinv
+    return function(gamma.concentration, q) / gamma.rate
+
+
+def _of_inverse_gamma(inverse: Any, q: Array, upper: bool) -> Array:
+    function = special.gammaincinv if upper else special.gammainccinv
+    return inverse.rate / function(inverse.concentration, q)
+
+
+def _of_wrapped(wrapped: Any, q: Array, upper: bool) -> Array:
+    found = tail_quantile(wrapped.base_dist, q, upper=upper)
+    return jnp.broadcast_to(found, jnp.broadcast_shapes(q.shape, wrapped.batch_shape))
+
+
+def _of_transformed(transformed: Any, q: Array, upper: bool) -> Array:
+    """A rising map keeps the tails, a falling one exchanges them."""
+    base = transformed.base_dist
     try:
-        return jnp.asarray(distribution.icdf(1 - q if upper else q))
+        signs = [jnp.asarray(step.sign) for step in transformed.transforms]
+    except NotImplementedError:
+        return _by_icdf(transformed, q, upper)
+    sign = signs[0]
+    for one in signs[1:]:
+        sign = sign * one
+    sign = seen(sign)
+    # One of the two, where the sign is known: the usual case.
+    if not isinstance(sign, jax.Array) and ((sign > 0).all() or (sign < 0).all()):
+        x = tail_quantile(base, q, upper=upper == bool((sign > 0).all()))
+    else:
+        same = tail_quantile(base, q, upper=upper)
+        x = jnp.where(sign > 0, same, tail_quantile(base, q, upper=not upper))
+    for step in transformed.transforms:
+        x = step(x)
+    return jnp.asarray(x)
+
+
+def _of_truncated(truncated: Any, q: Array, upper: bool) -> Array:
+    """Move q into the tails of what was cut, and invert the smaller of its tails."""
+    base, none = truncated.base_dist, jnp.asarray(-jnp.inf, q.dtype)
+    low, high = getattr(truncated, "low", None), getattr(truncated, "high", None)
+    zero = jnp.zeros_like(none)
+    below_low, above_low = (
+        (none, zero)
+        if low is None
+        else tails.log_tails(base, value_checks.as_float(low))
+    )
+    below_high, above_high = (
+        (zero, none)
+        if high is None
+        else tails.log_tails(base, value_checks.as_float(high))
+    )
+    in_upper_half = below_low > jnp.log(0.5)
+    mass = jnp.where(
+        in_upper_half,
+        jnp.exp(above_low) - jnp.exp(above_high),
+        jnp.exp(below_high) - jnp.exp(below_low),
+    )
+    part, rest = (1 - q, q) if upper else (q, 1 - q)
+    below, above = jnp.exp(below_low) + part * mass, jnp.exp(above_high) + rest * mass
+    x = jnp.where(
+        below < above,
+        tail_quantile(base, jnp.clip(below, 0, 1), upper=False),
+        tail_quantile(base, jnp.clip(above, 0, 1), upper=True),
+    )
+    x = x if low is None else jnp.maximum(x, low)
+    x = x if high is None else jnp.minimum(x, high)
+    return jnp.where(mass > 0, x, jnp.nan)  # a cut that leaves less than any float
+
+
+def _of_mixture(mixture: Any, q: Array, upper: bool) -> Array:
+    """Bisect between the smallest and the largest quantile of the components."""
+    log_weights, parts = tails.mixture_parts(mixture)
+    shape = jnp.broadcast_shapes(q.shape, mixture.batch_shape)
+    q = jnp.broadcast_to(q, shape)
+    at = q[..., None] if len(parts) == 1 else q
+    each = tails.over_parts(parts, lambda part: tail_quantile(part, at, upper=upper))
+    each, some = jnp.broadcast_arrays(each, log_weights > -jnp.inf)
+    low = jnp.where(some, each, jnp.inf).min(axis=-1)
+    high = jnp.where(some, each, -jnp.inf).max(axis=-1)
+    return _between(mixture, q, low, high, upper)
+
+
+@partial(jax.jit, static_argnums=4)
+def _between(mixture: Any, q: Array, low: Array, high: Array, upper: bool) -> Array:
+    return roots.invert_tails(
+        lambda x: tails.log_tails(mixture, x), q, low, high, upper=upper
+    )
+
+
+def _by_icdf(distribution: Any, q: Array, upper: bool) -> Array:
+    try:
+        if not upper:
+            return jnp.asarray(distribution.icdf(q))
+        x = jnp.asarray(distribution.icdf(1 - q))
     except NotImplementedError:
         kind = type(distribution).__name__
         raise ValueError(
             f"distribution is a {kind}, which has no quantiles: give draws of it"
         ) from None
-
-
-def _gamma_quantile(concentration: Numbers, q: Array, upper: bool) -> Array:
-    if upper:
-        return special.gammainccinv(concentration, q)
-    return special.gammaincinv(concentration, q)
-
-
-def _student_quantile(df: Numbers, q: Array) -> Array:
-    """Return the quantile of Student's t from that of t² / (df + t²), which is Beta."""
-    df, q = jnp.broadcast_arrays(value_checks.as_float(df), q)
-    tail = 2 * jnp.minimum(q, 1 - q)
-    # Far out the Beta variable is near 1: there its complement has the digits.
-    far = tail < 0.5
-    half, half_df = jnp.full_like(df, 0.5), 0.5 * df
-    x = special.betaincinv(
-        jnp.where(far, half_df, half),
-        jnp.where(far, half, half_df),
-        jnp.where(far, tail, 1 - tail),
+    q = jnp.broadcast_to(q, jnp.broadcast_shapes(q.shape, x.shape))
+    enough = seen(q) >= float(jnp.finfo(q.dtype).eps) ** 0.5
+    remedy = (
+        f"of a {type(distribution).__name__} only `icdf` is known, and 1 - q has too "
+        "few digits; give a larger q"
     )
-    ratio = jnp.where(far, (1 - x) / x, x / (1 - x))
-    # The square root's slope is infinite at the median, where t is 0.
-    middle = tail == 1
-    t = jnp.sqrt(df * jnp.where(middle, 1.0, ratio))
-    return jnp.where(middle, 0.0, jnp.sign(q - 0.5) * t)
+    return where_valid(value_checks.checked(enough, "q", q, remedy), x)
 
 
-@jax.jit
-def _by_bisection(distribution: dist.Distribution, q: Array) -> Array:
-    """Return the quantile of a positive variable from its cdf, in log x."""
-    q = jnp.broadcast_to(q, jnp.broadcast_shapes(q.shape, distribution.batch_shape))
-    limit = jnp.log(jnp.finfo(q.dtype).max) - 1
-
-    def solve(residual: roots.Residual, limit: Array) -> Array:
-        def is_below(log_x: Array) -> Array:
-            return residual(jnp.exp(log_x)) < 0
-
-        log_x, _ = roots.bisect(is_below, -limit, limit, num_steps=_BISECTIONS)
-        x = jnp.exp(log_x)
-        # A Newton step mends what the logarithm of a large or a tiny x rounds.
-        return x - residual(x) / jnp.exp(distribution.log_prob(x))
-
-    x = roots.implicit_root(
-        lambda x: distribution.cdf(x) - q, jnp.full_like(q, limit), solve
-    )
-    return jnp.where(q > 0, x, 0.0)
+_TRUNCATED = (
+    dist.LeftTruncatedDistribution,
+    dist.RightTruncatedDistribution,
+    dist.TwoSidedTruncatedDistribution,
+)
+_FAMILIES: tuple[tuple[Any, Callable[[Any, Array, bool], Array]], ...] = (
+    (dist.Beta, _of_beta),
+    (dist.Gamma, _of_gamma),
+    (dist.InverseGamma, _of_inverse_gamma),
+    (dist.TransformedDistribution, _of_transformed),
+    (_TRUNCATED, _of_truncated),
+    (tails.WRAPPERS, _of_wrapped),
+)

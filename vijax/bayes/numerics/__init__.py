@@ -4,6 +4,7 @@ log_gamma        differences of log-gamma functions that lose no digits
 count_pmfs       log probabilities of counts, exact up to 10^12 counts
 log_densities    log densities of Beta and Gamma kin, as exact
 significances    p-values and Gaussian sigmas, into each other
+student          Student's t at any number of degrees of freedom
 roots            bisection, and the derivatives of any root
 density_level    where a density with one mode cuts off a given mass
 """
@@ -15,6 +16,7 @@ from vijax.bayes.numerics import (
     log_gamma,
     roots,
     significances,
+    student,
 )
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "log_gamma",
     "roots",
     "significances",
+    "student",
 ]
 
 

@@ -73,6 +73,44 @@ def _deviance_jvp(
     return deviance(x, mean), _log_ratio(x, mean) * x_dot + slope * mean_dot
 
 
+def signed_root(
+    x: Float[Array, "..."],
+    mean: Float[Array, "..."],
+    y: Float[Array, "..."],
+    other_mean: Float[Array, "..."],
+) -> Float[Array, "..."]:
+    """Return sqrt(2 (deviance(x, mean) + deviance(y, other_mean))), signed as x - mean.
+
+    x + y is mean + other_mean. The root is smooth where x is the mean, so its
+    derivatives are right there too.
+
+    Example:
+        >>> five, ten = jnp.asarray(5.0), jnp.asarray(10.0)
+        >>> jax.grad(signed_root, 1)(five, five, ten, ten).item() < 0
+        True
+    """
+    x, mean, y, other_mean = jnp.broadcast_arrays(x, mean, y, other_mean)
+    near = jnp.abs(x - mean) < 0.1 * jnp.minimum(x + mean, y + other_mean)
+    safe = [jnp.where(near, v, 1.0) for v in (x, mean, y, other_mean)]
+    # deviance(x, m) = (x - m)² curvature(x, m), and both differences are the same
+    curvature = _curvature(*safe[:2]) + _curvature(*safe[2:])
+    by_curvature = (x - mean) * jnp.sqrt(2 * curvature)
+    total = deviance(x, mean) + deviance(y, other_mean)
+    far = ~near & (total > 0)
+    by_total = jnp.sign(x - mean) * jnp.sqrt(2 * jnp.where(far, total, 1.0))
+    return jnp.where(near, by_curvature, jnp.where(far, by_total, 0.0))
+
+
+def _curvature(x: Array, mean: Array) -> Array:
+    """Return deviance(x, mean) / (x - mean)² where both are near to each other."""
+    total = x + mean
+    v = (x - mean) / total
+    tail = jnp.zeros_like(v)
+    for odd in range(17, 1, -2):
+        tail = tail * v**2 + 1.0 / odd
+    return (1 + 2 * (x / total) * v * tail) / total
+
+
 def _log_ratio(x: Numbers, mean: Numbers) -> Float[Array, "..."]:
     """Return log(x / mean), and 0 where x is 0."""
     some = (x > 0) & (mean > 0)

@@ -9,6 +9,7 @@ anywhere, by the implicit function theorem:
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,110 @@ def bisect(
     return jax.lax.fori_loop(0, num_steps, halve, (low, high))
 
 
+class _Bracket(NamedTuple):
+    """A root lies between both ends; the residual is negative at `low`."""
+
+    low: Array
+    high: Array
+    at_low: Array
+    at_high: Array
+    best: Array
+    num_steps: Array
+
+
+def bracketed(
+    residual: Residual,
+    low: Float[Array, "..."],
+    high: Float[Array, "..."],
+) -> Float[Array, "..."]:
+    """Return a root between `low`, where the residual is negative, and `high`.
+
+    By false position (Illinois), and by halving the floats in every third step: about
+    ten evaluations where `bisect` needs as many as a float has bits. The residual must
+    be of order one, as a difference of logarithms is. It is not differentiable.
+
+    Example:
+        >>> ends = jnp.asarray(1.0), jnp.asarray(9.0)
+        >>> root = bracketed(lambda x: jnp.log(x / 2), *ends)
+        >>> print(f"{root:.4f}")
+        2.0000
+    """
+    eps = jnp.finfo(low.dtype).eps
+
+    def is_open(state: _Bracket) -> Array:
+        width = jnp.abs(state.high - state.low)
+        closed = width <= 2 * eps * jnp.abs(state.best)
+        closed |= (state.at_low == 0) | (state.at_high == 0)
+        return ~closed
+
+    def step(state: _Bracket) -> _Bracket:
+        low, high, at_low, at_high, _, count = state
+        share = at_low / (at_low - at_high)
+        x = low + share * (high - low)
+        halve = (count % 3 == 2) | ~((x > low) & (x < high))
+        x = jnp.where(halve, float_midpoint(low, high), x)
+        at = residual(x)
+        below = at < 0
+        # Illinois: an end that stays counts half, or the other would creep.
+        new = _Bracket(
+            jnp.where(below, x, low),
+            jnp.where(below, high, x),
+            jnp.where(below, at, jnp.where(halve, at_low, 0.5 * at_low)),
+            jnp.where(below, jnp.where(halve, at_high, 0.5 * at_high), at),
+            x,
+            count + 1,
+        )
+        found = jnp.abs(at) <= 0.5 * eps
+        zero = jnp.zeros_like(at)
+        new = new._replace(at_low=jnp.where(found, zero, new.at_low))
+        return jax.tree.map(lambda a, b: jnp.where(is_open(state), a, b), new, state)
+
+    def unfinished(state: _Bracket) -> Array:
+        return jnp.any(is_open(state)) & (state.num_steps.max() < 4 * 64)
+
+    count = jnp.zeros(jnp.shape(low), int)
+    state = _Bracket(low, high, residual(low), residual(high), high, count)
+    # An end that is the root already, to rounding.
+    state = state._replace(best=jnp.where(state.at_low >= 0, low, high))
+    closed = (state.at_low >= 0) | (state.at_high <= 0)
+    state = state._replace(at_low=jnp.where(closed, 0.0, state.at_low))
+    return jax.lax.while_loop(unfinished, step, state).best
+
+
+def float_midpoint(
+    low: Float[Array, "..."], high: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Return the float that has as many floats below it down to `low` as above it.
+
+    With it `bisect` needs no more steps than a float has bits, finds the last digit at
+    any scale, and crosses zero.
+
+    Example:
+        >>> middle = float_midpoint(jnp.asarray(1e-30), jnp.asarray(1e30))
+        >>> print(f"{middle:.1f}")
+        1.0
+    """
+    kind = {4: jnp.int32, 8: jnp.int64}[low.dtype.itemsize]
+    first, last = (_ordered(jax.lax.bitcast_convert_type(x, kind)) for x in (low, high))
+    middle = (first & last) + ((first ^ last) >> 1)  # the mean, without overflow
+    return jax.lax.bitcast_convert_type(_ordered(middle), low.dtype)
+
+
+def num_float_steps(like: Float[Array, "..."]) -> int:
+    """Return how often a range of floats can be halved by `float_midpoint`.
+
+    Example:
+        >>> num_float_steps(jnp.zeros((), jnp.float32))
+        33
+    """
+    return 8 * like.dtype.itemsize + 1
+
+
+def _ordered(bits: Array) -> Array:
+    """Map the bits of a float to a whole number in the same order, and back."""
+    return jnp.where(bits < 0, jnp.iinfo(bits.dtype).min - bits, bits)
+
+
 def implicit_root(
     residual: Residual,
     start: Float[Array, "..."],
@@ -83,3 +188,38 @@ def implicit_root(
         return jnp.where(slope == 0, 0.0, y / jnp.where(slope == 0, 1.0, slope))
 
     return jax.lax.custom_root(residual, start, solve, invert)
+
+
+def invert_tails(
+    log_tails: Callable[[Array], tuple[Array, Array]],
+    q: Array,
+    low: Array,
+    high: Array,
+    *,
+    upper: bool,
+) -> Array:
+    """Return where a tail is q, between two ends; differentiable in all of the tails.
+
+    Example:
+        >>> tails_of = lambda x: (jnp.log(x), jnp.log1p(-x))
+        >>> half = jnp.asarray(0.5)
+        >>> x = invert_tails(tails_of, half, 0 * half, 2 * half, upper=False)
+        >>> print(f"{x:.4f}")
+        0.5000
+    """
+    # The smaller tail has the digits; 1 - q is exact where q is the larger.
+    small = q <= 0.5
+    log_small = jnp.log(jnp.where(small, q, 1 - q))
+    is_upper = small == upper
+
+    def excess(x: Array) -> Array:
+        below, above = log_tails(x)
+        return jnp.where(is_upper, log_small - above, below - log_small)
+
+    def solve(excess: Residual, low: Array) -> Array:
+        return bracketed(excess, low, jax.lax.stop_gradient(high))
+
+    inside = (q > 0) & (q < 1) & (low < high)
+    edge = jnp.where((q > 0) != upper, high, low)
+    start = jax.lax.stop_gradient(jnp.where(inside, low, high))
+    return jnp.where(inside, implicit_root(excess, start, solve), edge)

@@ -8,6 +8,7 @@ that works with log p.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy import special as jsp
 from jaxtyping import Array, Float
 
@@ -44,11 +45,12 @@ def significance(p_value: Numbers, *, sides: int = 1) -> Float[Array, "..."]:
     p_value, valid = value_checks.probability("p_value", p_value)
     p_value = p_value / _sides(sides)
     # Above 1/2 the other tail is the small one, and 1 - p is exact there.
-    small = jnp.minimum(p_value, 1 - p_value)
+    lower = p_value <= 0.5
+    small = jnp.where(lower, p_value, 1 - p_value)
     some = small > 0
     z = _from_log_tail(jnp.log(jnp.where(some, small, 0.5)))
     z = jnp.where(some, z, jnp.inf)
-    return where_valid(valid, jnp.where(p_value <= 0.5, z, -z))
+    return where_valid(valid, jnp.where(lower, z, -z))
 
 
 def significance_from_log(
@@ -65,7 +67,7 @@ def significance_from_log(
         >>> print(f"{significance_from_log(-1000.0):.4f}")
         44.6157
     """
-    log_p_value = value_checks.numbers("log_p_value", log_p_value)
+    log_p_value = value_checks.not_empty("log_p_value", log_p_value)
     below = log_p_value <= 0
     valid = value_checks.checked(
         below, "log_p_value", log_p_value, "give a logarithm <= 0"
@@ -105,7 +107,7 @@ def log_p_value(significance: Numbers, *, sides: int = 1) -> Float[Array, "..."]
         >>> print(f"{log_p_value(44.6157):.1f}")
         -1000.0
     """
-    z = value_checks.numbers("significance", significance)
+    z = value_checks.not_empty("significance", significance)
     valid = value_checks.checked(~jnp.isnan(z), "significance", z, "give a number")
     if _sides(sides) == 2:
         z = jnp.abs(z)
@@ -139,7 +141,7 @@ def _log_tail(z: Array) -> Array:
 def _from_log_tail(log_tail: Array) -> Array:
     """Return z >= 0 with log P(Z > z) = log_tail <= log 1/2, by Newton's method."""
     # P(Z > z) <= exp(-z² / 2) / 2 for z >= 0, so this start lies beyond the root.
-    start = jnp.sqrt(2 * jnp.maximum(-log_tail - jnp.log(2.0), 0.0))
+    start = jnp.sqrt(2 * jnp.maximum(-log_tail - np.log(2.0), 0.0))
 
     def newton(_: Array, z: Array) -> Array:
         return z + (_log_tail(z) - log_tail) * jnp.exp(_log_mills(z))

@@ -17,7 +17,10 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.validate import check, is_traced, seen
 
-Numbers = Any  # whatever jnp.asarray takes: numbers, lists, NumPy and JAX arrays
+Numbers = (
+    Any  # whatever jnp.asarray takes, element by element: each is a case of its own
+)
+Sample = Any  # the same, pooled: all elements together are one data set
 Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
 
 
@@ -38,13 +41,53 @@ def numbers(name: str, value: Numbers) -> Float[Array, "..."]:
         ValueError: mass = '95 %' is not valid: give numbers, in an array of one shape
     """
     try:
-        array = as_float(value)
+        array = as_float(_plain(value))
         if not jnp.iscomplexobj(array):
             return array
     except (TypeError, ValueError):
         pass
     remedy = "give numbers, in an array of one shape"
     raise ValueError(f"{name} = {value!r} is not valid: {remedy}")
+
+
+def _plain(value: Numbers) -> Numbers:
+    """Return what JAX takes; what is missing in a table's column becomes NaN.
+
+    Raises:
+        ValueError: text, also where it spells a number.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        return np.ma.filled(value.astype(float), np.nan)
+    if isinstance(value, jax.Array) or is_traced(value):
+        return value
+    if hasattr(value, "to_numpy"):  # a column of pandas or Polars
+        try:
+            return value.to_numpy(dtype=float, na_value=np.nan)
+        except TypeError:
+            return value.to_numpy()
+    if isinstance(value, np.ndarray) or np.isscalar(value):
+        kinds = str(np.asarray(value).dtype.kind)
+    else:
+        kinds = "".join(np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(value))
+    if set(kinds) & set("USMm"):
+        raise ValueError("text or dates")
+    return value
+
+
+def one_of(name: str, value: str, options: tuple[str, ...]) -> str:
+    """Refuse a word that is not among the options.
+
+    Example:
+        >>> one_of("alternative", "larger", ("greater", "less"))
+        Traceback (most recent call last):
+        ...
+        ValueError: alternative = 'larger' is not valid: give 'greater' or 'less'
+    """
+    if value not in options:
+        words = [repr(option) for option in options]
+        remedy = " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+        raise ValueError(f"{name} = {value!r} is not valid: give {remedy}")
+    return value
 
 
 def fraction(
@@ -58,7 +101,7 @@ def fraction(
         ...
         ValueError: level = 95.0 is not valid: give a number in (0, 1)
     """
-    array = numbers(name, value)
+    array = not_empty(name, value)
     x = seen(array)
     return array, checked((x > 0) & (x < 1), name, array, remedy)
 
@@ -70,7 +113,7 @@ def probability(name: str, value: Numbers) -> Checked:
         >>> probability("null", 0.5)[0].item()
         0.5
     """
-    array = numbers(name, value)
+    array = not_empty(name, value)
     x = seen(array)
     return array, checked((x >= 0) & (x <= 1), name, array, "give a probability")
 

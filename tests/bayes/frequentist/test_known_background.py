@@ -1,0 +1,136 @@
+"""Signals above a known background: published tables, and other systems' numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from vijax.bayes import frequentist as freq
+
+# Feldman & Cousins (1998), table IV: 90 %, n = 0 … 10, no background.
+UNIFIED = [
+    (0.00, 2.44),
+    (0.11, 4.36),
+    (0.53, 5.91),
+    (1.10, 7.42),
+    (1.47, 8.60),
+    (1.84, 9.99),
+    (2.21, 11.47),
+    (3.56, 12.53),
+    (3.96, 13.99),
+    (4.36, 15.30),
+    (5.50, 16.50),
+]
+# astropy 8.0.2: poisson_conf_interval(n, interval="kraft-burrows-nousek",
+# background=b, confidence_level=0.95).
+NARROWEST = [
+    (5, 2.5, 0.0, 8.08667367),
+    (20, 4.0, 8.439328039826568, 26.137415316741784),
+    (2, 0.5, 0.0, 5.815611291572511),
+    (8, 2.0, 1.6258230997743652, 12.969050843658442),
+    (30, 25.0, 0.0, 16.16046057740076),
+]
+
+
+def test_unified_intervals_of_the_publication(x64):
+    lower, upper = freq.signal_interval(np.arange(11), 0.0, 0.9)
+    np.testing.assert_allclose(np.stack([lower, upper], axis=1), UNIFIED, atol=0.0051)
+    # The same table at b = 3, where no end was raised: n = 1 … 5.
+    lower, upper = freq.signal_interval(np.arange(1, 6), 3.0, 0.9)
+    assert (lower == 0).all()
+    np.testing.assert_allclose(upper, [1.88, 3.04, 4.42, 5.60, 6.99], atol=0.0051)
+
+
+def test_unified_intervals_cover(x64):
+    """The exact belt never covers less than its level."""
+    background, counts = 3.0, np.arange(60)
+    lower, upper = freq.signal_interval(counts, background, 0.9)
+    for signal in np.linspace(0.05, 12, 40):
+        inside = (lower <= signal) & (signal <= upper)
+        weights = stats.poisson.pmf(counts, signal + background)
+        assert weights @ inside > 0.9 - 1e-9
+    with pytest.raises(ValueError, match="max_count"):
+        jax.jit(freq.signal_interval)(3, 1.0)
+    traced = jax.jit(lambda n: freq.signal_interval(n, 3.0, 0.9, max_count=127))(5)
+    np.testing.assert_allclose(traced, (lower[5], upper[5]), atol=1e-9)
+
+
+def test_narrowest_intervals_of_astropy(x64):
+    counts, background, low, high = np.array(NARROWEST).T
+    interval = freq.signal_interval(counts, background, method="kraft_burrows_nousek")
+    np.testing.assert_allclose(interval, (low, high), rtol=1e-7, atol=1e-9)
+
+    def upper(background):
+        method = "kraft_burrows_nousek"
+        return freq.signal_interval(8, background, method=method)[1]
+
+    numeric = (upper(2.001) - upper(1.999)) / 0.002
+    np.testing.assert_allclose(jax.grad(upper)(2.0), numeric, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_limits(bits):
+    rtol = 1e-9 if bits == 64 else 2e-5
+    with jax.enable_x64(bits == 64):
+        counts, background = np.array([0, 3, 10, 3]), np.array([2.0, 2.0, 3.0, 100.0])
+        limit = np.asarray(freq.signal_limit(counts, background), float)
+        left = stats.poisson.cdf(counts, limit + background)
+        cls = left / stats.poisson.cdf(counts, background)
+        np.testing.assert_allclose(cls, 0.05, rtol=100 * rtol)
+        np.testing.assert_allclose(limit[0], -np.log(0.05), rtol=rtol)
+        helene = freq.signal_limit(counts, background, method="helene")
+        np.testing.assert_array_equal(helene, freq.signal_limit(counts, background))
+        classical = freq.signal_limit(counts, background, method="classical")
+        expected = stats.chi2.isf(0.05, 2 * counts + 2) / 2 - background
+        np.testing.assert_allclose(classical, expected.clip(0), rtol=rtol, atol=1e-6)
+        slope = jax.grad(lambda b: freq.signal_limit(3, b))(2.0)
+        np.testing.assert_allclose(slope, -0.68806, rtol=1e-4)
+
+
+def test_expected_band(x64):
+    """The counts at -2 … 2 sigmas of a Poisson mean of 3 are 0, 1, 3, 5, 7."""
+    quantiles = stats.poisson.ppf(stats.norm.cdf([-2, -1, 0, 1, 2]), 3.0)
+    band = freq.expected_signal_limits(3.0)
+    np.testing.assert_array_equal(band, freq.signal_limit(quantiles, 3.0))
+    jitted = jax.jit(freq.expected_signal_limits)(jnp.array([3.0, 50.0]))
+    np.testing.assert_allclose(jitted.median[0], band.median, rtol=1e-12)
+
+
+def test_expected_significance(x64):
+    """Cowan (2012), eq. 20, and Li and Ma's formula at the expected counts."""
+    s, b, e = 10.0, 9.0, 3.0
+    total = s + b
+    first = total * np.log(total * (b + e**2) / (b**2 + total * e**2))
+    second = b**2 / e**2 * np.log(1 + e**2 * s / (b * (b + e**2)))
+    found = freq.asimov_significance(s, b, [e, 0.0, 1e-6])
+    known = np.sqrt(2 * (total * np.log(total / b) - s))
+    exact = np.sqrt(2 * (first - second))
+    np.testing.assert_allclose(found, [exact, known, known], rtol=1e-9)
+    tiny = freq.asimov_significance(1e-6, 100.0)
+    np.testing.assert_allclose(tiny, 1e-7, rtol=1e-6)
+
+
+def test_off_counts_that_are_not_whole(x64):
+    """Whole ones are the exact on/off test; Cousins et al. (2008), table 1: 1.66."""
+    value = freq.uncertain_background_log_p_value(4, 1.0, np.sqrt(0.2))
+    np.testing.assert_allclose(value, freq.on_off_log_p_value(4, 5, 0.2), rtol=1e-12)
+    assert abs(freq.significance_from_log(value) - 1.66) < 0.005
+    assert freq.uncertain_background_log_p_value(0, 1.0, 0.5) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: freq.signal_limit(-1, 1.0), "counts = -1"),
+        (lambda: freq.signal_limit(1, -1.0), "background = -1"),
+        (lambda: freq.signal_limit(1, 1.0, 95), "level = 95"),
+        (lambda: freq.signal_limit(1, 1.0, method="clz"), "method = 'clz'"),
+        (lambda: freq.signal_interval([1, 2], [1.0] * 3), "do not fit"),
+        (lambda: freq.asimov_significance(1.0, 0.0), "background = 0"),
+    ],
+)
+def test_bad_input(call, message, as_users_do):
+    with pytest.raises(ValueError, match=message):
+        call()
+    assert np.isnan(jax.jit(freq.signal_limit)(-1, 1.0))

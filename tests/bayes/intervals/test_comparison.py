@@ -1,0 +1,55 @@
+"""P(second > first) against the closed form of two Beta's and of two normals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import special, stats
+
+from vijax.bayes.intervals import probability_greater
+
+
+def of_two_betas(a1, b1, a2, b2):
+    """Evan Miller's sum, for a whole a2."""
+    i = np.arange(a2)
+    log_terms = special.betaln(a1 + i, b1 + b2) - special.betaln(1 + i, b2)
+    return np.exp(log_terms - np.log(b2 + i) - special.betaln(a1, b1)).sum()
+
+
+def test_two_proportions(x64):
+    cases = np.array([(11, 5, 8, 8), (1, 1, 2, 1), (3, 400, 200, 40), (500, 500, 5, 6)])
+    a1, b1, a2, b2 = cases.T.astype(float)
+    found = probability_greater(dist.Beta(a2, b2), dist.Beta(a1, b1))
+    exact = [of_two_betas(*case) for case in cases]
+    np.testing.assert_allclose(found, exact, rtol=1e-11)
+    other = probability_greater(dist.Beta(a1, b1), dist.Beta(a2, b2))
+    np.testing.assert_allclose(found + other, 1.0, rtol=1e-11)
+
+
+def test_two_normals(x64):
+    scale = np.array([1e-3, 1.0, 4.0])
+    found = probability_greater(dist.Normal(0.0, scale), dist.Normal(3.0, 4.0))
+    exact = stats.norm.cdf(-3 / np.hypot(scale, 4))
+    np.testing.assert_allclose(found, exact, rtol=1e-9)
+    far = probability_greater(dist.Normal(0.0, 1.0), dist.Normal(12.0, 1.0))
+    np.testing.assert_allclose(far, stats.norm.sf(12 / np.sqrt(2)), rtol=1e-6)
+
+
+def test_two_rates_and_their_slope(x64):
+    """λ_2 / (λ_1 + λ_2) is Beta distributed where the rates of both Gammas agree."""
+    found = probability_greater(dist.Gamma(4.0, 1.0), dist.Gamma(7.0, 1.0))
+    np.testing.assert_allclose(found, stats.beta.sf(0.5, 4, 7), rtol=1e-10)
+
+    def of_shape(a):
+        return probability_greater(dist.Gamma(a, 1.0), dist.Gamma(7.0, 1.0))
+
+    numeric = (stats.beta.sf(0.5, 4.001, 7) - stats.beta.sf(0.5, 3.999, 7)) / 0.002
+    np.testing.assert_allclose(jax.grad(of_shape)(4.0), numeric, rtol=1e-5)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="first is a Dirichlet"):
+        probability_greater(dist.Normal(0.0, 1.0), dist.Dirichlet(jnp.ones(3)))
+    with pytest.raises(ValueError, match="batch shape"):
+        probability_greater(dist.Normal(jnp.zeros(2), 1), dist.Normal(jnp.zeros(3), 1))
