@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.vae.models.memoize import cached
+from vijax.vae.models.memoize import Recipe, cached
 from vijax.validate import check, is_whole
 
 Shape = tuple[int, ...]
@@ -42,6 +42,7 @@ class Network(NamedTuple):
 
     init: Callable[[Key], Params]
     apply: Callable[[Params, Float[Array, "..."]], Float[Array, "..."]]
+    recipe: Recipe | None = None  # how it was made, for a file
 
 
 @cached

@@ -9,7 +9,7 @@ left out in each), and, for a `masked` model, in how many latents they have.
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from vijax import optimize
 from vijax.types import Key, LossFn
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
+from vijax.vae.models.memoize import cached
 from vijax.vae.models.networks import Network
 from vijax.vae.training import optimizers, runner
 from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
@@ -146,7 +147,6 @@ def _check_rows(rows: np.ndarray, num_images: int) -> None:
     check((rows >= 0) & (rows < num_images), "rows", rows, remedy)
 
 
-@lru_cache
 def masked(model: Model) -> Model:
     """Return the model whose parameters hold a mask of its latents.
 
@@ -162,22 +162,37 @@ def masked(model: Model) -> Model:
         >>> abs(models.latent_mean(model, params, jnp.ones((1, 3)))[0, 1]).item()
         0.0
     """
-
-    def encoder(params: Any, x: Array) -> Array:
-        mask = jax.lax.stop_gradient(params["mask"])
-        return mask * model.encoder.apply(params["network"], x)
-
-    def decoder(params: Any, z: Array) -> Array:
-        mask = jax.lax.stop_gradient(params["mask"])
-        return model.decoder.apply(params["network"], mask * z)
-
-    def init(network: Network, key: Key) -> dict[str, Any]:
-        return {"network": network.init(key), "mask": jnp.ones(model.latent)}
-
+    latent = model.latent
     return model._replace(
-        encoder=Network(partial(init, model.encoder), encoder),
-        decoder=Network(partial(init, model.decoder), decoder),
+        encoder=masked_encoder(model.encoder, latent=latent),
+        decoder=masked_decoder(model.decoder, latent=latent),
     )
+
+
+@cached
+def masked_encoder(network: Network, *, latent: int) -> Network:
+    """Return the encoder whose outputs for masked latents are zero."""
+
+    def apply(params: Any, x: Array) -> Array:
+        mask = jax.lax.stop_gradient(params["mask"])
+        return mask * network.apply(params["network"], x)
+
+    return Network(partial(_init_masked, network, latent), apply)
+
+
+@cached
+def masked_decoder(network: Network, *, latent: int) -> Network:
+    """Return the decoder that sees zero for masked latents."""
+
+    def apply(params: Any, z: Array) -> Array:
+        mask = jax.lax.stop_gradient(params["mask"])
+        return network.apply(params["network"], mask * z)
+
+    return Network(partial(_init_masked, network, latent), apply)
+
+
+def _init_masked(network: Network, latent: int, key: Key) -> dict[str, Any]:
+    return {"network": network.init(key), "mask": jnp.ones(latent)}
 
 
 def _with_masks(params: ModelParams, masks: Float[Array, "runs latent"]) -> ModelParams:

@@ -1,7 +1,6 @@
 """Likelihoods of grey levels as whole numbers 0 … num_levels - 1, scaled to [0, 1]."""
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +14,11 @@ from vijax.vae.models.likelihoods.base import (
     Pixels,
     as_they_are,
 )
+from vijax.vae.models.memoize import cached
 from vijax.validate import check, is_whole
 
 
-@lru_cache
+@cached
 def discretised_logistic(
     num_levels: int = 256, *, min_scale: float = 1e-3
 ) -> Likelihood:
@@ -81,7 +81,7 @@ def discretised_logistic(
     return _levels("discretised_logistic", num_levels, log_prob, mean, sample)
 
 
-@lru_cache
+@cached
 def beta_binomial(num_levels: int = 256) -> Likelihood:
     """Beta-binomial levels: Binomial(num_levels - 1, p), p ~ Beta(a, b).
 
