@@ -251,7 +251,20 @@ def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
         3.0
     """
     y = model.encoder.apply(params.encoder, jnp.asarray(x))
-    return Posterior(y[..., 0, :], y[..., 1, :])
+    return Posterior(y[..., 0, :], _bounded(y[..., 1, :]))
+
+
+MAX_LOG_SCALE = 5.0  # up to which the encoder's second output is the log scale as it is
+
+
+def _bounded(log_scale: Array) -> Array:
+    """Return MAX_LOG_SCALE + log(1 + excess) above it, so that no scale overflows.
+
+    Of one wild number among the data the KL is then large, and finite: exp(2 log_scale)
+    would overflow at 44.
+    """
+    excess = jnp.maximum(log_scale - MAX_LOG_SCALE, 0)
+    return jnp.minimum(log_scale, MAX_LOG_SCALE) + jnp.log1p(excess)
 
 
 def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:

@@ -24,7 +24,7 @@ from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
 from vijax.vae.models.memoize import cached
 from vijax.vae.models.networks import Network
-from vijax.vae.training import optimizers, runner
+from vijax.vae.training import baseline, optimizers, runner
 from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
 from vijax.vae.training.optimizers import Optimizer
 from vijax.vae.training.progress import Checkpoint
@@ -99,8 +99,9 @@ def fit_ensemble(
         remedy = f"give (runs, latents), {(len(rows), model.latent)}"
         given = np.shape(masks)
         check(given == (len(rows), model.latent), "masks' shape", given, remedy)
+    loss = loss or runner.default_loss(model)
     plan = Plan(
-        loss=loss or runner.default_loss(model),
+        loss=loss,
         num_rows=rows.shape[1],
         epochs=epochs,
         batch_size=batch_size,
@@ -110,6 +111,7 @@ def fit_ensemble(
         stopping=stopping,
         checkpoint=checkpoint,
         description=description,
+        baseline=baseline.loss_without_latents(model, loss, images),
     )
     params, run_keys = _draw(model, len(rows), key, masks)
     state = _start(optimizer, plan.num_steps, params)

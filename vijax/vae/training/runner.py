@@ -21,7 +21,14 @@ from vijax.types import Key, LossFn, Scalar
 from vijax.vae.models import likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, Autoencoder, Images
 from vijax.vae.models.losses import Batch
-from vijax.vae.training import callbacks, optimizers, progress, sharding
+from vijax.vae.training import (
+    callbacks,
+    optimizers,
+    progress,
+    sharding,
+    verdict,
+    wild,
+)
 from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
 from vijax.vae.training.optimizers import Adam, Muon, Optimizer
 from vijax.vae.training.progress import Checkpoint, Progress, Save
@@ -60,6 +67,7 @@ class Plan:
     stopping: EarlyStopping | None
     checkpoint: Checkpoint | str | Any | None
     description: str
+    baseline: float | None = None  # the loss of a model without latents
 
     def __post_init__(self) -> None:
         remedy = "give 1 or more"
@@ -119,15 +127,16 @@ def run(
         mesh: of devices, for one run.
 
     Raises:
-        ValueError: the checkpoint is another run's.
+        ValueError: the checkpoint is another run's, or no step was finite.
         OSError: a checkpoint cannot be written.
     """
+    wild.warn_of_scale(data.images)
     about = about_run(plan, key, data, state) if plan.where else {}
     so_far, save = progress.resume(plan.where, _begin(plan, state, data), about)
 
     def on_chunk(state: optimize.State, chunk: optimize.History) -> bool:
         nonlocal so_far
-        so_far = _after_epoch(plan, so_far, state, chunk, save)
+        so_far = _after_epoch(plan, so_far, state, chunk, save, data.images)
         return bool(so_far.stopped)
 
     for weight, last_epoch in _kl_weights(plan.epochs, plan.kl_warm_up):
@@ -147,7 +156,13 @@ def run(
                 on_chunk=on_chunk,
                 description=plan.description,
             )
-    return _trained(plan, so_far)
+    trained = _trained(plan, so_far)
+    if trained.verdict.word in (verdict.DIVERGED, verdict.NOTHING):
+        advice = trained.verdict.advice + wild.because(data.images)
+        trained = trained._replace(verdict=trained.verdict._replace(advice=advice))
+    if np.any(trained.num_rejected):
+        wild.warn_of_rejected(trained.num_rejected, progress.done(so_far), data.images)
+    return trained
 
 
 def _begin(plan: Plan, state: optimize.State, data: Data) -> Progress:
@@ -165,10 +180,16 @@ def _after_epoch(
     state: optimize.State,
     chunk: optimize.History,
     save: Save,
+    images: Images,
 ) -> Progress:
     epoch = int(np.max(state.step)) // plan.num_batches
+    before = np.asarray(so_far.state.num_rejected)
+    rejected = np.asarray(state.num_rejected)
+    if np.all(rejected == epoch * plan.num_batches):
+        raise ValueError(wild.no_step_was_finite(plan.optimizer, images))
     so_far = progress.advance(so_far, state, chunk, epoch)
-    stop = False
+    # An epoch without a step is the last: no other would take one.
+    stop = bool(np.all(rejected - before == plan.num_batches))
     if plan.stopping is not None:
         if epoch % plan.stopping.every == 0:
             value = callbacks.evaluate(plan.stopping, state.params, so_far.best)
@@ -176,7 +197,7 @@ def _after_epoch(
                 held_out=progress.put(so_far.held_out, epoch, value),
                 best=callbacks.better(so_far.best, epoch, value, state.params),
             )
-        stop = callbacks.is_over(plan.stopping, so_far.best, epoch)
+        stop = stop or callbacks.is_over(plan.stopping, so_far.best, epoch)
     terms = progress.last_terms(so_far, epoch)
     stop = callbacks.call_all(plan.callbacks, epoch, state.params, terms) or stop
     so_far = so_far._replace(stopped=np.array(stop))
@@ -188,6 +209,19 @@ def _trained(plan: Plan, so_far: Progress) -> Trained:
     num_epochs = progress.done(so_far) // plan.num_batches
     rejected = np.asarray(so_far.state.num_rejected)
     stopping = plan.stopping is not None
+    over = plan.stopping is not None and so_far.stopped
+    found = verdict.judge_all(
+        so_far.loss[:num_epochs],
+        so_far.loss_se[:num_epochs],
+        so_far.first_loss,
+        {name: values[:num_epochs] for name, values in so_far.terms.items()},
+        num_batches=plan.num_batches,
+        warm_up=plan.kl_warm_up,
+        baseline=plan.baseline,
+        patience_over=bool(
+            over and callbacks.is_over(plan.stopping, so_far.best, num_epochs)
+        ),
+    )
     return Trained(
         params=so_far.state.params,
         loss=so_far.loss[:num_epochs],
@@ -196,6 +230,7 @@ def _trained(plan: Plan, so_far: Progress) -> Trained:
         stopped=bool(so_far.stopped),
         held_out=so_far.held_out[:num_epochs] if stopping else None,
         best=so_far.best if stopping else None,
+        verdict=found,
     )
 
 
@@ -261,6 +296,9 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
         likelihoods.check_images(model.likelihood, array)
     else:
         check(np.isfinite(array), "images", array, "remove NaN and infinities")
+        if model.output == "sigmoid":
+            remedy = "sigmoid outputs are in [0, 1]: divide by the highest level"
+            check((array >= 0) & (array <= 1), "images", array, remedy)
     return jnp.asarray(array)
 
 
