@@ -81,9 +81,9 @@ class Detector:
     columns: Columns | None  # of a table; None of images
     references: Encoded | None  # a table's rows that neighbours are sought among
     networks: Networks | None
-    centre: Float[np.ndarray, " views"]  # of each view over held-out rows
-    spread: Float[np.ndarray, " views"]
-    held_out: Float[np.ndarray, " rows"]  # scores of training rows, in order
+    centre: Any  # (views,), of each view over held-out rows
+    spread: Any  # (views,)
+    held_out: Any  # (rows,), scores of training rows, in order
 
     def __str__(self) -> str:
         rows = len(self.held_out)

@@ -40,9 +40,9 @@ class Networks:
     model: VAE = field(metadata={"static": True})
     params: ModelParams  # (trainings, …)
     key: Key  # of z; the same for all rows
-    inputs: np.ndarray  # of a table: the features that vary; of images: highest level
-    latents: np.ndarray  # of images: (trainings, references, latent), of training rows
-    energy: np.ndarray  # of images: mean square of a training image
+    inputs: Any  # of a table: the features that vary; of images: highest level
+    latents: Any  # of images: (trainings, references, latent), of training rows
+    energy: Any  # of images: mean square of a training image
 
     @property
     def num_trainings(self) -> int:

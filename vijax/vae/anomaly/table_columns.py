@@ -32,10 +32,10 @@ MOST_LEVELS = 100  # of a category, above which each must have two rows or more
 class NumberScale(NamedTuple):
     """How a column of numbers is scaled."""
 
-    loc: np.ndarray  # (), mean
-    scale: np.ndarray  # (), standard deviation, 1 where the column is constant
-    values: np.ndarray  # (distinct,), the training values in order
-    scores: np.ndarray  # (distinct,), their normal scores
+    loc: Any  # (), mean
+    scale: Any  # (), standard deviation, 1 where the column is constant
+    values: Any  # (distinct,), the training values in order
+    scores: Any  # (distinct,), their normal scores
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Columns:
     names: tuple[str, ...] = field(metadata={"static": True})
     levels: tuple[tuple[str, ...] | None, ...] = field(metadata={"static": True})
     scales: tuple[NumberScale | None, ...]  # None for a category
-    shares: Float[np.ndarray, " indicators"]  # in training, between 0 and 1
+    shares: Any  # (indicators,), in training, between 0 and 1
 
     @property
     def owners(self) -> Int[np.ndarray, " features"]:
@@ -60,8 +60,8 @@ jax.tree_util.register_dataclass(Columns)
 class Encoded(NamedTuple):
     """A table as features, on both scales."""
 
-    standard: Features
-    normal: Features
+    standard: Any  # (rows, features)
+    normal: Any  # (rows, features)
 
 
 def fit_columns(table: Any, *, categories: Sequence[Any] = ()) -> Columns:
@@ -123,11 +123,12 @@ def encode(columns: Columns, table: Any) -> Encoded:
         3.0
     """
     raw = _raw_columns(table)
-    if tuple(raw) != columns.names:
+    if set(raw) != set(columns.names):
         raise ValueError(
             f"the table has the columns {', '.join(raw)}: give those of the training "
             f"table, {', '.join(columns.names)}"
         )
+    raw = {name: raw[name] for name in columns.names}  # in any order
     blocks: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     start = 0
     for index, (name, values) in enumerate(raw.items()):
