@@ -124,9 +124,9 @@ def load(path: Path | str) -> Stored:
 def _check_params(model: Autoencoder | VAE, params: ModelParams) -> None:
     """Raise a ValueError unless the shapes are the model's, or those of its runs."""
     expected = jax.eval_shape(partial(autoencoders.init, model), jax.random.key(0))
-    same = jax.tree.structure(params) == jax.tree.structure(expected)
+    given_tree, wanted_tree = map(str, map(jax.tree.structure, (params, expected)))
     remedy = "give parameters of this model, as models.init or a training returns them"
-    check(same, "params' structure", str(jax.tree.structure(params)), remedy)
+    check(given_tree == wanted_tree, "params' structure", given_tree, remedy)
     runs = {
         np.shape(given)[: np.ndim(given) - len(wanted.shape)]
         if np.shape(given)[np.ndim(given) - len(wanted.shape) :] == wanted.shape

@@ -153,9 +153,9 @@ def fit_detector(
         array([1.  , 0.01])
     """
     if isinstance(train, np.ndarray | jax.Array) and np.ndim(train) >= 3:
-        networks, held_out = detector_networks.fit_images(key, train, settings)
+        of_images, held_out = detector_networks.fit_images(key, train, settings)
         views = np.stack(held_out, axis=1)
-        return _calibrated(Detector(None, None, networks, *_no_views()), views)
+        return _calibrated(Detector(None, None, of_images, *_no_views()), views)
     columns = table_columns.fit_columns(train, categories=categories)
     encoded = table_columns.encode(columns, train)
     rows = len(encoded.standard)
@@ -165,7 +165,7 @@ def fit_detector(
     own = np.full(rows, -1)
     own[chosen] = np.arange(len(chosen))
     parts = [_neighbour_views(references, encoded, own)]
-    networks = None
+    networks: Networks | None = None
     if settings.networks or (settings.networks is None and rows >= NETWORK_ROWS):
         networks, negative_elbo = detector_networks.fit_table(key, encoded, settings)
         parts.append(negative_elbo[:, None])

@@ -206,7 +206,7 @@ class _ConvDecoder(nn.Module):
         x = self.activation(self.head(x)).reshape(*batch, *self.start)
         for i, width in enumerate(self.channels):
             name = f"ConvTranspose_{i}"
-            conv = _Convolution(width, 4, stride=None, dtype=self.dtype, name=name)
+            conv = _Convolution(width, 4, None, self.dtype, name=name)
             x = self.activation(conv(x))
         height, width, outputs = self.size
         last = _Convolution(outputs, 3, stride=1, dtype=self.dtype, name="output")
@@ -214,7 +214,7 @@ class _ConvDecoder(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """Flax's Conv, or its ConvTranspose of stride 2: the same parameters and numbers."""
+    """Flax's Conv, or its ConvTranspose of stride 2: its parameters and numbers."""
 
     outputs: int
     size: int

@@ -35,8 +35,8 @@ def loss_without_latents(
     name = getattr(loss, "__qualname__", "")
     if isinstance(model, Autoencoder):
         ours = name == "mean_squared_error()"
-        found = float(jnp.mean(_moments(images)[1]))
-        return found if ours and math.isfinite(found) else None
+        mean_squared = float(jnp.mean(_moments(images)[1]))
+        return mean_squared if ours and math.isfinite(mean_squared) else None
     if not name.startswith(IN_NATS):
         return None
     found = _of_pixels(model.likelihood, *map(np.asarray, _moments(images)))

@@ -7,6 +7,7 @@ weight, because these are arrays that the program is given.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from vijax import fingerprint, optimize
+from vijax import checkpoint, fingerprint, optimize
 from vijax.types import Key, LossFn, Scalar
 from vijax.vae.models import likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, Autoencoder, Images
@@ -127,10 +128,20 @@ def run(
         mesh: of devices, for one run.
 
     Raises:
-        ValueError: the checkpoint is another run's, or no step was finite.
+        ValueError: the checkpoint is another run's, or another is writing there; no
+            step was finite.
         OSError: a checkpoint cannot be written.
     """
     wild.warn_of_scale(data.images)
+    if plan.where is None:
+        return _run(plan, state, key, data, mesh)
+    with checkpoint.writer(Path(plan.where.folder)):
+        return _run(plan, state, key, data, mesh)
+
+
+def _run(
+    plan: Plan, state: optimize.State, key: Key, data: Data, mesh: Mesh | None
+) -> Trained:
     about = about_run(plan, key, data, state) if plan.where else {}
     so_far, save = progress.resume(plan.where, _begin(plan, state, data), about)
 
@@ -157,9 +168,10 @@ def run(
                 description=plan.description,
             )
     trained = _trained(plan, so_far)
-    if trained.verdict.word in (verdict.DIVERGED, verdict.NOTHING):
-        advice = trained.verdict.advice + wild.because(data.images)
-        trained = trained._replace(verdict=trained.verdict._replace(advice=advice))
+    found = trained.verdict
+    if found is not None and found.word in (verdict.DIVERGED, verdict.NOTHING):
+        found = found._replace(advice=found.advice + wild.because(data.images))
+        trained = trained._replace(verdict=found)
     if np.any(trained.num_rejected):
         wild.warn_of_rejected(trained.num_rejected, progress.done(so_far), data.images)
     return trained
@@ -209,7 +221,9 @@ def _trained(plan: Plan, so_far: Progress) -> Trained:
     num_epochs = progress.done(so_far) // plan.num_batches
     rejected = np.asarray(so_far.state.num_rejected)
     stopping = plan.stopping is not None
-    over = plan.stopping is not None and so_far.stopped
+    patience_over = plan.stopping is not None and callbacks.is_over(
+        plan.stopping, so_far.best, num_epochs
+    )
     found = verdict.judge_all(
         so_far.loss[:num_epochs],
         so_far.loss_se[:num_epochs],
@@ -218,9 +232,7 @@ def _trained(plan: Plan, so_far: Progress) -> Trained:
         num_batches=plan.num_batches,
         warm_up=plan.kl_warm_up,
         baseline=plan.baseline,
-        patience_over=bool(
-            over and callbacks.is_over(plan.stopping, so_far.best, num_epochs)
-        ),
+        patience_over=patience_over,
     )
     return Trained(
         params=so_far.state.params,
