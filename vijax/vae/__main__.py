@@ -24,6 +24,7 @@ from vijax.extras import require
 from vijax.vae import anomaly, event_tables, models, store, training
 from vijax.vae.compression import file_format
 from vijax.vae.models import likelihoods
+from vijax.vae.models.autoencoders import VAE, ModelParams
 
 
 def train(
@@ -78,7 +79,7 @@ def sample(model: Path, output: Path, *, number: int = 16, seed: int = 0) -> str
         number: of examples.
         seed: of all random numbers.
     """
-    vae, params, extra = store.load(model)
+    vae, params, extra = _load_vae(model)
     keys = jax.random.split(jax.random.key(seed))
     z = jax.random.normal(keys[0], (number, vae.latent))
     x = vae.likelihood.sample(keys[1], models.decode(vae, params, z))
@@ -95,7 +96,7 @@ def compress(model: Path, data: Path, output: Path, *, bound: float = 0.01) -> s
         output: file to write.
         bound: greatest error of a table's numbers, in its units.
     """
-    vae, params, extra = store.load(model)
+    vae, params, extra = _load_vae(model)
     array = _read(data)
     if extra["scale"] is not None:
         content = file_format.encode_table(vae, params, array, extra["scale"], bound)
@@ -115,7 +116,7 @@ def decompress(model: Path, data: Path, output: Path) -> str:
         data: the compressed file.
         output: file to write.
     """
-    vae, params, extra = store.load(model)
+    vae, params, extra = _load_vae(model)
     decode: Any = (
         file_format.decode_images
         if extra["scale"] is None
@@ -163,6 +164,17 @@ COMMANDS = {
     command.__name__: command
     for command in (train, sample, compress, decompress, detect, score)
 }
+
+
+def _load_vae(path: Path) -> tuple[VAE, ModelParams, dict[str, Any]]:
+    model, params, extra = store.load(path)
+    if (
+        not isinstance(model, VAE)
+        or not isinstance(extra, dict)
+        or "scale" not in extra
+    ):
+        raise ValueError(f"{path} was not written by `train`: give a model that was")
+    return model, params, extra
 
 
 def _read(path: Path) -> np.ndarray:
