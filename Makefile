@@ -22,7 +22,7 @@ BEYOND_IMAGES := anomaly-detection compression generation iwae
 BEYOND := verdict-benchmark advi-benchmark posterior-gallery $(BEYOND_IMAGES)
 WITH_IMAGES := $(LECTURE_IMAGES) $(BEYOND_IMAGES)
 EXPERIMENTS := $(LECTURE) $(BEYOND)
-BENCHMARKS := special intervals sweep logistic_regression posteriordb vae
+BENCHMARKS := special intervals sweep logistic_regression posteriordb vae convolutions
 PEERS := .venv-peers
 ARVIZ := .venv-arviz
 

@@ -148,3 +148,25 @@ def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, monkeypatch):
         checkpoint.save(tmp_path, tree, step=2)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
     assert checkpoint.restore(tmp_path, tree)[0] == 1
+
+
+def test_a_second_writer_is_refused_and_the_lock_ends(tmp_path):
+    with checkpoint.writer(tmp_path):
+        second = checkpoint.writer(tmp_path)
+        with pytest.raises(ValueError, match="in use by another run"):
+            second.__enter__()
+    with checkpoint.writer(tmp_path):
+        pass
+
+
+def test_what_a_killed_run_left_is_removed_and_other_folders_stay(tmp_path):
+    (tmp_path / ".3.99.part").mkdir()
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "mine.txt").write_text("kept")
+    with checkpoint.writer(tmp_path):
+        assert not (tmp_path / ".3.99.part").exists()
+    assert checkpoint.latest(tmp_path) is None
+    with pytest.raises(ValueError, match="is no checkpoint: choose another folder"):
+        checkpoint.save(tmp_path, {"x": np.zeros(1)}, step=7)
+    checkpoint.save(tmp_path, {"x": np.zeros(1)}, step=8)
+    assert (tmp_path / "7" / "mine.txt").read_text() == "kept"

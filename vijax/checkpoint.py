@@ -15,6 +15,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
+
+try:
+    import fcntl
+except ImportError:  # Windows has none, and no lock here
+    fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
 OVERHEAD = 100_000  # bytes of a checkpoint beside its arrays
@@ -57,6 +64,8 @@ def save(
         "about": about or {},
         "leaves": _leaves(arrays),
     }
+    if target.exists() and not (target / "fingerprint.json").is_file():
+        raise ValueError(f"{target} is no checkpoint: choose another folder or move it")
     try:
         part.mkdir(parents=True)
         _check_space(folder, arrays)
@@ -75,6 +84,40 @@ def save(
         if other < step:
             shutil.rmtree(folder / str(other), ignore_errors=True)
     return target
+
+
+@contextmanager
+def writer(folder: Path) -> Iterator[None]:
+    """Hold a folder for one run: a second writer is refused while the first lives.
+
+    What a process that was killed left unfinished is removed. The lock ends with the
+    process, however it ends.
+
+    Raises:
+        ValueError: another run is writing there.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with writer(folder), writer(folder):
+        ...     pass
+        Traceback (most recent call last):
+        ...
+        ValueError: ... is in use by another run: choose another folder or wait
+    """
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as stream:
+        if fcntl is not None:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(
+                    f"{folder} is in use by another run: choose another folder or wait"
+                ) from error
+        for left in folder.glob(".*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
 
 
 def latest(folder: Path) -> int | None:
@@ -204,7 +247,12 @@ def _first_line(error: Exception) -> str:
 def _steps(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
-    return [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+    return [
+        int(path.name)
+        for path in folder.iterdir()
+        # A folder of that name without a fingerprint is somebody else's.
+        if path.name.isdigit() and (path / "fingerprint.json").is_file()
+    ]
 
 
 def _leaves(arrays: PyTree) -> dict[str, str]:

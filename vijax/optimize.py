@@ -12,7 +12,9 @@ Many runs are the same loop under `vmap`: states and keys then have a leading ax
 runs, and `data_axes` says which arrays of the data have one too.
 
 A step whose loss or gradient is not finite is rolled back and the step size is
-halved; `num_rejected` counts such steps, so a caller can report them. To look at
+halved; in `minimize` it doubles again with every finite step, up to its full value, so
+that one bad row of the data does not slow the others down.
+`num_rejected` counts such steps, so a caller can report them. To look at
 every gradient costs a tenth of an epoch of a small network, so a chunk is first taken
 without looking: what is not finite stays so, in the parameters or in the optimiser's
 state. Where the chunk's end shows any of it, the chunk is taken once more with care.
@@ -32,6 +34,7 @@ from tqdm import tqdm
 from vijax.types import Key, LossFn, Params, Scalar
 from vijax.validate import check, is_whole
 
+GROWTH = 2.0  # of the step size with a finite step, up to 1
 MakeBatches = Callable[[Key, PyTree], PyTree]
 Select = Callable[[PyTree, PyTree], PyTree]
 
@@ -42,7 +45,7 @@ class State(NamedTuple):
     params: Params
     opt_state: optax.OptState
     step: Int[Array, "..."]
-    step_scale: Float[Array, "..."]  # halved after each rejected step, from 1
+    step_scale: Float[Array, "..."]  # 1; less for a while after a rejected step
     num_rejected: Int[Array, "..."]
 
 
@@ -82,8 +85,12 @@ def step(
     state: State,
     key: Key,
     batch: PyTree,
+    *,
+    growth: float = 1.0,
 ) -> tuple[State, tuple[Scalar, Any]]:
     """Take one step, or roll it back and halve the step size if it is not finite.
+
+    A step that is finite multiplies the step size by `growth`, up to its full value.
 
     Example:
         >>> def loss_fn(x, key, batch):
@@ -110,7 +117,7 @@ def step(
         params,
         opt_state,
         state.step + 1,
-        jnp.where(finite, state.step_scale, 0.5 * state.step_scale),
+        jnp.where(finite, _grown(state.step_scale, growth), 0.5 * state.step_scale),
         state.num_rejected + jnp.where(finite, 0, 1),
     )
     return new_state, (loss, metrics)
@@ -126,8 +133,18 @@ def step_unseen(
     """Take one step without checking that it is finite."""
     (loss, metrics), gradient = _slope(loss_fn, state, key, batch)
     params, opt_state = _move(optimizer, state, gradient)
-    state = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
-    return state, (loss, metrics)
+    scale = _grown(state.step_scale, GROWTH)
+    return State(params, opt_state, state.step + 1, scale, state.num_rejected), (
+        loss,
+        metrics,
+    )
+
+
+careful_step = partial(step, growth=GROWTH)
+
+
+def _grown(step_scale: Array, growth: float) -> Array:
+    return jnp.minimum(step_scale * growth, 1.0).astype(step_scale.dtype)
 
 
 def _slope(loss_fn: LossFn, state: State, key: Key, batch: PyTree) -> Any:
@@ -266,7 +283,7 @@ def minimize(
             program = loss_fn, optimizer, make_batches, select, chunk_size, data_axes
             finite, result = _run(step_unseen, *program, state, key, data)
             if not finite:
-                _, result = _run(step, *program, state, key, data)
+                _, result = _run(careful_step, *program, state, key, data)
             state, chunk = result
             history = History(*jax.tree.map(np.asarray, chunk))
             chunks.append(history)

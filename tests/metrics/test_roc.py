@@ -159,3 +159,28 @@ def test_float64(x64):
     np.testing.assert_allclose(
         value, metrics.roc_auc_score(is_anomaly, scores), rtol=1e-14
     )
+
+
+@pytest.mark.parametrize(
+    "to_scores",
+    [
+        lambda u: 1 - 1e-12 * (1 - u),  # 1 - p near 1
+        lambda u: 1e-60 * u,  # tiny densities
+        lambda u: 2**53 - 1000 + (1000 * u).round(),  # large integers
+    ],
+)
+def test_ranks_are_taken_before_scores_are_rounded(to_scores):
+    random = np.random.default_rng(0)
+    u, mask = random.random(200), random.random(200) < 0.3
+    u[mask] += 0.2 * (1 - u[mask])
+    scores = to_scores(u)
+    expected = metrics.roc_auc_score(mask, scores)
+    np.testing.assert_allclose(roc.auc(scores, mask), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        roc.auc_with_error(scores, mask).value, expected, rtol=1e-6
+    )
+    curve = roc.roc_curve(scores, mask)
+    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
+    np.testing.assert_allclose(area, expected, rtol=1e-5)
+    assert np.isinf(curve.threshold[0])
+    np.testing.assert_allclose(curve.threshold[1], scores.max(), rtol=1e-6, atol=1e-37)

@@ -77,7 +77,14 @@ def roc_curve(
         ROC of 4 examples, true positive rate: 0.51 at 0.01, 0.6 at 0.1, 1 at 0.5
     """
     valid = _check(scores, is_anomaly, weights)
-    return where_valid(valid, _curve(scores, is_anomaly, weights))
+    curve = _curve(_ranked(scores), is_anomaly, weights)
+    if not is_traced(scores):  # from ranks back to scores
+        distinct = np.append(np.unique(np.asarray(scores)), np.inf)
+        ranks = np.asarray(curve.threshold)
+        index = np.where(np.isinf(ranks), len(distinct) - 1, ranks).astype(int)
+        dtype = curve.threshold.dtype
+        curve = curve._replace(threshold=jnp.asarray(distinct[index], dtype))
+    return where_valid(valid, curve)
 
 
 @jax.jit
@@ -107,7 +114,7 @@ def auc(scores: _Scores, is_anomaly: _Mask, weights: _Scores | None = None) -> S
         0.875
     """
     valid = _check(scores, is_anomaly, weights)
-    return where_valid(valid, _auc(scores, is_anomaly, weights))
+    return where_valid(valid, _auc(_ranked(scores), is_anomaly, weights))
 
 
 @jax.jit
@@ -148,7 +155,7 @@ def auc_with_error(scores: _Scores, is_anomaly: _Mask) -> Estimate:
         (0.75, 0.3536)
     """
     valid = _check(scores, is_anomaly, least=2)
-    return where_valid(valid, _auc_with_error(scores, is_anomaly))
+    return where_valid(valid, _auc_with_error(_ranked(scores), is_anomaly))
 
 
 @jax.jit
@@ -262,6 +269,14 @@ def _check(
     remedy = f"mark at least {least} anomalies and leave {least} as background"
     enough = check(both, "is_anomaly", is_anomaly, remedy)
     return finite.all() & positive.all() & enough
+
+
+def _ranked(scores: Any) -> Any:
+    """Return the scores' ranks from 0, equal for ties; in a trace the scores."""
+    if is_traced(scores):
+        return scores
+    values = np.asarray(scores)
+    return jnp.asarray(np.unique(values, return_inverse=True)[1], float)
 
 
 @jax.jit

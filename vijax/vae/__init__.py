@@ -14,12 +14,12 @@ p(x) of held-out ones, saved on the way so that a run which is killed goes on:
 
 Tables are the same with `likelihoods.gaussian(None)`, as `models.vae((10,), …)`. The
 rooms `models`, `training`, `evaluation`, and the three uses `anomaly`, `compression`
-and `generation` load when they are first asked for.
+and `generation` load when they are first asked for, as do `save` and `load`, a model
+and its parameters in one file.
 """
 
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on demand
     from vijax.vae import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         models,
         training,
     )
+    from vijax.vae.store import load, save
 
 __all__ = [
     "anomaly",
@@ -38,13 +39,17 @@ __all__ = [
     "evaluation",
     "event_tables",
     "generation",
+    "load",
     "models",
+    "save",
     "training",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """Import a room when it is first named."""
+    if name in ("load", "save"):
+        return getattr(import_module(f"{__name__}.store"), name)
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

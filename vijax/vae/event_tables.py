@@ -97,6 +97,9 @@ def from_scaled(u: Table, scale: ColumnScale) -> Table:
 def to_bins(table: Table, scale: ColumnScale, bound: Any) -> BinnedTable:
     """Return each number's bin; its centre is within the bound of the number.
 
+    A column of whole numbers with a bound below ½ has a bin for each of them, so they
+    come back as they are.
+
     Args:
         table: (events, features).
         scale: of its columns.
@@ -120,10 +123,29 @@ def to_bins(table: Table, scale: ColumnScale, bound: Any) -> BinnedTable:
     step = 2 * width / scale.scale
     u = to_scaled(table, scale)
     lower = u.min(axis=0)
+    whole = np.all(table == np.rint(table), axis=0) & ~scale.logarithm & (bound < 0.5)
+    step = np.where(whole, 1 / scale.scale, step)
     symbols = np.rint((u - lower) / step)
     remedy = "widen the bound: its column has more than 2^20 bins"
     check(symbols.max(axis=0) < 2**20, "bound", bound, remedy)
     return BinnedTable(symbols.astype(np.int32), lower, step)
+
+
+def from_bins(binned: BinnedTable, scale: ColumnScale) -> Table:
+    """Return the centres of the bins; whole numbers where a bin is one.
+
+    Example:
+        >>> table = np.array([[0.0], [1.0], [3.0]])
+        >>> scale = fit_scale(table)
+        >>> from_bins(to_bins(table, scale, 0.4), scale).ravel().tolist()
+        [0.0, 1.0, 3.0]
+    """
+    table = from_scaled(binned.lower + binned.step * binned.symbols, scale)
+    first = scale.loc + scale.scale * binned.lower
+    near = 1e-9 * (1 + np.abs(first))
+    whole = np.isclose(binned.step * scale.scale, 1, rtol=1e-12, atol=0)
+    whole &= (np.abs(first - np.rint(first)) < near) & ~scale.logarithm
+    return np.where(whole, np.rint(table), table)
 
 
 def _checked(table: Table) -> Table:

@@ -32,14 +32,23 @@ def check_shape(
 def check_finite(
     model: Autoencoder | VAE, x: ArrayLike, *, name: str = "x", least: int = 1
 ) -> Images:
-    """Return the examples, of any finite numbers; see `check_shape`.
+    """Return the examples, finite numbers that the model could be trained on.
 
     Raises:
-        ValueError: another shape, too few examples, NaN or infinities.
+        ValueError: another shape, too few examples, NaN or infinities, levels above 1
+            for a model of pixels in [0, 1].
     """
     x = check_shape(model, x, name=name, least=least)
     finite = abs(seen(x)) < jnp.inf
     check(finite, name, x, "remove NaN and infinities")
+    if isinstance(model, Autoencoder) and model.output == "sigmoid":
+        inside = (seen(x) >= 0) & (seen(x) <= 1)
+        check(
+            inside, name, x, "the model's pixels are in [0, 1]: divide by the highest"
+        )
+    if isinstance(model, VAE) and not is_traced(x):
+        accepts = model.likelihood.accepts(x)
+        check(accepts, name, x, f"the model takes {model.likelihood.remedy_images}")
     return x
 
 

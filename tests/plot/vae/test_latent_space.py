@@ -1,6 +1,7 @@
 """The figures of latent spaces: dots, images and gaps where they belong."""
 
 import numpy as np
+import pytest
 
 from vijax.plot.vae import latent_space
 
@@ -48,3 +49,30 @@ def test_gaps_are_drawn_on_a_scale_of_octaves():
     assert len(ax.lines) == 3
     assert (*ax.get_xlim(), *ax.get_ylim()) == extent
     assert bar.get_yticklabels()[-1].get_text() == "≥ 8"
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["cat", "dog", "cat"], ["cat", "dog"]),
+        ([3, 12, 100], ["3", "12", "100"]),
+        ([0, 9, 1], [str(digit) for digit in range(10)]),
+    ],
+)
+def test_any_labels_have_a_colour_of_their_own(labels, names):
+    z = np.arange(6.0).reshape(3, 2)
+    fig = latent_space.latent_scatter({"VAE": z}, labels)
+    panel, bar = fig.axes
+    assert [text.get_text() for text in bar.get_yticklabels()] == names
+    colours = panel.collections[0].to_rgba(panel.collections[0].get_array())
+    distinct = {tuple(colour) for colour in colours}
+    assert len(distinct) == len(set(labels))
+
+
+def test_image_grid_takes_colours():
+    images = np.zeros((2, 3, 4, 5, 3))
+    images[1, 2, ..., 0] = 1.0  # a red one at the lower right
+    (ax,) = latent_space.image_grid(images).axes
+    mosaic = ax.images[0].get_array()
+    assert mosaic.shape == (10, 18, 3)
+    assert mosaic[5, 12].tolist() == [1.0, 0.0, 0.0]

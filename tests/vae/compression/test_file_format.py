@@ -120,6 +120,30 @@ def test_damage_is_found(binary):
         file_format.decode_images(model, params, data[:-1])
 
 
+def test_every_flipped_bit_of_the_header_is_found(binary):
+    """Some hung, asked for half a terabyte, or ended the process."""
+    model, params, x = binary
+    data = file_format.encode_images(model, params, x[:3])
+    for position in range(50):
+        for bit in range(8):
+            broken = bytearray(data)
+            broken[position] ^= 1 << bit
+            with pytest.raises(ValueError, match=r"damaged|no such file"):
+                file_format.decode_images(model, params, bytes(broken))
+
+
+def test_what_the_coder_would_panic_at_is_refused_or_coded(binary, table_model):
+    model, params, x = binary
+    broken = jax.tree.map(lambda leaf: np.nan * leaf, params)
+    with pytest.raises(ValueError, match="nan"):
+        file_format.encode_images(model, broken, x)
+    model, params, scale = table_model
+    row = event_tables.from_scaled(np.zeros((1, len(scale.loc))), scale)
+    data = file_format.encode_table(model, params, row, scale, 0.1)
+    found = file_format.decode_table(model, params, data)
+    np.testing.assert_allclose(found, row, atol=0.1)
+
+
 def test_foreign_files_are_refused(binary):
     model, params, x = binary
     data = file_format.encode_images(model, params, x)
@@ -179,7 +203,8 @@ def test_table_comes_back_within_its_bound(events, table_model):
     error = np.abs(decoded - events)
     error[:, 3] /= events[:, 3]  # relative where the scale is logarithmic
     assert np.all(error <= BOUND)
-    assert np.all(error.max(axis=0) > 0.9 * BOUND * [0, 1, 1, 1])  # nothing wasted
+    assert error[:, 0].max() == 0  # whole numbers, with a bound below a half
+    assert np.all(error.max(axis=0)[1:] > 0.9 * BOUND[1:])  # nothing wasted
     np.testing.assert_array_equal(np.rint(decoded[:, 0]), events[:, 0])
 
 

@@ -216,3 +216,20 @@ def test_bad_scale(scale):
 def test_equal_arguments_give_the_same_likelihood():
     assert likelihoods.gaussian(0.3) is likelihoods.gaussian(0.3)
     assert likelihoods.gaussian(0.3) != likelihoods.gaussian(0.4)
+
+
+@pytest.mark.parametrize("num_levels", [256, 65_536])
+@pytest.mark.parametrize("concentration", [(1e-3, 1e-3), (0.3, 2.0), (90.0, 1e3)])
+def test_beta_binomial_is_exact_in_float32(num_levels, concentration):
+    # Differences of log gammas lost 7e-3 nats a pixel at 256 levels, 0.13 at 65,536.
+    top = num_levels - 1
+    a, b = np.array(concentration) + 1e-3
+    c = np.array(concentration)
+    outputs = c + np.log(-np.expm1(-c))  # the inverse of softplus
+    k = np.unique(np.geomspace(1, top, 60).astype(int)) - 1
+    x = jnp.asarray(k / top, jnp.float32)
+    found = likelihoods.beta_binomial(num_levels).log_prob(
+        x, jnp.broadcast_to(jnp.asarray(outputs, jnp.float32), (len(k), 2))
+    )
+    exact = stats.betabinom(top, a, b).logpmf(k)
+    np.testing.assert_allclose(found, exact, rtol=3e-5, atol=2e-4)

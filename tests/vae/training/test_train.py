@@ -162,6 +162,8 @@ def test_prints_what_a_person_reads(counted):
     assert lines[6:] == [
         "held out          -1.25 at epoch 1",
         "steps             0 rejected: all finite",
+        "verdict           still improving: give more epochs, twice as many to begin "
+        "with",
     ]
     assert repr(trained) == str(trained)
     page = trained._repr_html_()
@@ -386,5 +388,6 @@ def test_bad_learning_rates(kind):
 def test_a_table_of_any_real_numbers(key):
     x = 100 * jax.random.normal(key, (64, 3))
     model = models.autoencoder((3,), hidden=(4,), output="identity")
-    trained = training.fit(model, key, x, epochs=2, batch_size=32)
+    with pytest.warns(RuntimeWarning, match="networks learn from numbers near 1"):
+        trained = training.fit(model, key, x, epochs=2, batch_size=32)
     assert trained.num_rejected == 0

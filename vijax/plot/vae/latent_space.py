@@ -36,15 +36,19 @@ def latent_scatter(
 
     Args:
         maps: title -> latents (n, 2 or more); the first two dimensions are drawn.
-        labels: class of each point, 0 to 9, or None.
+        labels: class of each point, numbers or text, or None.
         circles: titles of the maps that get N(0, I)'s 1, 2 and 3 sd circles, which
             hold 39 %, 86 % and 99 % of its mass.
     """
     fig, axes = style.figure(1, len(maps), height=3.2, width=0.6 + 3.1 * len(maps))
     colours: dict[str, Any] = {"color": style.GREY}
     if labels is not None:
+        names, numbers = _classes(labels)
         cmap = mpl.colormaps[style.CLASS_COLOURMAP]
-        colours = {"c": labels, "cmap": cmap, "vmin": -0.5, "vmax": 9.5}
+        if len(names) > 10:
+            cmap = mpl.colormaps["turbo"].resampled(len(names))
+        top = len(names) - 0.5
+        colours = {"c": numbers, "cmap": cmap, "vmin": -0.5, "vmax": max(top, 9.5)}
     for ax, (title, z) in zip(axes[0], maps.items(), strict=True):
         z = np.asarray(z)
         points = ax.scatter(z[:, 0], z[:, 1], s=4, linewidths=0, alpha=0.7, **colours)
@@ -53,11 +57,26 @@ def latent_scatter(
         ax.set(title=title, xlabel="z₁", ylabel="z₂")
         ax.set_aspect("equal", adjustable="datalim")
     if labels is not None:
-        bar = fig.colorbar(points, ax=axes[0], ticks=range(10), pad=0.01, aspect=25)
+        ticks = range(0, len(names), -(-len(names) // 30))  # room for thirty
+        bar = fig.colorbar(points, ax=axes[0], ticks=ticks, pad=0.01, aspect=25)
+        bar.ax.set_yticklabels([names[tick] for tick in ticks])
+        bar.ax.set_ylim(-0.5, len(names) - 0.5)
         bar.set_label("class")
         bar.ax.spines["outline"].set_visible(False)
         bar.set_alpha(1)
     return fig
+
+
+def _classes(labels: ArrayLike) -> tuple[list[str], np.ndarray]:
+    """Return the classes' names, and the number of each label's class among them."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() <= 9:
+        return [str(digit) for digit in range(10)], labels  # a digit keeps its colour
+    names, numbers = np.unique(labels.astype(str), return_inverse=True)
+    if labels.dtype.kind in "iuf":  # in their order, not the alphabet's
+        values, numbers = np.unique(labels, return_inverse=True)
+        names = values.astype(str)
+    return names.tolist(), numbers
 
 
 @style.styled
@@ -81,15 +100,17 @@ def image_grid(
     """Draw a grid of images (rows, columns, height, width) as one picture.
 
     Args:
-        images: the first row is drawn at the top.
+        images: grey, or (…, 3) of colours in [0, 1]; the first row is drawn at the top.
         extent: what the grid spans in latent units; None for images without a place.
         unit: of the axes, set behind z₁ and z₂.
     """
     images = np.asarray(images)
-    rows, columns, height, width = images.shape
+    rows, columns, height, width, *colours = images.shape
     # A blank line between images: small ones fill their frame.
-    images = np.pad(images, ((0, 0), (0, 0), (0, 1), (0, 1)))
-    mosaic = images.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1))
+    blank = ((0, 0), (0, 0), (0, 1), (0, 1), *((0, 0) for _ in colours))
+    images = np.pad(images, blank, constant_values=1.0 if colours else 0.0)
+    shape = rows * (height + 1), columns * (width + 1), *colours
+    mosaic = images.swapaxes(1, 2).reshape(shape)
     aspect = mosaic.shape[0] / mosaic.shape[1]
     size = 4.6 if extent else 6.0
     fig, axes = style.figure(width=size, height=0.2 + size * aspect)

@@ -1,5 +1,11 @@
 """Anomaly detection: scores of how unlike its training data an example is.
 
+    detector = anomaly.fit_detector(key, train)       a raw table or images; no labels
+    anomaly.score(detector, x), anomaly.p_value(detector, x)
+
+    detector             the recommended score, with calibrated p-values, in a file
+    table_columns        raw tables of mixed columns as numbers
+    neighbours           distances to neighbours at all sizes of neighbourhood
     scores               of a VAE or an autoencoder: reconstruction, KL, -ELBO,
                          -log p(x), latent distance, unexplained share
     stroke_codes         what a binary image costs in codes that know strokes but no
@@ -17,6 +23,18 @@ separate anomalies from background (`roc_curve`, `auc_with_error`).
 
 from vijax.vae.anomaly.classical_scores import mahalanobis_distance, pca_residual
 from vijax.vae.anomaly.detection import Detection, measure_detection
+from vijax.vae.anomaly.detector import (
+    Detector,
+    DetectorSettings,
+    fit_detector,
+    load,
+    p_value,
+    save,
+    score,
+    score_by_column,
+    score_by_pixel,
+    threshold,
+)
 from vijax.vae.anomaly.event_studies import (
     both_directions,
     contaminated_rows,
@@ -47,6 +65,8 @@ __all__ = [
     "AnomalyScores",
     "ClassAreas",
     "Detection",
+    "Detector",
+    "DetectorSettings",
     "EventDetectorSettings",
     "RelativeDistances",
     "anomaly_scores",
@@ -57,17 +77,25 @@ __all__ = [
     "contaminated_rows",
     "count_patterns",
     "distances_by_model",
+    "fit_detector",
     "fit_event_vaes",
     "injected_signal",
     "latent_distance",
+    "load",
     "local_code",
     "local_code_without_class",
     "mahalanobis_distance",
     "measure_detection",
+    "p_value",
     "pca_residual",
     "reconstruction_error",
+    "save",
+    "score",
+    "score_by_column",
+    "score_by_pixel",
     "score_events",
     "scores_by_model",
+    "threshold",
     "unexplained_share",
 ]
 

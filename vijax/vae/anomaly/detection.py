@@ -61,7 +61,7 @@ def measure_detection(values: Any, is_anomaly: Bool[Any, " events"]) -> Detectio
         >>> found.auc, round(found.auc_standard_error, 4), found.training_spread
         (0.75, 0.3536, 0.0)
     """
-    values, mask = np.atleast_2d(np.asarray(values, np.float32)), np.asarray(is_anomaly)
+    values, mask = np.atleast_2d(np.asarray(values)), np.asarray(is_anomaly)
     if mask.dtype != bool or values.shape[1:] != mask.shape:
         raise ValueError(
             f"values have shape {values.shape}, is_anomaly {mask.shape} of {mask.dtype}"
@@ -71,6 +71,9 @@ def measure_detection(values: Any, is_anomaly: Bool[Any, " events"]) -> Detectio
     remedy = "mark at least 2 anomalies and leave 2 as background"
     enough = mask.sum() >= 2 and (~mask).sum() >= 2
     check(enough, "is_anomaly", mask, remedy)
+    # Ranks are taken before anything is rounded to float32.
+    ranks = [np.unique(row, return_inverse=True)[1] for row in values]
+    values = np.asarray(ranks, np.float32)
     number = len(values)
     areas, rates = jax.tree.map(np.asarray, _measure(values, mask))
     (each, found_at), (_, error_at) = with_bootstrap_error(

@@ -82,7 +82,8 @@ def anomaly_scores(
     Args:
         model: trained on background.
         params: its parameters; `vmap` over them for several models.
-        key: for z ~ q(z | x).
+        key: for z ~ q(z | x); the noise is the same for all examples, so that a score
+            depends on the example alone.
         x: (n, *shape) in the likelihood's support.
         num_samples: draws of z for each example. The importance-sampled -log p(x) is
             biased upwards, towards -ELBO; more draws lessen that.
@@ -117,11 +118,10 @@ def _anomaly_scores(
     key: Key,
     x: Images,
 ) -> AnomalyScores:
-    def one(pair: tuple[Array, Array]) -> AnomalyScores:
-        index, x = pair
+    def one(x: Images) -> AnomalyScores:
         q = autoencoders.encode(model, params, x)
-        # A key for each example: the result does not depend on the batches.
-        z = bound_terms.draw(jax.random.fold_in(key, index), q, num_samples=num_samples)
+        # The same noise for all: a score does not depend on where the example stands.
+        z = bound_terms.draw(key, q, num_samples=num_samples)
         terms = bound_terms.log_weights(model, params, x, q, z)
         reconstruction = -jnp.mean(terms.log_likelihood)
         kl = bound_terms.kl_to_prior(q)
@@ -133,7 +133,7 @@ def _anomaly_scores(
             jnp.linalg.norm(q.loc),
         )
 
-    return jax.lax.map(one, (jnp.arange(len(x)), x), batch_size=batch_size)
+    return jax.lax.map(one, x, batch_size=batch_size)
 
 
 def reconstruction_error(

@@ -165,7 +165,9 @@ def bin_code(
         step: width of each column's bins.
         num_bins: of each column.
     """
-    gaussian = constriction.stream.model.QuantizedGaussian(0, int(num_bins.max()) - 1)
+    # The coder wants two bins or more, of one row too.
+    last = max(int(num_bins.max()) - 1, 1)
+    gaussian = constriction.stream.model.QuantizedGaussian(0, last)
 
     def given(z: np.ndarray) -> tuple[Any, ...]:
         filled = _fill(z, settings.batch_size)

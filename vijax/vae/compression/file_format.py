@@ -21,12 +21,12 @@ import numpy as np
 from vijax.vae import event_tables
 from vijax.vae.compression import bits_back
 from vijax.vae.compression.bits_back import BitsBackSettings
-from vijax.vae.event_tables import ColumnScale, Table
+from vijax.vae.event_tables import BinnedTable, ColumnScale, Table
 from vijax.vae.models import likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.validate import check
 
-IMAGES, TABLE = b"VXIM1", b"VXTB1"
+IMAGES, TABLE = b"VXIM2", b"VXTB2"
 REAL = ("gaussian", "continuous_bernoulli")
 BATCH_SIZE, LATENT_STEP = 32, 2.0**-6
 
@@ -43,6 +43,7 @@ class _Header(NamedTuple):
 
 
 _HEADER = struct.Struct("<IIIIHd")
+_CRC = struct.Struct("<I")  # of all that follows it
 
 
 def encode_images(
@@ -88,6 +89,7 @@ def encode_images(
         )
     check(2 <= num_levels <= 2**16, "num_levels", num_levels, "give 2 to 65536")
     settings = _settings(model, x, batch_size, latent_step)
+    _check_params(params)
     likelihoods.check_support(model.likelihood, x)
     top = num_levels - 1
     symbols = np.rint(x * top).astype(np.int32)
@@ -105,14 +107,14 @@ def decode_images(model: VAE, params: ModelParams, data: bytes) -> np.ndarray:
     Args:
         model: the VAE that encoded.
         params: its parameters, the same to the bit.
-        data: the file.
+        data: the file, undamaged: its checksum is looked at first.
 
     Raises:
         ValueError: not such a file, one that another model made, one that does not
             decode to what went in.
     """
     header, body = _unpack(IMAGES, model, params, data)
-    if header.num_levels < 2:
+    if not 2 <= header.num_levels <= 2**16:
         raise ValueError("the file is damaged: its pixels have no levels")
     settings = BitsBackSettings(header.batch_size, header.latent_step)
     code = bits_back.level_code(model, params, settings, num_levels=header.num_levels)
@@ -165,6 +167,7 @@ def encode_table(
         )
     table = np.asarray(table, float)
     settings = _settings(model, table, batch_size, latent_step)
+    _check_params(params)
     symbols, lower, step = event_tables.to_bins(table, scale, bound)
     num_bins = symbols.max(axis=0) + 1
     code = bits_back.bin_code(
@@ -207,8 +210,9 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     )
     rest = body[48 * features :]
     symbols = _decode(model, params, code, settings, header, rest, (columns,))
-    return event_tables.from_scaled(
-        lower + step * symbols, ColumnScale(loc, spread, logarithm.astype(bool))
+    return event_tables.from_bins(
+        BinnedTable(symbols, lower, step),
+        ColumnScale(loc, spread, logarithm.astype(bool)),
     )
 
 
@@ -224,6 +228,13 @@ def _settings(
     return BitsBackSettings(batch_size, latent_step)
 
 
+def _check_params(params: ModelParams) -> None:
+    """Refuse what the entropy coder would panic at."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = f"params{jax.tree_util.keystr(path)}"
+        check(np.isfinite(leaf), name, leaf, "give finite numbers")
+
+
 def _pack(
     magic: bytes,
     header: _Header,
@@ -232,7 +243,8 @@ def _pack(
     words: np.ndarray,
 ) -> bytes:
     sizes = struct.pack(f"<B{len(shape)}I", len(shape), *shape)
-    return magic + _HEADER.pack(*header) + sizes + extra + words.astype("<u4").tobytes()
+    rest = _HEADER.pack(*header) + sizes + extra + words.astype("<u4").tobytes()
+    return magic + _CRC.pack(zlib.crc32(rest)) + rest
 
 
 def _unpack(
@@ -241,10 +253,13 @@ def _unpack(
     if not isinstance(data, bytes | bytearray | memoryview):
         raise ValueError(f"data are {type(data).__name__}: give bytes")
     data, sizes = bytes(data), struct.Struct(f"<B{len(model.shape)}I")
-    start = len(magic) + _HEADER.size
+    head = len(magic) + _CRC.size
+    start = head + _HEADER.size
     if not data.startswith(magic) or len(data) < start + sizes.size:
         raise ValueError("this is no such file of vijax, or it is cut short")
-    header = _Header(*_HEADER.unpack_from(data, len(magic)))
+    if _CRC.unpack_from(data, len(magic)) != (zlib.crc32(data[head:]),):
+        raise ValueError("the file is damaged: it is not what was written")
+    header = _Header(*_HEADER.unpack_from(data, head))
     if header.params_crc != _crc(params):
         raise ValueError("the file was made with other parameters: decode with those")
     body = data[start + sizes.size :]

@@ -16,9 +16,10 @@ from jaxtyping import Array, Float
 from vijax.types import Key, Params
 from vijax.vae.models import likelihoods, networks
 from vijax.vae.models.likelihoods import Likelihood
+from vijax.vae.models.likelihoods.base import is_grey
 from vijax.vae.models.memoize import cached
 from vijax.vae.models.networks import Network, Shape
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_traced, is_whole
 
 Images = Float[Array, "..."]  # (…, *shape)
 Latents = Float[Array, "... latent"]
@@ -250,8 +251,21 @@ def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
         >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
         3.0
     """
-    y = model.encoder.apply(params.encoder, jnp.asarray(x))
-    return Posterior(y[..., 0, :], y[..., 1, :])
+    y = model.encoder.apply(params.encoder, _levels(model, x))
+    return Posterior(y[..., 0, :], _bounded(y[..., 1, :]))
+
+
+MAX_LOG_SCALE = 5.0  # up to which the encoder's second output is the log scale as it is
+
+
+def _bounded(log_scale: Array) -> Array:
+    """Return MAX_LOG_SCALE + log(1 + excess) above it, so that no scale overflows.
+
+    Of one wild number among the data the KL is then large, and finite: exp(2 log_scale)
+    would overflow at 44.
+    """
+    excess = jnp.maximum(log_scale - MAX_LOG_SCALE, 0)
+    return jnp.minimum(log_scale, MAX_LOG_SCALE) + jnp.log1p(excess)
 
 
 def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:
@@ -277,7 +291,25 @@ def latent_mean(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> 
     """
     if isinstance(model, VAE):
         return encode(model, params, x).loc
-    return model.encoder.apply(params.encoder, jnp.asarray(x))
+    return model.encoder.apply(params.encoder, _levels(model, x))
+
+
+def _levels(model: Autoencoder | VAE, x: ArrayLike) -> Array:
+    """Return the data as an array; refuse bytes where pixels are in [0, 1].
+
+    Raises:
+        ValueError: levels above 1, of a type that can hold only whole numbers.
+    """
+    x = jnp.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.integer) and not is_traced(x):
+        if isinstance(model, VAE):
+            accepts = model.likelihood.accepts
+        else:
+            accepts = is_grey if model.output == "sigmoid" else jnp.isfinite
+        if not bool(jnp.all(accepts(x))):
+            remedy = "the model's pixels are in [0, 1]: divide by the highest level"
+            check(accepts(x), "x", x, remedy)
+    return x
 
 
 def decoded_mean(model: Autoencoder | VAE, params: ModelParams, z: ArrayLike) -> Images:

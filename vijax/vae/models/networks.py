@@ -23,7 +23,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.vae.models.memoize import cached
+from vijax.vae.models import convolutions
+from vijax.vae.models.memoize import Recipe, cached
 from vijax.validate import check, is_whole
 
 Shape = tuple[int, ...]
@@ -42,6 +43,7 @@ class Network(NamedTuple):
 
     init: Callable[[Key], Params]
     apply: Callable[[Params, Float[Array, "..."]], Float[Array, "..."]]
+    recipe: Recipe | None = None  # how it was made, for a file
 
 
 @cached
@@ -183,9 +185,10 @@ class _ConvEncoder(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         batch = x.shape[:-3]
-        for width in self.channels:
-            x = nn.Conv(width, (3, 3), strides=(2, 2), dtype=self.dtype)(x)
-            x = self.activation(x)
+        for i, width in enumerate(self.channels):
+            name = f"Conv_{i}"
+            conv = _Convolution(width, 3, stride=2, dtype=self.dtype, name=name)
+            x = self.activation(conv(x))
         return self.head(x.reshape(*batch, -1))
 
 
@@ -201,13 +204,32 @@ class _ConvDecoder(nn.Module):
     def __call__(self, x: Array) -> Array:
         batch = x.shape[:-1]
         x = self.activation(self.head(x)).reshape(*batch, *self.start)
-        for width in self.channels:
-            x = nn.ConvTranspose(width, (4, 4), strides=(2, 2), dtype=self.dtype)(x)
-            x = self.activation(x)
+        for i, width in enumerate(self.channels):
+            name = f"ConvTranspose_{i}"
+            conv = _Convolution(width, 4, None, self.dtype, name=name)
+            x = self.activation(conv(x))
         height, width, outputs = self.size
-        return nn.Conv(outputs, (3, 3), dtype=self.dtype, name="output")(
-            x[..., :height, :width, :]
-        )
+        last = _Convolution(outputs, 3, stride=1, dtype=self.dtype, name="output")
+        return last(x[..., :height, :width, :])
+
+
+class _Convolution(nn.Module):
+    """Flax's Conv, or its ConvTranspose of stride 2: its parameters and numbers."""
+
+    outputs: int
+    size: int
+    stride: int | None  # None is transposed
+    dtype: str | None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        shape = (self.size, self.size, x.shape[-1], self.outputs)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.outputs,))
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        if self.stride is None:
+            return convolutions.convolve_transposed(x, kernel) + bias
+        return convolutions.convolve(x, kernel, stride=self.stride) + bias
 
 
 def _network(module: nn.Module, inputs: Shape, inner: Shape, outputs: Shape) -> Network:

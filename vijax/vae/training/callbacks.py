@@ -162,6 +162,7 @@ def csv_log(path: Path | str) -> OnEpoch:
 
     Raises:
         ValueError: the path is a folder.
+        OSError: from the callback, the file cannot be written; it names the file.
 
     Example:
         >>> import tempfile
@@ -184,11 +185,16 @@ def csv_log(path: Path | str) -> OnEpoch:
         seconds = round(before + time.process_time() - start, 2)
         rows.append({"epoch": epoch} | _columns(terms) | {"cpu_seconds": seconds})
         partial = path.with_name(f"{path.name}.partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(path)  # a run that is killed here loses nothing
+        try:
+            with partial.open("w", newline="") as file:
+                writer = csv.DictWriter(file, rows[0])
+                writer.writeheader()
+                writer.writerows(rows)
+            partial.replace(path)  # a run that is killed here loses nothing
+        except OSError as error:
+            raise OSError(
+                error.errno, f"cannot write {path}: {error.strerror}"
+            ) from error
 
     return log
 

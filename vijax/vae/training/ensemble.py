@@ -9,7 +9,7 @@ left out in each), and, for a `masked` model, in how many latents they have.
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +22,9 @@ from vijax import optimize
 from vijax.types import Key, LossFn
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
+from vijax.vae.models.memoize import cached
 from vijax.vae.models.networks import Network
-from vijax.vae.training import optimizers, runner
+from vijax.vae.training import baseline, optimizers, runner
 from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
 from vijax.vae.training.optimizers import Optimizer
 from vijax.vae.training.progress import Checkpoint
@@ -98,8 +99,9 @@ def fit_ensemble(
         remedy = f"give (runs, latents), {(len(rows), model.latent)}"
         given = np.shape(masks)
         check(given == (len(rows), model.latent), "masks' shape", given, remedy)
+    loss = loss or runner.default_loss(model)
     plan = Plan(
-        loss=loss or runner.default_loss(model),
+        loss=loss,
         num_rows=rows.shape[1],
         epochs=epochs,
         batch_size=batch_size,
@@ -109,6 +111,7 @@ def fit_ensemble(
         stopping=stopping,
         checkpoint=checkpoint,
         description=description,
+        baseline=baseline.loss_without_latents(model, loss, images),
     )
     params, run_keys = _draw(model, len(rows), key, masks)
     state = _start(optimizer, plan.num_steps, params)
@@ -146,7 +149,6 @@ def _check_rows(rows: np.ndarray, num_images: int) -> None:
     check((rows >= 0) & (rows < num_images), "rows", rows, remedy)
 
 
-@lru_cache
 def masked(model: Model) -> Model:
     """Return the model whose parameters hold a mask of its latents.
 
@@ -162,22 +164,37 @@ def masked(model: Model) -> Model:
         >>> abs(models.latent_mean(model, params, jnp.ones((1, 3)))[0, 1]).item()
         0.0
     """
-
-    def encoder(params: Any, x: Array) -> Array:
-        mask = jax.lax.stop_gradient(params["mask"])
-        return mask * model.encoder.apply(params["network"], x)
-
-    def decoder(params: Any, z: Array) -> Array:
-        mask = jax.lax.stop_gradient(params["mask"])
-        return model.decoder.apply(params["network"], mask * z)
-
-    def init(network: Network, key: Key) -> dict[str, Any]:
-        return {"network": network.init(key), "mask": jnp.ones(model.latent)}
-
+    latent = model.latent
     return model._replace(
-        encoder=Network(partial(init, model.encoder), encoder),
-        decoder=Network(partial(init, model.decoder), decoder),
+        encoder=masked_encoder(model.encoder, latent=latent),
+        decoder=masked_decoder(model.decoder, latent=latent),
     )
+
+
+@cached
+def masked_encoder(network: Network, *, latent: int) -> Network:
+    """Return the encoder whose outputs for masked latents are zero."""
+
+    def apply(params: Any, x: Array) -> Array:
+        mask = jax.lax.stop_gradient(params["mask"])
+        return mask * network.apply(params["network"], x)
+
+    return Network(partial(_init_masked, network, latent), apply)
+
+
+@cached
+def masked_decoder(network: Network, *, latent: int) -> Network:
+    """Return the decoder that sees zero for masked latents."""
+
+    def apply(params: Any, z: Array) -> Array:
+        mask = jax.lax.stop_gradient(params["mask"])
+        return network.apply(params["network"], mask * z)
+
+    return Network(partial(_init_masked, network, latent), apply)
+
+
+def _init_masked(network: Network, latent: int, key: Key) -> dict[str, Any]:
+    return {"network": network.init(key), "mask": jnp.ones(latent)}
 
 
 def _with_masks(params: ModelParams, masks: Float[Array, "runs latent"]) -> ModelParams:

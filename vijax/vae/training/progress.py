@@ -49,6 +49,8 @@ class Progress(NamedTuple):
 
     state: optimize.State
     loss: np.ndarray  # (epochs,) or (epochs, runs), each epoch's mean; NaN if not run
+    loss_se: np.ndarray  # as `loss`, the standard error of the mean over its steps
+    first_loss: np.ndarray  # () or (runs,), of the first step: nothing is learned yet
     terms: dict[str, np.ndarray]  # the loss function's terms, as `loss`
     stopped: np.ndarray  # (), whether the run was ended early
     held_out: Any = ()  # as `loss`, where early stopping asks for it
@@ -68,7 +70,8 @@ def begin(
     blank = np.full((epochs, *runs), np.nan, np.float32)
     terms = {name: blank for name in as_dict(metrics)}
     held_out = blank if isinstance(best, Best) else ()
-    return Progress(state, blank, terms, np.array(False), held_out, best)
+    first = np.full(runs, np.nan, np.float32)
+    return Progress(state, blank, blank, first, terms, np.array(False), held_out, best)
 
 
 def done(progress: Progress) -> int:
@@ -79,16 +82,37 @@ def done(progress: Progress) -> int:
 def advance(
     progress: Progress, state: optimize.State, chunk: optimize.History, epoch: int
 ) -> Progress:
-    """Add an epoch, counted from 1."""
+    """Add an epoch, counted from 1; its means are over the steps that were finite."""
     terms = as_dict(chunk.metrics)
+    finite = np.isfinite(chunk.loss)
+    error = _deviation(chunk.loss, finite) / np.sqrt(np.maximum(finite.sum(axis=0), 1))
+    first = progress.first_loss
     return progress._replace(
         state=state,
-        loss=put(progress.loss, epoch, np.mean(chunk.loss, axis=0)),
+        loss=put(progress.loss, epoch, _mean(chunk.loss, finite)),
+        loss_se=put(progress.loss_se, epoch, error),
+        first_loss=np.asarray(chunk.loss[0] if epoch == 1 else first, np.float32),
         terms={
-            name: put(old, epoch, np.mean(terms[name], axis=0))
+            name: put(old, epoch, _mean(terms[name], finite))
             for name, old in progress.terms.items()
         },
     )
+
+
+def _mean(values: np.ndarray, finite: np.ndarray) -> Any:
+    """Return the mean of each run's finite steps, NaN where there is none."""
+    if finite.all():
+        return np.mean(values, axis=0)
+    number = finite.sum(axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = np.sum(values, axis=0, where=finite, dtype=values.dtype)
+        return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _deviation(values: np.ndarray, finite: np.ndarray) -> Any:
+    values = values.astype(float)  # a loss may be large, and its square too large
+    centred = np.where(finite, values, 0.0) - _mean(values, finite)
+    return np.sqrt(_mean(centred**2, finite))
 
 
 def put(history: np.ndarray, epoch: int, value: Any) -> np.ndarray:
@@ -176,9 +200,9 @@ def _restored(folder: Path, like: Progress, about: dict[str, str]) -> Progress:
 
 
 def _change_history(progress: Progress, change: Callable[[Any], Any]) -> Progress:
-    history = progress.loss, progress.terms, progress.held_out
-    loss, terms, held_out = jax.tree.map(change, history)
-    return progress._replace(loss=loss, terms=terms, held_out=held_out)
+    names = ("loss", "loss_se", "terms", "held_out")
+    history = {name: getattr(progress, name) for name in names}
+    return progress._replace(**jax.tree.map(change, history))
 
 
 def _first(progress: Progress, epochs: int) -> Progress:

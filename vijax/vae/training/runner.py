@@ -7,6 +7,7 @@ weight, because these are arrays that the program is given.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -16,12 +17,19 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from vijax import fingerprint, optimize
+from vijax import checkpoint, fingerprint, optimize
 from vijax.types import Key, LossFn, Scalar
 from vijax.vae.models import likelihoods, losses
 from vijax.vae.models.autoencoders import VAE, Autoencoder, Images
 from vijax.vae.models.losses import Batch
-from vijax.vae.training import callbacks, optimizers, progress, sharding
+from vijax.vae.training import (
+    callbacks,
+    optimizers,
+    progress,
+    sharding,
+    verdict,
+    wild,
+)
 from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
 from vijax.vae.training.optimizers import Adam, Muon, Optimizer
 from vijax.vae.training.progress import Checkpoint, Progress, Save
@@ -60,6 +68,7 @@ class Plan:
     stopping: EarlyStopping | None
     checkpoint: Checkpoint | str | Any | None
     description: str
+    baseline: float | None = None  # the loss of a model without latents
 
     def __post_init__(self) -> None:
         remedy = "give 1 or more"
@@ -119,15 +128,26 @@ def run(
         mesh: of devices, for one run.
 
     Raises:
-        ValueError: the checkpoint is another run's.
+        ValueError: the checkpoint is another run's, or another is writing there; no
+            step was finite.
         OSError: a checkpoint cannot be written.
     """
+    wild.warn_of_scale(data.images)
+    if plan.where is None:
+        return _run(plan, state, key, data, mesh)
+    with checkpoint.writer(Path(plan.where.folder)):
+        return _run(plan, state, key, data, mesh)
+
+
+def _run(
+    plan: Plan, state: optimize.State, key: Key, data: Data, mesh: Mesh | None
+) -> Trained:
     about = about_run(plan, key, data, state) if plan.where else {}
     so_far, save = progress.resume(plan.where, _begin(plan, state, data), about)
 
     def on_chunk(state: optimize.State, chunk: optimize.History) -> bool:
         nonlocal so_far
-        so_far = _after_epoch(plan, so_far, state, chunk, save)
+        so_far = _after_epoch(plan, so_far, state, chunk, save, data.images)
         return bool(so_far.stopped)
 
     for weight, last_epoch in _kl_weights(plan.epochs, plan.kl_warm_up):
@@ -147,7 +167,14 @@ def run(
                 on_chunk=on_chunk,
                 description=plan.description,
             )
-    return _trained(plan, so_far)
+    trained = _trained(plan, so_far)
+    found = trained.verdict
+    if found is not None and found.word in (verdict.DIVERGED, verdict.NOTHING):
+        found = found._replace(advice=found.advice + wild.because(data.images))
+        trained = trained._replace(verdict=found)
+    if np.any(trained.num_rejected):
+        wild.warn_of_rejected(trained.num_rejected, progress.done(so_far), data.images)
+    return trained
 
 
 def _begin(plan: Plan, state: optimize.State, data: Data) -> Progress:
@@ -165,10 +192,16 @@ def _after_epoch(
     state: optimize.State,
     chunk: optimize.History,
     save: Save,
+    images: Images,
 ) -> Progress:
     epoch = int(np.max(state.step)) // plan.num_batches
+    before = np.asarray(so_far.state.num_rejected)
+    rejected = np.asarray(state.num_rejected)
+    if np.all(rejected == epoch * plan.num_batches):
+        raise ValueError(wild.no_step_was_finite(plan.optimizer, images))
     so_far = progress.advance(so_far, state, chunk, epoch)
-    stop = False
+    # An epoch without a step is the last: no other would take one.
+    stop = bool(np.all(rejected - before == plan.num_batches))
     if plan.stopping is not None:
         if epoch % plan.stopping.every == 0:
             value = callbacks.evaluate(plan.stopping, state.params, so_far.best)
@@ -176,7 +209,7 @@ def _after_epoch(
                 held_out=progress.put(so_far.held_out, epoch, value),
                 best=callbacks.better(so_far.best, epoch, value, state.params),
             )
-        stop = callbacks.is_over(plan.stopping, so_far.best, epoch)
+        stop = stop or callbacks.is_over(plan.stopping, so_far.best, epoch)
     terms = progress.last_terms(so_far, epoch)
     stop = callbacks.call_all(plan.callbacks, epoch, state.params, terms) or stop
     so_far = so_far._replace(stopped=np.array(stop))
@@ -188,6 +221,19 @@ def _trained(plan: Plan, so_far: Progress) -> Trained:
     num_epochs = progress.done(so_far) // plan.num_batches
     rejected = np.asarray(so_far.state.num_rejected)
     stopping = plan.stopping is not None
+    patience_over = plan.stopping is not None and callbacks.is_over(
+        plan.stopping, so_far.best, num_epochs
+    )
+    found = verdict.judge_all(
+        so_far.loss[:num_epochs],
+        so_far.loss_se[:num_epochs],
+        so_far.first_loss,
+        {name: values[:num_epochs] for name, values in so_far.terms.items()},
+        num_batches=plan.num_batches,
+        warm_up=plan.kl_warm_up,
+        baseline=plan.baseline,
+        patience_over=patience_over,
+    )
     return Trained(
         params=so_far.state.params,
         loss=so_far.loss[:num_epochs],
@@ -196,6 +242,7 @@ def _trained(plan: Plan, so_far: Progress) -> Trained:
         stopped=bool(so_far.stopped),
         held_out=so_far.held_out[:num_epochs] if stopping else None,
         best=so_far.best if stopping else None,
+        verdict=found,
     )
 
 
@@ -261,6 +308,9 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
         likelihoods.check_images(model.likelihood, array)
     else:
         check(np.isfinite(array), "images", array, "remove NaN and infinities")
+        if model.output == "sigmoid":
+            remedy = "sigmoid outputs are in [0, 1]: divide by the highest level"
+            check((array >= 0) & (array <= 1), "images", array, remedy)
     return jnp.asarray(array)
 
 

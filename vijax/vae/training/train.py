@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from vijax.types import Key, LossFn
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
-from vijax.vae.training import optimizers, runner, sharding
+from vijax.vae.training import baseline, optimizers, runner, sharding
 from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
 from vijax.vae.training.optimizers import Optimizer
 from vijax.vae.training.progress import Checkpoint
@@ -74,11 +74,13 @@ def fit(
         description: shown at the progress bar.
 
     Returns:
-        The parameters after the last epoch and the history; print it for a summary.
+        The parameters after the last epoch, the history and a verdict (`verdict`);
+        print it for a summary.
 
     Raises:
-        ValueError: a setting, the images or the parameters do not fit, or the folder
-            holds the checkpoint of another run (another loss, key, data or setting).
+        ValueError: a setting, the images or the parameters do not fit, no step of the
+            first epoch was finite, or the folder holds the checkpoint of another run
+            (another loss, key, data or setting).
         OSError: a checkpoint cannot be written.
 
     Example:
@@ -95,10 +97,12 @@ def fit(
         loss     ... (first epoch ...)
           mse    ...
         steps    0 rejected: all finite
+        verdict  still improving: give more epochs, twice as many to begin with
     """
     images = runner.check_images(model, images)
+    loss = loss or runner.default_loss(model)
     plan = Plan(
-        loss=loss or runner.default_loss(model),
+        loss=loss,
         num_rows=len(images),
         epochs=epochs,
         batch_size=batch_size,
@@ -108,6 +112,7 @@ def fit(
         stopping=stopping,
         checkpoint=checkpoint,
         description=description,
+        baseline=baseline.loss_without_latents(model, loss, images),
     )
     init_key, run_key = jax.random.split(key)
     if params is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from vijax.vae.models.autoencoders import ModelParams, num_params
 from vijax.vae.training.callbacks import Best
+from vijax.vae.training.verdict import Verdict
 
 
 class Trained(NamedTuple):
@@ -23,6 +24,7 @@ class Trained(NamedTuple):
     stopped: bool = False  # whether early stopping or a callback ended it
     held_out: np.ndarray | None = None  # of early stopping, as `loss`; NaN between
     best: Best | None = None  # of early stopping: epoch, value and parameters
+    verdict: Verdict | None = None  # whether it did its work, and what to do next
 
     def __str__(self) -> str:
         rows = summary_rows(self)
@@ -73,6 +75,10 @@ def summary_rows(trained: Trained) -> list[tuple[str, str]]:
     rejected = int(np.sum(trained.num_rejected))
     what = "each rolled back, the step size halved" if rejected else "all finite"
     rows.append(("steps", f"{rejected} rejected: {what}"))
+    if trained.verdict is not None:
+        word, advice, words = trained.verdict
+        of = f" ({words.count(word)} of {len(words)} runs)" if runs is not None else ""
+        rows.append(("verdict", f"{word}{of}: {advice}"))
     return rows
 
 

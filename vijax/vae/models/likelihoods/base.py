@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from vijax.types import Key
+from vijax.vae.models.memoize import Recipe
 from vijax.validate import check
 
 Pixels = Float[Array, "..."]
@@ -29,6 +30,7 @@ class Likelihood(NamedTuple):
     remedy_images: str  # what images must be
     # outputs -> (slope, offset), where log_prob = slope x + offset; None where not.
     affine: Callable[[Outputs], tuple[Pixels, Pixels]] | None = None
+    recipe: Recipe | None = None  # how it was made, for a file
 
 
 def check_support(likelihood: Likelihood, x: ArrayLike) -> None:

@@ -1,7 +1,6 @@
 """The Bernoulli likelihood: pixels are 0 or 1, as grey levels are after binarising."""
 
 import math
-from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from vijax.vae.models.likelihoods.base import (
     as_they_are,
     is_grey,
 )
+from vijax.vae.models.memoize import cached
 from vijax.validate import check, is_traced
 
 
@@ -52,7 +52,7 @@ def binarize(key: Key, images: ArrayLike) -> Pixels:
     return x.ravel()[: images.size].reshape(images.shape)
 
 
-@lru_cache
+@cached
 def bernoulli(*, binary: bool = False) -> Likelihood:
     """Pixels of 0 or 1: p(x | logit) = sigmoid(logit)^x (1 - sigmoid(logit))^(1-x).
 

@@ -1,7 +1,6 @@
 """Likelihoods of pixels that are real numbers: Gaussian and continuous Bernoulli."""
 
 import math
-from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +15,11 @@ from vijax.vae.models.likelihoods.base import (
     as_they_are,
     is_grey,
 )
+from vijax.vae.models.memoize import cached
 from vijax.validate import check
 
 
-@lru_cache
+@cached
 def gaussian(scale: float | None = 1.0, *, min_scale: float = 1e-2) -> Likelihood:
     """Real pixels, N(x | loc, scale²).
 
@@ -71,7 +71,7 @@ def gaussian(scale: float | None = 1.0, *, min_scale: float = 1e-2) -> Likelihoo
     )
 
 
-@lru_cache
+@cached
 def continuous_bernoulli() -> Likelihood:
     """Grey levels as real numbers: p(x | η) = exp(η x) η / (exp(η) - 1) on [0, 1].
 

@@ -1,0 +1,251 @@
+"""The detector: calibrated, the same in any batch, in a file, and why a row is odd."""
+
+import jax
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from scipy.stats import kstest
+from sklearn.metrics import roc_auc_score
+
+from vijax import archive
+from vijax.vae import anomaly
+from vijax.vae.anomaly import DetectorSettings, neighbours
+
+KEY = jax.random.key(0)
+SMALL = DetectorSettings(trainings=2, steps=60, hidden=(8,), latent=2)
+
+
+def mixed(random, rows):
+    """A table of all kinds of columns; `kind` says where `mass` is."""
+    kind = random.choice(["a", "b"], rows)
+    mass = np.where(kind == "a", 0.0, 6.0) + random.normal(size=rows)
+    return {
+        "mass": np.where(random.random(rows) < 0.1, np.nan, mass),
+        "hits": random.poisson(4.0, rows),
+        "kind": kind.astype(object),
+        "good": random.random(rows) < 0.9,
+        "run": np.full(rows, 7),
+    }
+
+
+@pytest.fixture(scope="module")
+def of_mixed():
+    return anomaly.fit_detector(KEY, mixed(np.random.default_rng(0), 400))
+
+
+@pytest.fixture(scope="module")
+def with_networks():
+    train = np.random.default_rng(3).normal(size=(200, 3))
+    settings = DetectorSettings(networks=True, trainings=2, steps=60, hidden=(8,))
+    return anomaly.fit_detector(KEY, train, settings=settings), train
+
+
+@pytest.fixture(scope="module")
+def of_images(digits_and_labels):
+    images, labels = digits_and_labels
+    return anomaly.fit_detector(KEY, images[labels == 1], settings=SMALL)
+
+
+@pytest.fixture(scope="module")
+def digits_and_labels():
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return digits.images.astype(np.float32), digits.target
+
+
+def test_p_values_are_uniform_on_background():
+    # Twenty training tables: each calibration has an error of its own.
+    random = np.random.default_rng(1)
+    p = []
+    for _ in range(20):
+        scale = random.normal(size=(4, 4))
+        detector = anomaly.fit_detector(KEY, random.normal(size=(99, 4)) @ scale)
+        p.append(anomaly.p_value(detector, random.normal(size=(50, 4)) @ scale))
+    p = np.concatenate(p)
+    assert kstest(p, "uniform").pvalue > 0.01
+    # 1,000 rows, and 20 calibrations of 99: standard errors 0.01 and 0.007.
+    assert abs(np.mean(p <= 0.1) - 0.1) < 3 * np.hypot(0.0095, 0.0067)
+
+
+def test_p_values_with_networks_are_uniform_on_background(with_networks):
+    detector, _ = with_networks
+    p = anomaly.p_value(detector, np.random.default_rng(4).normal(size=(1000, 3)))
+    # The calibration's own error: a beta distribution of 200 rows, 0.035 at the middle.
+    for rate in (0.05, 0.5):
+        error = np.sqrt(rate * (1 - rate) * (1 / 1000 + 1 / 201))
+        assert abs(np.mean(p <= rate) - rate) < 3 * error
+
+
+def test_thresholds_are_the_p_values_seen_the_other_way(of_mixed):
+    x = mixed(np.random.default_rng(5), 300)
+    scores, p = anomaly.score(of_mixed, x), anomaly.p_value(of_mixed, x)
+    for rate in (1 / 401, 0.01, 0.05, 0.37, 1.0):
+        cut = anomaly.threshold(of_mixed, rate)
+        np.testing.assert_array_equal(scores >= cut, p <= rate * (1 + 1e-9))
+
+
+def test_every_kind_of_column_can_be_odd(of_mixed):
+    row = {"mass": [0.0], "hits": [4], "kind": ["a"], "good": [True], "run": [7]}
+    assert anomaly.p_value(of_mixed, row).item() > 0.1
+    changes = {
+        "mass": [20.0],
+        "hits": [40],
+        "kind": ["c"],  # a level that was never seen
+        "good": [None],  # was never missing
+        "run": [8],  # was constant
+    }
+    for name, value in changes.items():
+        odd = row | {name: value}
+        assert anomaly.p_value(of_mixed, odd).item() == 1 / 401, name
+        why = anomaly.score_by_column(of_mixed, odd)[0]
+        assert of_mixed.columns.names[why.argmax()] == name
+
+
+def test_a_combination_can_be_odd_where_no_column_is(of_mixed):
+    # Masses near 6 are ordinary, and so is kind a; together they never were. (A row in
+    # ten has a false `good`, which is as far off as this.)
+    both = {"mass": [6.0, 6.0], "kind": ["b", "a"]}
+    rows = {"hits": [4, 4], "good": [True, True], "run": [7, 7]} | both
+    ordinary, odd = anomaly.p_value(of_mixed, rows)
+    assert ordinary > 0.1
+    assert odd < 0.2
+
+
+def test_a_missing_value_that_was_missing_before_is_ordinary(of_mixed):
+    row = {"mass": [np.nan], "hits": [4], "kind": ["a"], "good": [True], "run": [7]}
+    assert anomaly.p_value(of_mixed, row).item() > 0.02
+
+
+@pytest.mark.parametrize("name", ["of_mixed", "with_networks", "of_images"])
+def test_a_score_does_not_depend_on_the_others(name, request, digits_and_labels):
+    detector = request.getfixturevalue(name)
+    if name == "of_mixed":
+        x = mixed(np.random.default_rng(6), 9)
+        part = {column: values[4:6] for column, values in x.items()}
+    else:
+        detector = detector[0] if name == "with_networks" else detector
+        x = request.getfixturevalue("with_networks")[1][:9]
+        x = x if name == "with_networks" else digits_and_labels[0][:9]
+        part = x[4:6]
+    whole = anomaly.score(detector, x)
+    np.testing.assert_allclose(anomaly.score(detector, part), whole[4:6], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["of_mixed", "with_networks", "of_images"])
+def test_a_file_keeps_every_bit(name, request, tmp_path, digits_and_labels):
+    detector = request.getfixturevalue(name)
+    x = mixed(np.random.default_rng(7), 5)
+    if name == "with_networks":
+        detector, x = detector[0], detector[1][:5]
+    if name == "of_images":
+        x = digits_and_labels[0][:5]
+    assert jax.tree.map(lambda leaf: leaf, detector).held_out is detector.held_out
+    found = anomaly.load(anomaly.save(tmp_path / "detector.npz", detector))
+    assert jax.tree.structure(found) == jax.tree.structure(detector)
+    np.testing.assert_array_equal(
+        anomaly.score(found, x), anomaly.score(detector, x), strict=True
+    )
+    assert str(found) == str(detector)
+
+
+def test_files_of_another_kind_are_refused(tmp_path):
+    path = archive.write(tmp_path / "notes.npz", {"a": 1}, kind="notes")
+    with pytest.raises(ValueError, match="anomaly detector' file"):
+        anomaly.load(path)
+
+
+def test_images_of_another_class_are_odd(of_images, digits_and_labels):
+    images, labels = digits_and_labels
+    scores = anomaly.score(of_images, images)
+    # Fixed by the seed; a detector of ones that knew nothing would have 0.5.
+    assert roc_auc_score(labels != 1, scores) > 0.9
+    shares = anomaly.score_by_pixel(of_images, images[:3])
+    np.testing.assert_allclose(shares.sum(axis=(1, 2)), 1.0, rtol=1e-5)
+
+
+def test_levels_of_images_are_scaled_inside(of_images, digits_and_labels):
+    images, labels = digits_and_labels
+    of_bytes = anomaly.fit_detector(
+        KEY, (images[labels == 1] / 16).astype(np.float32), settings=SMALL
+    )
+    np.testing.assert_allclose(of_bytes.held_out, of_images.held_out, rtol=1e-4)
+
+
+def test_blank_images_have_a_score(of_images):
+    assert np.isfinite(anomaly.score(of_images, np.zeros((1, 8, 8)))).all()
+
+
+def test_neighbours_are_those_of_scipy():
+    random = np.random.default_rng(8)
+    reference, x = random.normal(size=(37, 3)), random.normal(size=(5, 3))
+    found = neighbours.neighbourhood(reference, x)
+    ordered = np.sort(cdist(x, reference), axis=1)
+    logs = np.log(ordered[:, [0, 1, 3, 7, 15]])
+    np.testing.assert_allclose(found.near, logs.mean(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(found.far, logs[:, 2:].mean(axis=1), rtol=1e-9)
+    # A reference row is not its own neighbour.
+    own = neighbours.neighbourhood(reference, reference[:4], np.arange(4))
+    others = np.sort(cdist(reference[:4], reference), axis=1)[:, 1:]
+    logs = np.log(others[:, [0, 1, 3, 7, 15]])
+    np.testing.assert_allclose(own.near, logs.mean(axis=1), rtol=1e-9)
+
+
+def test_what_it_prints(of_mixed):
+    lines = str(of_mixed).splitlines()
+    assert lines[0] == "detector of 5 columns"
+    assert "near, far" in lines[1]
+    assert "on 400 rows held out, p-values from 0.0025" in lines[3]
+    assert lines[4].endswith("at a false-positive rate of 0.01")
+
+
+TABLE = np.random.default_rng(9).normal(size=(20, 2))
+
+
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        (TABLE[:7], "rows = 7 is not valid: give 8 rows or more"),
+        (TABLE[:1], "rows = 1 is not valid"),
+        (TABLE[:, 0], r"shape \(20,\): give \(rows, columns\)"),
+        (TABLE * 1j, "column 0 is of complex128: give real numbers"),
+        (np.where(TABLE > 2, np.inf, TABLE) + np.inf, "column 0 = inf"),
+        ({"t": np.arange(20).astype("datetime64[s]")}, "t is of datetime64"),
+        ({"a": np.full(20, np.nan)}, "a's values = 0 is not valid: leave out an empty"),
+        ({"a": [str(i) for i in range(20)]}, "a column of names"),
+        ({"a": np.array([[]] * 20 + [0], object)[:20]}, "a holds list: give numbers"),
+        ({"a": TABLE[:, 0], "b": TABLE[:9, 1]}, "give vectors of one length"),
+        (np.zeros((9, 4, 4)), "give images that are not blank"),
+        (np.full((9, 4, 4), -1.0), "give finite levels of 0 or more"),
+    ],
+)
+def test_bad_training_data_are_named(train, says):
+    with pytest.raises(ValueError, match=says):
+        anomaly.fit_detector(KEY, train)
+
+
+def test_bad_rows_are_named(of_mixed, of_images):
+    x = mixed(np.random.default_rng(0), 3)
+    with pytest.raises(ValueError, match="give those of the training table, mass"):
+        anomaly.score(of_mixed, {"hits": x["hits"]})
+    with pytest.raises(ValueError, match="hits holds text: it held numbers"):
+        anomaly.score(of_mixed, x | {"hits": np.array(["a", "b", "c"])})
+    with pytest.raises(ValueError, match=r"x has shape \(3, 4\): give \(n, 8, 8\)"):
+        anomaly.score(of_images, np.zeros((3, 4)))
+    with pytest.raises(ValueError, match=r"400 rows were held out: give 0.00249 to 1"):
+        anomaly.threshold(of_mixed, 1e-3)
+    with pytest.raises(ValueError, match="use score_by_pixel"):
+        anomaly.score_by_column(of_images, np.zeros((3, 8, 8)))
+    with pytest.raises(ValueError, match="trainings = 1"):
+        DetectorSettings(trainings=1)
+    with pytest.raises(ValueError, match="categories = "):
+        anomaly.fit_detector(KEY, TABLE, categories=["kind"])
+
+
+def test_numbers_can_be_categories():
+    random = np.random.default_rng(10)
+    table = np.stack([random.choice([1.0, 3.0], 50), random.normal(size=50)], axis=1)
+    detector = anomaly.fit_detector(KEY, table, categories=[0])
+    between, known = anomaly.p_value(detector, np.array([[2.0, 0.0], [3.0, 0.0]]))
+    assert between == 1 / 51
+    assert known > 0.1

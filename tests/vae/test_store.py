@@ -1,0 +1,113 @@
+"""Models in a file: made again elsewhere, to the same numbers."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vijax import archive, vae
+from vijax.vae import event_tables, models, training
+from vijax.vae.models import likelihoods
+
+CONV = {"channels": (2,), "hidden": (3,)}
+MODELS = {
+    "autoencoder": models.autoencoder((4,), latent=1, hidden=(3,), output="identity"),
+    "table": models.vae(
+        (4,), latent=2, hidden=(), likelihood=likelihoods.gaussian(0.5)
+    ),
+    "learned scale": models.vae(
+        (4,), hidden=(3,), likelihood=likelihoods.gaussian(None, min_scale=0.2)
+    ),
+    "colour": models.vae((4, 5, 3), latent=2, dtype="bfloat16", **CONV),
+    "levels": models.vae(
+        (4, 4),
+        likelihood=likelihoods.discretised_logistic(16),
+        activation="tanh",
+        **CONV,
+    ),
+    "counts": models.vae((4,), hidden=(), likelihood=likelihoods.beta_binomial(4)),
+    "grey": models.vae((4,), hidden=(), likelihood=likelihoods.continuous_bernoulli()),
+    "masked": training.masked(models.vae((4,), latent=2, hidden=(3,))),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_loaded_is_what_was_saved(tmp_path, name):
+    model = MODELS[name]
+    params = models.init(model, jax.random.key(0))
+    stored = vae.load(vae.save(tmp_path / "model.npz", model, params))
+    assert stored.model == model  # in one process even the same compiled programs
+    assert hash(stored.model) == hash(model)
+    assert jax.tree.structure(stored.params) == jax.tree.structure(params)
+    for found, given in zip(
+        *map(jax.tree.leaves, (stored.params, params)), strict=True
+    ):
+        np.testing.assert_array_equal(found, given, strict=True)
+
+
+def test_another_process_computes_the_same(tmp_path):
+    model = models.vae(
+        (3,),
+        latent=2,
+        hidden=(5,),
+        likelihood=likelihoods.gaussian(None, min_scale=0.3),
+    )
+    params = models.init(model, jax.random.key(1))
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+    scale = event_tables.fit_scale(np.abs(x) + 1.0, logarithm=True)
+    extra = {"scale": scale, "columns": ["a", "b", "c"], "x": x}
+    path = vae.save(tmp_path / "model.npz", model, params, extra=extra)
+    program = (
+        "import sys; from vijax import vae\n"
+        "model, params, extra = vae.load(sys.argv[1])\n"
+        "outputs = vae.models.decode(model, params, extra['x'][:, :2])\n"
+        "print(model.likelihood.log_prob(extra['x'], outputs).tolist())\n"
+        "x = vae.event_tables.to_scaled(abs(extra['x']) + 1, extra['scale'])\n"
+        "print(x.tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, check=True
+    )
+    log_prob, scaled = map(eval, done.stdout.decode().splitlines())
+    outputs = models.decode(model, params, x[:, :2])
+    expected = model.likelihood.log_prob(jnp.asarray(x), outputs)
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        scaled, event_tables.to_scaled(np.abs(x) + 1.0, scale), rtol=1e-6
+    )
+
+
+def test_an_ensemble_keeps_its_runs(tmp_path):
+    model = MODELS["table"]
+    params = jax.vmap(lambda key: models.init(model, key))(
+        jax.random.split(jax.random.key(0), 3)
+    )
+    stored = vae.load(vae.save(tmp_path / "three.npz", model, params))
+    assert models.num_params(stored.params) == models.num_params(params)
+    found = stored.params.decoder["output"]["kernel"]
+    np.testing.assert_array_equal(found, params.decoder["output"]["kernel"])
+
+
+def test_networks_of_ones_own_are_refused_by_name(tmp_path):
+    model = MODELS["table"]
+    own = models.networks.Network(model.encoder.init, model.encoder.apply)
+    params = models.init(model, jax.random.key(0))
+    with pytest.raises(ValueError, match="the model's encoder is not made by"):
+        vae.save(tmp_path / "model.npz", model._replace(encoder=own), params)
+
+
+def test_parameters_of_another_model_are_refused(tmp_path):
+    params = models.init(MODELS["counts"], jax.random.key(0))
+    with pytest.raises(ValueError, match="params' structure"):
+        vae.save(tmp_path / "model.npz", MODELS["learned scale"], params)
+    with pytest.raises(ValueError, match="params' shapes"):
+        vae.save(tmp_path / "model.npz", MODELS["table"], params)
+
+
+def test_files_of_another_kind_are_refused(tmp_path):
+    path = archive.write(tmp_path / "notes.npz", {"a": 1}, kind="notes")
+    with pytest.raises(ValueError, match="holds a 'notes': give a 'vijax"):
+        vae.load(path)

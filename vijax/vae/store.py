@@ -1,0 +1,139 @@
+"""A model and its parameters in one file, made again where it is opened.
+
+    vae.save("digits.npz", model, trained.params, extra={"highest_level": 16})
+    model, params, extra = vae.load("digits.npz")
+
+The file names the constructors of networks and likelihood with their arguments, and
+holds the parameters as plain arrays (`vijax.archive`). Nothing is pickled.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vijax import archive
+from vijax.vae.event_tables import ColumnScale
+from vijax.vae.models import autoencoders, likelihoods, networks
+from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
+from vijax.vae.training import ensemble
+from vijax.validate import check
+
+MODEL_PARTS = (
+    networks.mlp,
+    networks.conv_encoder,
+    networks.conv_decoder,
+    ensemble.masked_encoder,
+    ensemble.masked_decoder,
+    likelihoods.bernoulli,
+    likelihoods.gaussian,
+    likelihoods.continuous_bernoulli,
+    likelihoods.discretised_logistic,
+    likelihoods.beta_binomial,
+    Autoencoder,
+    VAE,
+    ModelParams,
+    ColumnScale,
+)
+KINDS = {part.__name__: part for part in MODEL_PARTS}
+FILE_KIND = "vijax.vae model"
+
+
+class Stored(NamedTuple):
+    """What a file of a model holds."""
+
+    model: Autoencoder | VAE
+    params: ModelParams  # one model's, or with a leading axis of runs
+    extra: Any  # as it was given to `save`
+
+
+def save(
+    path: Path | str,
+    model: Autoencoder | VAE,
+    params: ModelParams,
+    *,
+    extra: Any = None,
+) -> Path:
+    """Write a model, its parameters and what belongs to them to one file.
+
+    Args:
+        path: of the file, "mine.npz"; one that is there is replaced.
+        model: from `models.vae`, `models.autoencoder`, or `training.masked` of one.
+        params: its parameters; an ensemble's have a leading axis of runs.
+        extra: preprocessing or notes: numbers, text, arrays, an
+            `event_tables.ColumnScale`, in dicts with text keys, lists and tuples.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        ValueError: the path is a folder; a network or a likelihood of your own; the
+            parameters are not the model's; `extra` holds something else.
+        OSError: the file cannot be written; what was there before is intact.
+
+    Example:
+        >>> import tempfile
+        >>> from vijax.vae import models
+        >>> model = models.vae((3,), latent=1, hidden=())
+        >>> params = models.init(model, jax.random.key(0))
+        >>> path = save(Path(tempfile.mkdtemp()) / "mine.npz", model, params)
+        >>> load(path).model == model
+        True
+    """
+    if not isinstance(model, Autoencoder | VAE):
+        raise ValueError(
+            f"model = {model!r} is none: give models.autoencoder(…) or models.vae(…)"
+        )
+    for name in ("encoder", "decoder", "likelihood"):
+        part = getattr(model, name, None)
+        recipe = getattr(part, "recipe", None)
+        if part is not None and (recipe is None or recipe.constructor not in KINDS):
+            raise ValueError(
+                f"the model's {name} is not made by vijax.vae.models, so another "
+                "process could not make it again: keep the parameters by "
+                "vijax.archive.write, and make the model by your own code"
+            )
+    _check_params(model, params)
+    tree = {"model": model, "params": params, "extra": extra}
+    return archive.write(path, tree, kind=FILE_KIND, kinds=KINDS)
+
+
+def load(path: Path | str) -> Stored:
+    """Return what `save` wrote, in any process.
+
+    Networks are made anew by their constructors, so `load(path).model` equals the model
+    saved where that is in memory, and nothing is compiled twice.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        `Stored`: the model, its parameters as JAX arrays, and `extra`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, foreign, or not a model's.
+    """
+    tree = archive.read(path, kind=FILE_KIND, kinds=KINDS)
+    params = jax.tree.map(jax.numpy.asarray, tree["params"])
+    return Stored(tree["model"], params, tree["extra"])
+
+
+def _check_params(model: Autoencoder | VAE, params: ModelParams) -> None:
+    """Raise a ValueError unless the shapes are the model's, or those of its runs."""
+    expected = jax.eval_shape(partial(autoencoders.init, model), jax.random.key(0))
+    given_tree, wanted_tree = map(str, map(jax.tree.structure, (params, expected)))
+    remedy = "give parameters of this model, as models.init or a training returns them"
+    check(given_tree == wanted_tree, "params' structure", given_tree, remedy)
+    runs = {
+        np.shape(given)[: np.ndim(given) - len(wanted.shape)]
+        if np.shape(given)[np.ndim(given) - len(wanted.shape) :] == wanted.shape
+        else None
+        for given, wanted in zip(
+            jax.tree.leaves(params), jax.tree.leaves(expected), strict=True
+        )
+    }
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
+    check(len(runs) == 1 and None not in runs, "params' shapes", str(shapes), remedy)
