@@ -101,7 +101,7 @@ def run_vijax(
         return fit, vi.summary(fit, key=jax.random.fold_in(key, 1))
 
     fit, table = once(jax.random.key(seed))
-    used = "own" if fit.trusted else "corrected" if table.correctable else "none"
+    used = "own" if table.trusted else "corrected" if table.correctable else "none"
     errors = {
         "own": compare(entry, *moments(table, "")),
         "corrected": compare(entry, *moments(table, "corrected_")),

@@ -21,12 +21,12 @@ from vijax.vi.chains import known_modes, nuts
 from vijax.vi.importance_weights import VARIANCE_LIMIT
 from vijax.vi.methods.mode_search import MAX_DIM
 from vijax.vi.result import Fit
+from vijax.vi.targets.dependencies import find_structure
 from vijax.vi.targets.target import Target
 
 FLOW_DIM = 20  # unknowns, above which NUTS takes less time than a flow
 FEW = 5  # unknowns, up to which a mixture is always tried: it takes a second
-MANY = 100  # unknowns, from which the structured family is tried
-ON_THE_WAY = ("mean_field", "structured", "full_rank", "mixture", "flow")
+ON_THE_WAY = ("mean_field", "full_rank", "structured", "mixture", "flow")
 FitOnce = Callable[..., Fit]
 
 
@@ -92,15 +92,24 @@ def _can_help(family: str, target: Target, tried: list[Fit]) -> bool:
     modes = any(fit.modes is not None for fit in tried)
     lost = any(fit.verdict != "converged" for fit in tried)
     few = target.dim <= FLOW_DIM
+    if family == "structured":
+        return _has_parts(target)
     # Where no normal comes near, NUTS takes less time than a flow.
     near = any(bool(fit.correctable) for fit in tried)
     return {
         "mean_field": True,
-        "structured": target.dim > MANY,
         "full_rank": small and target.dim > 1,
         "mixture": small and (modes or lost or target.dim <= FEW),
         "flow": few and near,
     }[family]
+
+
+def _has_parts(target: Target) -> bool:
+    """Say whether some unknowns are independent, or a chain, given the others."""
+    try:
+        return bool(find_structure(target).groups)
+    except ValueError:
+        return False
 
 
 def _rank(fit: Fit) -> tuple[bool, bool, int, float]:

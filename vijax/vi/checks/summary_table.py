@@ -34,6 +34,7 @@ RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
 LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
 WELL_KNOWN = 0.05  # sds, that a number is known to where its error has no variance
+MOVED = 0.1  # sds, that draws move a moment by where they contradict it
 LEAST_KNOWN = 0.5  # of the numbers; all of them where the weights have no variance
 MAX_NUMBERS = 2**24  # that the draws of a summary may be, but for the least
 MAX_ROWS = 200  # of the printed table
@@ -45,12 +46,15 @@ class Summary(dict[str, dict[str, Any]]):
     `correctable` says whether the corrected moments and `log_evidence` (in nats) may be
     used: the search converged, and the weights that correct, of all draws together,
     have k̂ < 0.5, a finite variance, and at least 400 effective samples. Between 0.5 and
-    0.7 smoothed weights are often right, but their stated errors are not: of a
-    hierarchical regression with 29 unknowns, k̂ = 0.55, a mean was off by 0.13 sd.
+    0.7 smoothed weights are often right, but their stated errors are not (of a
+    hierarchical regression with 29 unknowns, k̂ = 0.55, a mean was off by 0.13 sd): then
+    every moment must be known to 5 % of an sd. `trusted` says whether q's own moments
+    may be used: the fit trusts them, and these draws do not contradict.
     """
 
     verdict: str = ""
     advice: str = ""  # the verdict's last sentences: trust it, or what to try next
+    trusted: bool = False  # whether q's own moments may be used, or the chains'
     correctable: bool = False
     khat: float = np.nan
     khat_se: float = np.nan
@@ -186,6 +190,20 @@ def _worst_error(table: Summary) -> float:
     return max(errors)
 
 
+def _contradicts(table: Summary) -> bool:
+    """Say whether these draws, more than the fit's, move q's own moments.
+
+    By more than 0.1 sd, or 10 % of an sd, beyond twice the standard error.
+    """
+    for columns in table.values():
+        for name in ("mean", "sd"):
+            off = np.abs(columns[name] - columns[f"corrected_{name}"])
+            excess = off - 2 * columns[f"corrected_{name}_se"]
+            if np.any(excess > MOVED * columns["corrected_sd"]):
+                return True
+    return False
+
+
 def _share_known(table: Summary) -> float:
     """Return the share of corrected moments that the weights know."""
     moments = [
@@ -216,7 +234,8 @@ def _of_chains(fit: Fit, chains: Chains) -> Summary:
             name: np.reshape(x[start:end], shape) for name, x in columns.items()
         }
         start = end
-    table.correctable, table.advice = chains.good, fit.advice
+    table.trusted = table.correctable = chains.good
+    table.advice = fit.advice
     table.effective_sample_size = float(np.min(columns["effective_sample_size"]))
     table.verdict = fit.advice
     return table
@@ -271,12 +290,28 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         advice = (
             f"Do not trust its corrected moments either ({quality}); {remedy(fit)}."
         )
+    table.trusted = bool(fit.trusted) and share == 1 and not _contradicts(table)
+    if fit.trusted and not table.trusted:
+        advice = _retracted(table, share, quality)
     table.advice = advice
     table.verdict = (
         f"{fit.verdict} after {int(fit.num_steps)} steps; "
         f"ELBO {float(fit.elbo):.3f} ± {float(fit.elbo_se):.3f} nats, {evidence}. "
         f"{advice}"
     )
+
+
+def _retracted(table: Summary, share: float, quality: str) -> str:
+    """Say why q's own moments, which the fit trusts, are not to be used after all."""
+    advice = "Do not trust q's own moments: the draws of this summary, more than the "
+    advice += f'fit\'s, move them ({quality}); or take family = "auto".'
+    if share < 1:
+        advice = f"{100 * (1 - share):.0f} % of the moments are not known: their "
+        advice += f"weights have too long a tail ({quality})."
+    if not table.correctable:
+        return advice
+    known = f"known to {100 * _worst_error(table):.1g} % of an sd"
+    return f"Use the corrected moments, {known}. {advice}"
 
 
 @partial(density_jit, static_argnums=3)
