@@ -1,0 +1,172 @@
+"""Figures of predictions: held against new data, and against the model's own.
+
+predictive_intervals(vi.predict(fit, key, x_new, None), "y", y_new)
+predictive_checks(vi.posterior_predictive_check(fit, key))
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+from matplotlib.figure import Figure
+from scipy import stats
+
+from vijax.plot import style
+from vijax.plot.style import BLACK, BLUE, GREY, RED, styled
+from vijax.plot.vi.fit_entries import label_of
+from vijax.validate import check
+from vijax.vi import PredictiveCheck
+
+INNER, OUTER = 0.5, 0.95  # mass of the thick and of the thin line
+MAX_CHECKS = 12
+
+
+@styled
+def predictive_intervals(
+    predicted: Mapping[str, Any],
+    site: str,
+    observed: ArrayLike | Sequence[float],
+    *,
+    x: ArrayLike | Sequence[float] | None = None,
+    label: str | None = None,
+    x_label: str = "row, by predicted median",
+) -> Figure:
+    r"""Draw predictive intervals of rows with what was observed there.
+
+    Left the 50 and 95 % intervals, each row's, in order of `x` or of their medians.
+    Right where the observed values fall among the draws, P(y_new < y) + ½ P(=): evenly
+    between 0 and 1 where the predictions are right; the band holds 95 % of the heights
+    that chance gives.
+
+    Args:
+        predicted: by `vi.predict`, or draws by site.
+        site: that was observed, one number a row.
+        observed: (rows,).
+        x: (rows,), an input to draw them against.
+        label: of the site, with its unit; by default its name.
+        x_label: of `x`.
+
+    Returns:
+        The figure, 7.2 inches wide; its title counts the rows inside.
+
+    Raises:
+        ValueError: a site that is not there; observed values or x of another shape.
+
+    Example:
+        >>> from vijax import plot
+        >>> draws = {"y": np.random.default_rng(0).normal(size=(1000, 3))}
+        >>> figure = plot.predictive_intervals(draws, "y", [0.1, -0.5, 9.0])
+        >>> figure.axes[0].get_title()
+        '2 of 3 rows in their 95 % interval, 2 in that of 50 %'
+    """
+    if site not in predicted:
+        raise ValueError(
+            f"site = {site!r} is not valid: give one of {', '.join(predicted)}"
+        )
+    draws = np.asarray(predicted[site], float)
+    seen = np.asarray(observed, float)
+    if draws.ndim != 2 or seen.shape != draws.shape[1:]:
+        raise ValueError(
+            f"observed has shape {seen.shape} and is not valid: {site!r} has "
+            f"{draws.shape}; give one number for each of its rows"
+        )
+    places = _places(draws, x)
+    trusted = bool(getattr(predicted, "trusted", True))
+    who = label_of(getattr(predicted, "source", "draws"), trusted=trusted)
+    fig, axes = style.figure(1, 2, width=7.2, height=3.0, width_ratios=(2.4, 1))
+    ax = axes[0, 0]
+    counts = []
+    for mass, width in ((OUTER, 1.0), (INNER, 2.6)):
+        low, high = np.quantile(draws, ((1 - mass) / 2, (1 + mass) / 2), axis=0)
+        counts.append((seen >= low) & (seen <= high))
+        word = f"predicted, {100 * mass:.0f} %"
+        colour = style.SKY if mass == OUTER else BLUE
+        ax.vlines(places, low, high, color=colour, lw=width, label=word)
+    outside = ~counts[0]
+    ax.plot(places[~outside], seen[~outside], "o", ms=3, color=BLACK, label="observed")
+    ax.plot(places[outside], seen[outside], "X", ms=5, color=RED, label="outside 95 %")
+    ax.set(
+        xlabel=x_label,
+        ylabel=label or site,
+        title=f"{counts[0].sum()} of {len(seen)} rows in their 95 % interval, "
+        f"{counts[1].sum()} in that of 50 %",
+    )
+    fig.legend(loc="outside lower center", ncols=4, title=f"draws of {who}")
+    _ranks(axes[0, 1], draws, seen)
+    return fig
+
+
+@styled
+def predictive_checks(
+    table: PredictiveCheck, *, labels: Mapping[str, str] | None = None
+) -> Figure:
+    """Draw each statistic of the data over those of replications.
+
+    Args:
+        table: by `vi.posterior_predictive_check`.
+        labels: of the statistics' axes, with units; by default their names.
+
+    Returns:
+        The figure, up to four panels in a row. A statistic that few replications reach
+        is drawn in red.
+
+    Raises:
+        ValueError: no statistics, or more than 12.
+    """
+    names, given = list(table), labels or {}
+    check(
+        1 <= len(names) <= MAX_CHECKS, "table", names, f"give 1 to {MAX_CHECKS} of them"
+    )
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    width = min(7.2, 0.6 + 2.4 * columns)
+    fig, axes = style.figure(rows, columns, width=width, height=0.5 + 1.8 * rows)
+    flat = axes.ravel()
+    for ax, name in zip(flat, names, strict=False):
+        found = table[name]
+        odd = name in table.extreme
+        finite = found.replicated[np.isfinite(found.replicated)]
+        ax.hist(finite, bins=30, color=BLUE, alpha=0.45, label="replicated")
+        ax.axvline(
+            found.observed, color=RED if odd else BLACK, lw=1.8, label="observed"
+        )
+        ax.set(yticks=[], xlabel=given.get(name, name))
+        ax.set_title(f"p = {found.p_value:.3f}", color=RED if odd else BLACK)
+        ax.spines["left"].set_visible(False)
+        ax.locator_params(axis="x", nbins=4)
+    for ax in flat[len(names) :]:
+        ax.set_axis_off()
+    for ax in axes[:, 0]:
+        ax.set_ylabel("replications")
+    handles, words = flat[0].get_legend_handles_labels()
+    who = label_of(table.source, trusted=table.trusted)
+    title = f"draws of {who}"
+    fig.legend(handles, words, loc="outside lower center", ncols=2, title=title)
+    return fig
+
+
+def _places(draws: np.ndarray, x: Any) -> np.ndarray:
+    if x is None:
+        order = np.argsort(np.median(draws, axis=0), kind="stable")
+        places = np.empty(len(order))
+        places[order] = 1.0 + np.arange(len(order))
+        return places
+    given = np.asarray(x, float)
+    if given.shape != draws.shape[1:]:
+        raise ValueError(
+            f"x has shape {given.shape} and is not valid: give {draws.shape[1:]}"
+        )
+    return given
+
+
+def _ranks(ax: Any, draws: np.ndarray, seen: np.ndarray) -> None:
+    """Draw where the observed values fall among the draws."""
+    rank = np.mean(draws < seen, axis=0) + 0.5 * np.mean(draws == seen, axis=0)
+    bins = int(np.clip(len(seen) // 8, 4, 10))
+    low, high = stats.binom.ppf((0.025, 0.975), len(seen), 1 / bins)
+    ax.axhspan(low, high, color=GREY, alpha=0.25, lw=0)
+    ax.axhline(len(seen) / bins, color=GREY, lw=1)
+    ax.hist(rank, np.linspace(0, 1, bins + 1), color=BLUE, alpha=0.45, ec="white")
+    ax.set(xlim=(0, 1), xlabel="rank among the draws", ylabel="rows")
+    ax.set_title("even: calibrated")
