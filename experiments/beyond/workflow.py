@@ -42,6 +42,7 @@ class Config:
     severe: float = 200.0  # progression that a patient is called in for
     miss_cost: float = 3.0  # of a severe case not called in, in needless calls
     good_average: float = 0.3  # batting average that a player is signed for
+    family: str = "auto"  # of all fits
     num_samples: int = 4000  # draws of each prediction
     chains: bool = True  # draw NUTS beside the fits
     seed: int = 0
@@ -102,7 +103,7 @@ def _patients(config: Config, key: Any) -> tuple[dict[str, Any], dict[str, Any]]
     fits, rows, predicted = {}, {}, {}
     for name, (model, columns) in models.items():
         target = vi.from_numpyro(model, table.x[:, columns], table.y)
-        fits[name] = vi.fit(target, next(keys), family="auto")
+        fits[name] = vi.fit(target, next(keys), family=config.family)
         predicted[name] = vi.predict(
             fits[name],
             next(keys),
@@ -281,7 +282,7 @@ def _players(config: Config, key: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     fits, rows, predicted = {}, {}, {}
     for name, model in POOLINGS.items():
         target = vi.from_numpyro(model, table.at_bats, table.hits)
-        fits[name] = vi.fit(target, next(keys), family="auto")
+        fits[name] = vi.fit(target, next(keys), family=config.family)
         found = vi.predict(
             fits[name],
             next(keys),
@@ -390,17 +391,17 @@ def _sign(
 
 def _about(fit: vi.Fit) -> dict[str, Any]:
     """Return the verdict, and what it is made of."""
+    evidence = {"log_evidence": float(fit.log_evidence)} if fit.correctable else {}
     return {
         "q": "NUTS" if fit.chains is not None else type(fit.q).__name__,
         "unknowns": fit.target.dim,
         "elbo": float(fit.elbo),
         "elbo_se": float(fit.elbo_se),
         "khat": float(fit.khat),
-        "log_evidence": float(fit.log_evidence) if fit.correctable else None,
         "trusted": bool(fit.trusted),
         "usable": bool(fit.trusted or fit.correctable),
         "advice": fit.advice,
-    }
+    } | evidence
 
 
 def _scores(predicted: Any, observed: np.ndarray) -> dict[str, Any]:
