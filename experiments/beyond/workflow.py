@@ -26,11 +26,10 @@ from vijax import plot, vi
 from vijax.validate import check
 
 BMI = 2  # column of the table
-CENTRE, SPREAD = (
-    150.0,
-    75.0,
-)  # of progression, for priors: the score goes from 25 to 346
+SCORE = (150.0, 75.0)  # centre and spread of progression, for priors
+ROOT = (12.0, 3.0)  # and of its root
 MASSES = (0.5, 0.95)
+SIMPLE = "all ten"  # the model that a reader would begin with
 Fits = dict[str, vi.Fit]
 
 
@@ -73,35 +72,73 @@ class Patients(NamedTuple):
     new_y: np.ndarray
 
 
-def regression(x: Any, y: Any, *, grows: bool = False) -> None:
-    """Draw y ~ N(a + x b, s exp(g (mean − 150) / 75)), with g = 0 unless it grows."""
-    intercept = numpyro.sample("intercept", dist.Normal(CENTRE, SPREAD))
-    prior = dist.Normal(0.0, 0.4 * SPREAD).expand([x.shape[1]]).to_event(1)
+def line(x: Any, centre: float, spread: float) -> tuple[Any, Any]:
+    """Return a + x b by row, and the sd of the noise around it."""
+    intercept = numpyro.sample("intercept", dist.Normal(centre, spread))
+    prior = dist.Normal(0.0, 0.4 * spread).expand([x.shape[1]]).to_event(1)
     weights = numpyro.sample("weights", prior)
-    sd = numpyro.sample("sd", dist.HalfNormal(SPREAD))
-    mean = numpyro.deterministic("mean", intercept + x @ weights)
-    if grows:
-        growth = numpyro.sample("growth", dist.Normal(0.0, 0.5))
-        sd = sd * jnp.exp(growth * (mean - CENTRE) / SPREAD)
-    sd = numpyro.deterministic("row_sd", sd * jnp.ones(len(x)))
-    numpyro.sample("y", dist.Normal(mean, sd), obs=y)
+    sd = numpyro.sample("sd", dist.HalfNormal(spread))
+    return intercept + x @ weights, sd * jnp.ones(len(x))
+
+
+def straight(x: Any, y: Any) -> None:
+    """Draw y ~ N(a + x b, s)."""
+    mean, sd = line(x, *SCORE)
+    _row(mean, sd, y)
 
 
 def growing(x: Any, y: Any) -> None:
-    """`regression` whose noise grows with the mean."""
-    regression(x, y, grows=True)
+    """Draw y ~ N(m, s exp(g (m − 150) / 75)), m = a + x b."""
+    mean, sd = line(x, *SCORE)
+    growth = numpyro.sample("growth", dist.Normal(0.0, 0.5))
+    _row(mean, sd * jnp.exp(growth * (mean - SCORE[0]) / SCORE[1]), y)
+
+
+def on_roots(x: Any, y: Any) -> None:
+    """Draw √y ~ N(a + x b, s), cut at 0; the density is that of y."""
+    mean, sd = line(x, *ROOT)
+    _row(mean, sd, y, squared)
+
+
+def squared(mean: Any, sd: Any) -> dist.Distribution:
+    """Return the distribution of the square of a normal that is cut at 0."""
+    root = dist.TruncatedNormal(mean, sd, low=0.0)
+    return dist.TransformedDistribution(root, dist.transforms.PowerTransform(2.0))
+
+
+def _row(
+    mean: Any,
+    sd: Any,
+    y: Any,
+    noise: Callable[[Any, Any], dist.Distribution] = dist.Normal,
+) -> None:
+    numpyro.deterministic("mean", mean)
+    numpyro.deterministic("row_sd", sd)
+    numpyro.sample("y", noise(mean, sd), obs=y)
+
+
+class Regression(NamedTuple):
+    """A model, the columns that it sees, and its noise as a function of mean and sd."""
+
+    model: Callable[..., None]
+    columns: slice
+    noise: Callable[[Any, Any], dist.Distribution] = dist.Normal
+    unit: str = "score"  # of its line
+
+
+REGRESSIONS = {
+    "BMI alone": Regression(straight, slice(BMI, BMI + 1)),
+    SIMPLE: Regression(straight, slice(None)),
+    "all ten, growing noise": Regression(growing, slice(None)),
+    "all ten, on roots": Regression(on_roots, slice(None), squared, "√score"),
+}
 
 
 def _patients(config: Config, key: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     table = _held_out(config)
-    models: dict[str, tuple[Callable[..., None], Any]] = {
-        "BMI alone": (regression, slice(BMI, BMI + 1)),
-        "all ten": (regression, slice(None)),
-        "all ten, growing noise": (growing, slice(None)),
-    }
     keys = iter(jax.random.split(key, 20))
     fits, rows, predicted = {}, {}, {}
-    for name, (model, columns) in models.items():
+    for name, (model, columns, noise, _) in REGRESSIONS.items():
         target = vi.from_numpyro(model, table.x[:, columns], table.y)
         fits[name] = vi.fit(target, next(keys), family=config.family)
         predicted[name] = vi.predict(
@@ -111,44 +148,49 @@ def _patients(config: Config, key: Any) -> tuple[dict[str, Any], dict[str, Any]]
             None,
             num_samples=config.num_samples,
         )
-        rows[name] = _about(fits[name]) | _scores(predicted[name], table.new_y)
+        rows[name] = _about(fits[name]) | _scores(predicted[name], table.new_y, noise)
     ranking, table_of_loo = _compared(fits, next(keys))
     best = ranking["best"]
     statistics = _statistics(table)
     checked = {
         name: vi.posterior_predictive_check(fits[name], next(keys), statistics)
-        for name in ("all ten", best)
+        for name in dict.fromkeys((SIMPLE, best))
     }
     for name, row in rows.items():
         row["loo_per_row"] = table_of_loo[name].elpd / len(table.y)
         row["loo_per_row_se"] = table_of_loo[name].elpd_se / len(table.y)
-    decision = _call_in(predicted[best], table.new_y, config)
-    site = "growth" if "growth" in predicted[best] else "sd"
+    correlation = np.abs(np.corrcoef(table.x.T)) - np.eye(len(table.names))
+    alike = np.unravel_index(np.argmax(correlation), correlation.shape)
     metrics = {
+        "lowest": float(np.min(table.y)),
+        "highest": float(np.max(table.y)),
+        "unit": REGRESSIONS[best].unit,
+        "most_alike": [table.names[n] for n in alike],
+        "correlation": float(correlation[alike]),
         "training_rows": len(table.y),
         "held_out_rows": len(table.new_y),
         "models": rows,
         "comparison": ranking,
         "checks": {name: _checks(found) for name, found in checked.items()},
-        "sensitivity": _sensitivity(fits[best], next(keys)),
+        "sensitivity": _sensitivity(fits[best], next(keys), names=table.names),
         "weights": _weights(fits[best], next(keys), table.names, config),
-        "noise_site": {"name": site}
-        | _moments(np.asarray(predicted[best][site], float)),
-        "decision": decision,
+        "decision": _call_in(predicted[best], table.new_y, config),
     }
     key_of_nuts, key_of_figure, key_of_tail = (next(keys) for _ in range(3))
     chained = vi.nuts(fits[best], key_of_nuts) if config.chains else None
-    unit = " / score per sd"
+    unit = REGRESSIONS[best].unit
+    sites = ["weights", "sd", *(["growth"] if "growth" in predicted[best] else [])]
     figures = {
         "patients_marginals": plot.marginals(
             fits[best],
             key_of_figure,
+            sites=sites,
             reference=chained,
-            labels={"weights": f"weights{unit}", "sd": "sd / score"},
+            labels={"weights": table.names, "sd": f"noise sd / {unit}"},
         ),
         "patients_convergence": plot.convergence(fits[best]),
         "patients_weights": plot.weights_tail(fits[best], key_of_tail),
-        "patients_checks_simple": plot.predictive_checks(checked["all ten"]),
+        "patients_checks_simple": plot.predictive_checks(checked[SIMPLE]),
         "patients_predictions": plot.predictive_intervals(
             predicted[best],
             "y",
@@ -157,7 +199,7 @@ def _patients(config: Config, key: Any) -> tuple[dict[str, Any], dict[str, Any]]
             x_label="held-out patient, by predicted median",
         ),
     }
-    if best != "all ten":
+    if best != SIMPLE:
         figures["patients_checks"] = plot.predictive_checks(checked[best])
     return metrics, figures
 
@@ -211,7 +253,7 @@ def _call_in(predicted: Any, observed: np.ndarray, config: Config) -> dict[str, 
     truly = observed > config.severe
     limit = 1 / (1 + config.miss_cost)
     called = severe >= limit
-    by_mean = np.mean(np.asarray(predicted["mean"]), axis=0) > config.severe
+    by_mean = np.mean(np.asarray(predicted["y"]), axis=0) > config.severe
 
     def cost(calls: np.ndarray) -> float:
         return float(np.sum(calls & ~truly) + config.miss_cost * np.sum(~calls & truly))
@@ -298,11 +340,13 @@ def _players(config: Config, key: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     ranking, _ = _compared(fits, next(keys))
     checked = vi.posterior_predictive_check(fits[POOLED], next(keys))
     metrics = {
+        "number": len(table.names),
+        "first_at_bats": batting.FIRST_AT_BATS,
         "models": rows,
         "comparison": ranking,
         "raw_rms_error": _rms(table.hits / table.at_bats - later),
         "checks": _checks(checked),
-        "sensitivity": _sensitivity(fits[POOLED], next(keys)),
+        "sensitivity": _sensitivity(fits[POOLED], next(keys), prior=("mu", "tau")),
         "decision": _sign(predicted, table, config),
     }
     figures = _figures_of_players(config, keys, fits, predicted, table, checked)
@@ -318,14 +362,16 @@ def _figures_of_players(
     checked: vi.PredictiveCheck,
 ) -> dict[str, Any]:
     fit, found = fits[POOLED], predicted[POOLED][0]
-    chained = vi.nuts(fit, next(keys)) if config.chains else None
+    key_of_nuts, chained = next(keys), None
+    if config.chains:  # which "auto" may have come to already
+        chained = fit if fit.chains is not None else vi.nuts(fit, key_of_nuts)
     later = table.later_hits / table.later_at_bats
     # The same draws, hits divided by at bats, with what they are worth.
     of_rest = jax.tree.map(lambda x: x, found)
     of_rest["average"] = predicted[POOLED][1]
     return {
         "players_pairs": plot.pairs(
-            fit, next(keys), sites=("mu", "tau"), reference=chained
+            fit, next(keys), sites=("mu", "tau"), reference=chained, draws="q"
         ),
         "players_forest": plot.forest(
             fit,
@@ -373,6 +419,7 @@ def _sign(
             "interval": [float(low), float(high)],
             "probability_best": float(best[chosen] / len(averages)),
             "probability_good": float(good[chosen]),
+            "seen": float(table.hits[chosen] / table.at_bats[chosen]),
             "observed": float(later[chosen]),
             "expected_good": float(good.sum()),
             "expected_good_sd": float(
@@ -391,7 +438,9 @@ def _sign(
 
 def _about(fit: vi.Fit) -> dict[str, Any]:
     """Return the verdict, and what it is made of."""
-    evidence = {"log_evidence": float(fit.log_evidence)} if fit.correctable else {}
+    # The evidence is by q's weights, whatever the chains say.
+    known = fit._replace(chains=None).correctable
+    evidence = {"log_evidence": float(fit.log_evidence)} if known else {}
     return {
         "q": "NUTS" if fit.chains is not None else type(fit.q).__name__,
         "unknowns": fit.target.dim,
@@ -404,14 +453,15 @@ def _about(fit: vi.Fit) -> dict[str, Any]:
     } | evidence
 
 
-def _scores(predicted: Any, observed: np.ndarray) -> dict[str, Any]:
+def _scores(
+    predicted: Any,
+    observed: np.ndarray,
+    noise: Callable[[Any, Any], dist.Distribution],
+) -> dict[str, Any]:
     """Return how good predictions of rows were that no model had seen."""
     draws = np.asarray(predicted["y"], float)
-    log_p = stats.norm.logpdf(
-        observed,
-        np.asarray(predicted["mean"], float),
-        np.asarray(predicted["row_sd"], float),
-    )
+    of_draws = noise(predicted["mean"], predicted["row_sd"])
+    log_p = np.asarray(of_draws.log_prob(jnp.asarray(observed)), float)
     score = special.logsumexp(log_p, axis=0) - np.log(len(log_p))
     return _coverage(draws, observed) | {
         "rms_error": _rms(draws.mean(axis=0) - observed),
@@ -449,7 +499,11 @@ def _compared(fits: Fits, key: Any) -> tuple[dict[str, Any], dict[str, vi.Loo]]:
         for name, row in table.items()
     }
     best = next(iter(table))
-    return {"rows": rows, "statement": table.statement, "best": best}, of_each
+    found = {"rows": rows, "statement": table.statement, "best": best}
+    trusted = {name: one for name, one in of_each.items() if one.trusted}
+    if 2 <= len(trusted) < len(of_each):
+        found["statement_of_trusted"] = vi.compare(trusted).statement
+    return found, of_each
 
 
 def _checks(found: vi.PredictiveCheck) -> dict[str, Any]:
@@ -466,8 +520,17 @@ def _checks(found: vi.PredictiveCheck) -> dict[str, Any]:
     return {"rows": rows, "advice": found.advice}
 
 
-def _sensitivity(fit: vi.Fit, key: Any) -> dict[str, Any]:
-    found = vi.power_scaling(fit, key)
+def _sensitivity(
+    fit: vi.Fit,
+    key: Any,
+    *,
+    prior: tuple[str, ...] | None = None,
+    names: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    found = vi.power_scaling(fit, key, prior=prior)
+    advice = found.advice
+    for number, name in enumerate(names):
+        advice = advice.replace(f"weights[{number}]", f"weight of {name}")
     rows = {
         name: {
             "prior": float(np.max(columns["prior"])),
@@ -475,7 +538,7 @@ def _sensitivity(fit: vi.Fit, key: Any) -> dict[str, Any]:
         }
         for name, columns in found.items()
     }
-    return {"rows": rows, "advice": found.advice, "scaled": list(found.scaled)}
+    return {"rows": rows, "advice": advice, "scaled": list(found.scaled)}
 
 
 def _moments(x: np.ndarray) -> dict[str, float]:

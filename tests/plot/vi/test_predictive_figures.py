@@ -17,6 +17,10 @@ def predicted(*, trusted=True):
     return found
 
 
+def legend(fig):
+    return [text.get_text() for text in fig.legends[0].get_texts()]
+
+
 def test_intervals_are_those_of_the_draws_and_rows_outside_are_marked():
     seen = SEEN.copy()
     seen[3] += 5.0
@@ -30,8 +34,10 @@ def test_intervals_are_those_of_the_draws_and_rows_outside_are_marked():
     edges = np.quantile(DRAWS, (0.025, 0.975), axis=0).T
     np.testing.assert_allclose([segment[:, 1] for segment in outer], edges)
     np.testing.assert_allclose(left.lines[1].get_xydata(), [[4.0, 8.0]])
-    assert sum(bar.get_height() for bar in right.containers[0]) == 20
-    assert fig.legends[0].get_title().get_text() == "draws of q, corrected"
+    _, ranks = right.patches
+    assert sum(ranks.get_data().values) == 20
+    assert legend(fig)[:2] == ["q, corrected: 95 %", "q, corrected: 50 %"]
+    assert legend(fig)[-1] == "observed, outside 95 %"
 
 
 def test_rows_are_drawn_against_x_where_it_is_given():
@@ -44,16 +50,15 @@ def test_rows_are_drawn_against_x_where_it_is_given():
 
 def test_draws_that_are_not_the_posterior_are_named():
     fig = plot.predictive_intervals(predicted(trusted=False), "y", SEEN)
-    title = fig.legends[0].get_title().get_text()
-    assert title == "draws of q, corrected (not to be trusted)"
+    assert legend(fig)[0] == "q, corrected (not to be trusted): 95 %"
 
 
 def test_ranks_of_right_predictions_stay_in_their_band():
     draws = RNG.normal(size=(2000, 200))
     fig = plot.predictive_intervals({"y": draws}, "y", RNG.normal(size=200))
-    heights = [bar.get_height() for bar in fig.axes[1].containers[0]]
+    band, ranks = fig.axes[1].patches
+    heights = ranks.get_data().values
     assert len(heights) == 10
-    (band,) = (p for p in fig.axes[1].patches if p not in [*fig.axes[1].containers[0]])
     low, high = band.get_y(), band.get_y() + band.get_height()
     assert (low, high) == (12, 29)  # 95 % of Binomial(200, 1/10)
     assert sum(low <= h <= high for h in heights) >= 9
@@ -71,8 +76,8 @@ def test_checks_draw_the_observed_over_the_replicated():
     assert [ax.lines[0].get_xdata()[0] for ax in (usual, odd)] == [0.1, 9.0]
     assert sum(bar.get_height() for bar in usual.containers[0]) == 500
     assert odd.lines[0].get_color() != usual.lines[0].get_color()
-    title = fig.legends[0].get_title().get_text()
-    assert title == "draws of q (not to be trusted)"
+    assert legend(fig)[0] == "replicated by q (not to be trusted)"
+    assert [ax.get_title() for ax in fig.axes] == ["p = 0.450", "p < 0.002"]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def entries(
     drawn: Drawn,
     sites: Sequence[str],
     *,
-    labels: Mapping[str, str],
+    labels: Mapping[str, str | Sequence[str]],
     reference: Drawn | None,
     truth: Mapping[str, Any],
 ) -> list[Entry]:
@@ -86,13 +86,14 @@ def entries(
     Args:
         drawn: of the fit.
         sites: their names.
-        labels: of sites, where their names do not say all (units, say).
+        labels: of sites, where their names do not say all (units, say); or one for
+            each of a site's entries.
         reference: drawn beside it, where it has the site.
         truth: values by site, of its shape.
 
     Raises:
         ValueError: a site that the fit, or a truth that no site has; a reference or a
-            truth of another shape.
+            truth of another shape; labels of another number.
     """
     require_sites(drawn, "sites", sites)
     require_sites(drawn, "truth", truth)
@@ -112,12 +113,12 @@ def entries(
             raise ValueError(
                 f"truth is not valid: {site!r} has shape {true.shape}; give {shape}"
             )
-        for index in np.ndindex(*shape):
-            place = f"[{', '.join(map(str, index))}]" if index else ""
+        titles = _titles(labels.get(site, site), site, shape)
+        for title, index in zip(titles, np.ndindex(*shape), strict=True):
             where = (slice(None), *index)
             found.append(
                 Entry(
-                    _labelled(labels.get(site, site), place),
+                    title,
                     values[where],
                     None if other is None else other[where],
                     None if true is None else float(true[index]),
@@ -136,12 +137,19 @@ def require_sites(drawn: Drawn, argument: str, sites: Any) -> None:
             )
 
 
-def _labelled(label: str, place: str) -> str:
-    """Put the place before a unit: "weights[2] / kg".
+def _titles(label: str | Sequence[str], site: str, shape: tuple[int, ...]) -> list[str]:
+    """Return a label for each entry, its place before the unit.
 
     Example:
-        >>> _labelled("weights / kg", "[2]")
-        'weights[2] / kg'
+        >>> _titles("weights / kg", "weights", (2,))
+        ['weights[0] / kg', 'weights[1] / kg']
     """
+    if not isinstance(label, str):
+        number = int(np.prod(shape, dtype=int))
+        check(len(label) == number, "labels", label, f"give {number} for {site!r}")
+        return list(label)
     name, slash, unit = label.partition(" / ")
-    return f"{name}{place}{slash}{unit}"
+    return [
+        f"{name}[{', '.join(map(str, index))}]{slash}{unit}" if index else label
+        for index in np.ndindex(*shape)
+    ]

@@ -1,13 +1,12 @@
-"""Figures of a fit, each in one line: its unknowns, its search, its weights.
+"""Figures of a fit's unknowns, each in one line: alone, in pairs, by groups.
 
     marginals(fit, key, reference=vi.nuts(fit, key))    each unknown by itself
     pairs(fit, key, sites=("slope", "sigma"))           every two of a few
     forest(fit, key, "theta", names=schools)            many groups
-    convergence(fit)                                    the search, step by step
-    weights_tail(fit, key)                              what k̂ is read from
 
 Draws are those that the fit's verdict tells to use; the legend says which, and where
-they are not to be trusted. Predictions and checks are in `predictive_figures`.
+they are not to be trusted. Its search and weights are in `fit_diagnostics`,
+predictions and checks in `predictive_figures`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,15 +32,13 @@ from vijax.plot.vi.fit_entries import (
 )
 from vijax.types import Key
 from vijax.validate import check
-from vijax.vi import Fit, psis
-from vijax.vi.engine.precision import precision_of
-from vijax.vi.importance_weights import KHAT_LIMIT
-from vijax.vi.verdict import check_draws
+from vijax.vi import Fit
 
 MAX_PANELS, MAX_PAIRED, MAX_NAMED = 40, 6, 60
 CONTOURS = (0.5, 0.9)  # of the mass, in pairs
 INNER, OUTER = 0.5, 0.95  # mass of a forest's thick and thin lines
-NUM_SMOOTHED = 1000  # draws that a density of two unknowns is smoothed from
+NUM_POINTS = 1000  # that are drawn of two unknowns
+NUM_SMOOTHED = 2000  # draws that a density of two unknowns is smoothed from
 POINTS = (("D", RED), ("o", ORANGE), ("s", GREEN))
 
 
@@ -51,7 +48,7 @@ def marginals(
     key: Key,
     *,
     sites: Sequence[str] | None = None,
-    labels: Mapping[str, str] | None = None,
+    labels: Mapping[str, str | Sequence[str]] | None = None,
     reference: Fit | Mapping[str, Any] | None = None,
     truth: Mapping[str, Any] | None = None,
     num_samples: int = NUM_SAMPLES,
@@ -63,7 +60,8 @@ def marginals(
         fit: one fit.
         key: random key of its draws.
         sites: which, by name, deterministic ones too; by default all unknown sites.
-        labels: of their axes, as "slope / (mm/s)"; by default their names.
+        labels: of their axes by site, as "slope / (mm/s)", or one for each of its
+            numbers; by default their names.
         reference: another fit (of `vi.nuts`, say), or draws by site.
         truth: values by site.
         num_samples: number of draws.
@@ -116,7 +114,7 @@ def pairs(
     key: Key,
     *,
     sites: Sequence[str] | None = None,
-    labels: Mapping[str, str] | None = None,
+    labels: Mapping[str, str | Sequence[str]] | None = None,
     reference: Fit | Mapping[str, Any] | None = None,
     truth: Mapping[str, Any] | None = None,
     num_samples: int = NUM_SAMPLES,
@@ -125,13 +123,14 @@ def pairs(
     """Draw every two of a few unknowns: regions of 50 and 90 % of the mass.
 
     Grey points are draws of the reference, or of the fit itself where there is none.
-    The regions are of a smoothed density of 1000 draws.
+    The regions are of a smoothed density of 2000 draws.
 
     Args:
         fit: one fit.
         key: random key of its draws.
         sites: which, by name, of 2 to 6 numbers together; by default all unknown sites.
-        labels: of their axes, as "slope / (mm/s)"; by default their names.
+        labels: of their axes by site, as "slope / (mm/s)", or one for each of its
+            numbers; by default their names.
         reference: another fit (of `vi.nuts`, say), or draws by site.
         truth: values by site.
         num_samples: number of draws.
@@ -231,10 +230,11 @@ def forest(
     fig, axes = style.figure(1, 1, width=7.2, height=min(height, 14.0))
     ax, places = axes[0, 0], np.arange(number)[::-1]
     both = beside is not None and groups[0].reference is not None
-    _intervals(ax, places + 0.16 * both, [g.draws for g in groups], BLUE, drawn.label)
+    own, what = [g.draws for g in groups], ": median, 50 % and 95 %"
+    _intervals(ax, places + 0.16 * both, own, BLUE, f"{drawn.label}{what}")
     if both and beside is not None:
         others = [g.reference for g in groups if g.reference is not None]
-        _intervals(ax, places - 0.16, others, BLACK, beside.label)
+        _intervals(ax, places - 0.16, others, BLACK, f"{beside.label}{what}")
     for (name, values), (marker, colour) in zip(given.items(), POINTS, strict=False):
         ax.plot(values, places, marker, ms=4.5, color=colour, label=name, zorder=4)
     if number <= MAX_NAMED:
@@ -245,112 +245,7 @@ def forest(
     ax.set_ylim(-0.7, number - 0.3)
     ax.set_xlabel(label or site)
     ax.grid(axis="x", color=GREY, alpha=0.2)
-    fig.legend(loc="outside upper center", ncols=4)
-    return fig
-
-
-@styled
-def convergence(fit: Fit) -> Figure:
-    """Draw what the search maximised, step by step, and the ELBO that it came to.
-
-    Left all of it, right its second half. That is the ELBO of the search's own draws
-    (those of fixed draws are kept, so that it is too high), or log p for the methods
-    that climb to a mode (Laplace, Pathfinder). The band is the fit's ELBO, of fresh
-    draws, with its standard error; the dashed line the log evidence by importance
-    weights, drawn where the fit is correctable.
-
-    Args:
-        fit: one fit.
-
-    Returns:
-        The figure, 7.2 inches wide.
-
-    Raises:
-        ValueError: a stack of fits; a fit without steps.
-    """
-    check(np.ndim(fit.status) == 0, "fit", fit, "give one fit, not a stack of them")
-    taken = -np.asarray(fit.losses, float).ravel()
-    steps = np.flatnonzero(np.isfinite(taken))
-    check(len(steps) > 0, "fit", fit, "it has no steps to be drawn")
-    values = taken[steps]
-    fig, axes = style.figure(1, 2, width=7.2, height=2.6)
-    elbo, error = float(fit.elbo), float(fit.elbo_se)
-    half = steps >= steps[-1] // 2
-    for ax, here in zip(axes[0], (slice(None), half), strict=True):
-        ax.plot(steps[here] + 1, values[here], color=BLUE, label="search")
-        ends = (1 + steps[here][0], 1 + steps[here][-1])
-        shown = [float(np.quantile(values[here], 0.02)), float(values[here].max())]
-        if np.isfinite(elbo):
-            ax.axhline(elbo, color=ORANGE, label="ELBO of the fit")
-            ax.axhspan(elbo - error, elbo + error, color=ORANGE, alpha=0.25, lw=0)
-            shown += [elbo - error, elbo + error]
-        if fit.correctable and np.isfinite(float(fit.log_evidence)):
-            evidence = float(fit.log_evidence)
-            ax.axhline(evidence, color=BLACK, ls="--", lw=1.2, label="log evidence")
-            shown.append(evidence)
-        room = 0.06 * max(np.ptp(shown), 1e-3)
-        ax.set_ylim(min(shown) - room, max(shown) + room)
-        if ends[0] < ends[1]:
-            ax.set_xlim(*ends)
-        ax.set_xlabel("step")
-        ax.ticklabel_format(axis="y", useOffset=False)
-    axes[0, 0].set(ylabel="nats", title="the whole search")
-    axes[0, 1].set(title="its second half")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside lower center", ncols=3)
-    return fig
-
-
-@styled
-def weights_tail(fit: Fit, key: Key, *, num_samples: int = NUM_SAMPLES) -> Figure:
-    r"""Draw the largest importance weights, and the Pareto tail that k̂ is read from.
-
-    A tail of shape k is a straight line, w ∝ (share of draws with more weight)^(−k).
-    The points are the weights w = p / q of draws of q, over their mean; the line is the
-    fitted tail, the dashed one has k = 0.7, at which weights are no longer to be used.
-
-    Args:
-        fit: one fit; chains play no part.
-        key: random key of the draws.
-        num_samples: number of draws.
-
-    Returns:
-        The figure, 4.4 inches wide.
-
-    Raises:
-        ValueError: a stack of fits; fewer than 100 samples.
-    """
-    check(np.ndim(fit.status) == 0, "fit", fit, "give one fit, not a stack of them")
-    check(num_samples >= 100, "num_samples", num_samples, "give at least 100")
-    with precision_of(fit.target):
-        checked = check_draws(fit.target, fit.q, key, num_checks=num_samples)
-    log_weights = np.sort(np.asarray(checked.log_weights, float))[::-1]
-    smoothed = psis(log_weights)
-    raw = log_weights - np.logaddexp.reduce(log_weights) + np.log(num_samples)
-    line = np.asarray(smoothed.log_weights) + np.log(num_samples)
-    share = (np.arange(num_samples) + 0.5) / num_samples
-    tail = slice(0, smoothed.tail_size)
-    start, height = share[smoothed.tail_size], float(np.exp(raw[smoothed.tail_size]))
-    fig, axes = style.figure(1, 1, width=4.4, height=3.2)
-    ax = axes[0, 0]
-    ax.plot(share, np.exp(raw), "o", ms=2.5, color=BLUE, label="weights of draws")
-    ax.plot(share[tail], np.exp(line[tail]), color=ORANGE, label="fitted tail")
-    limit = height * (share[tail] / start) ** -KHAT_LIMIT
-    ax.plot(share[tail], limit, "--", color=BLACK, lw=1, label="k = 0.7")
-    shape, error = float(smoothed.tail_shape), float(smoothed.tail_shape_se)
-    word = "below 0.7: good" if shape < KHAT_LIMIT else "not below 0.7: too heavy"
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlim=(2.0, 0.4 / num_samples),
-        xlabel="share of draws with more weight",
-        ylabel="weight / mean weight",
-        title=f"k̂ = {shape:.2f} ± {error:.2f}, {word}",
-    )
-    lowest = float(np.exp(np.quantile(raw, 0.02)))
-    top = float(np.exp(max(raw[0], line[0])))
-    ax.set_ylim(max(lowest, 1e-4 * height), 2 * max(top, float(limit[0])))
-    ax.legend(loc="lower right")
+    fig.legend(loc="outside upper center", ncols=3)
     return fig
 
 
@@ -358,7 +253,7 @@ def _panels(
     fit: Fit,
     key: Key,
     sites: Sequence[str] | None,
-    labels: Mapping[str, str] | None,
+    labels: Mapping[str, str | Sequence[str]] | None,
     reference: Fit | Mapping[str, Any] | None,
     truth: Mapping[str, Any] | None,
     num_samples: int,
@@ -400,7 +295,7 @@ def _plane(ax: Axes, left: Entry, below: Entry) -> None:
         points = left.reference, below.reference
     else:
         points = left.draws, below.draws
-    shown = slice(None, None, max(1, len(points[0]) // NUM_SMOOTHED))
+    shown = slice(None, None, max(1, len(points[0]) // NUM_POINTS))
     ax.plot(points[0][shown], points[1][shown], ".", ms=2, color=GREY, alpha=0.5, mew=0)
     some = slice(None, None, max(1, len(left.draws) // NUM_SMOOTHED))
     both = np.stack([left.draws[some], below.draws[some]])
@@ -437,7 +332,7 @@ def _legend(
     beside: Drawn | None,
     panels: list[Entry],
     *,
-    loc: str = "outside upper center",
+    loc: Any = "outside upper center",
     ncols: int = 3,
 ) -> None:
     handles: list[Any] = [Patch(color=BLUE, alpha=0.45, label=drawn.label)]

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREY, RED, styled
 from vijax.plot.vi.fit_entries import label_of
 from vijax.validate import check
-from vijax.vi import PredictiveCheck
+from vijax.vi import CheckedStatistic, PredictiveCheck
 
 INNER, OUTER = 0.5, 0.95  # mass of the thick and of the thin line
 MAX_CHECKS = 12
@@ -77,22 +78,27 @@ def predictive_intervals(
     fig, axes = style.figure(1, 2, width=7.2, height=3.0, width_ratios=(2.4, 1))
     ax = axes[0, 0]
     counts = []
-    for mass, width in ((OUTER, 1.0), (INNER, 2.6)):
+    thick = float(np.clip(220 / len(seen), 1.2, 3.0))
+    for mass, width in ((OUTER, 0.4 * thick), (INNER, thick)):
         low, high = np.quantile(draws, ((1 - mass) / 2, (1 + mass) / 2), axis=0)
         counts.append((seen >= low) & (seen <= high))
-        word = f"predicted, {100 * mass:.0f} %"
+        word = f"{who}: {100 * mass:.0f} %"
         colour = style.SKY if mass == OUTER else BLUE
         ax.vlines(places, low, high, color=colour, lw=width, label=word)
     outside = ~counts[0]
     ax.plot(places[~outside], seen[~outside], "o", ms=3, color=BLACK, label="observed")
-    ax.plot(places[outside], seen[outside], "X", ms=5, color=RED, label="outside 95 %")
+    if outside.any():
+        word = "observed, outside 95 %"
+        ax.plot(places[outside], seen[outside], "X", ms=5, color=RED, label=word)
+    if x is None:
+        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.set(
         xlabel=x_label,
         ylabel=label or site,
         title=f"{counts[0].sum()} of {len(seen)} rows in their 95 % interval, "
         f"{counts[1].sum()} in that of 50 %",
     )
-    fig.legend(loc="outside lower center", ncols=4, title=f"draws of {who}")
+    fig.legend(loc="outside lower center", ncols=4)
     _ranks(axes[0, 1], draws, seen)
     return fig
 
@@ -118,6 +124,7 @@ def predictive_checks(
     check(
         1 <= len(names) <= MAX_CHECKS, "table", names, f"give 1 to {MAX_CHECKS} of them"
     )
+    who = label_of(table.source, trusted=table.trusted)
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     width = min(7.2, 0.6 + 2.4 * columns)
@@ -127,12 +134,12 @@ def predictive_checks(
         found = table[name]
         odd = name in table.extreme
         finite = found.replicated[np.isfinite(found.replicated)]
-        ax.hist(finite, bins=30, color=BLUE, alpha=0.45, label="replicated")
+        ax.hist(finite, bins=30, color=BLUE, alpha=0.45, label=f"replicated by {who}")
         ax.axvline(
             found.observed, color=RED if odd else BLACK, lw=1.8, label="observed"
         )
         ax.set(yticks=[], xlabel=given.get(name, name))
-        ax.set_title(f"p = {found.p_value:.3f}", color=RED if odd else BLACK)
+        ax.set_title(_p_value(found), color=RED if odd else BLACK, fontsize=9)
         ax.spines["left"].set_visible(False)
         ax.locator_params(axis="x", nbins=4)
     for ax in flat[len(names) :]:
@@ -140,10 +147,17 @@ def predictive_checks(
     for ax in axes[:, 0]:
         ax.set_ylabel("replications")
     handles, words = flat[0].get_legend_handles_labels()
-    who = label_of(table.source, trusted=table.trusted)
-    title = f"draws of {who}"
-    fig.legend(handles, words, loc="outside lower center", ncols=2, title=title)
+    fig.legend(handles, words, loc="outside lower center", ncols=2)
     return fig
+
+
+def _p_value(found: CheckedStatistic) -> str:
+    least = 1 / len(found.replicated)
+    if found.p_value < least:
+        return f"p < {least:.2g}"
+    if found.p_value > 1 - least:
+        return f"p > 1 − {least:.2g}"
+    return f"p = {found.p_value:.3f}"
 
 
 def _places(draws: np.ndarray, x: Any) -> np.ndarray:
@@ -167,6 +181,9 @@ def _ranks(ax: Any, draws: np.ndarray, seen: np.ndarray) -> None:
     low, high = stats.binom.ppf((0.025, 0.975), len(seen), 1 / bins)
     ax.axhspan(low, high, color=GREY, alpha=0.25, lw=0)
     ax.axhline(len(seen) / bins, color=GREY, lw=1)
-    ax.hist(rank, np.linspace(0, 1, bins + 1), color=BLUE, alpha=0.45, ec="white")
+    counts, edges = np.histogram(rank, np.linspace(0, 1, bins + 1))
+    ax.stairs(counts, edges, color=BLUE, lw=1.8)
     ax.set(xlim=(0, 1), xlabel="rank among the draws", ylabel="rows")
+    ax.set_ylim(0, 1.15 * max(float(high), float(counts.max())))
+    ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.set_title("even: calibrated")
