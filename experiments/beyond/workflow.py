@@ -186,7 +186,10 @@ def _patients(config: Config, key: Any) -> tuple[dict[str, Any], dict[str, Any]]
             key_of_figure,
             sites=sites,
             reference=chained,
-            labels={"weights": table.names, "sd": f"noise sd / {unit}"},
+            labels={
+                "weights": [f"{name} / {unit}" for name in table.names],
+                "sd": f"noise sd / {unit}",
+            },
         ),
         "patients_convergence": plot.convergence(fits[best]),
         "patients_weights": plot.weights_tail(fits[best], key_of_tail),
@@ -389,7 +392,7 @@ def _figures_of_players(
             of_rest,
             "average",
             later,
-            label="average, rest of the season",
+            label="rest of the season / hits per at bat",
             x_label="player, by predicted median",
         ),
     }

@@ -3,27 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
-import numpyro.distributions as dist
 import pytest
 
 from vijax import plot, vi
 
 KEY = jax.random.key(1)
-
-
-def groups(y):
-    mean = numpyro.sample("mean", dist.Normal(0.0, 3.0))
-    with numpyro.plate("groups", 3):
-        effect = numpyro.sample("effect", dist.Normal(0.0, 1.0))
-    level = numpyro.deterministic("level", mean + effect)
-    numpyro.sample("y", dist.Normal(level, 1.0), obs=y)
-
-
-@pytest.fixture(scope="module")
-def fit():
-    target = vi.from_numpyro(groups, jnp.array([1.0, 2.0, 6.0]))
-    return vi.fit(target, jax.random.key(0), family="full_rank")
 
 
 def histograms(ax):
@@ -130,40 +114,6 @@ def test_many_groups_go_without_names():
         plot.pairs(fit, KEY)
 
 
-def test_convergence_draws_the_search_and_where_it_came_to(fit):
-    fig = plot.convergence(fit)
-    left, right = fig.axes
-    taken = -np.asarray(fit.losses, float)
-    np.testing.assert_allclose(left.lines[0].get_ydata(), taken[np.isfinite(taken)])
-    assert left.lines[1].get_ydata()[0] == pytest.approx(float(fit.elbo))
-    assert left.lines[2].get_ydata()[0] == pytest.approx(float(fit.log_evidence))
-    # Its last step is in sight, in both.
-    for ax in (left, right):
-        low, high = ax.get_ylim()
-        assert low < ax.lines[0].get_ydata()[-1] < high
-    assert legend(fig) == ["search", "ELBO of the fit", "log evidence"]
-    bad = fit._replace(status=jnp.ones_like(fit.status))
-    assert legend(plot.convergence(bad)) == ["search", "ELBO of the fit"]
-
-
-def test_tail_of_weights_is_straight_where_it_is_pareto():
-    # q = N(0, 1) and p = N(0, 3): the weights' tail has the shape 1 − 1/9.
-    target = vi.from_log_density(lambda p: -0.5 * p["x"] ** 2, {"x": 0.0})
-    fit = vi.fit(target, jax.random.key(0))
-    wide = vi.from_log_density(lambda p: -(p["x"] ** 2) / 18, {"x": 0.0})
-    (ax,) = plot.weights_tail(fit._replace(target=wide), KEY).axes
-    assert "not below 0.7" in ax.get_title()
-    shown = {line.get_label(): line.get_xydata() for line in ax.lines}
-    weights = shown["weights of draws"]
-    assert weights[:, 1].mean() == pytest.approx(1.0)
-    assert (np.diff(weights[:, 1]) <= 0).all()
-    limit = np.log(shown["k = 0.7"])
-    slope = np.diff(limit[[0, -1]], axis=0)[0]
-    assert slope[1] / slope[0] == pytest.approx(-0.7)
-    (ax,) = plot.weights_tail(fit, KEY).axes
-    assert "below 0.7: good" in ax.get_title()
-
-
 @pytest.mark.parametrize(
     ("draw", "says"),
     [
@@ -182,7 +132,6 @@ def test_tail_of_weights_is_straight_where_it_is_pareto():
         (lambda fit: plot.forest(fit, KEY, "mean"), "site"),
         (lambda fit: plot.forest(fit, KEY, "level", names=("a",)), "names"),
         (lambda fit: plot.forest(fit, KEY, "level", points={"a": [1.0]}), "points"),
-        (lambda fit: plot.weights_tail(fit, KEY, num_samples=10), "num_samples"),
     ],
 )
 def test_bad_input_is_named(fit, draw, says):

@@ -36,7 +36,10 @@ def test_intervals_are_those_of_the_draws_and_rows_outside_are_marked():
     np.testing.assert_allclose(left.lines[1].get_xydata(), [[4.0, 8.0]])
     _, ranks = right.patches
     assert sum(ranks.get_data().values) == 20
-    assert legend(fig)[:2] == ["q, corrected: 95 %", "q, corrected: 50 %"]
+    assert legend(fig)[:2] == [
+        "q, corrected: 95 % interval",
+        "q, corrected: 50 % interval",
+    ]
     assert legend(fig)[-1] == "observed, outside 95 %"
 
 
@@ -50,7 +53,7 @@ def test_rows_are_drawn_against_x_where_it_is_given():
 
 def test_draws_that_are_not_the_posterior_are_named():
     fig = plot.predictive_intervals(predicted(trusted=False), "y", SEEN)
-    assert legend(fig)[0] == "q, corrected (not to be trusted): 95 %"
+    assert legend(fig)[0] == "q, corrected (not to be trusted): 95 % interval"
 
 
 def test_ranks_of_right_predictions_stay_in_their_band():

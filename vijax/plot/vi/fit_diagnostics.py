@@ -38,10 +38,11 @@ def convergence(fit: Fit) -> Figure:
     Raises:
         ValueError: a stack of fits; a fit without steps.
     """
-    check(np.ndim(fit.status) == 0, "fit", fit, "give one fit, not a stack of them")
+    _require_one(fit)
     taken = -np.asarray(fit.losses, float).ravel()
     steps = np.flatnonzero(np.isfinite(taken))
-    check(len(steps) > 0, "fit", fit, "it has no steps to be drawn")
+    if not len(steps):
+        raise ValueError("fit has no steps to be drawn: give one of a search")
     values = taken[steps]
     fig, axes = style.figure(1, 2, width=7.2, height=2.6)
     elbo, error = float(fit.elbo), float(fit.elbo_se)
@@ -93,7 +94,7 @@ def weights_tail(fit: Fit, key: Key, *, num_samples: int = NUM_SAMPLES) -> Figur
     Raises:
         ValueError: a stack of fits; fewer than 100 samples.
     """
-    check(np.ndim(fit.status) == 0, "fit", fit, "give one fit, not a stack of them")
+    _require_one(fit)
     check(num_samples >= 100, "num_samples", num_samples, "give at least 100")
     with precision_of(fit.target):
         checked = check_draws(fit.target, fit.q, key, num_checks=num_samples)
@@ -125,3 +126,8 @@ def weights_tail(fit: Fit, key: Key, *, num_samples: int = NUM_SAMPLES) -> Figur
     ax.set_ylim(max(lowest, 1e-4 * height), 2 * max(top, float(limit[0])))
     ax.legend(loc="lower right")
     return fig
+
+
+def _require_one(fit: Fit) -> None:
+    if np.ndim(fit.status):
+        raise ValueError("fit is a stack of fits: give one of them")

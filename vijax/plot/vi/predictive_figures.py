@@ -82,7 +82,7 @@ def predictive_intervals(
     for mass, width in ((OUTER, 0.4 * thick), (INNER, thick)):
         low, high = np.quantile(draws, ((1 - mass) / 2, (1 + mass) / 2), axis=0)
         counts.append((seen >= low) & (seen <= high))
-        word = f"{who}: {100 * mass:.0f} %"
+        word = f"{who}: {100 * mass:.0f} % interval"
         colour = style.SKY if mass == OUTER else BLUE
         ax.vlines(places, low, high, color=colour, lw=width, label=word)
     outside = ~counts[0]
