@@ -2,12 +2,16 @@
 
 The counts are those of Efron & Morris (1975), J. Am. Stat. Assoc. 70(350), table 1, and
 Efron & Morris (1977), Scientific American 236(5): hits of the first 45 at bats, and at
-bats and hits of the remaining season.
+bats and hits of the remaining season. Three models say how far players differ.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 
 FIRST_AT_BATS = 45
 # name: hits of the first 45 at bats, remaining at bats, hits of these
@@ -54,3 +58,39 @@ def load() -> Batting:
     hits, later_at_bats, later_hits = np.array(list(PLAYERS.values())).T
     at_bats = np.full(len(PLAYERS), FIRST_AT_BATS)
     return Batting(tuple(PLAYERS), at_bats, hits, later_at_bats, later_hits)
+
+
+def one_average(at_bats: Any, hits: Any) -> None:
+    """All players are alike."""
+    mu = numpyro.sample("mu", dist.Normal(-1.0, 0.5))
+    average = jax.nn.sigmoid(mu) * jnp.ones(len(at_bats))
+    _seen(at_bats, average, hits)
+
+
+def own_averages(at_bats: Any, hits: Any) -> None:
+    """No player says anything of another."""
+    with numpyro.plate("players", len(at_bats)):
+        logit = numpyro.sample("logit", dist.Normal(-1.0, 1.0))
+    _seen(at_bats, jax.nn.sigmoid(logit), hits)
+
+
+def partly_pooled(at_bats: Any, hits: Any) -> None:
+    """Players differ by a spread that is itself unknown; non-centred."""
+    mu = numpyro.sample("mu", dist.Normal(-1.0, 0.5))
+    tau = numpyro.sample("tau", dist.HalfNormal(0.5))
+    with numpyro.plate("players", len(at_bats)):
+        z = numpyro.sample("z", dist.Normal(0.0, 1.0))
+    _seen(at_bats, jax.nn.sigmoid(mu + tau * z), hits)
+
+
+def _seen(at_bats: Any, average: Any, hits: Any) -> None:
+    numpyro.deterministic("average", average)
+    numpyro.sample("hits", dist.Binomial(at_bats, average), obs=hits)
+
+
+POOLED = "partly pooled"
+POOLINGS = {
+    "all alike": one_average,
+    "each for himself": own_averages,
+    POOLED: partly_pooled,
+}
