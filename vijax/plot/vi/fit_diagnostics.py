@@ -124,7 +124,7 @@ def weights_tail(fit: Fit, key: Key, *, num_samples: int = NUM_SAMPLES) -> Figur
     lowest = float(np.exp(np.quantile(raw, 0.02)))
     top = float(np.exp(max(raw[0], line[0])))
     ax.set_ylim(max(lowest, 1e-4 * height), 2 * max(top, float(limit[0])))
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper left")
     return fig
 
 
