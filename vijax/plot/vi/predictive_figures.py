@@ -21,6 +21,7 @@ from vijax.vi import CheckedStatistic, PredictiveCheck
 
 INNER, OUTER = 0.5, 0.95  # mass of the thick and of the thin line
 MAX_CHECKS = 12
+MAX_WHOLE = 60  # whole numbers that have a bin each
 
 
 @styled
@@ -134,7 +135,9 @@ def predictive_checks(
         found = table[name]
         odd = name in table.extreme
         finite = found.replicated[np.isfinite(found.replicated)]
-        ax.hist(finite, bins=30, color=BLUE, alpha=0.45, label=f"replicated by {who}")
+        ax.hist(
+            finite, _bins(finite), color=BLUE, alpha=0.45, label=f"replicated by {who}"
+        )
         ax.axvline(
             found.observed, color=RED if odd else BLACK, lw=1.8, label="observed"
         )
@@ -149,6 +152,19 @@ def predictive_checks(
     handles, words = flat[0].get_legend_handles_labels()
     fig.legend(handles, words, loc="outside lower center", ncols=2)
     return fig
+
+
+def _bins(values: np.ndarray) -> Any:
+    """Return thirty bins, or one a whole number where there are few of these.
+
+    Example:
+        >>> _bins(np.array([3.0, 5.0, 4.0])).tolist()
+        [2.5, 3.5, 4.5, 5.5]
+    """
+    whole = len(values) > 0 and bool(np.all(values == np.round(values)))
+    if whole and np.ptp(values) <= MAX_WHOLE:
+        return np.arange(values.min() - 0.5, values.max() + 1.0)
+    return 30
 
 
 def _p_value(found: CheckedStatistic) -> str:
