@@ -300,7 +300,7 @@ def _figures_of_players(
             of_rest,
             "average",
             later,
-            label="rest of the season / hits per at bat",
+            label="average / hits per at bat",
             x_label="player, by predicted median",
         ),
     }
