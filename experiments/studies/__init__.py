@@ -9,6 +9,8 @@
     verdicts                             what became of many fits
     posteriordb, flat_regression         posteriors with known moments
     advi_oracles                         models that count false stops of a fit
+    diabetes, batting                    two tables with models, for whole workflows
+    fit_numbers                          what a fit and its checks say, for a report
 
 What a user would want with data of their own is in the package, not here.
 """

@@ -32,6 +32,12 @@ SMALL: dict[str, dict[str, Any]] = {
         "levels": (4, 16),
         "max_images": 100,
     },
+    "workflow": {
+        "regressions": ("all ten", "all ten, on roots"),
+        "family": "full_rank",
+        "num_samples": 1000,
+        "chains": False,
+    },
     "verdict_benchmark": {},
     "advi_benchmark": {
         "posteriors": ("earnings-logearn_height",),
@@ -163,6 +169,10 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("prior_sweep", {"num_priors": 0}, "num_priors"),
     ("prior_sweep", {"trials": 14, "successes": 15}, "successes"),
     ("elbo", {"rate": -1.0}, "rate"),
+    ("workflow", {"held_out": 1.0}, "held_out"),
+    ("workflow", {"regressions": ("all ten",)}, "regressions"),
+    ("workflow", {"miss_cost": 0.0}, "miss_cost"),
+    ("workflow", {"num_samples": 10}, "num_samples"),
     ("advi_benchmark", {"folder": Path("no/such/folder")}, "git clone"),
     ("advi_benchmark", {"num_seeds": 0}, "num_seeds"),
     ("posterior_gallery", {"posteriors": ()}, "posteriors"),

@@ -1,4 +1,4 @@
-"""Pure functions from arrays to matplotlib figures; nothing is shown or saved here.
+"""Pure functions from arrays, or a fit, to matplotlib figures, not shown or saved here.
 
     bayes   exact Bayesian inference, and the frequentist answers beside it
     vi      variational inference
@@ -38,13 +38,22 @@ _NAMES = {
     ),
     "vi": (
         "advi_fits",
+        "convergence",
         "elbo_identity",
+        "error_against_seconds",
         "evidence_bounds",
+        "forest",
         "gamma_fits",
         "kl_directions",
+        "marginals",
         "nuts_and_vi_scaling",
+        "outcomes",
+        "pairs",
         "posterior_errors",
         "posterior_marginals",
+        "predictive_checks",
+        "predictive_intervals",
+        "weights_tail",
     ),
     "vae": (
         "CodePoints",

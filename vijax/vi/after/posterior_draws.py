@@ -91,7 +91,12 @@ def source_of(fit: Fit, draws: str = "auto") -> str:
 
 
 def posterior_draws(
-    fit: Fit, key: Key, num_samples: int, draws: str = "auto"
+    fit: Fit,
+    key: Key,
+    num_samples: int,
+    draws: str = "auto",
+    *,
+    deterministic: bool = False,
 ) -> PosteriorDraws:
     """Draw the constrained unknowns, with equal weights; see the module's docstring.
 
@@ -100,16 +105,26 @@ def posterior_draws(
         key: random key.
         num_samples: number of draws.
         draws: "q", "importance", "chains", or "auto".
+        deterministic: whether deterministic sites are among the values.
 
     Raises:
         ValueError: as `source_of`.
     """
     source = source_of(fit, draws)
     if source == IMPORTANCE:
-        return _resampled(fit, key, num_samples)
+        found = _resampled(fit, key, num_samples)
+    else:
+        found = _as_they_are(fit, key, num_samples, source)
+    if deterministic:
+        return found
+    return found._replace(values=unknowns(fit.target, found.values))
+
+
+def _as_they_are(fit: Fit, key: Key, num_samples: int, source: str) -> PosteriorDraws:
+    """Draw from q, or choose among the draws of its chains."""
     chains = fit.chains if source == CHAINS else None
     fit = fit._replace(chains=chains)
-    values = unknowns(fit.target, sample(fit, key, num_samples))
+    values = sample(fit, key, num_samples)
     size: Any = float(num_samples)
     if chains is not None:
         known = jnp.minimum(jnp.min(chains.mean_ess), jnp.min(chains.sd_ess))
@@ -129,9 +144,8 @@ def _resampled(fit: Fit, key: Key, num_samples: int) -> PosteriorDraws:
     chosen, khat, effective = _choose(
         pool.log_weights, place_key, order_key, num_samples=num_samples
     )
-    found = constrained_sites(fit.target, pool.positions[chosen])
+    values = constrained_sites(fit.target, pool.positions[chosen])
     size = 1 / (1 / num_samples + 1 / effective)
-    values = unknowns(fit.target, found)
     if is_traced(khat, fit.status):
         return PosteriorDraws(values, IMPORTANCE, False, khat, size, "")
     fit = fit._replace(chains=None)
