@@ -7,10 +7,12 @@ public name can be left out.
 import importlib
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from code_links import resolve
-from sphinx.application import Sphinx
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 HERE = Path(__file__).parents[1]
 
@@ -153,7 +155,7 @@ def _homes() -> dict[int, str]:
     return {id(value): room for room in rooms() for _, value in entries(room)}
 
 
-def _write(app: Sphinx) -> None:
+def _write(app: "Sphinx") -> None:
     folder = HERE / "api"
     (HERE / "_notebooks").mkdir(exist_ok=True)
     folder.mkdir(exist_ok=True)
@@ -198,7 +200,7 @@ The same functions in every family: ``posterior``, ``log_evidence``, ``predictiv
 """
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("builder-inited", _write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,10 +6,11 @@ reads well in a notebook. `resolve` finds what a name stands for; tests use it t
 
 import importlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from docutils import nodes
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.application import Sphinx
 
 ROOMS = (
     "bayes",
@@ -57,8 +58,9 @@ def resolve(name: str) -> Any:
     return found
 
 
-def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+def _link(app: "Sphinx", doctree: "nodes.document", docname: str) -> None:
     from api_pages import documented
+    from docutils import nodes
 
     entries = app.env.domains["py"].objects
     names = documented()
@@ -78,7 +80,7 @@ def _link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         link += literal
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("doctree-resolved", _link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,9 +6,10 @@ Nothing in them may be taken for markup by chance (KL[q ‖ p], |x|, 2 * log_sca
 """
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 SECTIONS = {
     "Args": "Arguments",
@@ -171,12 +172,12 @@ def _items(block: list[str]) -> list[str]:
 
 
 def _process(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+    app: "Sphinx", what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
     lines[:] = to_markup(list(lines))
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("autodoc-process-docstring", _process)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,9 +8,10 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 HERE = Path(__file__).parents[1]
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
@@ -70,7 +71,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\(([\w./-]+)\.md(#[\w-]+)?\)", r"(\1)", text)
 
 
-def _write(app: Sphinx) -> None:
+def _write(app: "Sphinx") -> None:
     folder = HERE / "_notebooks" / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
     for page in sorted((HERE / "lecture").glob("[0-9]*.md")):
@@ -80,7 +81,7 @@ def _write(app: Sphinx) -> None:
             path.write_text(text)
 
 
-def _add_links(app: Sphinx, docname: str, source: list[str]) -> None:
+def _add_links(app: "Sphinx", docname: str, source: list[str]) -> None:
     if not re.match(r"lecture/\d", docname):
         return
     name = docname.removeprefix("lecture/") + ".ipynb"
@@ -100,7 +101,7 @@ def _add_links(app: Sphinx, docname: str, source: list[str]) -> None:
     )
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("builder-inited", _write)
     app.connect("source-read", _add_links)
