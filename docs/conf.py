@@ -44,17 +44,13 @@ os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-# Bundled by the build where it is at hand (see notebook_files), else from a network.
-mathjax_path = os.environ.get(
-    "VIJAX_MATHJAX", "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
-)
-
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autosummary_generate = False
 python_use_unqualified_type_names = True
 add_module_names = False
+toc_object_entries = False
 
 html_theme = "sphinx_book_theme"
 html_title = f"vijax {release}"
@@ -69,6 +65,7 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "navigation_with_keys": False,
+    "navbar_persistent": [],
     "pygments_light_style": "default",
     "pygments_dark_style": "github-dark",
 }

@@ -25,6 +25,7 @@ ROOMS = (
     "vae",
     "vi",
 )
+HISTORY = ("releases",)  # names of the past are not links
 NAME = re.compile(rf"^(?:vijax\.)?((?:{'|'.join(ROOMS)})(?:\.[A-Za-z]\w*)+)(\(.*\))?$")
 
 
@@ -62,6 +63,8 @@ def _link(app: "Sphinx", doctree: "nodes.document", docname: str) -> None:
     from api_pages import documented
     from docutils import nodes
 
+    if docname in HISTORY:
+        return
     entries = app.env.domains["py"].objects
     names = documented()
     for literal in list(doctree.findall(nodes.literal)):
