@@ -97,7 +97,8 @@ $(DOCS)/.ready: pyproject.toml $(CONSTRAINTS) docs/constraints.txt
 
 docs: $(DOCS)/.ready  ## build the documentation in site/; code cells that are unchanged keep their outputs
 	@PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" $(DOCS)/bin/python -m sphinx --fail-on-warning --keep-going --quiet \
-	  --doctree-dir build/docs/doctrees docs site $(ARGS)
+	  --doctree-dir build/docs/doctrees docs build/docs/html $(ARGS)
+	rm -rf site && cp -r build/docs/html site
 	@echo "open site/index.html, or: make docs-serve"
 
 docs-serve: docs  ## build the documentation and show it at http://localhost:8000

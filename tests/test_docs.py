@@ -100,6 +100,13 @@ def test_a_page_becomes_a_notebook():
     assert kinds == [("markdown", "# Title"), ("code", "1 + 1")]
 
 
+def test_a_notebook_for_a_hosted_service_says_how_to_install():
+    page = "# Title\n\n```{code-cell}\n1 + 1\n```\n"
+    cells = _extension("notebook_files").notebook(page, "who/what")["cells"]
+    assert [cell["cell_type"] for cell in cells] == ["markdown", "code", "code"]
+    assert "git+https://github.com/who/what" in cells[1]["source"]
+
+
 def test_docstrings_become_markup_that_nothing_is_mistaken_in():
     to_markup = _extension("docstrings").to_markup
     text = to_markup(["Return |x| * `y`, x_ and 2 * z.", "", "Args:", "    y: a_b."])

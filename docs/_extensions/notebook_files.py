@@ -43,10 +43,21 @@ def parse_cells(text: str) -> list[tuple[str, str, tuple[str, ...]]]:
     return [cell for cell in found if cell[1]]
 
 
-def notebook(text: str) -> dict[str, Any]:
-    """Return a page as a notebook in Jupyter's format 4."""
+def notebook(text: str, repository: str | None = None) -> dict[str, Any]:
+    """Return a page as a notebook in Jupyter's format 4.
+
+    Args:
+        text: of the page.
+        repository: where a hosted service, which has no vijax, installs it from.
+    """
     cells = []
-    for kind, source, tags in parse_cells(text):
+    parts = parse_cells(text)
+    if repository:
+        source = f"git+https://github.com/{repository}"
+        wanted = f'"vijax-inference[data,plot] @ {source}"'
+        install = f"# Where vijax is not installed:\n# %pip install {wanted}"
+        parts.insert(1, ("code", install, ()))
+    for kind, source, tags in parts:
         cell: dict[str, Any] = {
             "cell_type": kind,
             "id": f"cell-{len(cells)}",
@@ -76,7 +87,8 @@ def _write(app: "Sphinx") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for page in sorted((HERE / "lecture").glob("[0-9]*.md")):
         path = folder / f"{page.stem}.ipynb"
-        text = json.dumps(notebook(page.read_text()), indent=1, ensure_ascii=False)
+        made = notebook(page.read_text(), os.environ.get("GITHUB_REPOSITORY"))
+        text = json.dumps(made, indent=1, ensure_ascii=False)
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
 
