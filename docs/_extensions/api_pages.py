@@ -6,6 +6,7 @@ public name can be left out.
 
 import importlib
 import inspect
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +77,13 @@ def public_names(module: Any) -> list[str]:
 
 
 def documented() -> dict[int, str]:
-    """Return the name under which each public object has its entry, by its identity.
-
-    A name of several rooms has its entry in the last of them.
-    """
+    """Return the name under which each public object has its entry, by its identity."""
+    homes = _homes()
     return {
         id(value): f"{resolve(room).__name__}.{name}"
         for room in rooms()
         for name, value in entries(room)
+        if homes[id(value)] == room
     }
 
 
@@ -150,9 +150,19 @@ def _page(room: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+@cache
 def _homes() -> dict[int, str]:
-    """Return the room in which each public object has its entry, by its identity."""
-    return {id(value): room for room in rooms() for _, value in entries(room)}
+    """Return the room in which each public object has its entry, by its identity.
+
+    That is the room that defines it, where this has a page, else the last that has it.
+    """
+    found: dict[int, str] = {}
+    for room in rooms():
+        for _, value in entries(room):
+            known = found.get(id(value))
+            if known is None or resolve(known).__name__ != value.__module__:
+                found[id(value)] = room
+    return found
 
 
 def _write(app: "Sphinx") -> None:
