@@ -201,7 +201,7 @@ Conjugate families
 ------------------
 
 The same functions in every family: ``posterior``, ``log_evidence``, ``predictive``,
-``model``.
+``model``. Beside them stand ``on_off``, ``marginals`` and ``streaming``.
 
 .. toctree::
    :maxdepth: 1

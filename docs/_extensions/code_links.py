@@ -8,23 +8,13 @@ import importlib
 import re
 from typing import TYPE_CHECKING, Any
 
+import vijax
+
 if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-ROOMS = (
-    "bayes",
-    "checkpoint",
-    "data",
-    "metrics",
-    "optimize",
-    "plot",
-    "special",
-    "sweep",
-    "types",
-    "vae",
-    "vi",
-)
+ROOMS = [name for name in vijax.__all__ if not name.startswith("_")]
 HISTORY = ("releases",)  # names of the past are not links
 NAME = re.compile(rf"^(?:vijax\.)?((?:{'|'.join(ROOMS)})(?:\.[A-Za-z]\w*)+)(\(.*\))?$")
 
