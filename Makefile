@@ -96,7 +96,7 @@ $(DOCS)/.ready: pyproject.toml $(CONSTRAINTS) docs/constraints.txt
 	@touch $@
 
 docs: $(DOCS)/.ready  ## build the documentation in site/; code cells that are unchanged keep their outputs
-	@PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" $(DOCS)/bin/python -m sphinx --fail-on-warning --keep-going --quiet \
+	@PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" $(DOCS)/bin/python -m sphinx --jobs auto --fail-on-warning --keep-going --quiet \
 	  --doctree-dir build/docs/doctrees docs build/docs/html $(ARGS)
 	rm -rf site && cp -r build/docs/html site
 	@echo "open site/index.html, or: make docs-serve"

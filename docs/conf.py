@@ -22,7 +22,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_design",
     "sphinx_copybutton",
-    "sphinx-mathjax-offline",
+    "bundled_mathjax",
     "api_pages",
     "code_links",
     "docstrings",
