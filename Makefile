@@ -22,12 +22,13 @@ BEYOND_IMAGES := anomaly-detection compression generation iwae
 BEYOND := workflow verdict-benchmark advi-benchmark posterior-gallery $(BEYOND_IMAGES)
 WITH_IMAGES := $(LECTURE_IMAGES) $(BEYOND_IMAGES)
 EXPERIMENTS := $(LECTURE) $(BEYOND)
+DOCS := .venv-docs
 BENCHMARKS := special intervals sweep logistic_regression posteriordb vae convolutions
 PEERS := .venv-peers
 ARVIZ := .venv-arviz
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lecture report test test-all test-arviz lint format dist bench vi-benchmark constraints clean $(EXPERIMENTS)
+.PHONY: help setup lecture report test test-all test-arviz lint format dist docs docs-serve bench vi-benchmark constraints clean $(EXPERIMENTS)
 
 help:  ## list the targets
 	@echo "make TARGET [DATASET=auto|digits|mnist|fashion_mnist|FILE] [SEED=0] [ARGS='--more options']"
@@ -88,6 +89,21 @@ format: $(READY)  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+$(DOCS)/.ready: pyproject.toml $(CONSTRAINTS) docs/constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	grep -vE '^(docutils|markdown-it-py)==' $(CONSTRAINTS) > $(DOCS)/constraints.txt
+	$(DOCS)/bin/$(PIP) install --quiet -c $(DOCS)/constraints.txt -c docs/constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)/.ready  ## build the documentation in site/; code cells that are unchanged keep their outputs
+	@PATH="$(CURDIR)/$(DOCS)/bin:$$PATH" $(DOCS)/bin/python -m sphinx --jobs auto --fail-on-warning --keep-going --quiet \
+	  --doctree-dir build/docs/doctrees docs build/docs/html $(ARGS)
+	rm -rf site && cp -r build/docs/html site
+	@echo "open site/index.html, or: make docs-serve"
+
+docs-serve: docs  ## build the documentation and show it at http://localhost:8000
+	@$(DOCS)/bin/python -m http.server --bind localhost --directory site 8000
+
 dist: $(READY)  ## build the wheel and the source distribution in dist/, and check them
 	rm -rf dist build
 	$(BIN)/python -m build --outdir dist
@@ -112,5 +128,5 @@ constraints:  ## renew the constraints of this Python from the newest versions
 	mv $(CONSTRAINTS).new $(CONSTRAINTS) && rm -rf $(VENV)-new
 
 clean:  ## remove results, caches and the environments
-	rm -rf results dist build $(VENV) $(VENV)-new $(PEERS) $(ARVIZ) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf results dist build site docs/api docs/_notebooks $(VENV) $(VENV)-new $(PEERS) $(ARVIZ) $(DOCS) *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
