@@ -26,7 +26,9 @@ def outcome(row: Row) -> str:
     """Return what became of a fit, one of the figure's outcomes."""
     if row["used"] in ("own", "corrected"):
         return "wrong and used" if row["wrong"] else "right and used"
-    could = bool(row.get("could_be_used"))
+    # An error of 0 is of no number at all: none was said to be known.
+    errors = row.get("errors", {})
+    could = any(min(errors[name]) > 0 for name in row.get("could_be_used", ()))
     return "right but refused" if could else "wrong and refused"
 
 
