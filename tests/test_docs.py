@@ -71,6 +71,15 @@ def test_pages_that_are_linked_exist(page):
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_pages_with_figures_can_show_them(page):
+    cells = _extension("notebook_files").parse_cells(page.read_text())
+    sources = [source for kind, source, _ in cells if kind == "code"]
+    if any("plot." in source for source in sources):
+        # Figures are made without pyplot, so that a notebook has to be told of them.
+        assert sources[0].startswith("%matplotlib inline\n")
+
+
 def test_every_public_name_has_an_entry():
     api_pages = _extension("api_pages")
     documented = api_pages.documented()
