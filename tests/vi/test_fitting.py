@@ -239,6 +239,9 @@ def test_fits_vmap_over_keys_and_data():
     np.testing.assert_allclose(fits.q.loc[:, 0], data.sum(1) / 11, atol=1e-3)
     assert fits.verdict.tolist() == ["converged"] * 3
     assert fits.trusted.all()
+    # The data alone are mapped: what the key makes is known, and is NumPy's.
+    alone = jax.vmap(lambda y: one(keys[0], y).q.loc[0])(data)
+    np.testing.assert_allclose(alone, data.sum(1) / 11, atol=1e-3)
 
 
 def test_start_where_the_density_is_not_finite_is_left(key):

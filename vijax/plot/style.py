@@ -1,5 +1,6 @@
 """One look for every figure: size, colours, fonts."""
 
+import io
 from typing import Any
 
 import matplotlib as mpl
@@ -39,6 +40,15 @@ RC: Any = {
 styled = mpl.rc_context(RC)
 
 
+class _Figure(Figure):
+    """A figure that a notebook shows, though pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png", dpi=150)
+        return picture.getvalue()
+
+
 @styled
 def figure(
     rows: int = 1,
@@ -58,7 +68,7 @@ def figure(
         **subplots: passed to `Figure.subplots` (sharex, subplot_kw, …).
     """
     size = (width or COLUMN * columns, height or 2.6 * rows)
-    fig = Figure(figsize=size, layout="constrained")
+    fig = _Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(fig)
     return fig, fig.subplots(rows, columns, squeeze=False, **subplots)
 

@@ -116,7 +116,7 @@ class Fit(NamedTuple):
         good = (mean_shift < importance_weights.MEAN_LIMIT) & self.correctable
         good &= sd_shift < importance_weights.SD_LIMIT
         good &= (tails < importance_weights.KHAT_LIMIT).all(axis=-1)
-        return good & (narrowness < NARROWNESS_LIMIT)
+        return _truth(good & (narrowness < NARROWNESS_LIMIT))
 
     @property
     def correctable(self) -> Any:
@@ -133,9 +133,8 @@ class Fit(NamedTuple):
         )
         good = (status == 0) & (khat < importance_weights.KHAT_LIMIT)
         good &= narrowness < CORRECTABLE_LIMIT
-        return good & (
-            effective_sample_size >= importance_weights.MIN_EFFECTIVE_SAMPLE_SIZE
-        )
+        enough = importance_weights.MIN_EFFECTIVE_SAMPLE_SIZE
+        return _truth(good & (effective_sample_size >= enough))
 
     @property
     def narrowness(self) -> Any:
@@ -245,11 +244,15 @@ def advise(fit: Fit) -> str:
             f"sd of {shown} is not known: its tail is too long for draws of q. Or "
             f"{remedy(fit)}. {narrow}".strip()
         )
+    moves = []
+    if float(fit.mean_shift) >= importance_weights.MEAN_LIMIT:
+        moves.append(f"a mean of q by {float(fit.mean_shift):.2f} sd")
+    if float(fit.sd_shift) >= importance_weights.SD_LIMIT:
+        moves.append(f"an sd by {100 * float(fit.sd_shift):.0f} %")
+    why = f"Importance weights move {' and '.join(moves)}. " if moves else ""
     return (
         f"Use the corrected moments of vi.summary ({khat} is below 0.7), or "
-        f"{remedy(fit)}: importance weights move means of q by up to "
-        f"{float(fit.mean_shift):.2f} sd and sds by up to "
-        f"{100 * float(fit.sd_shift):.0f} %. {narrow}".strip()
+        f"{remedy(fit)}. {why}{narrow}".strip()
     )
 
 
@@ -277,8 +280,13 @@ def remedy(fit: Fit) -> str:
     richer = getattr(fit.q, "richer", "flow")
     if richer == "full_rank" and fit.target.dim > 1:
         return 'try family="full_rank"'
-    other = "reparametrise (non-centred, another scale), or use MCMC"
+    other = "reparametrise (non-centred, another scale), or use vi.nuts"
     return other if richer is None else f'try family="flow", {other}'
+
+
+def _truth(value: Any) -> Any:
+    """Return a plain bool of one fit; of a stack of fits, or traced, the array."""
+    return bool(value) if isinstance(value, np.bool_) or value is True else value
 
 
 def _header(fit: Fit) -> list[str]:

@@ -207,7 +207,8 @@ def weighted_draws(
     else:
         if source == Q:
             fit = fit._replace(covariance=None, modes=None)
-        freedom = freedom_of(fit) if fit.modes is not None else 0
+        # With long tails beside q: resampling has no second batch that adds them.
+        freedom = 0 if source == Q else freedom_of(fit)
         drawn = draw_mixture(fit, key, num_samples, freedom)
         positions = jnp.asarray(drawn.positions)
         log_weights = jnp.asarray(drawn.log_weights)

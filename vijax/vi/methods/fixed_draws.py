@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
@@ -30,6 +31,7 @@ from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi.engine import noise
 from vijax.vi.engine.batched_density import enough_draws, slopes, slopes_of_many
+from vijax.vi.engine.compilation import in_trace
 from vijax.vi.engine.loops import while_running
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import (
@@ -140,6 +142,8 @@ def solve(target: Target, start: Start, *, diagonal: bool, tolerance: float) -> 
         tolerance: of every mean in sds, of every log sd. The search stops where the
             next full step is a tenth of it.
     """
+    if in_trace():  # maybe of the data alone: what is NumPy's is indexed by tracers
+        start = jax.tree.map(jnp.asarray, start)
     draws = start.draws
 
     def step(state: State) -> State:
