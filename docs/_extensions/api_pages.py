@@ -31,6 +31,7 @@ ROOMS = (
     "vijax.bayes.evidence",
     "vijax.bayes.landscape",
     "vijax.bayes.regions",
+    "vijax.vae",
     "vijax.vae.models",
     "vijax.vae.models.likelihoods",
     "vijax.vae.models.losses",

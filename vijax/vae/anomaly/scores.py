@@ -247,9 +247,10 @@ def latent_distance(
         >>> params = models.init(model, jax.random.key(0))
         >>> kernel = {"kernel": jnp.eye(2), "bias": jnp.zeros(2)}
         >>> params = params._replace(encoder={"output": kernel})  # z = x
-        >>> background = jnp.array([[0.0, 0.0], [9.0, 9.0]])
-        >>> latent_distance(model, params, jnp.array([[3.0, 4.0]]), background).tolist()
-        [5.0]
+        >>> background = jnp.array([[0.0, 0.0], [1.0, 1.0]])
+        >>> found = latent_distance(model, params, jnp.array([[0.3, 0.4]]), background)
+        >>> round(found.item(), 6)
+        0.5
     """
     x = check_finite(model, x)
     background = check_finite(model, background, name="background")

@@ -55,8 +55,8 @@ def latent_means(
         >>> from vijax.vae.models import autoencoders as models
         >>> model = models.vae((1,), latent=1, hidden=())
         >>> params = jax.tree.map(jnp.ones_like, models.init(model, jax.random.key(0)))
-        >>> latent_means(model, params, jnp.array([[2.0], [5.0]])).tolist()  # x + 1
-        [[3.0], [6.0]]
+        >>> latent_means(model, params, jnp.array([[0.25], [0.5]])).tolist()
+        [[1.25], [1.5]]
     """
     apply = partial(_latent_mean, model, params)
     return map_batches(apply, check_finite(model, x), batch_size=batch_size)
