@@ -92,8 +92,8 @@ def _can_help(family: str, target: Target, tried: list[Fit]) -> bool:
     modes = any(fit.modes is not None for fit in tried)
     lost = any(fit.verdict != "converged" for fit in tried)
     few = target.dim <= FLOW_DIM
-    if family == "structured":
-        return _has_parts(target)
+    if family == "structured":  # which looks for no modes: there must be none
+        return not modes and _has_parts(target)
     # Where no normal comes near, NUTS takes less time than a flow.
     near = any(bool(fit.correctable) for fit in tried)
     return {

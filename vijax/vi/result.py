@@ -14,7 +14,7 @@ from vijax.vi import importance_weights
 from vijax.vi.engine.compilation import light_jit
 from vijax.vi.engine.precision import precision_of
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import Modes
+from vijax.vi.methods.mode_search import MAX_DIM, Modes
 from vijax.vi.targets.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
@@ -231,8 +231,7 @@ def advise(fit: Fit) -> str:
     if fit.trusted:
         return (
             f"Trust it: converged, {khat} is below 0.7, and importance weights move "
-            "no mean by 0.05 sd and no sd by 5 %. (A mode that neither q's draws nor "
-            "the search met is not seen.)"
+            f"no mean by 0.05 sd and no sd by 5 %. ({_search(fit)})"
         )
     unknown = np.asarray(fit.tails) >= importance_weights.KHAT_LIMIT
     if unknown.any():
@@ -254,6 +253,14 @@ def advise(fit: Fit) -> str:
         f"Use the corrected moments of vi.summary ({khat} is below 0.7), or "
         f"{remedy(fit)}. {why}{narrow}".strip()
     )
+
+
+def _search(fit: Fit) -> str:
+    """Say what is known of other modes where none was found."""
+    given = fit.target.subsampled or fit.target.dim > MAX_DIM
+    if given or hasattr(fit.q, "weigh"):
+        return "Other modes were not looked for."
+    return "A mode that neither q's draws nor the search met is not seen."
 
 
 def _advise_of_chains(chains: Chains) -> str:
