@@ -140,7 +140,9 @@ def _as_they_are(fit: Fit, key: Key, num_samples: int, source: str) -> Posterior
 def _resampled(fit: Fit, key: Key, num_samples: int) -> PosteriorDraws:
     """Resample weighted draws, each as often as its weight says, in random order."""
     pool_key, place_key, order_key = jax.random.split(key, 3)
-    pool = weighted_draws(fit, pool_key, pool_size(fit, num_samples), IMPORTANCE)
+    size = pool_size(fit, num_samples)
+    # With long tails, for no second batch follows that would add them.
+    pool = weighted_draws(fit, pool_key, size, IMPORTANCE, long_tails=True)
     chosen, khat, effective = _choose(
         pool.log_weights, place_key, order_key, num_samples=num_samples
     )
@@ -182,7 +184,12 @@ def judge_weights(fit: Fit, khat: float, effective: float) -> tuple[bool, str]:
 
 
 def weighted_draws(
-    fit: Fit, key: Key, num_samples: int, draws: str = "importance"
+    fit: Fit,
+    key: Key,
+    num_samples: int,
+    draws: str = "importance",
+    *,
+    long_tails: bool = False,
 ) -> WeightedDraws:
     """Draw positions with log weights, p over what they were drawn from.
 
@@ -191,6 +198,7 @@ def weighted_draws(
         key: random key.
         num_samples: of each part of the mixture; at most so many of chains.
         draws: "importance"; "q", q taken for the posterior; or "chains".
+        long_tails: whether some of the draws are of a t, not of normals.
     """
     target, source = fit.target, source_of(fit, draws)
     if source == CHAINS:
@@ -207,8 +215,8 @@ def weighted_draws(
     else:
         if source == Q:
             fit = fit._replace(covariance=None, modes=None)
-        # With long tails beside q: resampling has no second batch that adds them.
-        freedom = 0 if source == Q else freedom_of(fit)
+        wide = long_tails or fit.modes is not None
+        freedom = freedom_of(fit) if wide and source != Q else 0
         drawn = draw_mixture(fit, key, num_samples, freedom)
         positions = jnp.asarray(drawn.positions)
         log_weights = jnp.asarray(drawn.log_weights)
