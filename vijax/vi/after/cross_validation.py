@@ -278,7 +278,7 @@ def _drawn(
         num_samples = DRAWS_OF_SUBSAMPLED if fit.target.subsampled else DRAWS
     check(num_samples >= 100, "num_samples", num_samples, "give at least 100")
     key = jax.random.key(0) if key is None else key
-    drawn = weighted_draws(fit, key, num_samples, source)
+    drawn = weighted_draws(fit, key, num_samples, source, long_tails=True)
     values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
     data, kept = observed_data(fit.target, values)
     log_p = as_columns(pointwise(fit.target, values), kept)
