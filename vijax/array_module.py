@@ -25,6 +25,22 @@ def array_module(*values: Any) -> Any:
     return module
 
 
+def cholesky(matrix: Any) -> Any:
+    """Return the lower Cholesky factor; NaN where the matrix is not positive definite.
+
+    So it is in JAX; NumPy alone would raise.
+
+    Example:
+        >>> cholesky(np.diag([1.0, 4.0])).tolist(), cholesky(-np.eye(1))
+        ([[1.0, 0.0], [0.0, 2.0]], array([[nan]]))
+    """
+    xp = array_module(matrix)
+    try:
+        return xp.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return np.nan * matrix
+
+
 def eigh(matrix: Any) -> tuple[Any, Any]:
     """Return eigenvalues and vectors of a symmetric matrix; NaN where it is not finite.
 

@@ -25,8 +25,8 @@ from numpyro.infer import MCMC, NUTS
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import constrained_entries, log_densities
-from vijax.vi.engine.compilation import density_jit, in_trace
+from vijax.vi.engine.batched_density import constrained_entries, slopes_of_many
+from vijax.vi.engine.compilation import in_trace
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
 from vijax.vi.methods.mode_search import MAX_DIM, Modes
@@ -118,7 +118,8 @@ def nuts(
     began = time.perf_counter()
     draw_key, start_key, run_key = jax.random.split(key, 3)
     eps = noise.normal(draw_key, (NUM_STARTS, target.dim), target.init.dtype)
-    z, log_weights = jax.device_get(_weigh(fit, eps))
+    z = base.placed(fit.q, eps)
+    log_weights = slopes_of_many(target, z)[0] - base.log_probs(fit.q, z)
     coordinates = _coordinates(fit, z)
     starts = _choose(start_key, z, log_weights, num_chains)
     modes = known_modes(fit)
@@ -185,13 +186,6 @@ def _run(
             return chained
         sampler.post_warmup_state = sampler.last_state
         key = sampler.last_state.rng_key
-
-
-@density_jit
-def _weigh(fit: Fit, eps: Any) -> tuple[Any, Any]:
-    z = fit.q.transform(eps)
-    log_p, _ = log_densities(fit.target, z)
-    return z, log_p - fit.q.log_prob(z)
 
 
 @np.errstate(all="ignore")

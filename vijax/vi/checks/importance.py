@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vijax.array_module import array_module
+from vijax.array_module import array_module, cholesky
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
@@ -240,7 +240,7 @@ def draw_mixture(fit: Fit, key: Key, num_samples: int, freedom: int) -> Mixed:
     eps = noise.normal(noise_key, (num_samples, target.dim), like.dtype)
     eps = noise.whitened(eps)
     if fit.covariance is not None:
-        root = xp.linalg.cholesky(xp.asarray(fit.covariance))
+        root = cholesky(xp.asarray(fit.covariance))
         centre = xp.asarray(base.mean(fit.q, like))
         parts.append(FullRankNormal.from_tril(centre, root))
     if fit.modes is not None:

@@ -34,6 +34,7 @@ RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
 LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
 WELL_KNOWN = 0.05  # sds, that a number is known to where its error has no variance
+ENOUGH_TO_CONTRADICT = 4000  # draws; the fit's own verdict has 2000
 MOVED = 0.1  # sds, that draws move a moment by where they contradict it
 LEAST_KNOWN = 0.5  # of the numbers; all of them where the weights have no variance
 MAX_NUMBERS = 2**24  # that the draws of a summary may be, but for the least
@@ -182,12 +183,19 @@ def _worst_error(table: Summary) -> float:
     """Return the largest standard error of a corrected moment that is known, in sds."""
     errors = [0.0]
     for columns in table.values():
-        sd = np.asarray(columns["corrected_sd"])
-        unit = np.where(sd > 0, sd, 1.0)
         for name in ("corrected_mean_se", "corrected_sd_se"):
-            error = np.ravel(columns[name] / unit)
+            error = np.ravel(columns[name] / _unit(columns))
             errors += [float(x) for x in error[np.isfinite(error)]]
     return max(errors)
+
+
+def _unit(columns: dict[str, Any]) -> np.ndarray:
+    """Return the sds that errors are told in: q's where the posterior's is not known.
+
+    Of an entry that never varies it is 1.
+    """
+    sd = np.where(columns["corrected_sd"] > 0, columns["corrected_sd"], columns["sd"])
+    return np.where(sd > 0, sd, 1.0)
 
 
 def _contradicts(table: Summary) -> bool:
@@ -199,7 +207,7 @@ def _contradicts(table: Summary) -> bool:
         for name in ("mean", "sd"):
             off = np.abs(columns[name] - columns[f"corrected_{name}"])
             excess = off - 2 * columns[f"corrected_{name}_se"]
-            if np.any(excess > MOVED * columns["corrected_sd"]):
+            if np.any(excess > MOVED * _unit(columns)):
                 return True
     return False
 
@@ -290,9 +298,11 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         advice = (
             f"Do not trust its corrected moments either ({quality}); {remedy(fit)}."
         )
-    table.trusted = bool(fit.trusted) and share == 1 and not _contradicts(table)
-    if fit.trusted and not table.trusted:
-        advice = _retracted(table, share, quality)
+    table.trusted = bool(fit.trusted)
+    if fit.trusted and len(weighed.log_weights) >= ENOUGH_TO_CONTRADICT:
+        table.trusted = share == 1 and not _contradicts(table)
+        if not table.trusted:
+            advice = _retracted(table, share, quality)
     table.advice = advice
     table.verdict = (
         f"{fit.verdict} after {int(fit.num_steps)} steps; "
@@ -303,15 +313,16 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
 
 def _retracted(table: Summary, share: float, quality: str) -> str:
     """Say why q's own moments, which the fit trusts, are not to be used after all."""
-    advice = "Do not trust q's own moments: the draws of this summary, more than the "
-    advice += f'fit\'s, move them ({quality}); or take family = "auto".'
-    if share < 1:
-        advice = f"{100 * (1 - share):.0f} % of the moments are not known: their "
-        advice += f"weights have too long a tail ({quality})."
+    why = (
+        f"the weights of {100 * (1 - share):.0f} % of them have too long a tail"
+        if share < 1
+        else "the draws of this summary move them, which are more than the fit's"
+    )
+    why = f"Do not trust q's own moments: {why} ({quality})."
     if not table.correctable:
-        return advice
+        return why
     known = f"known to {100 * _worst_error(table):.1g} % of an sd"
-    return f"Use the corrected moments, {known}. {advice}"
+    return f"Use the corrected moments, {known}. {why}"
 
 
 @partial(density_jit, static_argnums=3)

@@ -37,7 +37,7 @@ def normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Any:
     size = SMALL if count <= LARGE else LARGE
     draw: Any = partial(_block, key, size=size, dtype=np.dtype(dtype).name)
     if size == SMALL and np.dtype(dtype) == np.float32 and threefry.is_ours(key):
-        draw = partial(_small_block, key)
+        draw = partial(_small_block, threefry.words(key))
     numbers = np.arange(ceil(count / size), dtype=np.int32)
     if in_trace():
         drawn: Any = jax.lax.map(draw, jnp.asarray(numbers)).reshape(-1)
@@ -51,9 +51,9 @@ def _block(key: Key, number: Any, *, size: int, dtype: str) -> Float[Array, " si
     return jax.random.normal(jax.random.fold_in(key, number), (size,), dtype)
 
 
-def _small_block(key: Key, number: Any) -> Any:
+def _small_block(key: threefry.Words, number: Any) -> Any:
     """Return `_block` of float32, from bits that are there."""
-    return _of_bits(threefry.bits(threefry.fold_in(key, number), SMALL))
+    return _of_bits(threefry.bits(threefry.folded(key, number), SMALL))
 
 
 @jax.jit

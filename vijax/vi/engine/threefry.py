@@ -43,28 +43,34 @@ def fold_in(key: Key, number: Any) -> Key:
     """
     if not is_ours(key):
         return jax.random.fold_in(key, number)
+    both = np.concatenate(folded(words(key), number))
+    found: Key = jax.random.wrap_key_data(jnp.asarray(both))
+    return found
+
+
+def words(key: Key) -> Words:
+    """Return the two words of a key."""
+    first, second = np.asarray(jax.random.key_data(key))
+    return first, second
+
+
+def folded(key: Words, number: Any) -> Words:
+    """Return the words of a key with a number folded in, one number each."""
     zero = np.zeros(1, np.uint32)
-    words = _threefry(_words(key), (zero, zero + np.uint32(number)))
-    folded: Key = jax.random.wrap_key_data(jnp.asarray(np.concatenate(words)))
-    return folded
+    return _threefry(key, (zero, zero + np.uint32(number)))
 
 
-def bits(key: Key, size: int) -> np.ndarray:
-    """Return `jax.random.bits(key, (size,))`, 32 bits each, of at most 2³² numbers.
+def bits(key: Words, size: int) -> np.ndarray:
+    """Return `jax.random.bits` of a key's words, 32 each, of at most 2³² numbers.
 
     Example:
         >>> key = jax.random.key(0)
-        >>> bool((bits(key, 5) == jax.random.bits(key, (5,))).all())
+        >>> bool((bits(words(key), 5) == jax.random.bits(key, (5,))).all())
         True
     """
     counts = np.arange(size, dtype=np.uint32)
-    high, low = _threefry(_words(key), (np.zeros_like(counts), counts))
+    high, low = _threefry(key, (np.zeros_like(counts), counts))
     return np.asarray(high ^ low)
-
-
-def _words(key: Key) -> Words:
-    first, second = np.asarray(jax.random.key_data(key))
-    return first, second
 
 
 def _threefry(key: Words, counts: Words) -> Words:

@@ -88,7 +88,8 @@ def find_modes(
     centre = np.asarray(base.mean(q, like), float)
     scale = np.asarray(base.scale(q, like), float)
     starts = scatter(key, centre, scale, num_starts)
-    home = _Home(*_places(q, centre, scale), scale, dim, skip_own)
+    centres, roots = _places(q, centre, scale)
+    home = _Home(centres, np.linalg.inv(roots), scale, dim, skip_own)
     z, value = climb(look, starts, scale, home, max_steps)
     own = look(home.centres)[0]
     peaks = _distinct(look, z, value, np.max(own), home)
@@ -114,17 +115,18 @@ class _Home(NamedTuple):
     """The region of q: what is found there is q's own mode, or one of its modes."""
 
     centres: np.ndarray  # (components, dim)
-    roots: np.ndarray  # (components, dim, dim)
+    inverse_roots: np.ndarray  # (components, dim, dim)
     scale: np.ndarray  # of all together
     dim: int
     skip_own: bool
 
     def distances(self, z: np.ndarray) -> np.ndarray:
         """Return how many sds positions are away, the farthest coordinate of each."""
+        places = zip(self.centres, self.inverse_roots, strict=True)
         return np.stack(
             [
-                np.max(np.abs(np.linalg.solve(root, (z - centre).T)), axis=0)
-                for centre, root in zip(self.centres, self.roots, strict=True)
+                np.max(np.abs((z - centre) @ inverse.T), axis=1)
+                for centre, inverse in places
             ]
         )
 
