@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from vijax import vi
+from vijax.vi import chains
+from vijax.vi.chains import known_modes
+from vijax.vi.families import NormalMixture
 
 SCALES = np.array([0.01, 1.0, 50.0])
 
@@ -67,3 +70,25 @@ def test_bad_input_is_named(key, chained):
         vi.nuts(chained, key, max_samples=100)
     with pytest.raises(ValueError, match="outside of jit"):
         jax.jit(lambda key: vi.nuts(chained, key))(key)
+
+
+def test_one_divergence_is_one_too_many(chained):
+    met = chained._replace(chains=chained.chains._replace(num_divergences=1))
+    assert not met.trusted
+    assert "divergences say that a part is not reached" in met.advice
+
+
+def test_components_of_a_mixture_are_modes_that_chains_must_visit(chained):
+    # Chains of the first component alone, of a q with two: as after an unlucky start.
+    loc = np.array(chained.q.loc)
+    far = loc + np.array([0.0, 0.0, 0.0, 100.0])
+    roots = np.stack([np.diag(np.append(SCALES, 1.0))] * 2)
+    half = np.log([0.5, 0.5])
+    q = NormalMixture(*(jnp.asarray(x) for x in (half, np.stack([loc, far]), roots)))
+    of_mixture = chained._replace(q=q)
+    modes = known_modes(of_mixture)
+    np.testing.assert_allclose(modes.mass, 0.5, rtol=1e-6)
+    z = np.reshape(np.asarray(chained.chains.positions), (-1, 4))
+    # The far one has none of the draws that its mass asks for, the near one twice.
+    assert abs(chains._visits(of_mixture, z) - 1) > 0.8
+    assert chains._visits(chained, z) == 1.0

@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 
 from vijax import vi
 from vijax.vi.families import Mixture, NormalMixture
+from vijax.vi.methods.mode_search import find_modes
 
 LOG_WEIGHTS = np.log([0.2, 0.5, 0.3])
 LOC = np.array([[-4.0, 0.0], [0.0, 1.0], [5.0, -2.0]])
@@ -78,3 +79,24 @@ def test_where_it_cannot_be_used_is_said(key):
     many = vi.from_log_density(lambda u: -0.5 * jnp.sum(u**2), jnp.zeros(300))
     with pytest.raises(ValueError, match="at most 200 unknowns, not 300"):
         vi.fit(many, key, family="mixture")
+
+
+def test_a_mode_between_the_components_is_found_beside_a_mixture(key):
+    # Three equal modes; a q of the outer two has the middle one within its sds.
+    places = jnp.array([-8.0, 0.0, 8.0])
+
+    def three(u):
+        return jax.nn.logsumexp(-0.5 * (u[0] - places) ** 2) - 0.5 * u[1] ** 2
+
+    target = vi.from_log_density(three, jnp.array([8.0, 0.0]))
+    loc = jnp.array([[-8.0, 0.0], [8.0, 0.0]])
+    root = jnp.stack([jnp.eye(2)] * 2)
+    q = NormalMixture(jnp.log(jnp.array([0.5, 0.5])), loc, root)
+    peaks = find_modes(target, q, key, num_starts=128, max_steps=30)
+    np.testing.assert_allclose(peaks.loc, [[0.0, 0.0]], atol=0.05)
+    whole = q._replace(
+        log_weights=jnp.log(jnp.full(3, 1 / 3)),
+        loc=jnp.array([[-8.0, 0.0], [0.0, 0.0], [8.0, 0.0]]),
+        root=jnp.stack([jnp.eye(2)] * 3),
+    )
+    assert not len(find_modes(target, whole, key, num_starts=128, max_steps=30).loc)

@@ -1,0 +1,45 @@
+"""What a summary makes of a fit's own word, and of numbers that weights do not know."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vijax import vi
+from vijax.vi.checks import summary_table
+
+
+def correlated(u):
+    return -0.5 * (u["a"] ** 2 + u["b"] ** 2 - 1.2 * u["a"] * u["b"]) / (1 - 0.36)
+
+
+@pytest.fixture(scope="module")
+def misled():
+    """A mean field whose checks saw nothing: its sds are 0.8 of the right ones."""
+    start = {"a": jnp.zeros(()), "b": jnp.zeros(())}
+    fit = vi.fit(vi.from_log_density(correlated, start), jax.random.key(0))
+    assert not fit.trusted
+    zero = jnp.zeros_like(fit.mean_shift)
+    fit = fit._replace(tails=jnp.zeros_like(fit.tails))
+    return fit._replace(mean_shift=zero, sd_shift=zero, covariance=None)
+
+
+def test_a_summary_takes_back_trust_that_its_draws_contradict(misled):
+    assert misled.trusted
+    table = vi.summary(misled, key=jax.random.key(1))
+    assert not table.trusted
+    assert table.correctable
+    np.testing.assert_allclose(table["a"]["corrected_sd"], 1.0, rtol=0.03)
+    assert "Do not trust q's own moments: the draws of this summary" in table.advice
+
+
+def test_few_draws_do_not_take_it_back(misled):
+    assert vi.summary(misled, key=jax.random.key(1), num_samples=200).trusted
+
+
+def test_errors_are_told_in_sds_that_are_known():
+    columns = {
+        "sd": np.array([2.0, 3.0, 0.0]),
+        "corrected_sd": np.array([4.0, np.nan, 0.0]),
+    }
+    np.testing.assert_array_equal(summary_table._unit(columns), [4.0, 3.0, 1.0])
