@@ -3,7 +3,9 @@
 A row is a fit. Its answer is what the verdict told to use: q's own moments where the
 fit is trusted, else the corrected ones where these may be used, else none. An answer is
 wrong where a mean is off by more than 0.1 sd or an sd by more than 10 %, numbers that
-are said to be not known left out. Peers give no verdict: all their answers are used.
+are said to be not known left out. Peers give no verdict: all their answers are used. A
+row without an answer says why: "refused" is a model that we turn down (a ValueError),
+"failed" a peer that raised something. Any other error of ours ends the run.
 
     python -m experiments.benchmarks.verdicts --families mean_field auto
     python -m experiments.benchmarks.verdicts --families --peers "NumPyro NUTS"
@@ -81,12 +83,17 @@ def run_one(entry: collection.Entry, system: str, seed: int) -> Row:
         wall, cpu = time.perf_counter() - began, time.process_time() - worked
         return {"seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
 
-    run = run_peer if system in PEERS else run_vijax
+    if system in PEERS:
+        try:
+            return row | run_peer(entry, system, seed, clocks)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            row |= {"verdict": NO_VERDICT, "used": "failed", "advice": text[:300]}
+            return row | clocks()
     try:
-        return row | run(entry, system, seed, clocks)
-    except (ValueError, RuntimeError, TypeError, NotImplementedError) as error:
-        verdict = NO_VERDICT if system in PEERS else "refused"
-        row |= {"verdict": verdict, "used": "refused", "advice": str(error)[:300]}
+        return row | run_vijax(entry, system, seed, clocks)
+    except ValueError as error:
+        row |= {"verdict": "refused", "used": "refused", "advice": str(error)[:300]}
         return row | clocks()
 
 
@@ -167,17 +174,19 @@ def _errors(found: collection.Errors) -> Row:
 
 def summarise(rows: list[dict[str, Any]]) -> str:
     """Return the table of the verdict's right and wrong answers, by family."""
-    lines = [f"{'family':32} fits  right  wrong  none  refused  median s"]
+    lines = [f"{'family':32} fits  right  wrong  none  refused  failed  median s"]
     for family in dict.fromkeys(row["family"] for row in rows):
         chosen = [row for row in rows if row["family"] == family]
         right = sum(row.get("wrong") is False for row in chosen)
         wrong = sum(row.get("wrong") is True for row in chosen)
-        none = sum(row["used"] == "none" for row in chosen)
-        refused = sum(row["used"] == "refused" for row in chosen)
+        none, refused, failed = (
+            sum(row["used"] == why for row in chosen)
+            for why in ("none", "refused", "failed")
+        )
         seconds = float(np.median([row["seconds"] for row in chosen]))
         lines.append(
             f"{family:32} {len(chosen):4} {right:6} {wrong:6} {none:5} {refused:8} "
-            f"{seconds:9.1f}"
+            f"{failed:7} {seconds:9.1f}"
         )
     return "\n".join(lines)
 

@@ -9,5 +9,6 @@
     generation          samples of images and events, real against real beside them
     iwae                importance-weighted bounds: log p(x) of MNIST beside the paper's
 
-The report shows those whose results are there.
+The report shows those whose results are there. `workflow_patients` and
+`workflow_players` are halves of `workflow`.
 """

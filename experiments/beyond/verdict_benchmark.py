@@ -56,7 +56,7 @@ def run(config: Config) -> common.Result:
         "none": [
             {"model": row["model"], "advice": row["advice"]}
             for row in ours
-            if row["family"] == "auto" and row["used"] in ("none", "refused")
+            if row["family"] == "auto" and row["used"] in ("none", *verdicts.NO_ANSWER)
         ],
     }
     points = [
@@ -67,7 +67,7 @@ def run(config: Config) -> common.Result:
             "used": row["used"] != "none",
         }
         for row in rows
-        if row["used"] != "refused"
+        if row["used"] not in verdicts.NO_ANSWER
     ]
     figures = {
         "outcomes": plot.outcomes(counts),

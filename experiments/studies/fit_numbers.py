@@ -1,7 +1,7 @@
 """What a fit, its predictions and its checks say, as plain numbers for a report."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -9,6 +9,14 @@ import numpy as np
 from vijax import vi
 
 MASSES = (0.5, 0.95)
+
+
+class Fitting(NamedTuple):
+    """How the fits and predictions of a study are made."""
+
+    family: str
+    num_samples: int  # draws of each prediction
+    chains: bool  # draw NUTS beside the fits
 
 
 def about(fit: vi.Fit) -> dict[str, Any]:

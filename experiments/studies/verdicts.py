@@ -10,25 +10,23 @@ from typing import Any
 
 import numpy as np
 
+from vijax.plot.vi.verdicts import OUTCOMES
+
 ROWS = Path("results/vi-benchmark/rows.jsonl")  # where the benchmark leaves them
 NO_VERDICT = "gives none"  # of a system whose answers are all used
 MEAN_LIMIT, SD_LIMIT = 0.1, 0.1  # errors of a mean in sds, and of an sd, that are wrong
-OUTCOMES = (
-    "right and used",
-    "wrong and used",
-    "right but refused",
-    "wrong and refused",
-)
+NO_ANSWER = ("refused", "failed")  # by us, with advice; of a peer, with its error
 Row = dict[str, Any]
 
 
 def outcome(row: Row) -> str:
     """Return what became of a fit, one of the figure's outcomes."""
+    if row["used"] in NO_ANSWER:
+        return "no answer"
     if row["used"] in ("own", "corrected"):
         return "wrong and used" if row["wrong"] else "right and used"
     # An error of 0 is of no number at all: none was said to be known.
-    errors = row.get("errors", {})
-    could = any(min(errors[name]) > 0 for name in row.get("could_be_used", ()))
+    could = any(min(row["errors"][name]) > 0 for name in row["could_be_used"])
     return "right but refused" if could else "wrong and refused"
 
 

@@ -3,7 +3,8 @@
     variational_fits      bounds, divergences and fits of few parameters; run times
     reference_posteriors  marginals and errors of fits beside long reference chains
     verdicts              what became of many fits, and their errors against seconds
-    fits                  the unknowns of one fit: alone, in pairs, by groups
+    fits                  the unknowns of one fit: alone and in pairs
+    groups                one unknown of many groups
     fit_diagnostics       its search, and the weights that its verdict rests on
     predictive_figures    predictions and predictive checks, with the data
 
@@ -12,7 +13,8 @@ Those of the first three take arrays, those of a fit take the fit itself and a k
 """
 
 from vijax.plot.vi.fit_diagnostics import convergence, weights_tail
-from vijax.plot.vi.fits import forest, marginals, pairs
+from vijax.plot.vi.fits import marginals, pairs
+from vijax.plot.vi.groups import forest
 from vijax.plot.vi.predictive_figures import predictive_checks, predictive_intervals
 from vijax.plot.vi.reference_posteriors import posterior_errors, posterior_marginals
 from vijax.plot.vi.variational_fits import (

@@ -17,6 +17,7 @@ from vijax.vi.after.posterior_draws import posterior_draws
 from vijax.vi.engine.precision import precision_of
 
 NUM_SAMPLES = 4000
+INNER, OUTER = 0.5, 0.95  # mass of the thick and of the thin line of an interval
 WORDS = {"q": "q", "importance": "q, corrected", "chains": "NUTS"}
 UNTRUSTED = "not to be trusted"
 

@@ -15,11 +15,10 @@ from scipy import stats
 
 from vijax.plot import style
 from vijax.plot.style import BLACK, BLUE, GREY, RED, styled
-from vijax.plot.vi.fit_entries import label_of
+from vijax.plot.vi.fit_entries import INNER, OUTER, label_of
 from vijax.validate import check
 from vijax.vi import CheckedStatistic, PredictiveCheck
 
-INNER, OUTER = 0.5, 0.95  # mass of the thick and of the thin line
 MAX_CHECKS = 12
 MAX_WHOLE = 60  # whole numbers that have a bin each
 

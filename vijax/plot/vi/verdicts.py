@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vijax.plot import style
-from vijax.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, styled
+from vijax.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, SKY, styled
 
 # What can become of a fit, in the order that it is drawn.
 OUTCOMES = {
@@ -15,6 +15,7 @@ OUTCOMES = {
     "wrong and used": RED,
     "right but refused": ORANGE,
     "wrong and refused": GREY,
+    "no answer": SKY,
 }
 LEAST, MOST = 0.01, 100.0  # errors beyond are drawn here, not left out
 
