@@ -8,6 +8,7 @@ likelihood of the data. Axes of plates have the plates' names.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ from numpyro import handlers
 from vijax.extras import require
 from vijax.types import Key
 from vijax.validate import check
-from vijax.vi.after.pointwise import pointwise
+from vijax.vi.after.pointwise import observed_sites, pointwise
 from vijax.vi.after.posterior_draws import (
     CHAINS,
     posterior_draws,
@@ -36,7 +37,7 @@ from vijax.vi.targets import replay
 from vijax.vi.targets.data_arguments import join
 from vijax.vi.targets.enumeration import draw_discrete
 from vijax.vi.targets.numpyro_model import is_model
-from vijax.vi.targets.replay import is_factor
+from vijax.vi.targets.scan_steps import first_in_steps
 from vijax.vi.targets.target import Target
 
 GROUPS = (
@@ -115,7 +116,7 @@ def to_arviz(
         found["sample_stats"] = {"lp": np.asarray(_log_density(target, values))}
     if is_model(target):
         seen = check_same_model(target)
-        observed = {name for name, site in seen.items() if site.is_observed}
+        observed = [name for name, site in seen.items() if site.is_observed]
         if target.static.discrete:
             values = draw_discrete(target, discrete_key, values) | values
             found["posterior"] = _numpy(values)
@@ -132,7 +133,7 @@ def to_arviz(
             number = shape[0] * shape[1]
             found |= _prior(target, jax.random.fold_in(key, 1), number, observed)
         axes = _site_axes(target, values)
-        found["observed_data"] = _observed_data(target, values)
+        found["observed_data"] = _observed_data(target, values, observed)
         found["constant_data"] = _constant_data(target, found["observed_data"])
         _share_rows(found["constant_data"], found["observed_data"], axes)
     found = {group: found[group] for group in GROUPS if found.get(group)}
@@ -170,7 +171,7 @@ def _log_density(target: Target, values: dict[str, Array]) -> Array:
     return in_batches(one, known, max(1, MAX_BATCH // target.data_size))
 
 
-def _prior(target: Target, key: Key, number: int, observed: set[str]) -> Any:
+def _prior(target: Target, key: Key, number: int, observed: list[str]) -> Any:
     """Return both groups of the prior; none where it cannot be drawn from."""
     args, kwargs = join(target.data, target.static.structure)
     try:
@@ -189,7 +190,7 @@ def _prior(target: Target, key: Key, number: int, observed: set[str]) -> Any:
 def _site_axes(target: Target, values: dict[str, Array]) -> Axes:
     """Return the names of the axes that are plates, None of others, by site."""
     found: Axes = {}
-    first = {n: x[0] for n, x in replay.in_steps(target.static, values).items()}
+    first = first_in_steps(target.static.backwards, values)
 
     def trace(data: list[Array], values: dict[str, Array]) -> None:
         args, kwargs = join(data, target.static.structure)
@@ -219,21 +220,24 @@ def _plate_sizes(target: Target, frame: Any) -> set[int]:
     }
 
 
-def _observed_data(target: Target, values: dict[str, Array]) -> Values:
+def _observed_data(
+    target: Target, values: dict[str, Array], names: list[str]
+) -> Values:
     """Return the values of the observed sites; of all rows, where they are taken."""
-    first = {n: x[0] for n, x in replay.in_steps(target.static, values).items()}
     if not target.static.discrete:
-        found = replay.observations(target, first)
+        found = observed_sites(target, values, names)
         return {name: np.asarray(observed.value) for name, observed in found.items()}
-    args, kwargs = join(target.data, target.static.structure)
-    model = handlers.substitute(target.static.function, data=first)
-    model = handlers.seed(model, jax.random.key(0))
-    trace = handlers.trace(model).get_trace(*args, **kwargs)
-    return {
-        name: np.asarray(site["value"])
-        for name, site in trace.items()
-        if site["type"] == "sample" and site["is_observed"] and not is_factor(site)
-    }
+    first = first_in_steps(target.static.backwards, values)
+    run = replay.rerun(target)
+    sites = _all_sites(run.model, run.data, first)
+    return {name: np.asarray(sites[name]) for name in names}
+
+
+@partial(density_jit, static_argnums=0)
+def _all_sites(
+    model: replay.Model, data: list[Array], values: dict[str, Array]
+) -> dict[str, Array]:
+    return replay.generate(model, data, values, jax.random.key(0), replicates=False)
 
 
 def _constant_data(target: Target, observed: Values) -> Values:

@@ -34,6 +34,7 @@ from vijax.vi.after.pointwise import (
     Data,
     as_columns,
     observed_data,
+    observed_sites,
     pointwise,
     require_observations,
 )
@@ -270,7 +271,7 @@ def _drawn(
     """Draw, evaluate every observation, and say what the draws are worth."""
     if is_traced(fit.status, key):
         raise ValueError(f"{purpose} is for one fit, outside of jit and vmap")
-    require_observations(fit, purpose)
+    names = require_observations(fit, purpose)
     source = source_of(fit, draws)
     if draws == "auto" and source == Q:
         source = IMPORTANCE
@@ -280,7 +281,7 @@ def _drawn(
     key = jax.random.key(0) if key is None else key
     drawn = weighted_draws(fit, key, num_samples, source, long_tails=True)
     values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
-    data, kept = observed_data(fit.target, values)
+    data, kept = observed_data(observed_sites(fit.target, values, names))
     log_p = as_columns(pointwise(fit.target, values), kept)
     log_weights = _usable(np.asarray(drawn.log_weights, float))
     if source == IMPORTANCE:

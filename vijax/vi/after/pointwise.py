@@ -1,5 +1,6 @@
 """The log likelihood of each observation at draws of the posterior."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +17,9 @@ from vijax.vi.engine.batched_density import in_batches
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
-from vijax.vi.targets import replay
+from vijax.vi.targets.replay import require_model
+from vijax.vi.targets.scan_steps import first_in_steps, in_steps
+from vijax.vi.targets.site_densities import Observed, observations
 from vijax.vi.targets.target import Target
 
 MAX_BATCH = 2**23  # numbers that one batch of draws may hold
@@ -74,16 +77,22 @@ def log_likelihood(
     return SiteDraws.of(pointwise(fit.target, posterior.values), posterior)
 
 
-def require_observations(fit: Fit, purpose: str) -> None:
-    """Raise a ValueError where a fit's observations are not known one by one."""
-    replay.require_model(fit.target, purpose)
+def require_observations(fit: Fit, purpose: str) -> tuple[str, ...]:
+    """Return the observed sites' names, in the model's order.
+
+    Raises:
+        ValueError: the fit's observations are not known one by one.
+    """
+    require_model(fit.target, purpose)
     require_no_discrete(fit, purpose)
     seen = check_same_model(fit.target)
-    if not any(site.is_observed for site in seen.values()):
+    names = tuple(name for name, site in seen.items() if site.is_observed)
+    if not names:
         raise ValueError(
             f"fit is of {fit.target}, a model without an observed site, for which "
             f"{purpose} is not known: give the data as obs= of a numpyro.sample"
         )
+    return names
 
 
 def pointwise(target: Target, values: dict[str, Array]) -> dict[str, Array]:
@@ -93,14 +102,13 @@ def pointwise(target: Target, values: dict[str, Array]) -> dict[str, Array]:
         target: of a NumPyro model.
         values: draws of the unknowns, draws first.
     """
-    known = replay.in_steps(target.static, values)
-    first = {name: x[0] for name, x in known.items()}
+    backwards = target.static.backwards
     shapes: dict[str, Any] = {}
 
     def look(values: dict[str, Array]) -> None:
         shapes.update(_log_probs(target, values))
 
-    jax.eval_shape(look, first)
+    jax.eval_shape(look, first_in_steps(backwards, values))
     numbers = sum(shape.size for shape in shapes.values())
     num_draws = len(next(iter(values.values())))
     check(
@@ -111,12 +119,13 @@ def pointwise(target: Target, values: dict[str, Array]) -> dict[str, Array]:
         "held at once",
     )
     batch_size = max(1, MAX_BATCH // max(1, numbers))
+    known = in_steps(backwards, values)
     found = _pointwise(target, known, min(batch_size, num_draws))
     return {name: found[name] for name in shapes}  # in the model's order
 
 
 def _log_probs(target: Target, values: dict[str, Array]) -> dict[str, Array]:
-    found = replay.observations(target, values)
+    found = observations(target, values)
     return {name: observed.log_prob for name, observed in found.items()}
 
 
@@ -127,18 +136,31 @@ def _pointwise(
     return in_batches(lambda x: _log_probs(target, x), values, batch_size)
 
 
-def observed_data(target: Target, values: dict[str, Array]) -> tuple[Data, Any]:
-    """Return the observations of a fit, and by site which of them are not masked.
+def observed_sites(
+    target: Target, values: dict[str, Array], names: Sequence[str]
+) -> dict[str, Observed]:
+    """Return the observations of a fit by site.
 
     Args:
         target: of a NumPyro model.
         values: draws of the unknowns, draws first; the first is used.
+        names: of the observed sites, in the model's order.
     """
-    known = replay.in_steps(target.static, values)
-    first = {name: x[0] for name, x in known.items()}
+    found = _observed(target, first_in_steps(target.static.backwards, values))
+    return {name: found[name] for name in names}
+
+
+# Compiled, for the loops of a model that runs as it is compile anew at each call.
+@density_jit
+def _observed(target: Target, values: dict[str, Array]) -> dict[str, Observed]:
+    return observations(target, values)
+
+
+def observed_data(sites: dict[str, Observed]) -> tuple[Data, dict[str, np.ndarray]]:
+    """Return the observations one after the other, and by site which are not masked."""
     names: list[str] = []
     numbers, kept, discrete = [], {}, []
-    for name, observed in replay.observations(target, first).items():
+    for name, observed in sites.items():
         mask = np.asarray(observed.mask)
         kept[name] = mask
         labels = [
@@ -149,7 +171,7 @@ def observed_data(target: Target, values: dict[str, Array]) -> tuple[Data, Any]:
         names += labels
         value = np.asarray(observed.value)
         numbers.append(np.ravel(value[mask]).astype(np.float32))
-        discrete.append(observed.is_discrete)
+        discrete.append(bool(observed.is_discrete))
     return Data(tuple(names), np.concatenate(numbers), tuple(discrete)), kept
 
 

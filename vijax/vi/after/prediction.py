@@ -30,9 +30,10 @@ from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
 from vijax.vi.targets import replay
 from vijax.vi.targets.enumeration import draw_discrete
-from vijax.vi.targets.replay import Rerun
+from vijax.vi.targets.replay import Model, Rerun
+from vijax.vi.targets.scan_steps import in_steps
 from vijax.vi.targets.streamed_model import at_one_block
-from vijax.vi.targets.target import Static, Target
+from vijax.vi.targets.target import Target
 
 MAX_BATCH = 2**23  # numbers that the sites of one batch of draws may hold
 
@@ -176,7 +177,7 @@ def prior_predict(
     if isinstance(model, partial):
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
-    run = replay.run_at(replay.bare(model), args, kwargs, replicates=True)
+    run = replay.run_at(Model(model), args, kwargs, replicates=True)
     check_new_run(None, run, {}, ())
     found = _generate(run, key, {}, num_samples, batch_size)
     drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")
@@ -212,9 +213,9 @@ def _generate(
         )
         batch_size = max(1, MAX_BATCH // max(1, numbers))
     check(batch_size >= 1, "batch_size", batch_size, "give at least 1")
-    known = replay.in_steps(run.static, values)
+    known = in_steps(run.model.backwards, values)
     return _generate_many(
-        run.static,
+        run.model,
         run.data,
         jax.random.split(key, num_samples),
         known,
@@ -225,7 +226,7 @@ def _generate(
 
 @partial(density_jit, static_argnums=0, static_argnames=("replicates", "batch_size"))
 def _generate_many(
-    static: Static,
+    model: Model,
     data: list[Array],
     keys: Key,
     values: dict[str, Array],
@@ -233,10 +234,8 @@ def _generate_many(
     replicates: bool,
     batch_size: int,
 ) -> dict[str, Array]:
-    run = Rerun(static, data, {}, replicates)
-
     def one(at: tuple[Key, dict[str, Array]]) -> dict[str, Array]:
         key, known = at
-        return replay.generate(run, known, key)
+        return replay.generate(model, data, known, key, replicates=replicates)
 
     return in_batches(one, (keys, values), batch_size)

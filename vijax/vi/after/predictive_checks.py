@@ -7,11 +7,11 @@ import numpy as np
 
 from vijax.types import Key
 from vijax.validate import check, is_traced
-from vijax.vi.after.pointwise import require_observations
+from vijax.vi.after.pointwise import observed_sites, require_observations
+from vijax.vi.after.posterior_draws import unknowns
 from vijax.vi.after.prediction import predict
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
-from vijax.vi.targets import replay
 
 Statistic = Callable[[Any], Any]
 STATISTICS: dict[str, Statistic] = {
@@ -117,13 +117,11 @@ def posterior_predictive_check(
             "vi.posterior_predictive_check is for one fit, outside of jit and vmap"
         )
     statistics = _statistics(statistic)
-    require_observations(fit, "vi.posterior_predictive_check")
+    names = require_observations(fit, "vi.posterior_predictive_check")
     found = predict(fit, key, num_samples=num_samples, draws=draws)
-    values = {site.name: found[site.name] for site in fit.target.static.sites}
-    known = replay.in_steps(fit.target.static, values)
-    first = {name: x[0] for name, x in known.items()}
+    values = unknowns(fit.target, found)
     table = PredictiveCheck()
-    for site, data in replay.observations(fit.target, first).items():
+    for site, data in observed_sites(fit.target, values, names).items():
         mask, observed = np.asarray(data.mask), np.asarray(data.value, float)
         replicated = np.asarray(found[site], float)
         if not mask.all():

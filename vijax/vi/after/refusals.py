@@ -1,5 +1,6 @@
 """What is refused before anything is drawn at new arguments, and why, by name."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,9 +11,11 @@ from jaxtyping import Array
 
 from vijax.types import Key
 from vijax.validate import is_traced
+from vijax.vi.engine.compilation import density_jit
 from vijax.vi.result import Fit
 from vijax.vi.targets import replay
-from vijax.vi.targets.replay import Rerun, SeenSite
+from vijax.vi.targets.replay import Model, Rerun, SeenSite
+from vijax.vi.targets.scan_steps import first_in_steps
 from vijax.vi.targets.target import Target
 
 
@@ -139,15 +142,25 @@ def check_indices(
 
 def _index_error(run: Rerun, values: dict[str, Array], key: Key) -> str | None:
     """Return what JAX says of an index beyond an array's end at the first draw."""
-    first = {name: jnp.asarray(x[0]) for name, x in values.items()}
-    known = {n: replay.by_step(run.static, n, x) for n, x in first.items()}
-
-    def one(values: dict[str, Array]) -> Any:
-        return replay.generate(run, values, key)
-
-    checked = checkify.checkify(one, errors=checkify.index_checks)
-    message = jax.jit(checked)(known)[0].get()
+    first = first_in_steps(run.model.backwards, values)
+    given = run.model, run.data, first, key
+    message = _with_indices_checked(*given, replicates=run.replicates).get()
     return None if message is None else str(message).strip()
+
+
+@partial(density_jit, static_argnums=0, static_argnames="replicates")
+def _with_indices_checked(
+    model: Model,
+    data: list[Array],
+    values: dict[str, Array],
+    key: Key,
+    *,
+    replicates: bool,
+) -> checkify.Error:
+    def one(values: dict[str, Array]) -> Any:
+        return replay.generate(model, data, values, key, replicates=replicates)
+
+    return checkify.checkify(one, errors=checkify.index_checks)(values)[0]
 
 
 def _beyond(before: Any, new: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:

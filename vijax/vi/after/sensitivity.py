@@ -14,6 +14,7 @@ import math
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Array
 
@@ -34,7 +35,12 @@ from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.importance_weights import psis
 from vijax.vi.result import Fit
-from vijax.vi.targets import replay
+from vijax.vi.targets.scan_steps import first_in_steps, in_steps
+from vijax.vi.targets.site_densities import (
+    independent_sites,
+    observations,
+    site_log_probs,
+)
 from vijax.vi.targets.target import Target
 
 POWER = 1.01  # α, and its inverse
@@ -140,13 +146,14 @@ def power_scaling(
         source = IMPORTANCE
     drawn = weighted_draws(fit, key, num_samples, source)
     values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
-    known = replay.in_steps(fit.target.static, values)
-    first = {name: x[0] for name, x in known.items()}
+    backwards = fit.target.static.backwards
+    known, first = in_steps(backwards, values), first_in_steps(backwards, values)
     scaled = _scaled(fit.target, first, prior)
     terms = {
         name: np.asarray(x, float) for name, x in _terms(fit.target, known).items()
     }
-    observed = replay.observations(fit.target, first)
+    # By their shapes alone: what is not known one by one is refused.
+    observed = jax.eval_shape(partial(observations, fit.target), first)
     powers = {
         "prior": np.sum([terms[name] for name in scaled], axis=0),
         "likelihood": np.sum([terms[name] for name in observed], axis=0),
@@ -170,7 +177,7 @@ def _scaled(
     target: Target, first: dict[str, Array], prior: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     if prior is None:
-        return replay.independent_sites(target, first)
+        return independent_sites(target, first)
     for name in prior:
         if name not in first:
             raise ValueError(
@@ -184,7 +191,7 @@ def _scaled(
 def _terms(target: Target, values: dict[str, Array]) -> dict[str, Array]:
     number = len(next(iter(values.values())))
     batch_size = max(1, 2**23 // target.data_size)
-    of_one = partial(replay.site_log_probs, target)
+    of_one = partial(site_log_probs, target)
     return in_batches(of_one, values, min(batch_size, number))
 
 

@@ -32,7 +32,8 @@ from numpyro.infer.util import compute_log_probs
 from vijax.extras import require
 from vijax.types import Key, Scalar
 from vijax.vi.targets.data_arguments import join
-from vijax.vi.targets.model_sites import Everywhere, at_step, by_step, with_axes
+from vijax.vi.targets.model_sites import Everywhere, is_factor
+from vijax.vi.targets.scan_steps import at_step, in_steps, with_axes
 from vijax.vi.targets.target import DiscreteSite, Static, Target, TargetError
 
 _LARGEST_ARRAY = 2**25  # numbers that a sum may hold at once
@@ -88,10 +89,7 @@ class _FactorsHaveTime(Everywhere):
             msg["infer"] = dict(msg["infer"])
         if msg["type"] != "sample" or msg.get("_control_flow_done", False):
             return
-        base = msg["fn"]
-        while isinstance(base, dist.MaskedDistribution | dist.ExpandedDistribution):
-            base = base.base_dist
-        if isinstance(base, dist.Unit):
+        if is_factor(msg):
             log_factor = msg["fn"].log_prob(msg["value"])
             msg["value"] = jnp.zeros_like(log_factor)
             msg["fn"] = dist.Delta(msg["value"], log_density=log_factor)
@@ -209,10 +207,8 @@ def draw_discrete(
         The discrete sites, and the deterministic sites that depend on them, by name.
     """
     static = target.static
-    known = {
-        name: jax.vmap(partial(by_step, static, name))(jnp.asarray(values[name]))
-        for name, _ in static.sites
-    }
+    own = {name: values[name] for name, _ in static.sites}
+    known = in_steps(static.backwards, own)
     return _draw_discrete(static, target.data, key, known)
 
 

@@ -7,6 +7,7 @@ the unknowns cannot be made of: parameters to be learned, latent sites of nested
 flow, data that do not fit.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -82,25 +83,7 @@ def transform_of(site: dict[str, Any], positive: str) -> transforms.Transform:
         ) from error
 
 
-def by_step(static: Static, name: str, value: Any) -> Array:
-    """Put the entries of a reverse scan's site into the order of its steps."""
-    return jnp.flip(value, 0) if name in static.backwards else jnp.asarray(value)
-
-
-def at_step(site: dict[str, Any], value: Array) -> Array:
-    """Return the entry of a scanned site that its step needs; else `value`."""
-    step = site["infer"].get("_scan_current_index")
-    return value if step is None else value[step]
-
-
-def with_axes(site: dict[str, Any], value: Array) -> Array:
-    """Give a value in a scan the axes that enumeration put before the site's own."""
-    in_scan = site["infer"].get("_scan_current_index") is not None
-    missing = len(site["fn"].shape()) - jnp.ndim(value) if in_scan else 0
-    return jnp.expand_dims(value, tuple(range(missing))) if missing > 0 else value
-
-
-class Everywhere(Messenger):
+class Everywhere(Messenger, ABC):
     """A handler that also sees what happens inside `scan` and `cond`."""
 
     def process_message(self, msg: dict[str, Any]) -> None:
@@ -112,9 +95,9 @@ class Everywhere(Messenger):
                 for position, argument in enumerate(msg["args"])
             )
 
+    @abstractmethod
     def inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return `function` under a handler like this one."""
-        raise NotImplementedError
 
 
 class _Seen:
@@ -266,6 +249,11 @@ def base_distribution(distribution: Any) -> Any:
     while isinstance(distribution, wrappers):
         distribution = distribution.base_dist
     return distribution
+
+
+def is_factor(site: dict[str, Any]) -> bool:
+    """Say whether a site is a numpyro.factor."""
+    return isinstance(base_distribution(site["fn"]), dist.Unit)
 
 
 def _check_plates(site: dict[str, Any], plates: list[Plate]) -> None:

@@ -22,12 +22,10 @@ from vijax.vi.targets.data_arguments import join, split, to_device
 from vijax.vi.targets.model_sites import (
     UnknownsInsideError,
     all_rows,
-    at_step,
-    by_step,
     find_sites,
     transform_of,
-    with_axes,
 )
+from vijax.vi.targets.scan_steps import at_step, by_step, with_axes
 from vijax.vi.targets.target import (
     Plate,
     Rows,
@@ -271,13 +269,15 @@ def _unconstrain_model(
     args, kwargs = join(data, static.structure)
     key = jax.random.key(0)
 
-    known = {name: by_step(static, name, values[name]) for name, _ in static.sites}
+    known = {
+        name: by_step(static.backwards, name, values[name]) for name, _ in static.sites
+    }
     known |= _draw_rows(key, static.plates)
     model = handlers.seed(handlers.substitute(static.function, data=known), key)
     trace = handlers.trace(model).get_trace(*args, **kwargs)
     return {
         name: by_step(
-            static,
+            static.backwards,
             name,
             transform_of(trace[name], static.positive).inv(trace[name]["value"]),
         )

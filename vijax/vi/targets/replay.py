@@ -1,37 +1,28 @@
 """Run a fit's NumPyro model again: at given unknowns, with its own arguments or others.
 
     run = rerun(target, (x_new, None), {})   what the model has at these arguments
-    generate(run, values, key)               one draw of all that is not given
-    observations(target, values)             log p of each observation
+    generate(run.model, run.data, values, key, replicates=False)   one draw of the rest
 
-Values are constrained, by name, as `target.constrain` returns them. Each function is of
-one draw, and pure; `vi.after` maps them over many.
+Values are constrained, by name, as `target.constrain` returns them. `generate` is of
+one draw, and pure; `vi.after` maps it over many.
 """
 
 import inspect
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
-from numpyro.infer.util import compute_log_probs
 from numpyro.primitives import Messenger
 
 from vijax.types import Key
 from vijax.vi.targets.data_arguments import LEVELS, join, split
-from vijax.vi.targets.model_sites import (
-    Everywhere,
-    base_distribution,
-    by_step,
-    origin_of,
-)
+from vijax.vi.targets.model_sites import Everywhere, is_factor, origin_of
 from vijax.vi.targets.numpyro_model import is_model
-from vijax.vi.targets.target import Static, Target, TargetError, float_type
+from vijax.vi.targets.target import POSITIVE, Target, float_type
 
 
 class SeenSite(NamedTuple):
@@ -43,14 +34,23 @@ class SeenSite(NamedTuple):
     subsampled: tuple[str, ...]  # plates around it that take a subsample
 
 
-class Rerun(NamedTuple):
-    """A model at certain arguments: what a compiled function needs of it."""
+class Model(NamedTuple):
+    """What a compiled run of a model depends on besides shapes; compared by value."""
 
-    static: Static  # with the structure of these arguments
+    function: Callable[..., Any]
+    structure: Hashable = None  # of its arguments, once they are known
+    positive: str = POSITIVE[0]  # as `Target.with_positive`
+    backwards: tuple[str, ...] = ()  # sites of reverse scans
+
+
+class Rerun(NamedTuple):
+    """A model at certain arguments."""
+
+    model: Model
     data: list[Array]
     sites: dict[str, SeenSite]  # sampled ones, factors left out
+    order: tuple[str, ...]  # of all sites; a compiled function sorts them by name
     replicates: bool  # observed sites are drawn, whatever their data
-    order: tuple[str, ...] = ()  # of all sites; a compiled function sorts them by name
 
 
 def require_model(target: Target, purpose: str) -> None:
@@ -90,15 +90,15 @@ def rerun(
     """
     static = target.static
     latent = frozenset(site.name for site in static.sites) - frozenset(fresh)
+    own = static.function, static.structure, static.positive, static.backwards
+    model = Model(*own)
     if not args and not kwargs:
-        data = list(target.data)
-        seen, order = _seen(static, data, latent, replicates)
-        return Rerun(static, data, seen, replicates, order)
-    return run_at(static, *_with_bound(target, args, kwargs or {}), latent, replicates)
+        return _seen(model, list(target.data), latent, replicates)
+    return run_at(model, *_with_bound(target, args, kwargs or {}), latent, replicates)
 
 
 def run_at(
-    static: Static,
+    model: Model,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     latent: frozenset[str] = frozenset(),
@@ -108,31 +108,21 @@ def run_at(
     failure: Exception | None = None
     for level in LEVELS:  # with as few numbers fixed as the model can do with
         data, structure = split((args, kwargs), level)
-        there = static._replace(structure=structure)
+        there = model._replace(structure=structure)
         try:
-            seen, order = _seen(there, data, latent, replicates)
-            return Rerun(there, data, seen, replicates, order)
+            return _seen(there, data, latent, replicates)
         except Exception as error:  # the user's function may raise anything
             failure = error
     reason = str(failure).split("\n", 1)[0]
     shown = ", ".join(
         f"{name}: {_shown(value)}"
-        for name, value in named_arguments(static.function, args, kwargs).items()
+        for name, value in named_arguments(model.function, args, kwargs).items()
     )
     raise ValueError(
         f"the model cannot be run at the arguments given ({shown}): "
         f"{type(failure).__name__}: {reason}; give them as in the fit, those of "
         "observed data as None"
     ) from failure
-
-
-def bare(function: Callable[..., Any]) -> Static:
-    """Return what a run of a model needs that is no target's."""
-    return Static(_no_density, _no_density, _no_density, function, None)
-
-
-def _no_density(*_: Any) -> Any:
-    raise NotImplementedError("a model that is only run has no density")
 
 
 def own_arguments(target: Target) -> dict[str, Any]:
@@ -178,8 +168,8 @@ def _shown(value: Any) -> str:
 
 
 def _seen(
-    static: Static, data: list[Array], latent: frozenset[str], replicates: bool
-) -> tuple[dict[str, SeenSite], tuple[str, ...]]:
+    model: Model, data: list[Array], latent: frozenset[str], replicates: bool
+) -> Rerun:
     """Trace the model at origins of its unknowns; nothing is computed."""
     found: dict[str, SeenSite] = {}
     order: list[str] = []
@@ -195,14 +185,14 @@ def _seen(
             return None
         if site["name"] not in latent:
             return None
-        return origin_of(site, static.positive, dtype)
+        return origin_of(site, model.positive, dtype)
 
     def trace(data: list[Array]) -> None:
-        args, kwargs = join(data, static.structure)
-        model = _Unobserve(static.function) if replicates else static.function
-        model = handlers.substitute(model, substitute_fn=substitute)
-        model = handlers.seed(model, jax.random.key(0))
-        for name, site in handlers.trace(model).get_trace(*args, **kwargs).items():
+        args, kwargs = join(data, model.structure)
+        function = _Unobserve(model.function) if replicates else model.function
+        function = handlers.substitute(function, substitute_fn=substitute)
+        function = handlers.seed(function, jax.random.key(0))
+        for name, site in handlers.trace(function).get_trace(*args, **kwargs).items():
             order.append(name)
             if site["type"] == "sample" and not is_factor(site):
                 around = [frame.name for frame in site["cond_indep_stack"]]
@@ -214,21 +204,30 @@ def _seen(
                 )
 
     jax.eval_shape(trace, data)
-    return found, tuple(order)
+    return Rerun(model, data, found, tuple(order), replicates)
 
 
-def generate(run: Rerun, values: dict[str, Array], key: Key) -> dict[str, Array]:
+def generate(
+    model: Model,
+    data: list[Array],
+    values: dict[str, Array],
+    key: Key,
+    *,
+    replicates: bool,
+) -> dict[str, Array]:
     """Draw what is not given: sampled and deterministic sites, by name.
 
     Args:
-        run: the model at its arguments.
+        model: with the structure of its arguments.
+        data: the arguments' arrays.
         values: of the unknowns that are kept, in the order of a scan's steps.
         key: random key.
+        replicates: draw the observed sites, whatever their data.
     """
-    args, kwargs = join(run.data, run.static.structure)
-    model = _Unobserve(run.static.function) if run.replicates else run.static.function
-    model = handlers.seed(handlers.substitute(model, data=values), key)
-    trace = handlers.trace(model).get_trace(*args, **kwargs)
+    args, kwargs = join(data, model.structure)
+    function = _Unobserve(model.function) if replicates else model.function
+    function = handlers.seed(handlers.substitute(function, data=values), key)
+    trace = handlers.trace(function).get_trace(*args, **kwargs)
     return {
         name: jnp.asarray(site["value"])
         for name, site in trace.items()
@@ -237,189 +236,10 @@ def generate(run: Rerun, values: dict[str, Array], key: Key) -> dict[str, Array]
     }
 
 
-class Observed(NamedTuple):
-    """The observations of a site, and how probable they are."""
-
-    log_prob: Array  # nats, one number an observation
-    value: Array
-    mask: Array  # False where the model masks an observation out
-    is_discrete: bool  # log_prob is of a probability, not of a density
-
-
-def observations(target: Target, values: dict[str, Array]) -> dict[str, Observed]:
-    """Return every observed site at one draw of the unknowns.
-
-    A model that subsamples its rows is run over all of them, batch by batch.
-
-    Args:
-        target: of a NumPyro model without discrete unknowns.
-        values: of all unknowns, in the order of a scan's steps.
-
-    Raises:
-        ValueError: several plates take a subsample, or an observed site is scaled.
-    """
-    static = target.static
-    if not static.plates:
-        found = _observed(static, target.data, values, {})
-        return {name: observed for name, (observed, _) in found.items()}
-    if len(static.plates) > 1:
-        names = [plate.name for plate in static.plates]
-        raise TargetError(
-            f"the plates {names} of the model all take a subsample, for which the "
-            "likelihood of single observations is not known: leave all but one of them "
-            "whole"
-        )
-    (plate,) = static.plates
-    number = -(-plate.size // plate.rows)
-    index = jnp.arange(number * plate.rows).reshape(number, plate.rows) % plate.size
-    flags: dict[str, tuple[bool, tuple[int, int] | None]] = {}
-
-    def batch(rows: Array) -> dict[str, tuple[Array, Array, Array]]:
-        found = _observed(static, target.data, values, {plate.name: rows})
-        flags.update({name: (x.is_discrete, axes) for name, (x, axes) in found.items()})
-        return {name: (x.log_prob, x.value, x.mask) for name, (x, _) in found.items()}
-
-    whole = {}
-    parts = jax.lax.map(batch, index)
-    for name, (is_discrete, axes) in flags.items():
-        arrays = parts[name]
-        if axes is None:  # outside of the plate: the same in each batch
-            log_prob, value, mask = (x[0] for x in arrays)
-        else:
-            places = zip(arrays, (axes[0], axes[1], axes[0]), strict=True)
-            log_prob, value, mask = (
-                _put_together(x, axis, plate.size) for x, axis in places
-            )
-        whole[name] = Observed(log_prob, value, mask, is_discrete)
-    return whole
-
-
-def _put_together(parts: Array, axis: int, size: int) -> Array:
-    """Join batches along the axis of the plate, counted from the end."""
-    axis += parts.ndim
-    moved = jnp.moveaxis(parts, axis, 1)
-    joined = moved.reshape(-1, *moved.shape[2:])[:size]
-    return jnp.moveaxis(joined, 0, axis - 1)
-
-
-def _observed(
-    static: Static, data: list[Array], values: dict[str, Array], rows: dict[str, Array]
-) -> dict[str, tuple[Observed, tuple[int, int] | None]]:
-    """Return observed sites, and where the subsampled plate's axis is in each.
-
-    The axis is counted from the end, of the log density and of the value.
-    """
-    args, kwargs = join(data, static.structure)
-    model = handlers.substitute(static.function, data=values | rows)
-    trace = handlers.trace(handlers.seed(model, jax.random.key(0))).get_trace(
-        *args, **kwargs
-    )
-    found = {}
-    for name, site in trace.items():
-        if site["type"] != "sample" or not site["is_observed"] or is_factor(site):
-            continue
-        log_prob = site["fn"].log_prob(site["value"])
-        scale, axes, event_dim = 1.0, None, site["fn"].event_dim
-        for frame in site["cond_indep_stack"]:
-            for plate in static.plates:
-                if frame.name == plate.name:
-                    scale *= plate.size / plate.rows
-                    axes = frame.dim, frame.dim - event_dim
-        _check_scale(name, site["scale"], scale)
-        batch = log_prob.shape
-        value = jnp.asarray(site["value"])
-        event = value.shape[value.ndim - event_dim :]
-        value = jnp.broadcast_to(value, (*batch, *event))
-        mask = jnp.broadcast_to(_mask_of(site["fn"]), batch)
-        discrete = bool(site["fn"].support.is_discrete)
-        found[name] = Observed(log_prob, value, mask, discrete), axes
-    return found
-
-
-def _mask_of(distribution: Any) -> Any:
-    """Return the mask of a distribution, True where it has none."""
-    while isinstance(distribution, dist.ExpandedDistribution):
-        distribution = distribution.base_dist
-    return getattr(distribution, "_mask", True)
-
-
-def _check_scale(name: str, scale: Any, expected: float) -> None:
-    """Refuse a likelihood that is raised to a power, but by a subsample."""
-    if scale is None and expected == 1.0:
-        return
-    known = not isinstance(scale, jax.core.Tracer) and np.ndim(scale) == 0
-    if known and np.isclose(float(scale), expected):
-        return
-    raise TargetError(
-        f"observed site {name!r} is scaled (numpyro.handlers.scale), so that its "
-        "posterior is not that of single observations: fit it without the scale"
-    )
-
-
-def site_log_probs(target: Target, values: dict[str, Array]) -> dict[str, Array]:
-    """Return log p of each sampled site given those before it, in constrained space.
-
-    Args:
-        target: of a NumPyro model without discrete unknowns, with all its rows.
-        values: of all unknowns, in the order of a scan's steps.
-    """
-    args, kwargs = join(target.data, target.static.structure)
-    model = handlers.substitute(target.static.function, data=values)
-    model = handlers.seed(model, jax.random.key(0))
-    return dict(compute_log_probs(model, args, kwargs, {})[0])
-
-
-def independent_sites(target: Target, values: dict[str, Array]) -> tuple[str, ...]:
-    """Return the unknowns whose priors depend on no other unknown.
-
-    Args:
-        target: as in `site_log_probs`.
-        values: of all unknowns; only their shapes count.
-    """
-    return tuple(
-        name for name in values if not _depends_on_others(target, name, values)
-    )
-
-
-def _depends_on_others(target: Target, name: str, values: dict[str, Array]) -> bool:
-    """Say whether the prior of a site is another for other unknowns, by its trace."""
-
-    def for_two(values: dict[str, Array]) -> Array:
-        own = {name: values[name]}
-        others = {other: x for other, x in values.items() if other != name}
-        two = jax.tree.map(lambda x: jnp.stack([x, x]), others)
-        return jax.vmap(
-            lambda others: site_log_probs(target, own | others)[name], out_axes=None
-        )(two)
-
-    if len(values) == 1:
-        return False
-    try:
-        jax.eval_shape(for_two, values)
-    except ValueError as error:
-        if "out_axes" not in str(error):
-            raise
-        return True
-    return False
-
-
 def in_order(run: Rerun, values: dict[str, Any]) -> dict[str, Any]:
     """Return values by site in the order in which the model has the sites."""
     known = [name for name in run.order if name in values]
     return {name: values[name] for name in known} | values
-
-
-def in_steps(static: Static, values: dict[str, Any]) -> dict[str, Array]:
-    """Return draws of sites, draws first, in the order of their scans' steps."""
-    return {
-        name: jax.vmap(partial(by_step, static, name))(jnp.asarray(x))
-        for name, x in values.items()
-    }
-
-
-def is_factor(site: dict[str, Any]) -> bool:
-    """Say whether a site is a numpyro.factor."""
-    return isinstance(base_distribution(site["fn"]), dist.Unit)
 
 
 class _Unobserve(Everywhere):
