@@ -45,7 +45,7 @@ from vijax.vae.anomaly.detector_networks import Networks
 from vijax.vae.anomaly.table_columns import Columns, Encoded, NumberScale
 from vijax.validate import check, is_whole
 
-FILE_KIND = "vijax.vae.anomaly detector"
+KIND = "detector of vijax.vae.anomaly"
 NETWORK_ROWS = 2000  # from which on a network learns more of a table than neighbours
 
 
@@ -110,7 +110,7 @@ class Detector:
 
 
 jax.tree_util.register_dataclass(Detector)
-KINDS = store.KINDS | {
+TYPES = store.TYPES | {
     kind.__name__: kind for kind in (Detector, Columns, NumberScale, Encoded, Networks)
 }
 
@@ -324,7 +324,7 @@ def save(path: Path | str, detector: Detector) -> Path:
     """
     if not isinstance(detector, Detector):
         raise ValueError(f"detector = {detector!r} is none: give fit_detector(…)")
-    return archive.write(path, detector, kind=FILE_KIND, kinds=KINDS)
+    return archive.write(path, detector, kind=KIND, types=TYPES)
 
 
 def load(path: Path | str) -> Detector:
@@ -334,7 +334,7 @@ def load(path: Path | str) -> Detector:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, foreign, or not a detector's.
     """
-    return archive.read(path, kind=FILE_KIND, kinds=KINDS)
+    return archive.read(path, kind=KIND, types=TYPES)
 
 
 def view_names(detector: Detector) -> tuple[str, ...]:
