@@ -61,6 +61,48 @@ def test_arrays_keep_type_bits_and_kind():
     assert (jax.random.key_data(found) == jax.random.key_data(key)).all()
 
 
+def test_scalars_keep_their_type():
+    # np.float64 is a float too.
+    for value in (np.float64(0.1), np.bool_(True), np.int8(3), True, 0.1, -0.0):
+        found = through_json(value)
+        assert type(found) is type(value)
+        assert str(found) == str(value)
+
+
+def test_arrays_at_places_of_one_name_stay_apart():
+    tree = {"a.b": np.ones(1), "a": {"b": np.ones(2)}, 1: np.ones(3), "1": np.ones(4)}
+    tree["a b"], tree["a/b"] = np.ones(5), np.ones(6)
+    found = through_json(tree)
+    assert found.keys() == tree.keys()
+    assert found["a"].pop("b").size == 2
+    sizes = [found[key].size for key in ("a.b", 1, "1", "a b", "a/b")]
+    assert sizes == [1, 3, 4, 5, 6]
+
+
+class Made(NamedTuple):
+    recipe: Any
+
+
+def test_recipes_call_what_the_reader_names():
+    class Recipe(NamedTuple):
+        constructor: str
+        arguments: tuple[tuple[str, Any], ...]
+
+    made = Made(Recipe("sum", (("first", 1), ("second", (2, 3)))))
+    code = encode(made, {}, types={"sum": Pair})
+    assert decode(code, {}, {"sum": Pair}) == Pair(1, (2, 3))
+    with pytest.raises(ValueError, match="cannot be stored: it is a Made"):
+        encode(made, {}, types={"Made": Made})
+    plain = Made("two eggs")
+    assert through_json(plain, {"Made": Made}) == plain
+
+
+def test_a_class_of_a_known_name_is_another_one():
+    known = {"Pair": Record}
+    with pytest.raises(ValueError, match="cannot be stored: it is a Pair"):
+        encode(Pair(1, 2), {}, types=known)
+
+
 def test_what_is_given_is_not_stored():
     model = object()
     arrays: dict[str, np.ndarray] = {}

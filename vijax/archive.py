@@ -3,19 +3,18 @@
     write("a.npz", {"weights": w, "epochs": 3}, kind="notes")
     read("a.npz", kind="notes")
 
-The file is a NumPy archive: its arrays, not compressed, and beside them `about.json`,
-which says what kind of file it is, which versions wrote it, how the arrays belong
-together, and the SHA-256 of each. `numpy.load` opens the arrays without this package. A
-file is written under another name and renamed when it is complete. What is damaged,
-foreign or of another kind is refused, and its sizes are checked before memory is taken.
+The file is NumPy's `.npz`: a zip of `.npy` members, not compressed, each with a
+checksum. Beside them `header.json` says what kind of file it is, which versions wrote
+it, and how the arrays belong together (`vijax.tree_encoding`). `numpy.load` opens the
+arrays without this package.
 
-Objects of your own go in where `kinds` knows their class or constructor by name: a
-NamedTuple or a dataclass by its fields, anything with a `recipe` by that.
+It is written under another name and renamed when complete: a full disk, or a process
+killed at any moment, leaves the file that was there. Reading runs nothing that is in
+the file. What is damaged, foreign, newer or of another kind is refused, and sizes are
+checked before memory is taken.
 """
 
-import dataclasses
-import hashlib
-import io
+import contextlib
 import json
 import math
 import os
@@ -23,31 +22,35 @@ import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import vijax
+from vijax.tree_encoding import decode, encode
 
-FORMAT = 1
-ABOUT = "about.json"
-PLAIN = (bool, int, float, str, type(None))
-Kinds = Mapping[str, Callable[..., Any]]
+VERSION = 1
+HEADER = "header.json"
+USERS_OWN = 2  # dtype.isbuiltin of bfloat16 and its like
 
 
 def write(
-    path: Path | str, tree: Any, *, kind: str, kinds: Kinds | None = None
+    path: str | Path,
+    tree: Any,
+    *,
+    kind: str,
+    types: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Path:
-    """Write a tree to a file, all of it or nothing; return its path.
+    """Write a tree to a file, all of it or nothing; return the file's path.
 
     Args:
-        path: of the file; one that is there is replaced. Its folder is made if missing.
-        tree: dicts with text keys, lists, tuples, arrays, random keys, numbers, text,
-            None, and objects that `kinds` knows.
-        kind: of the file; `read` asks for the same.
-        kinds: name -> class or constructor, of the objects in the tree.
+        path: of the file; one that is there is replaced. Missing folders are made.
+        tree: dicts, lists, tuples, arrays, random keys, numbers, text, None, and
+            objects that `types` knows.
+        kind: what the file holds, a few words; `read` asks for the same.
+        types: by name, the classes and constructors of the objects in the tree.
 
     Raises:
         ValueError: the path is a folder; the tree holds something else.
@@ -60,198 +63,214 @@ def write(
         >>> read(path, kind="a")
         {'x': array([0, 1])}
     """
-    path = Path(path).absolute()
+    arrays: dict[str, np.ndarray] = {}
+    code = encode(tree, arrays, name="tree", types=types or {})
+    return write_arrays(path, {"tree": code}, arrays, kind=kind)
+
+
+def read(
+    path: str | Path,
+    *,
+    kind: str,
+    types: Mapping[str, Callable[..., Any]] | None = None,
+) -> Any:
+    """Return the tree of a file that `write` made.
+
+    Args:
+        path: of the file.
+        kind: as given to `write`.
+        types: as given to `write`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, another program's, of another kind, or of a newer
+            version; it holds an object that `types` does not know.
+    """
+    header, arrays = read_arrays(path, kind=kind)
+    try:
+        return decode(header["tree"], arrays, types or {})
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def write_arrays(
+    path: str | Path,
+    header: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    kind: str,
+) -> Path:
+    """Write named arrays and a header, all of it or nothing; return the file's path.
+
+    For what has to look at the header first, before the tree is made again.
+
+    Args:
+        path: as for `write`.
+        header: whatever JSON can say.
+        arrays: by name; not of objects.
+        kind: as for `write`.
+
+    Raises:
+        ValueError: the path is a folder; an array holds objects.
+        OSError: as `write`.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "lengths"
+        >>> _ = write_arrays(path, {"unit": "m"}, {"x": np.arange(3)}, kind="lengths")
+        >>> read_arrays(path, kind="lengths")
+        ({'unit': 'm'}, {'x': array([0, 1, 2])})
+    """
+    path = Path(path)
     if path.is_dir():
         raise ValueError(f"path = {path} is not valid: it is a folder, give a file")
-    arrays: dict[str, bytes] = {}
-    content = _encoded(tree, "tree", kinds or {}, arrays)
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"{name} is an array of objects: give numbers or text")
     about = {
-        "format": FORMAT,
         "kind": kind,
+        "version": VERSION,
         "versions": _versions(),
-        "sha256": {name: _sha256(data) for name, data in arrays.items()},
-        "content": content,
+        "header": header,
+        "arrays": {name: _describe(array) for name, array in arrays.items()},
     }
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                archive.writestr(ABOUT, json.dumps(about, indent=1))
-                for name, data in arrays.items():
-                    archive.writestr(f"{name}.npy", data)
+            _write(stream, json.dumps(about, indent=1), arrays)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"cannot write {path}: {reason}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return path
 
 
-def read(path: Path | str, *, kind: str, kinds: Kinds | None = None) -> Any:
-    """Return the tree of a file that `write` made; arrays are NumPy's.
+def read_arrays(
+    path: str | Path, *, kind: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header and arrays of a file, checked to be what was written.
 
     Args:
         path: of the file.
-        kind: as given to `write`.
-        kinds: as given to `write`.
+        kind: as given to `write_arrays`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, foreign, of another kind, or of a newer format.
+        ValueError: it is damaged, another program's, of another kind, or of a newer
+            version.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "lengths"
+        >>> _ = path.write_bytes(b"PK and so on")
+        >>> read_arrays(path, kind="lengths")
+        Traceback (most recent call last):
+        ...
+        ValueError: ... is damaged, truncated, or no file of vijax (File is not a ...
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file, found none")
-    content = path.read_bytes()
-    try:
-        about, arrays = _members(content)
-    except Exception as error:  # whatever zipfile meets in bytes that are not its own
-        raise ValueError(
-            f"{path} is damaged, or no file of vijax ({_first_line(error)})"
-        ) from error
-    newer = about.get("format")
-    if newer != FORMAT:
-        raise ValueError(
-            f"{path} is of format {newer!r}, this version reads {FORMAT}: install the "
-            f"version of vijax that wrote it ({about.get('versions')})"
+    with path.open("rb") as stream:
+        try:
+            return _read(path, stream, kind)
+        except (MemoryError, WrongFileError):
+            raise
+        except Exception as error:  # zipfile raises many kinds of them for damage
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ValueError(
+                f"{path} is damaged, truncated, or no file of vijax ({reason[:200]}): "
+                "write it again"
+            ) from error
+
+
+class WrongFileError(ValueError):
+    """A whole file, which is not one that is asked for."""
+
+
+def _write(stream: BinaryIO, about: str, arrays: Mapping[str, np.ndarray]) -> None:
+    # ZipInfo's own date, always the same: equal contents make equal files.
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(HEADER), about)
+        for name, array in arrays.items():
+            if array.dtype.isbuiltin == USERS_OWN:  # which NumPy's files do not know
+                array = array.view(f"u{array.dtype.itemsize}")
+            info = zipfile.ZipInfo(f"{name}.npy")
+            with archive.open(info, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
+
+
+def _read(
+    path: Path, stream: BinaryIO, kind: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with zipfile.ZipFile(stream) as archive:
+        infos = {info.filename: info for info in archive.infolist()}
+        stored = all(
+            info.compress_type == zipfile.ZIP_STORED for info in infos.values()
         )
-    if about.get("kind") != kind:
-        raise ValueError(f"{path} holds a {about.get('kind')!r}: give a {kind!r} file")
-    try:
-        return _decoded(about["content"], kinds or {}, arrays)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is damaged: its content makes no sense ({_first_line(error)})"
-        ) from error
-
-
-def _encoded(value: Any, name: str, kinds: Kinds, arrays: dict[str, bytes]) -> Any:
-    """Return what JSON holds of a value; its arrays go into `arrays`."""
-
-    def inside(parts: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            key: _encoded(part, f"{name}.{key}", kinds, arrays)
-            for key, part in parts.items()
+        size = sum(max(info.file_size, info.compress_size) for info in infos.values())
+        if not stored or size > path.stat().st_size:
+            raise ValueError("its parts are larger than the file")
+        about = json.loads(archive.read(HEADER))
+        _check_about(path, about, kind)
+        told = about["arrays"]
+        if set(infos) != {HEADER, *(f"{name}.npy" for name in told)}:
+            raise ValueError("parts are missing, or there are others")
+        arrays = {
+            name: _array(archive, infos[f"{name}.npy"], *told[name]) for name in told
         }
-
-    recipe = getattr(value, "recipe", None)
-    if recipe is not None and recipe.constructor in kinds:
-        return {"made_by": recipe.constructor, "of": inside(dict(recipe.arguments))}
-    if type(value).__name__ in kinds:
-        return {"made_by": type(value).__name__, "of": inside(_fields(value))}
-    if isinstance(value, PLAIN):
-        return value
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {"dict": inside(value)}
-    if type(value) in (list, tuple):
-        parts = inside({str(i): part for i, part in enumerate(value)})
-        return {type(value).__name__: list(parts.values())}
-    if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return _encoded_array(value, name, arrays)
-    raise ValueError(
-        f"{name} = {type(value).__name__} cannot be kept in a file: give arrays, "
-        f"numbers, text, dicts with text keys, lists or tuples"
-    )
+    return about["header"], arrays
 
 
-def _encoded_array(value: Any, name: str, arrays: dict[str, bytes]) -> dict[str, Any]:
-    about: dict[str, Any] = {"array": str(len(arrays))}
-    if isinstance(value, jax.Array) and jnp.issubdtype(
-        value.dtype, jax.dtypes.prng_key
-    ):
-        about["key"] = str(jax.random.key_impl(value))
-        value = jax.random.key_data(value)
-    array = np.asarray(value)
-    if array.dtype.hasobject:
-        raise ValueError(f"{name} is an array of objects: give numbers or text")
-    if array.dtype.kind == "V" and array.dtype.names is None:  # bfloat16 and its like
-        about["dtype"] = array.dtype.name
-        array = array.view(f"u{array.dtype.itemsize}")
-    stream = io.BytesIO()
-    # ascontiguousarray would make a vector of a number.
-    np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
-    arrays[about["array"]] = stream.getvalue()
-    return about
+def _check_about(path: Path, about: Any, kind: str) -> None:
+    names = ("kind", "version", "versions", "header", "arrays")
+    if not isinstance(about, dict) or not all(name in about for name in names):
+        raise ValueError("its header is another program's")
+    if about["kind"] != kind:
+        raise WrongFileError(
+            f"{path} holds a {about['kind']}, not a {kind}: give another file"
+        )
+    if about["version"] != VERSION:
+        raise WrongFileError(
+            f"{path} is of version {about['version']}, and this vijax reads version "
+            f"{VERSION}: read it with the versions that wrote it ({about['versions']})"
+        )
 
 
-def _decoded(node: Any, kinds: Kinds, arrays: dict[str, np.ndarray]) -> Any:
-    if isinstance(node, PLAIN):
-        return node
-
-    def inside(parts: dict[str, Any]) -> dict[str, Any]:
-        return {key: _decoded(part, kinds, arrays) for key, part in parts.items()}
-
-    if "made_by" in node:
-        return kinds[node["made_by"]](**inside(node["of"]))
-    if "dict" in node:
-        return inside(node["dict"])
-    for container in (list, tuple):
-        if container.__name__ in node:
-            parts = node[container.__name__]
-            return container(_decoded(part, kinds, arrays) for part in parts)
-    array = arrays[node["array"]]
-    if "dtype" in node:
-        array = array.view(jnp.dtype(node["dtype"]))
-    if "key" in node:
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=node["key"])
+def _array(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: str, shape: list[int]
+) -> np.ndarray:
+    """Return a member's array, which must be of the size, type and shape it says."""
+    with archive.open(info) as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError("an array of another format")
+        lengths, _, of = np.lib.format.read_array_header_1_0(member)
+        size = info.file_size - member.tell()
+        if not of.hasobject and math.prod(lengths) * of.itemsize != size:
+            raise ValueError("an array of another size than it says")
+    # Opened anew: zipfile compares no checksum of a member that was read twice.
+    with archive.open(info) as member:
+        array = np.lib.format.read_array(member, allow_pickle=False)
+    if str(array.dtype) != dtype and jnp.dtype(dtype).isbuiltin == USERS_OWN:
+        array = array.view(dtype)
+    if _describe(array) != [dtype, shape]:
+        raise ValueError(f"{info.filename} is not what was written")
     return array
 
 
-def _members(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return `about.json` and the arrays, each checked against its SHA-256."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        infos = {info.filename: info for info in archive.infolist()}
-        for info in infos.values():
-            stored = info.compress_type == zipfile.ZIP_STORED
-            if not stored or info.file_size > len(content):
-                raise ValueError("a part is larger than the file")
-        about = json.loads(archive.read(ABOUT))
-        expected = about["sha256"]
-        if set(infos) != {ABOUT, *(f"{name}.npy" for name in expected)}:
-            raise ValueError("parts are missing, or there are others")
-        arrays = {}
-        for name, digest in expected.items():
-            data = archive.read(f"{name}.npy")
-            if _sha256(data) != digest:
-                raise ValueError("an array is not what was written")
-            arrays[name] = _array(data)
-    return about, arrays
+def _describe(array: np.ndarray) -> list[Any]:
+    return [str(array.dtype), list(array.shape)]
 
 
-def _array(data: bytes) -> np.ndarray:
-    """Return the array of a .npy file's bytes, which must be as long as it says."""
-    stream = io.BytesIO(data)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("an array of another format")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    body = data[stream.tell() :]
-    if fortran or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(body):
-        raise ValueError("an array of another size than it says")
-    return np.frombuffer(body, dtype).reshape(shape).copy()
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    if dataclasses.is_dataclass(value):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    return dict(value._asdict())
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "vijax": vijax.__version__,
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-        "python": ".".join(map(str, sys.version_info[:3])),
-    }
+def _versions() -> str:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return (
+        f"vijax {vijax.__version__}, jax {jax.__version__}, "
+        f"numpy {np.__version__}, python {python}"
+    )

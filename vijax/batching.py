@@ -44,14 +44,16 @@ def map_batches(
     for start in range(0, rows, batch_size):
         index = np.minimum(np.arange(start, start + batch_size), rows - 1)
         parts.append(function(*(_take(array, index) for array in arrays)))
-    return jax.tree.map(lambda *leaves: _join(leaves)[:rows], *parts)
+    return jax.tree.map(lambda *leaves: _join(leaves, rows), *parts)
 
 
-# NumPy indexes and joins without compiling a program for every number of rows.
+# NumPy indexes, joins and cuts, and device_put hands over, without compiling a program
+# for every number of rows, as JAX's own indexing and asarray do.
 def _take(array: ArrayLike, index: np.ndarray) -> ArrayLike:
     return jnp.asarray(array)[index] if is_traced(array) else np.asarray(array)[index]
 
 
-def _join(leaves: tuple[ArrayLike, ...]) -> jax.Array:
-    traced = is_traced(leaves)
-    return jnp.concatenate(leaves) if traced else jnp.asarray(np.concatenate(leaves))
+def _join(leaves: tuple[ArrayLike, ...], rows: int) -> jax.Array:
+    if is_traced(leaves):
+        return jnp.concatenate(leaves)[:rows]
+    return jax.device_put(np.concatenate(leaves)[:rows])

@@ -1,15 +1,20 @@
-"""Pytrees as JSON and named arrays, and back, without running what is read.
+"""Trees as JSON and named arrays, and back, without running what is read.
 
     arrays = {}
     code = encode(tree, arrays)              JSON that names the arrays
-    tree = decode(code, arrays, types)       types: by name, those that may be made
+    tree = decode(code, arrays, types)       types: by name, what may be made
 
-Structure, classes and Python's numbers go into the code, arrays beside it. A class is
-made only where the reader names it: a file cannot choose what is called. Arrays keep
-their bits and types, float64 also where JAX's own setting is float32.
+Structure, classes and Python's numbers go into the code, arrays beside it. NamedTuples
+and dataclasses go by their fields; what has a `recipe` goes by that, the name of its
+constructor and the arguments. Either is made only where the reader names it: a file
+cannot choose what is called. Arrays keep their bits and types, float64 also where JAX's
+own setting is float32.
 """
 
 import dataclasses
+import math
+import re
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-PLAIN = (bool, int, str, type(None))
+PLAIN = (bool, int, float, str, type(None))
+Types = Mapping[str, Callable[..., Any]]
 
 
 def encode(
@@ -25,15 +31,18 @@ def encode(
     arrays: dict[str, np.ndarray],
     *,
     name: str = "x",
+    types: Types | None = None,
     given: Callable[[Any], str | None] = lambda thing: None,
 ) -> Any:
     """Return JSON for a tree, and add its arrays to `arrays`.
 
     Args:
-        tree: of NamedTuples, dataclasses, lists, tuples, dicts, arrays, random keys,
-            numbers, strings and None.
+        tree: of NamedTuples, dataclasses, things with a `recipe`, lists, tuples, dicts
+            with words or whole numbers for keys, arrays, random keys, numbers, strings
+            and None.
         arrays: filled by names that say where in the tree they are.
         name: that these names begin with.
+        types: those that the reader will know; None lets all through.
         given: returns a name for a thing that the reader will have, None for others.
 
     Raises:
@@ -51,28 +60,35 @@ def encode(
         known = given(thing)
         if known is not None:
             return {"given": known}
-        if isinstance(thing, PLAIN):
+        if type(thing) is float and not math.isfinite(thing):  # no word of JSON's
+            return {"float": str(thing)}
+        if type(thing) in PLAIN:
             return thing
-        if isinstance(thing, float):
-            return {"float": thing.hex()}
         if isinstance(thing, jax.Array | np.ndarray | np.generic):
             kind, array = _array(thing)
-            arrays[place] = array
-            return {"array": place, "as": kind}
-        fields = fields_of(thing)
-        if fields is not None:
-            parts = {n: inner(part, f"{place}.{n}") for n, part in fields.items()}
-            return {"type": type_name(type(thing)), "fields": parts}
-        if isinstance(thing, list | tuple) and type(thing) in (list, tuple):
+            if array.dtype.hasobject:
+                raise ValueError(
+                    f"{place} is an array of objects: give numbers or text"
+                )
+            label = _label(place, arrays)
+            arrays[label] = array
+            return {"array": label, "as": kind}
+        made_of = _made_of(thing, types)
+        if made_of is not None:
+            made_by, parts = made_of
+            code = {n: inner(part, f"{place}.{n}") for n, part in parts.items()}
+            return {"type": made_by, "fields": code}
+        if type(thing) in (list, tuple):
             items = [inner(item, f"{place}.{n}") for n, item in enumerate(thing)]
             return {type(thing).__name__: items}
-        if type(thing) is dict and all(isinstance(key, str | int) for key in thing):
+        if type(thing) is dict and all(type(key) in (str, int) for key in thing):
             pairs = thing.items()
             return {"dict": [[key, inner(x, f"{place}.{key}")] for key, x in pairs]}
+        kind, shown = type(thing).__name__, reprlib.repr(thing)
         raise ValueError(
-            f"{place} = {thing!r} cannot be stored: it is a {type(thing).__name__}, "
-            "and a file holds arrays, numbers, text, and NamedTuples, dataclasses, "
-            "lists and dicts of them"
+            f"{place} = {shown} cannot be stored: it is a {kind}, and a file holds "
+            "arrays, numbers, text, and NamedTuples, dataclasses, lists and dicts of "
+            "them"
         )
 
     return inner(tree, name)
@@ -81,7 +97,7 @@ def encode(
 def decode(
     code: Any,
     arrays: Mapping[str, np.ndarray],
-    types: Mapping[str, type],
+    types: Types,
     given: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return the tree that was encoded.
@@ -89,7 +105,7 @@ def decode(
     Args:
         code: from `encode`.
         arrays: likewise.
-        types: the classes that may be made, by `type_name`.
+        types: the classes and constructors that may be called, by `type_name`.
         given: what `encode`'s `given` has named.
 
     Raises:
@@ -118,7 +134,7 @@ def decode(
         if "given" in code:
             return (given or {})[code["given"]]
         if "float" in code:
-            return float.fromhex(code["float"])
+            return float(code["float"])
         if "list" in code:
             return [inner(item) for item in code["list"]]
         if "tuple" in code:
@@ -127,15 +143,15 @@ def decode(
 
     try:
         return inner(code)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"the file does not fit this version of vijax ({error}): read it with the "
             "version that wrote it"
         ) from error
 
 
-def type_name(cls: type) -> str:
-    """Return the name that a class has in a code.
+def type_name(cls: Callable[..., Any]) -> str:
+    """Return the name that a class or constructor has in a code.
 
     Example:
         >>> type_name(np.ndarray)
@@ -144,19 +160,33 @@ def type_name(cls: type) -> str:
     return cls.__qualname__
 
 
-def fields_of(thing: Any) -> dict[str, Any] | None:
-    """Return the fields of a NamedTuple or dataclass by name, None of others.
-
-    Example:
-        >>> fields_of([1, 2]) is None
-        True
-    """
+def _made_of(thing: Any, types: Types | None) -> tuple[str, dict[str, Any]] | None:
+    """Return what makes a thing and of what; None where nothing known does."""
+    recipe: Any = getattr(thing, "recipe", None)
+    constructor = getattr(recipe, "constructor", None)
+    if constructor is not None:
+        known = types is None or constructor in types
+        return (constructor, dict(recipe.arguments)) if known else None
+    if types is not None and types.get(type_name(type(thing))) is not type(thing):
+        return None
     if isinstance(thing, tuple) and hasattr(thing, "_fields"):
-        return dict(zip(thing._fields, thing, strict=True))
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        parts = dict(zip(thing._fields, thing, strict=True))
+    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         names = [field.name for field in dataclasses.fields(thing) if field.init]
-        return {name: getattr(thing, name) for name in names}
-    return None
+        parts = {name: getattr(thing, name) for name in names}
+    else:
+        return None
+    return type_name(type(thing)), parts
+
+
+def _label(place: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a name that can be a file's, and that no other array has."""
+    label = plain = re.sub(r"[^\w.-]", "_", place)
+    number = 2
+    while label in arrays:  # {"a.b": x, "a": {"b": y}}
+        label = f"{plain}-{number}"
+        number += 1
+    return label
 
 
 def _array(thing: Any) -> tuple[str, np.ndarray]:

@@ -109,5 +109,5 @@ def test_parameters_of_another_model_are_refused(tmp_path):
 
 def test_files_of_another_kind_are_refused(tmp_path):
     path = archive.write(tmp_path / "notes.npz", {"a": 1}, kind="notes")
-    with pytest.raises(ValueError, match="holds a 'notes': give a 'vijax"):
+    with pytest.raises(ValueError, match=r"holds a notes, not a model of vijax\.vae"):
         vae.load(path)

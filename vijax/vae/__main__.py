@@ -22,6 +22,7 @@ import numpy as np
 from vijax.data import text_table
 from vijax.extras import require
 from vijax.vae import anomaly, event_tables, models, store, training
+from vijax.vae.anomaly.detector import p_value_of_score
 from vijax.vae.compression import file_format
 from vijax.vae.models import likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
@@ -151,7 +152,8 @@ def score(detector: Path, data: Path, output: Path) -> str:
         output: file to write.
     """
     found, x = anomaly.load(detector), _read(data)
-    scores, p_values = anomaly.score(found, x), anomaly.p_value(found, x)
+    scores = anomaly.score(found, x)
+    p_values = p_value_of_score(found, scores)
     with output.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["score", "p_value"])

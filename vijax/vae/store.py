@@ -37,8 +37,8 @@ MODEL_PARTS = (
     ModelParams,
     ColumnScale,
 )
-KINDS = {part.__name__: part for part in MODEL_PARTS}
-FILE_KIND = "vijax.vae model"
+TYPES = {part.__name__: part for part in MODEL_PARTS}
+KIND = "model of vijax.vae"
 
 
 class Stored(NamedTuple):
@@ -89,7 +89,7 @@ def save(
     for name in ("encoder", "decoder", "likelihood"):
         part = getattr(model, name, None)
         recipe = getattr(part, "recipe", None)
-        if part is not None and (recipe is None or recipe.constructor not in KINDS):
+        if part is not None and (recipe is None or recipe.constructor not in TYPES):
             raise ValueError(
                 f"the model's {name} is not made by vijax.vae.models, so another "
                 "process could not make it again: keep the parameters by "
@@ -97,7 +97,7 @@ def save(
             )
     _check_params(model, params)
     tree = {"model": model, "params": params, "extra": extra}
-    return archive.write(path, tree, kind=FILE_KIND, kinds=KINDS)
+    return archive.write(path, tree, kind=KIND, types=TYPES)
 
 
 def load(path: Path | str) -> Stored:
@@ -116,8 +116,9 @@ def load(path: Path | str) -> Stored:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, foreign, or not a model's.
     """
-    tree = archive.read(path, kind=FILE_KIND, kinds=KINDS)
-    params = jax.tree.map(jax.numpy.asarray, tree["params"])
+    tree = archive.read(path, kind=KIND, types=TYPES)
+    # By NumPy: float64 of another process becomes what JAX's setting here is.
+    params = jax.tree.map(lambda x: jax.numpy.asarray(np.asarray(x)), tree["params"])
     return Stored(tree["model"], params, tree["extra"])
 
 

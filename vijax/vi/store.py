@@ -4,7 +4,7 @@ r"""Save a fit to a file, and load it in another process, bit for bit.
     fit = vi.load("fit.npz", model)           the data are in the file
     fit = vi.load("fit.npz", target)          or are given again, and compared
 
-The file holds numbers and JSON, no code (see `array_file`). The model is the reader's:
+The file holds numbers and JSON, no code (see `archive`). The model is the reader's:
 a file says which one its fit is of, and a fit of another one is refused. It says so in
 three ways:
 
@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vijax import array_file
+from vijax import archive
 from vijax.tree_encoding import decode, encode, type_name
 from vijax.validate import is_traced
 from vijax.vi.engine.precision import in_float64, precision_of
@@ -80,9 +80,9 @@ def save(fit: Fit, path: str | Path, *, keep_data: bool = True) -> Path:
             fingerprint is, and `load` wants a target, which has the data.
 
     Raises:
-        ValueError: the fit is traced or a stack of fits; it holds, or its data hold,
-            something else than arrays, numbers, text, and NamedTuples, dataclasses,
-            lists and dicts of them.
+        ValueError: the path is a folder; the fit is traced or a stack of fits; it
+            holds, or its data hold, something else than arrays, numbers, text, and
+            NamedTuples, dataclasses, lists and dicts of them.
         OSError: the file cannot be written, or the disk is full; what was there before
             is intact.
 
@@ -123,7 +123,7 @@ def save(fit: Fit, path: str | Path, *, keep_data: bool = True) -> Path:
         found = look_at(target, positions)
     arrays["probe.positions"] = positions
     arrays |= {f"probe.values.{name}": values for name, values in found.items()}
-    return array_file.write(path, KIND, header, arrays)
+    return archive.write_arrays(path, header, arrays, kind=KIND)
 
 
 def load(
@@ -153,7 +153,7 @@ def load(
             version; the model, its unknowns or its data are not those of the fit; JAX's
             precision is not; the fit holds a class that is not known.
     """
-    header, arrays = array_file.read(path, KIND)
+    header, arrays = archive.read_arrays(path, kind=KIND)
     about = header["about"]
     x64 = bool(jax.config.read("jax_enable_x64"))
     if about["x64"] != x64:

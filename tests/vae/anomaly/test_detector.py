@@ -151,7 +151,7 @@ def test_a_file_keeps_every_bit(name, request, tmp_path, digits_and_labels):
 
 def test_files_of_another_kind_are_refused(tmp_path):
     path = archive.write(tmp_path / "notes.npz", {"a": 1}, kind="notes")
-    with pytest.raises(ValueError, match="anomaly detector' file"):
+    with pytest.raises(ValueError, match=r"not a detector of vijax\.vae\.anomaly"):
         anomaly.load(path)
 
 

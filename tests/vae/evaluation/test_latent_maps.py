@@ -9,6 +9,15 @@ from vijax.vae.evaluation import latent_gaps, latent_maps
 from vijax.vae.models import autoencoders
 
 
+def test_other_numbers_of_rows_compile_nothing(caplog):
+    double = jax.jit(lambda x: 2 * x)
+    map_batches(double, np.ones((7, 2), np.float32), batch_size=4)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for rows in (5, 6, 8, 13):
+            map_batches(double, np.ones((rows, 2), np.float32), batch_size=4)
+    assert "Compiling" not in caplog.text
+
+
 @pytest.mark.parametrize("rows", [1, 4, 5, 9])
 def test_batches_are_put_together_in_order(rows):
     shapes = set()

@@ -45,7 +45,7 @@ from vijax.vae.anomaly.detector_networks import Networks
 from vijax.vae.anomaly.table_columns import Columns, Encoded, NumberScale
 from vijax.validate import check, is_whole
 
-FILE_KIND = "vijax.vae.anomaly detector"
+KIND = "detector of vijax.vae.anomaly"
 NETWORK_ROWS = 2000  # from which on a network learns more of a table than neighbours
 
 
@@ -110,7 +110,7 @@ class Detector:
 
 
 jax.tree_util.register_dataclass(Detector)
-KINDS = store.KINDS | {
+TYPES = store.TYPES | {
     kind.__name__: kind for kind in (Detector, Columns, NumberScale, Encoded, Networks)
 }
 
@@ -160,14 +160,18 @@ def fit_detector(
     encoded = table_columns.encode(columns, train)
     rows = len(encoded.standard)
     check(rows >= 8, "rows", rows, "give 8 rows or more")
-    chosen = np.asarray(jax.random.permutation(key, rows))[: settings.max_references]
+    of_references, of_networks = jax.random.split(key)
+    order = np.asarray(jax.random.permutation(of_references, rows))
+    chosen = order[: settings.max_references]
     references = Encoded(*(part[chosen] for part in encoded))
     own = np.full(rows, -1)
     own[chosen] = np.arange(len(chosen))
     parts = [_neighbour_views(references, encoded, own)]
     networks: Networks | None = None
     if settings.networks or (settings.networks is None and rows >= NETWORK_ROWS):
-        networks, negative_elbo = detector_networks.fit_table(key, encoded, settings)
+        networks, negative_elbo = detector_networks.fit_table(
+            of_networks, encoded, settings
+        )
         parts.append(negative_elbo[:, None])
     detector = Detector(columns, references, networks, *_no_views())
     return _calibrated(detector, np.concatenate(parts, axis=1))
@@ -219,7 +223,25 @@ def p_value(detector: Detector, x: Any) -> Float[np.ndarray, " rows"]:
         >>> p_value(detector, np.full((1, 3), 9.0)).item()  # 1 / (99 + 1)
         0.01
     """
-    below = np.searchsorted(detector.held_out, score(detector, x), side="left")
+    return p_value_of_score(detector, score(detector, x))
+
+
+def p_value_of_score(
+    detector: Detector, scores: Float[np.ndarray, " rows"]
+) -> Float[np.ndarray, " rows"]:
+    """Return the p-values of scores that are known already; see `p_value`.
+
+    Args:
+        detector: from `fit_detector`.
+        scores: by `score`.
+
+    Example:
+        >>> train = np.random.default_rng(0).normal(size=(99, 3))
+        >>> detector = fit_detector(jax.random.key(0), train)
+        >>> p_value_of_score(detector, np.array([-np.inf, np.inf])).tolist()
+        [1.0, 0.01]
+    """
+    below = np.searchsorted(detector.held_out, scores, side="left")
     return (1 + len(detector.held_out) - below) / (len(detector.held_out) + 1)
 
 
@@ -324,7 +346,7 @@ def save(path: Path | str, detector: Detector) -> Path:
     """
     if not isinstance(detector, Detector):
         raise ValueError(f"detector = {detector!r} is none: give fit_detector(…)")
-    return archive.write(path, detector, kind=FILE_KIND, kinds=KINDS)
+    return archive.write(path, detector, kind=KIND, types=TYPES)
 
 
 def load(path: Path | str) -> Detector:
@@ -334,7 +356,7 @@ def load(path: Path | str) -> Detector:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, foreign, or not a detector's.
     """
-    return archive.read(path, kind=FILE_KIND, kinds=KINDS)
+    return archive.read(path, kind=KIND, types=TYPES)
 
 
 def view_names(detector: Detector) -> tuple[str, ...]:
