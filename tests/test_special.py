@@ -117,6 +117,19 @@ def test_float32(name):
     assert np.all(np.abs(ours / exact - 1) <= tolerance)
 
 
+def test_single_precision_up_to_1e12():
+    """Beta(b, 1) in closed form: x^b = 1/2 where 1 - x is down to 7e-13."""
+    b = np.array([1e6, 1e9, 5e9, 1e12], np.float32)
+    expected = -np.expm1(np.log(0.5) / b.astype(float))
+    with jax.enable_x64(False):
+        np.testing.assert_allclose(
+            special.betainccinv(1.0, b, 0.5), expected, rtol=1e-6
+        )
+        ends = special.betaincinv(1.0, b, 0.5), 1 - special.betaincinv(b, 1.0, 0.5)
+    np.testing.assert_allclose(ends[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(ends[1], expected, atol=1.2e-7)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("arguments", "expected"),

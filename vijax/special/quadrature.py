@@ -52,7 +52,8 @@ def beta_ratio(a: Elements, b: Elements, x: Elements, y: Elements) -> Ratio:
         return _Exponent(-fall * s - (b - 1) * bent, -s, log_grown)
 
     def derivative(s: Elements) -> Elements:
-        return (b - 1) * odds / (jnp.exp(s) * (1 + odds) - odds) - (a + 1)
+        # e^s (1 + o) - o, which cancels to 0 where o has more digits than a float.
+        return (b - 1) * odds / (1 + jnp.expm1(s) * (1 + odds)) - (a + 1)
 
     curvature = jnp.maximum(b - 1, 0.0) * odds * (1 + odds)
     integral, by_a, by_b = _integrate(exponent, derivative, fall, curvature)

@@ -83,3 +83,17 @@ def test_more_than_eight_regions(x64):
     np.testing.assert_allclose(0.5 * (lower + upper), np.arange(12) + 0.5, atol=1e-9)
     traced = jax.jit(lambda grid: regions.intervals_of(grid, 0.5))(comb)
     assert np.isnan(traced[0]).all()
+
+
+def test_finer_grids_share_one_program(x64):
+    """Of four grids, one inside the other, the likelihood is traced once."""
+    calls = []
+
+    def log_likelihood(theta, count):
+        calls.append(theta)
+        return poisson(theta, count)
+
+    after = landscape.update(flat(), log_likelihood, counts(10_000))
+    assert after.resolved
+    assert after.axes[0].points[0] > 3
+    assert len(calls) == 1

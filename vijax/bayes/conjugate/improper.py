@@ -4,11 +4,17 @@ An improper prior has no normalising constant. Its posterior may be proper all t
 and every family here says so or refuses. It has no evidence, no draws and no intervals.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 
 from vijax.bayes.validation import Numbers, value_checks
+from vijax.validate import where_valid
+
+D = TypeVar("D", bound=dist.Distribution)
 
 
 def beta(concentration1: Numbers = 0.0, concentration0: Numbers = 0.0) -> dist.Beta:
@@ -19,7 +25,7 @@ def beta(concentration1: Numbers = 0.0, concentration0: Numbers = 0.0) -> dist.B
         concentration0: b >= 0, broadcast against it.
 
     Raises:
-        ValueError: a negative or infinite parameter.
+        ValueError: a negative or infinite parameter. In a trace it is NaN.
 
     References:
         J. B. S. Haldane (1932), Math. Proc. Camb. Phil. Soc. 28, 55.
@@ -30,10 +36,7 @@ def beta(concentration1: Numbers = 0.0, concentration0: Numbers = 0.0) -> dist.B
         >>> after.concentration1.item(), after.concentration0.item()
         (10.0, 4.0)
     """
-    a, _ = value_checks.nonnegative("concentration1", concentration1)
-    b, _ = value_checks.nonnegative("concentration0", concentration0)
-    with numpyro.validation_enabled(False):  # of what they are made of, too
-        return dist.Beta(a, b)
+    return _of(dist.Beta, concentration1=concentration1, concentration0=concentration0)
 
 
 def dirichlet(concentration: Numbers) -> dist.Dirichlet:
@@ -43,7 +46,7 @@ def dirichlet(concentration: Numbers) -> dist.Dirichlet:
         concentration: α >= 0, the categories on the last axis.
 
     Raises:
-        ValueError: a negative or infinite parameter.
+        ValueError: a negative or infinite parameter. In a trace it is NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 3.4.
@@ -54,9 +57,7 @@ def dirichlet(concentration: Numbers) -> dist.Dirichlet:
         >>> after.concentration.tolist()
         [3.0, 4.0]
     """
-    alpha, _ = value_checks.nonnegative("concentration", concentration)
-    with numpyro.validation_enabled(False):  # of what they are made of, too
-        return dist.Dirichlet(alpha)
+    return _of(dist.Dirichlet, concentration=concentration)
 
 
 def gamma(concentration: Numbers = 1.0, rate: Numbers = 0.0) -> dist.Gamma:
@@ -70,7 +71,7 @@ def gamma(concentration: Numbers = 1.0, rate: Numbers = 0.0) -> dist.Gamma:
         rate: b >= 0, broadcast against it.
 
     Raises:
-        ValueError: a negative or infinite parameter.
+        ValueError: a negative or infinite parameter. In a trace it is NaN.
 
     References:
         H. Jeffreys (1961), Theory of Probability, 3rd ed., section 3.3.
@@ -81,10 +82,7 @@ def gamma(concentration: Numbers = 1.0, rate: Numbers = 0.0) -> dist.Gamma:
         >>> after.concentration.item(), after.rate.item()
         (10.0, 3.0)
     """
-    a, _ = value_checks.nonnegative("concentration", concentration)
-    b, _ = value_checks.nonnegative("rate", rate)
-    with numpyro.validation_enabled(False):  # of what they are made of, too
-        return dist.Gamma(a, b)
+    return _of(dist.Gamma, concentration=concentration, rate=rate)
 
 
 def inverse_gamma(
@@ -97,7 +95,7 @@ def inverse_gamma(
         rate: b >= 0, broadcast against it.
 
     Raises:
-        ValueError: a negative or infinite parameter.
+        ValueError: a negative or infinite parameter. In a trace it is NaN.
 
     References:
         Gelman et al. (2013), Bayesian Data Analysis, 3rd ed., section 2.8.
@@ -108,10 +106,7 @@ def inverse_gamma(
         >>> after.concentration.item(), after.rate.item()
         (1.0, 1.0)
     """
-    a, _ = value_checks.nonnegative("concentration", concentration)
-    b, _ = value_checks.nonnegative("rate", rate)
-    with numpyro.validation_enabled(False):  # of what they are made of, too
-        return dist.InverseGamma(a, b)
+    return _of(dist.InverseGamma, concentration=concentration, rate=rate)
 
 
 def normal(loc: Numbers = 0.0) -> dist.Normal:
@@ -132,5 +127,13 @@ def normal(loc: Numbers = 0.0) -> dist.Normal:
         >>> print(f"{after.loc:.4f} {after.scale:.4f}")
         2.0000 0.7071
     """
-    loc, _ = value_checks.finite("loc", loc)
-    return dist.Normal(loc, jnp.full_like(loc, jnp.inf))
+    loc, valid = value_checks.finite("loc", loc)
+    return dist.Normal(where_valid(valid, loc), jnp.full_like(loc, jnp.inf))
+
+
+def _of(family: Callable[..., D], **parameters: Numbers) -> D:
+    """Build a member of a family whose parameters may be 0."""
+    checked = {k: value_checks.nonnegative(k, v) for k, v in parameters.items()}
+    values = {k: where_valid(valid, value) for k, (value, valid) in checked.items()}
+    with numpyro.validation_enabled(False):  # also of what the family is made of
+        return family(**values)

@@ -33,14 +33,6 @@ from vijax.bayes.frequentist.confidence_intervals import (
     poisson_coverage,
     poisson_interval,
 )
-from vijax.bayes.frequentist.known_background import (
-    ExpectedLimits,
-    asimov_significance,
-    expected_signal_limits,
-    signal_interval,
-    signal_limit,
-    uncertain_background_log_p_value,
-)
 from vijax.bayes.frequentist.on_off_tests import (
     li_ma_significance,
     on_off_log_p_value,
@@ -48,13 +40,22 @@ from vijax.bayes.frequentist.on_off_tests import (
     profile_interval,
     profile_log_likelihood,
 )
+from vijax.bayes.frequentist.signal_intervals import signal_interval
+from vijax.bayes.frequentist.signal_limits import (
+    ExpectedLimits,
+    expected_signal_limits,
+    signal_limit,
+)
+from vijax.bayes.frequentist.two_means import WelchTest, welch_test
 from vijax.bayes.frequentist.two_samples import (
-    WelchTest,
     fisher_log_p_value,
     probability_difference_interval,
     rate_log_p_value,
     rate_ratio_interval,
-    welch_test,
+)
+from vijax.bayes.frequentist.uncertain_background import (
+    asimov_significance,
+    uncertain_background_log_p_value,
 )
 from vijax.bayes.numerics.significances import (
     log_p_value,

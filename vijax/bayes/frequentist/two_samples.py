@@ -1,10 +1,9 @@
-"""Two samples: is the second probability, rate or mean the larger one, and by how much?
+"""Two counts: is the second probability or rate the larger one, and by how much?
 
 Every function works element by element over arrays, each element a pair of samples.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,20 +12,9 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.frequentist.binomial_tests import ALTERNATIVES, binomial_log_p_value
 from vijax.bayes.frequentist.confidence_intervals import Interval, binomial_interval
-from vijax.bayes.numerics import log_gamma, student
+from vijax.bayes.numerics import log_gamma
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import is_traced, where_valid
-
-
-class WelchTest(NamedTuple):
-    """The difference of two means whose variances are unknown and unequal."""
-
-    difference: Float[Array, "..."]  # second mean less the first
-    standard_error: Float[Array, "..."]
-    df: Float[Array, "..."]  # Welch and Satterthwaite's degrees of freedom
-    log_p_value: Float[Array, "..."]
-    lower: Float[Array, "..."]  # of the confidence interval of the difference
-    upper: Float[Array, "..."]
 
 
 def fisher_log_p_value(
@@ -176,61 +164,6 @@ def rate_log_p_value(
     return where_valid(valid, value)
 
 
-def welch_test(
-    first: Numbers,
-    second: Numbers,
-    level: Numbers = 0.95,
-    *,
-    alternative: str = "two-sided",
-) -> WelchTest:
-    r"""Compare two means without assuming equal variances.
-
-    t = (x̄_2 - x̄_1) / sqrt(v_1 + v_2), v_i = s_i² / n_i, with
-    (v_1 + v_2)² / (v_1² / (n_1 - 1) + v_2² / (n_2 - 1)) degrees of freedom.
-
-    Args:
-        first: one sample, on the last axis, two data or more; pooled along it.
-        second: the other sample; leading axes broadcast.
-        level: of the confidence interval of the difference, in (0, 1).
-        alternative: "two-sided", "greater" (the second mean is larger) or "less".
-
-    Raises:
-        ValueError: a sample of fewer than two data, NaN, a level outside (0, 1), an
-            unknown alternative, samples without any spread.
-
-    References:
-        B. L. Welch (1947), Biometrika 34, 28.
-
-    Example:
-        >>> test = welch_test([1.0, 2.0, 3.0], [2.0, 4.0, 6.0, 8.0])
-        >>> print(f"{test.df:.3f} {jnp.exp(test.log_p_value):.4f}")
-        4.075 0.0999
-    """
-    value_checks.one_of("alternative", alternative, ALTERNATIVES)
-    level, level_valid = value_checks.fraction("level", level)
-    first, valid = _moments("first", first)
-    second, second_valid = _moments("second", second)
-    difference = second[0] - first[0]
-    parts = first[1] / first[2], second[1] / second[2]
-    variance = parts[0] + parts[1]
-    spread = value_checks.checked(
-        variance > 0, "first", variance, "give samples with some spread"
-    )
-    some = jnp.where(variance > 0, variance, 1.0)
-    shares = parts[0] / some, parts[1] / some
-    df = 1 / (shares[0] ** 2 / (first[2] - 1) + shares[1] ** 2 / (second[2] - 1))
-    error = jnp.sqrt(some)
-    below, above = student.log_tails(df, difference / error)
-    if alternative == "two-sided":
-        log_p_value = jnp.minimum(below, above) + jnp.log(2.0)
-    else:
-        log_p_value = above if alternative == "greater" else below
-    half = -error * student.lower_quantile(df, 0.5 * (1 - level))
-    ends = difference - half, difference + half
-    result = WelchTest(difference, error, df, log_p_value, *ends)
-    return where_valid(valid & second_valid & spread & level_valid, result)
-
-
 def _pairs(
     first: tuple[Numbers, Numbers], second: tuple[Numbers, Numbers], min_trials: int = 0
 ) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
@@ -259,16 +192,6 @@ def _rates(
         first=k1, second=k2, first_exposure=t1, second_exposure=t2
     )
     return k1, k2, t1 / t2, valid & second_valid & t1_valid & t2_valid
-
-
-def _moments(name: str, sample: Numbers) -> tuple[tuple[Array, Array, float], Array]:
-    sample, valid = value_checks.finite(name, sample)
-    size = sample.shape[-1] if sample.ndim else 1
-    if size < 2:
-        raise ValueError(f"{name} has shape {sample.shape}: give two data or more")
-    mean = sample.mean(axis=-1)
-    variance = jnp.square(sample - mean[..., None]).sum(axis=-1) / (size - 1)
-    return (mean, variance, float(size)), valid.all(axis=-1)
 
 
 @partial(jax.jit, static_argnums=(4, 5))

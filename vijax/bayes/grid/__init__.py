@@ -1,6 +1,6 @@
 """A posterior on a grid, for any likelihood of up to three parameters.
 
-landscape    build it, update it with data, integrate and summarise it
+landscape    build it, update it with data, integrate and summarise it; its axes
 regions      its highest-density regions, which may fall into several pieces
 """
 

@@ -19,24 +19,28 @@ from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree
 
+from vijax.bayes.grid.axes import Axis, axis, on_grid, points_of, weights_of
+from vijax.bayes.grid.interpolation import interpolated, window
 from vijax.bayes.validation import value_checks
 from vijax.types import Scalar
-from vijax.validate import is_traced, seen, where_valid
+from vijax.validate import is_traced, seen
 
-_ENDS = 8  # nodes whose weights are corrected at each end of an axis
+__all__ = [
+    "Axis",
+    "Landscape",
+    "axis",
+    "marginal",
+    "mean_and_covariance",
+    "prior",
+    "probabilities",
+    "sequence",
+    "update",
+]
+
 _BEND = 1.0  # fall of the log density over a spacing, twice: (spacing / width)²
 _LARGEST_CELL = 0.45  # of the mass; a normal as wide as the spacing has 0.4
-_DEPTH = 40.0  # nats below the maximum, where a finer grid ends
 _MAX_REFINEMENTS = 12
 _SAME = 1e-4  # nats by which two interpolations of a prior may differ
-_ZETA = (-0.5, -1 / 12, 0.0, 1 / 120, 0.0, -1 / 252, 0.0, 1 / 240)  # ζ(0), ζ(-1), …
-
-
-class Axis(NamedTuple):
-    """The nodes of one parameter and the weights that integrate over it."""
-
-    points: Float[Array, " points"]
-    weights: Float[Array, " points"]
 
 
 class Landscape(NamedTuple):
@@ -52,51 +56,6 @@ class Landscape(NamedTuple):
     log_evidence: Scalar  # log p(data so far), in nats
     edge_mass: Float[Array, "dims 2"]  # probability in the outermost low and high cell
     resolved: Bool[ArrayLike, ""] = np.True_  # are the nodes dense enough?
-
-
-def axis(low: ArrayLike, high: ArrayLike, num_points: int = 201) -> Axis:
-    """Return equally spaced nodes with Gregory's weights (end corrections of order 8).
-
-    Exact for polynomials up to degree 7; a smooth density of width w is integrated to
-    rounding once the spacing is below about w / 2.
-
-    ∫ f dθ ≈ Σ w_i f(θ_i).
-
-    Args:
-        low: where the grid begins, in the parameter's unit.
-        high: where it ends, above `low`.
-        num_points: 16 or more.
-
-    Raises:
-        ValueError: ends that are not finite or in the wrong order, too few points.
-
-    References:
-        Davis & Rabinowitz (1984), Methods of Numerical Integration, section 2.9.
-
-    Example:
-        >>> nodes = axis(0.0, 1.0, 21)
-        >>> print(f"{(nodes.weights * nodes.points**3).sum():.6f}")
-        0.250000
-    """
-    low, low_valid = value_checks.finite("low", low)
-    high, high_valid = value_checks.finite("high", high)
-    for name, end in (("low", low), ("high", high)):
-        if end.ndim:
-            raise ValueError(f"{name} has shape {end.shape}: give one number")
-    valid = value_checks.checked(low < high, "high", high, "give a number above low")
-    high = where_valid(valid & low_valid & high_valid, high)
-    enough = num_points == int(num_points) and num_points >= 2 * _ENDS
-    remedy = f"give a whole number, {2 * _ENDS} or more"
-    value_checks.checked(enough, "num_points", num_points, remedy)
-    weights = np.ones(num_points)
-    powers = np.vander(np.arange(_ENDS), increasing=True).T
-    correction = np.linalg.solve(powers.astype(float), -np.asarray(_ZETA)) - (
-        np.arange(_ENDS) == 0
-    )
-    weights[:_ENDS] += correction
-    weights[-_ENDS:] += correction[::-1]
-    spacing = (high - low) / (num_points - 1)
-    return Axis(jnp.linspace(low, high, num_points), spacing * jnp.asarray(weights))
 
 
 def prior(log_prior: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]) -> Landscape:
@@ -120,7 +79,7 @@ def prior(log_prior: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]) -> La
         raise ValueError("axes is not a tuple of Axis: give (axis(low, high), ...)")
     if not 1 <= len(axes) <= 3:
         raise ValueError(f"axes: {len(axes)} given; give one, two or three")
-    log_density = _on_grid("log_prior", log_prior, axes)
+    log_density = on_grid("log_prior", log_prior, axes)
     landscape = _normalise(axes, log_density, jnp.zeros(()), "log_prior")
     return landscape._replace(log_evidence=jnp.zeros((), log_density.dtype))
 
@@ -137,6 +96,7 @@ def update(
     Where the data make a peak that is narrower than the spacing, a grid of as many
     nodes is laid around it, as often as needed; the density before the data is
     interpolated on it. In a trace no axis can move: there `resolved` is false.
+    Outside of one every call compiles the likelihood again, once.
 
     Args:
         landscape: before the data.
@@ -153,17 +113,23 @@ def update(
         >>> print(f"{mean_and_covariance(after)[0][0]:.4f}")  # Gamma(10, 3)
         3.3333
     """
-    after = _add(landscape, _log_likelihoods(log_likelihood, data, landscape.axes))
+    # One program for the first grid and for all that are finer.
+    compiled = jax.jit(partial(_log_likelihoods, log_likelihood))
+
+    def total(axes: tuple[Axis, ...]) -> Array:
+        return compiled(data, axes)
+
+    after = _add(landscape, total(landscape.axes))
     if is_traced(after) or after.resolved:
         return after
-    return _refined(landscape, after, log_likelihood, data)
+    return _refined(landscape, after, total)
 
 
 def _log_likelihoods(
     log_likelihood: Callable[[Array, Any], ArrayLike], data: PyTree, axes: Any
 ) -> Array:
     def add(total: Array, datum: Any) -> tuple[Array, None]:
-        values = _on_grid("log_likelihood", lambda t: log_likelihood(t, datum), axes)
+        values = on_grid("log_likelihood", lambda t: log_likelihood(t, datum), axes)
         return total + values, None
 
     shape = tuple(len(one.points) for one in axes)
@@ -173,16 +139,16 @@ def _log_likelihoods(
 def _refined(
     before: Landscape,
     after: Landscape,
-    log_likelihood: Callable[[Array, Any], ArrayLike],
-    data: PyTree,
+    total: Callable[[tuple[Axis, ...]], Array],
 ) -> Landscape:
     """Lay finer grids around the peak until it is resolved, or nothing gets finer."""
     for _ in range(_MAX_REFINEMENTS):
-        axes = _window(after)
+        axes = window(after.axes, after.log_density)
         if axes is None:
             break
-        smooth, rough = (_interpolated(before, axes, num_nodes) for num_nodes in (6, 4))
-        gain = _log_likelihoods(log_likelihood, data, axes)
+        old = before.axes, before.log_density
+        smooth, rough = (interpolated(*old, axes, num_nodes) for num_nodes in (6, 4))
+        gain = total(axes)
         finer = _normalise(axes, smooth + gain, before.log_evidence, "log_likelihood")
         some = finer.log_density > finer.log_density.max() - 10
         gap = jnp.where(some & jnp.isfinite(smooth + rough), smooth - rough, 0.0)
@@ -192,57 +158,6 @@ def _refined(
         if after.resolved:
             break
     return after
-
-
-def _window(landscape: Landscape) -> tuple[Axis, ...] | None:
-    """Return axes around all nodes that matter, or None where they are no finer."""
-    near = np.asarray(landscape.log_density)
-    near = near > near.max() - _DEPTH
-    axes, finer = [], False
-    for dim, one in enumerate(landscape.axes):
-        others = tuple(i for i in range(near.ndim) if i != dim)
-        (index,) = np.nonzero(near.any(axis=others))
-        points = np.asarray(one.points)
-        first, last = max(index[0] - 1, 0), min(index[-1] + 1, len(points) - 1)
-        finer |= last - first < 0.9 * (len(points) - 1)
-        axes.append(axis(points[first], points[last], len(points)))
-    return tuple(axes) if finer else None
-
-
-@partial(jax.jit, static_argnums=2)
-def _interpolated(
-    landscape: Landscape, axes: tuple[Axis, ...], num_nodes: int
-) -> Array:
-    """Return the log density at new nodes, axis by axis by Lagrange's polynomials."""
-    values = landscape.log_density
-    for dim, (old, new) in enumerate(zip(landscape.axes, axes, strict=True)):
-        values = jnp.moveaxis(values, dim, 0)
-        values = _along(values, old.points, new.points, num_nodes)
-        values = jnp.moveaxis(values, 0, dim)
-    return values
-
-
-def _along(values: Array, points: Array, at: Array, num_nodes: int) -> Array:
-    right = jnp.clip(jnp.searchsorted(points, at), 1, len(points) - 1)
-    first = jnp.clip(right - num_nodes // 2, 0, len(points) - num_nodes)
-    index = first[:, None] + jnp.arange(num_nodes)
-    nodes, seen_values = points[index], values[index]  # (new, nodes, …)
-    gaps = at[:, None] - nodes
-    spacing = nodes[:, :, None] - nodes[:, None, :]
-    own = jnp.eye(num_nodes, dtype=bool)
-    factors = jnp.where(own, 1.0, gaps[:, None, :] / jnp.where(own, 1.0, spacing))
-    weights = factors.prod(axis=-1)
-    finite = jnp.isfinite(seen_values)
-    smooth = jnp.einsum("mn,mn...->m...", weights, jnp.where(finite, seen_values, 0.0))
-    # Beside a wall no polynomial helps: there the straight line, -inf beyond it.
-    low, high = points[right - 1], points[right]
-    share = ((at - low) / (high - low)).reshape(-1, *[1] * (values.ndim - 1))
-    both = jnp.isfinite(values[right - 1]) & jnp.isfinite(values[right])
-    left, rest = (
-        jnp.where(both, one, 0.0) for one in (values[right - 1], values[right])
-    )
-    line = jnp.where(both, left + share * (rest - left), -jnp.inf)
-    return jnp.where(finite.all(axis=1), smooth, line)
 
 
 def sequence(
@@ -266,7 +181,7 @@ def sequence(
     """
 
     def add(state: Landscape, datum: Any) -> tuple[Landscape, Landscape]:
-        values = _on_grid(
+        values = on_grid(
             "log_likelihood", lambda t: log_likelihood(t, datum), state.axes
         )
         state = _add(state, values)
@@ -308,7 +223,7 @@ def mean_and_covariance(
 @jax.jit
 def _mean_and_covariance(landscape: Landscape) -> tuple[Array, Array]:
     probability = probabilities(landscape).ravel()
-    points = _points(landscape.axes).reshape(-1, len(landscape.axes))
+    points = points_of(landscape.axes).reshape(-1, len(landscape.axes))
     mean = probability @ points
     deviations = points - mean
     covariance = jnp.einsum("n,ni,nj->ij", probability, deviations, deviations)
@@ -341,7 +256,7 @@ def marginal(landscape: Landscape, *dims: int) -> Landscape:
 def _marginal(
     landscape: Landscape, dims: tuple[int, ...], others: tuple[int, ...]
 ) -> Landscape:
-    weights = _weights(tuple(landscape.axes[i] for i in others))
+    weights = weights_of(tuple(landscape.axes[i] for i in others))
     shape = [n if i in others else 1 for i, n in enumerate(landscape.log_density.shape)]
     log_density = logsumexp(
         landscape.log_density, axis=others, b=jnp.reshape(weights, shape)
@@ -353,34 +268,9 @@ def _marginal(
     )
 
 
-def _on_grid(
-    name: str, function: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]
-) -> Array:
-    points = _points(axes)
-    values = jnp.asarray(jax.vmap(function)(points.reshape(-1, len(axes))))
-    if values.ndim != 1:
-        raise ValueError(
-            f"{name} has shape {values.shape[1:]} at one point: give a function whose "
-            "result is one number"
-        )
-    return jnp.asarray(values, points.dtype).reshape(points.shape[:-1])
-
-
-@jax.jit
-def _points(axes: tuple[Axis, ...]) -> Array:
-    return jnp.stack(jnp.meshgrid(*(a.points for a in axes), indexing="ij"), axis=-1)
-
-
 @jax.jit
 def _probabilities(log_density: Array, axes: tuple[Axis, ...]) -> Array:
-    return jnp.exp(log_density) * _weights(axes)
-
-
-def _weights(axes: tuple[Axis, ...]) -> Array:
-    weights = jnp.ones(())
-    for one in axes:
-        weights = weights[..., None] * one.weights
-    return weights
+    return jnp.exp(log_density) * weights_of(axes)
 
 
 def _add(landscape: Landscape, log_likelihoods: Array) -> Landscape:
@@ -406,7 +296,7 @@ def _normalised(
     axes: tuple[Axis, ...], log_joint: Array, log_evidence: Scalar
 ) -> Landscape:
     # With end corrections the weights are positive, so no logarithm of a negative sum.
-    gain = logsumexp(log_joint, b=_weights(axes))
+    gain = logsumexp(log_joint, b=weights_of(axes))
     log_density = log_joint - gain
     mass = _probabilities(log_density, axes)
     edges, resolved = [], jnp.asarray(True)
