@@ -83,10 +83,11 @@ def _welch(first: Array, second: Array, level: Array, alternative: str) -> Welch
     some = total > 0
     safe = jnp.where(some, total, 1.0)
     error = jnp.sqrt(safe)
-    df = 1 / sum(
+    first_part, second_part = (
         jnp.where(some, part / safe, 1.0) ** 2 / (sample.shape[-1] - 1)
         for part, sample in ((variance, first), (other_variance, second))
     )
+    df = 1 / (first_part + second_part)
     below, above = student.log_tails(df, difference / error)
     if alternative == "two-sided":
         log_p_value = jnp.minimum(below, above) + jnp.log(2.0)
