@@ -22,10 +22,12 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key
 from vijax.validate import is_traced
-from vijax.vi.checks.importance import draw_mixture, freedom_of
+from vijax.vi.checks.adaptation import more_even
+from vijax.vi.checks.draws_around import draw_mixture, freedom_of
 from vijax.vi.checks.summary_table import sample
 from vijax.vi.engine.batched_density import constrained_sites
 from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.threefry import fold_in
 from vijax.vi.importance_weights import (
     KHAT_LIMIT,
     MIN_EFFECTIVE_SAMPLE_SIZE,
@@ -218,6 +220,8 @@ def weighted_draws(
         wide = long_tails or fit.modes is not None
         freedom = freedom_of(fit) if wide and source != Q else 0
         drawn = draw_mixture(fit, key, num_samples, freedom)
+        if long_tails and source == IMPORTANCE:
+            drawn = more_even(fit, fold_in(key, 1), drawn, freedom)
         positions = jnp.asarray(drawn.positions)
         log_weights = jnp.asarray(drawn.log_weights)
     if source == Q:

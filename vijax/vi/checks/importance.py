@@ -1,9 +1,6 @@
 r"""The posterior's own moments: importance weights of draws from q and around it.
 
-Draws come in equal parts from q, from r = N(mean of q, the covariance that linear
-response knows), and from a normal at every mode that was found beside q. All are
-weighed by p against the mixture, so that no weight is far above p / q, and those where
-q is too narrow, or is not, are far below.
+Draws are taken and weighed by `draws_around`.
 
 A posterior with longer tails than any normal, such as a t, has weights without a
 variance: their correction is too small, and does not know by how much. So where the
@@ -16,39 +13,37 @@ until the moments are that accurate or 8 batches are spent. Measured on the flat
 regression `mesquite` of posteriordb (46 rows, 8 unknowns), 20 times 20,000 draws: the
 sd of σ is 1.3 ± 0.3 % too small on average with a normal r, 0.1 ± 0.2 % with a t.
 
-References:
-    Veach & Guibas (1995), SIGGRAPH (the mixture); Hesterberg (1995), Technometrics
-    37(2) (defensive mixtures).
+Where their weights have long tails, a better proposal is fitted to them (`adaptation`).
 """
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import jax
 import numpy as np
 
-from vijax.array_module import array_module, cholesky
+from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
-from vijax.vi.checks.weighted_moments import weighted_moments
-from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import (
-    constrained_sites,
-    evaluate,
+from vijax.vi.checks.adaptation import more_even
+from vijax.vi.checks.draws_around import (
+    MAX_BATCHES,
+    MAX_NUMBERS,
+    Mixed,
+    batches_affordable,
+    draw_mixture,
+    freedom_of,
 )
+from vijax.vi.checks.weighted_moments import weighted_moments
+from vijax.vi.engine.batched_density import constrained_sites
 from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
-from vijax.vi.families.gaussian import FullRankNormal
 from vijax.vi.result import Fit
 
 ACCURACY = 0.005  # of a mean in sds, and of an sd, that more draws are taken for
-MAX_BATCHES = 8
-MAX_NUMBERS = 2**25  # that the draws of all batches may be
-MAX_WORK = 2**30  # rows that the density of all batches may see
-LEAST_FREEDOM = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +56,7 @@ class Weighed:
     reference: Any  # that the log weights lack, nats
     # more log weights of each entry by itself, (samples, *shape), where q has them
     blocks: dict[str, Any] = field(default_factory=dict)
+    positions: Any = None  # (parts · samples, dim), of one batch
 
     @cached_property
     def smoothed(self) -> importance_weights.Smoothed:
@@ -131,23 +127,61 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     done |= hasattr(fit.q, "weigh")
     if done or first.worst_error() <= ACCURACY:
         return first, first
-    numbers = sum(x.size for x in first.draws.values())
     # A q that is not normal has its own tails: the first draws are as good as more.
     batches = [first] if not base.is_normal(fit.q) else []
     batches.append(_batch(fit, key, num_samples, 1))
     found = _joined(batches)
-    # More draws of distributions that miss p do not find it.
     error = found.worst_error()
-    lost = found.smoothed.tail_shape >= importance_weights.KHAT_LIMIT
-    if lost or error <= ACCURACY:
+    if error <= ACCURACY:
         return first, found
-    work = len(first.log_weights) * fit.target.cost
-    affordable = max(1, min(MAX_BATCHES, MAX_NUMBERS // numbers, MAX_WORK // work))
-    wanted = affordable
-    if np.isfinite(error):  # it falls with the root of their number
-        wanted = min(affordable, math.ceil(len(batches) * (error / ACCURACY) ** 2))
+    batch = batches[-1]
+    affordable = batches_affordable(fit.target, _as_mixed(batch))
+    better = _adapted(fit, fold_in(key, MAX_BATCHES), batch, affordable)
+    if better is not batch:
+        return first, better
+    # More draws of distributions that miss p do not find it.
+    if found.smoothed.tail_shape >= importance_weights.KHAT_LIMIT:
+        return first, found
+    wanted = _batches_wanted(error, len(batches), affordable)
     batches += [_batch(fit, key, num_samples, n) for n in range(2, wanted + 1)]
     return first, _joined(batches)
+
+
+def _batches_wanted(error: float, number: int, affordable: int) -> int:
+    """Return how many batches are accurate; errors fall with the root of their number.
+
+    Those of `number` batches leave the given error.
+    """
+    if not np.isfinite(error):
+        return affordable
+    return min(affordable, math.ceil(number * (error / ACCURACY) ** 2))
+
+
+def _adapted(fit: Fit, key: Key, batch: Weighed, affordable: int) -> Weighed:
+    """Draw from a proposal that is fitted to a batch; the batch where there is none."""
+    size = len(batch.log_weights)
+
+    def wanted(found: Mixed) -> int:
+        batches = len(found.log_weights) // size
+        error = _as_weighed(found).worst_error()
+        return size * (_batches_wanted(error, batches, affordable) - batches)
+
+    mixed = _as_mixed(batch)
+    found = more_even(fit, key, mixed, freedom_of(fit), wanted)
+    return batch if found is mixed else _as_weighed(found)
+
+
+def _as_mixed(batch: Weighed) -> Mixed:
+    size = len(batch.log_weights)
+    sites = {
+        name: np.reshape(x, (size, *x.shape[2:])) for name, x in batch.draws.items()
+    }
+    return Mixed(batch.eps, batch.positions, batch.log_weights, batch.reference, sites)
+
+
+def _as_weighed(mixed: Mixed) -> Weighed:
+    draws = {name: np.asarray(x, float)[None] for name, x in mixed.sites.items()}
+    return Weighed(mixed.eps, mixed.log_weights, draws, mixed.reference)
 
 
 def _joined(batches: list[Weighed]) -> Weighed:
@@ -181,11 +215,6 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
     return Weighed(eps, log_weights, draws, float(reference), *rest)
 
 
-def freedom_of(fit: Fit) -> int:
-    """Return the degrees of freedom of the wider distributions beside q."""
-    return max(LEAST_FREEDOM, fit.target.dim)
-
-
 def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
     """Draw from a q that weighs its draws, some unknowns integrated out."""
     target, drawn = fit.target, fit.q.weigh(key, num_samples)
@@ -199,86 +228,14 @@ def _draw_by_itself(fit: Fit, key: Key, *, num_samples: int) -> tuple[Any, ...]:
             blocks[site.name] = flat[:, start : start + size].reshape(shape)
             start += size
     split = {name: x[None] for name, x in draws.items()}
-    return drawn.noise, drawn.log_weights, split, 0.0 * drawn.log_joint[0], blocks
+    return drawn.noise, drawn.log_weights, split, 0.0 * drawn.log_joint[0], blocks, None
 
 
-def _draw(
-    fit: Fit, key: Key, num_samples: int, freedom: int
-) -> tuple[Any, Any, dict[str, Any], Any]:
+def _draw(fit: Fit, key: Key, num_samples: int, freedom: int) -> tuple[Any, ...]:
     drawn = draw_mixture(fit, key, num_samples, freedom)
     xp = array_module(drawn)
     split = {
         name: xp.reshape(x, (-1, num_samples, *x.shape[1:]))
         for name, x in drawn.sites.items()
     }
-    return drawn.eps, drawn.log_weights, split, drawn.reference
-
-
-class Mixed(NamedTuple):
-    """Draws of q and around it, one part after the other."""
-
-    eps: Any  # (samples, dim), which the parts share
-    positions: Any  # (parts · samples, dim)
-    log_weights: Any  # log p less that of the mixture, and less the reference
-    reference: Any
-    sites: dict[str, Any]  # constrained, by name
-
-
-def draw_mixture(fit: Fit, key: Key, num_samples: int, freedom: int) -> Mixed:
-    """Draw from q and around it, and weigh.
-
-    Args:
-        fit: with a q that does not weigh its draws itself.
-        key: random key.
-        num_samples: of each part of the mixture.
-        freedom: of the t that parts beside q, and a normal q alone, are widened to; 0
-            leaves them as they are.
-    """
-    target, parts = fit.target, [fit.q]
-    like, xp = target.init, array_module(fit, key)
-    noise_key, spread_key = (fold_in(key, i) for i in range(2))
-    eps = noise.normal(noise_key, (num_samples, target.dim), like.dtype)
-    eps = noise.whitened(eps)
-    if fit.covariance is not None:
-        root = cholesky(xp.asarray(fit.covariance))
-        centre = xp.asarray(base.mean(fit.q, like))
-        parts.append(FullRankNormal.from_tril(centre, root))
-    if fit.modes is not None:
-        places = zip(fit.modes.loc, fit.modes.root, strict=True)
-        parts += [
-            FullRankNormal.from_tril(*(xp.asarray(x, like.dtype) for x in place))
-            for place in places
-        ]
-    # A q that is not normal has its own tails.
-    alone = len(parts) == 1 and base.is_normal(fit.q)
-    widened = range(0 if alone else 1, len(parts)) if freedom else ()
-    noises = [eps] * len(parts)
-    for number in widened:
-        squares = noise.normal(spread_key, (num_samples, freedom), like.dtype) ** 2
-        noises[number] = eps * xp.mean(squares, axis=1, keepdims=True) ** -0.5
-    pairs = zip(parts, noises, strict=True)
-    z = xp.concatenate([base.placed(part, e) for part, e in pairs])
-    log_parts = [base.log_probs(part, z) for part in parts]
-    for number in widened:
-        log_parts[number] = _widened(parts[number], log_parts[number], freedom)
-    log_mixture = reduce(xp.logaddexp, log_parts) - math.log(len(parts))
-    log_p, reference, draws = evaluate(target, z)
-    # Where a draw reaches and the density is not a number, p has no weight.
-    log_weights = log_p - log_mixture
-    log_weights = xp.where(xp.isnan(log_weights), -xp.inf, log_weights)
-    return Mixed(eps, z, log_weights, reference, draws)
-
-
-def _widened(normal: Any, log_normal: Any, freedom: int) -> Any:
-    """Return the log density of the t of a normal's centre and scale.
-
-    The normal's own density says how far a draw is, ‖ε‖² = 2 (log q(m) − log q(z)).
-    """
-    dim = normal.loc.size
-    peak = base.log_probs(normal, normal.loc[None])[0]
-    # Of the t's density over the normal's, at their centre.
-    constant = math.lgamma((freedom + dim) / 2) - math.lgamma(freedom / 2)
-    constant -= 0.5 * dim * math.log(freedom / 2)
-    squares = 2 * (peak - log_normal)
-    log1p = array_module(squares).log1p
-    return peak + constant - 0.5 * (freedom + dim) * log1p(squares / freedom)
+    return drawn.eps, drawn.log_weights, split, drawn.reference, {}, drawn.positions

@@ -1,0 +1,121 @@
+"""Proposals fitted to weighted draws: their density, their fit, and what they know."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from vijax import vi
+from vijax.vi.after.posterior_draws import posterior_draws
+from vijax.vi.checks import adaptation
+from vijax.vi.checks.draws_around import Mixed, draw_mixture, freedom_of
+from vijax.vi.checks.t_mixture import TMixture, fit_mixture
+from vijax.vi.importance_weights import psis
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    root = np.array([[[1.0, 0.0], [0.5, 2.0]], [[0.3, 0.0], [0.0, 0.3]]])
+    return TMixture(np.array([0.75, 0.25]), np.array([[0.0, 0.0], [5.0, 1.0]]), root, 8)
+
+
+def test_density_is_that_of_a_mixture_of_t(mixture):
+    z = np.array([[0.0, 0.0], [5.0, 1.5], [-3.0, 7.0]])
+    parts = [
+        share * scipy.stats.multivariate_t(loc, root @ root.T, 8).pdf(z)
+        for share, loc, root in zip(*mixture[:3], strict=True)
+    ]
+    np.testing.assert_allclose(np.exp(mixture.log_prob(z)), sum(parts), rtol=1e-10)
+
+
+def test_draws_are_those_of_the_density(mixture):
+    z = mixture.sample(jax.random.key(0), 20_000)
+    near = np.linalg.norm(z - mixture.loc[1], axis=1) < 1
+    exact = scipy.stats.multivariate_t(mixture.loc[1], 0.09 * np.eye(2), 8)
+    inside = np.linalg.norm(
+        exact.rvs(200_000, random_state=0) - 0.0 - exact.loc, axis=1
+    )
+    others = z[:15_000]
+    assert abs(near[15_000:].mean() - np.mean(inside < 1)) < 0.02
+    covariance = mixture.root[0] @ mixture.root[0].T * 8 / 6
+    np.testing.assert_allclose(np.cov(others.T), covariance, atol=0.35)
+
+
+def test_components_are_found_in_weighted_draws():
+    """Uniform draws that are weighed by two normals give back the two."""
+    rng = np.random.default_rng(0)
+    z = rng.uniform(-6, 6, (40_000, 2))
+    target = TMixture(
+        np.array([0.5, 0.5]),
+        np.array([[-3.0, 0.0], [3.0, 1.0]]),
+        np.array([0.5 * np.eye(2), np.diag([0.5, 1.0])]),
+        1000,
+    )
+    log_weights = target.log_prob(z)
+    log_weights -= np.logaddexp.reduce(log_weights)
+    found = fit_mixture(jax.random.key(1), z, log_weights)
+    assert found is not None
+    left = found.loc[:, 0] < 0
+    assert abs(found.shares[left].sum() - 0.5) < 0.05
+    for side, loc in ((left, [-3.0, 0.0]), (~left, [3.0, 1.0])):
+        centre = found.shares[side] @ found.loc[side] / found.shares[side].sum()
+        np.testing.assert_allclose(centre, loc, atol=0.1)
+
+
+def test_few_effective_draws_say_nothing():
+    z = np.random.default_rng(0).normal(size=(1000, 2))
+    log_weights = np.full(1000, -np.inf)
+    log_weights[:3] = np.log(1 / 3)
+    assert fit_mixture(jax.random.key(0), z, log_weights) is None
+
+
+def funnel(p):
+    """v ~ N(0, 1), x_i | v ~ N(0, e^v): variances 1 and √e, evidence (2π)²."""
+    v, x = p["v"], p["x"]
+    return -0.5 * v**2 - 0.5 * jnp.sum(x**2) * jnp.exp(-v) - 1.5 * v
+
+
+@pytest.fixture(scope="module")
+def fit():
+    target = vi.from_log_density(funnel, {"v": 0.0, "x": jnp.zeros(3)})
+    return vi.fit(target, jax.random.key(0))
+
+
+def test_a_funnel_is_corrected(fit):
+    """q's own sd of x is 30 % too small."""
+    table = vi.summary(fit, key=jax.random.key(1))
+    assert not table.trusted
+    assert table.correctable
+    assert np.max(table["x"]["sd"]) < 0.75 * np.exp(0.25)
+    for name, sd in (("v", 1.0), ("x", np.exp(0.25))):
+        columns = table[name]
+        assert np.all(abs(columns["corrected_mean"]) < 4 * columns["corrected_mean_se"])
+        error = columns["corrected_sd"] - sd
+        assert np.all(abs(error) < 4 * columns["corrected_sd_se"])
+        assert np.all(columns["corrected_sd_se"] < 0.01)
+    error = table.log_evidence - 2 * np.log(2 * np.pi)
+    assert abs(error) < 4 * table.log_evidence_se
+
+
+def test_weights_become_more_even(fit):
+    freedom = freedom_of(fit)
+    first = draw_mixture(fit, jax.random.key(2), 10_000, freedom)
+    found = adaptation.more_even(fit, jax.random.key(3), first, freedom)
+    before, after = psis(first.log_weights), psis(found.log_weights)
+    assert before.tail_shape > adaptation.UNEVEN
+    share = before.effective_sample_size / len(first.log_weights)
+    assert after.effective_sample_size / len(found.log_weights) > 3 * share
+    np.testing.assert_allclose(found.sites["v"], found.positions[:, 0], rtol=1e-5)
+
+
+def test_even_weights_are_left_as_they_are(fit):
+    positions = np.zeros((100, 4))
+    even = Mixed(positions, positions, np.zeros(100), 0.0, {"x": np.zeros(100)})
+    assert adaptation.more_even(fit, jax.random.key(0), even, 8) is even
+
+
+def test_predictions_use_the_better_draws(fit):
+    drawn = posterior_draws(fit, jax.random.key(4), 4000, "importance")
+    assert drawn.source == "importance"
+    assert abs(jnp.std(drawn.values["x"]) / np.exp(0.25) - 1) < 0.05

@@ -1,0 +1,178 @@
+r"""Draws that adapt: where q's weights are uneven, a better proposal is fitted to them.
+
+Round after round a mixture of t distributions r is fitted to the weighted draws, and
+new draws of it are weighed together with the first ones, against what all of them come
+from,
+
+    w(z) = p(z) / (α q₀(z) + (1 − α) r(z)),
+
+q₀ the mixture of q and what is around it (`draws_around`). It ends where the weights
+have a variance and no longer get more even. What is found must hold still: where the
+evidence moves from one round to the next by more than its error, draws have yet to find
+part of the posterior, and there is no answer.
+
+References:
+    Cappé, Douc, Guillin, Marin & Robert (2008), Stat. Comput. 18, arXiv:0710.4242.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vijax.types import Key
+from vijax.validate import is_traced
+from vijax.vi.checks.draws_around import (
+    Mixed,
+    batches_affordable,
+    log_mixture,
+    over,
+)
+from vijax.vi.checks.t_mixture import TMixture, fit_mixture
+from vijax.vi.engine.batched_density import evaluate
+from vijax.vi.engine.threefry import fold_in
+from vijax.vi.importance_weights import KHAT_LIMIT, VARIANCE_LIMIT, Smoothed, psis
+from vijax.vi.result import Fit
+
+UNEVEN = 0.4  # tail shape of the weights, above which a better proposal is looked for
+HOPELESS = 1.0  # above, the draws have not seen enough to fit anything to
+MAX_ROUNDS = 5
+MIN_GAIN = 1.2  # of the effective draws in a round, to go on
+STILL = 0.02  # nats that the evidence may move by in a round, beside its error
+
+
+class _Pool(NamedTuple):
+    """Draws, log p, and the log densities of the two things they may come from."""
+
+    positions: Any
+    log_p: Any
+    log_first: Any
+    sites: dict[str, Any]
+
+    def plus(self, other: "_Pool") -> "_Pool":
+        """Return both, one after the other."""
+        sites = {
+            name: np.concatenate([x, other.sites[name]])
+            for name, x in self.sites.items()
+        }
+        return _Pool(
+            np.concatenate([self.positions, other.positions]),
+            np.concatenate([self.log_p, other.log_p]),
+            np.concatenate([self.log_first, other.log_first]),
+            sites,
+        )
+
+    def weighed(self, share: float, proposal: TMixture) -> Any:
+        """Return log weights where `share` of all draws are the first ones."""
+        log_second = proposal.log_prob(self.positions)
+        log_mixture = np.logaddexp(
+            np.log(share) + self.log_first, np.log1p(-share) + log_second
+        )
+        return over(self.log_p, log_mixture)
+
+
+class _Round(NamedTuple):
+    """The draws of a round, and what the new ones of them came from."""
+
+    drawn: _Pool
+    proposal: TMixture
+    log_weights: Any
+    smoothed: Smoothed
+
+
+def more_even(
+    fit: Fit,
+    key: Key,
+    first: Mixed,
+    freedom: int,
+    wanted: Callable[[Mixed], int] = lambda mixed: 0,
+) -> Mixed:
+    """Return draws with more even weights, or the first where none are found.
+
+    None are looked for in a trace, where the search has not converged, where a draw is
+    a pass over many rows, or where the weights of the first have no long tail.
+
+    Args:
+        fit: with a q that does not weigh its draws itself.
+        key: random key.
+        first: draws by `draw_mixture` with the same degrees of freedom.
+        freedom: of the t distributions around q.
+        wanted: how many draws are to be added to those of the last round.
+    """
+    costly = fit.target.subsampled or fit.target.streamed
+    if costly or is_traced(fit, first) or fit.verdict != "converged":
+        return first
+    smoothed = psis(np.asarray(first.log_weights, float))
+    rounds = batches_affordable(fit.target, first)
+    if not UNEVEN <= smoothed.tail_shape < HOPELESS or rounds < 2:
+        return first
+    best = _best_round(fit, key, first, freedom, min(rounds, MAX_ROUNDS))
+    if best is None:
+        return first
+    found = _mixed(first, best.drawn, best.log_weights)
+    more = wanted(found)
+    if more > 0:
+        new_key = fold_in(key, 2 * MAX_ROUNDS)
+        drawn = best.drawn.plus(_draw(fit, best.proposal, new_key, more, freedom))
+        share = len(first.positions) / len(drawn.positions)
+        found = _mixed(first, drawn, drawn.weighed(share, best.proposal))
+    return found
+
+
+def _best_round(
+    fit: Fit, key: Key, first: Mixed, freedom: int, max_rounds: int
+) -> _Round | None:
+    """Return the round whose draws weigh most evenly, of those that hold still."""
+    log_weights = np.asarray(first.log_weights, float)
+    positions = np.asarray(first.positions, float)
+    log_first = np.asarray(log_mixture(fit, first.positions, freedom), float)
+    log_p = log_weights + log_first
+    pool = _Pool(positions, log_p, log_first, first.sites)
+    before = psis(log_weights)
+    drawn = pool
+    best: _Round | None = None
+    for number in range(max_rounds):
+        fit_key, new_key = (fold_in(key, 2 * number + i) for i in range(2))
+        proposal = fit_mixture(fit_key, drawn.positions, before.log_weights)
+        if proposal is None:
+            break
+        drawn = pool.plus(_draw(fit, proposal, new_key, len(positions), freedom))
+        log_weights = drawn.weighed(0.5, proposal)
+        after = psis(log_weights)
+        moved = abs(after.log_evidence - before.log_evidence)
+        still = moved <= STILL + 4 * _evidence_se(after)
+        more_even = _efficiency(after) > MIN_GAIN * _efficiency(before)
+        before = after
+        if number == 0 or not still or after.tail_shape >= KHAT_LIMIT:
+            continue
+        if best is None or _efficiency(after) > _efficiency(best.smoothed):
+            best = _Round(drawn, proposal, log_weights, after)
+        if after.tail_shape < VARIANCE_LIMIT and not more_even:
+            break
+    return best
+
+
+def _draw(
+    fit: Fit, proposal: TMixture, key: Key, num_samples: int, freedom: int
+) -> _Pool:
+    dtype = np.dtype(fit.target.init.dtype)
+    z = proposal.sample(key, num_samples).astype(dtype)
+    log_p, _, sites = evaluate(fit.target, z)
+    log_first = np.asarray(log_mixture(fit, z, freedom), float)
+    return _Pool(z.astype(float), np.asarray(log_p, float), log_first, sites)
+
+
+def _mixed(first: Mixed, drawn: _Pool, log_weights: Any) -> Mixed:
+    """Return draws whose noise has no exact moments."""
+    eps = np.empty((len(log_weights), 0))
+    return Mixed(eps, drawn.positions, log_weights, first.reference, drawn.sites)
+
+
+def _evidence_se(smoothed: Any) -> float:
+    shares = len(smoothed.log_weights) * np.exp(smoothed.log_weights)
+    return float(np.std(shares) / len(shares) ** 0.5)
+
+
+def _efficiency(smoothed: Any) -> float:
+    """Return the effective draws of one draw."""
+    return float(smoothed.effective_sample_size) / len(smoothed.log_weights)
