@@ -5,11 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from jax.scipy.special import gammaln
 
 from vijax import vi
 from vijax.vi.after.posterior_draws import posterior_draws
 from vijax.vi.checks import adaptation
-from vijax.vi.checks.draws_around import Mixed, draw_mixture, freedom_of
+from vijax.vi.checks.draws_around import (
+    Mixed,
+    draw_mixture,
+    freedom_of,
+    log_mixture,
+)
 from vijax.vi.checks.t_mixture import TMixture, fit_mixture
 from vijax.vi.importance_weights import psis
 
@@ -119,3 +125,21 @@ def test_predictions_use_the_better_draws(fit):
     drawn = posterior_draws(fit, jax.random.key(4), 4000, "importance")
     assert drawn.source == "importance"
     assert abs(jnp.std(drawn.values["x"]) / np.exp(0.25) - 1) < 0.05
+
+
+def test_digits_lost_far_out_do_not_make_weights():
+    """A difference of log gamma functions is 0, and in float32 far out hundreds."""
+
+    def rough(p):
+        big = jnp.exp(4.6 * p["u"] - 2.3)
+        lost = gammaln(big + 1) - gammaln(big) - jnp.log(big)
+        return -0.5 * p["u"] ** 2 + lost
+
+    target = vi.from_log_density(rough, {"u": 0.0})
+    fit = vi.fit(target, jax.random.key(0))
+    first = draw_mixture(fit, jax.random.key(1), 10_000, 3)
+    rows = np.asarray(first.positions, float)
+    assert fit.target.init.dtype == np.float32
+    assert abs(float(rough({"u": jnp.float32(8.0)})) + 32.0) > 30
+    exact = -0.5 * rows[:, 0] ** 2 - np.asarray(log_mixture(fit, rows, 3))
+    np.testing.assert_allclose(first.log_weights, exact, atol=1e-2)

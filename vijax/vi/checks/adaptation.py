@@ -25,11 +25,11 @@ from vijax.validate import is_traced
 from vijax.vi.checks.draws_around import (
     Mixed,
     batches_affordable,
+    evaluated,
     log_mixture,
     over,
 )
 from vijax.vi.checks.t_mixture import TMixture, fit_mixture
-from vijax.vi.engine.batched_density import evaluate
 from vijax.vi.engine.threefry import fold_in
 from vijax.vi.importance_weights import KHAT_LIMIT, VARIANCE_LIMIT, Smoothed, psis
 from vijax.vi.result import Fit
@@ -157,8 +157,9 @@ def _draw(
 ) -> _Pool:
     dtype = np.dtype(fit.target.init.dtype)
     z = proposal.sample(key, num_samples).astype(dtype)
-    log_p, _, sites = evaluate(fit.target, z)
     log_first = np.asarray(log_mixture(fit, z, freedom), float)
+    log_proposal = np.logaddexp(log_first, proposal.log_prob(z.astype(float)))
+    log_p, _, sites = evaluated(fit.target, z, log_proposal)
     return _Pool(z.astype(float), np.asarray(log_p, float), log_first, sites)
 
 

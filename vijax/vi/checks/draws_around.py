@@ -14,10 +14,14 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from vijax.array_module import array_module, cholesky
 from vijax.types import Key
+from vijax.validate import is_traced
 from vijax.vi.engine import noise
 from vijax.vi.engine.batched_density import evaluate
+from vijax.vi.engine.precision import in_float64, precision_of
 from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
 from vijax.vi.families.gaussian import FullRankNormal
@@ -27,6 +31,7 @@ from vijax.vi.targets.target import Target
 LEAST_FREEDOM = 8
 MAX_BATCHES = 8
 MAX_NUMBERS = 2**25  # that the draws of all batches may be
+ABSURD = 30.0  # nats that a log weight may be above the usual in float32
 MAX_WORK = 2**30  # rows that the density of all batches may see
 
 
@@ -67,9 +72,32 @@ def draw_mixture(fit: Fit, key: Key, num_samples: int, freedom: int) -> Mixed:
         noises[number] = eps * xp.mean(squares, axis=1, keepdims=True) ** -0.5
     pairs = zip(parts, noises, strict=True)
     z = xp.concatenate([base.placed(part, e) for part, e in pairs])
-    log_p, reference, draws = evaluate(target, z)
-    log_weights = over(log_p, log_mixture(fit, z, freedom))
-    return Mixed(eps, z, log_weights, reference, draws)
+    log_proposal = log_mixture(fit, z, freedom)
+    log_p, reference, draws = evaluated(target, z, log_proposal)
+    return Mixed(eps, z, over(log_p, log_proposal), reference, draws)
+
+
+def evaluated(
+    target: Target, z: Any, log_proposal: Any
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return `evaluate`, with log p in float64 where float32 makes a weight absurd.
+
+    Far out a density may lose all digits, in a difference of log gamma functions of
+    10⁸ say, and a weight of e³⁰⁰ be nothing but rounding.
+    """
+    log_p, reference, sites = evaluate(target, z)
+    single = np.dtype(target.init.dtype) == np.float32
+    if not single or target.static.plates or is_traced(target, z, log_proposal):
+        return log_p, reference, sites
+    log_weights = over(log_p, log_proposal)
+    finite = log_weights[np.isfinite(log_weights)]
+    usual = np.median(finite) if finite.size else np.inf
+    if not (log_weights > usual + ABSURD).any():
+        return log_p, reference, sites
+    wide = in_float64(target)
+    with precision_of(wide):
+        log_p, reference, _ = evaluate(wide, np.asarray(z, float))
+    return log_p, reference, sites
 
 
 def batches_affordable(target: Target, batch: Mixed) -> int:

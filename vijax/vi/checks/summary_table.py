@@ -33,7 +33,7 @@ COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
 LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
-WELL_KNOWN = 0.05  # sds, that a number is known to where its error has no variance
+WELL_KNOWN = 0.05  # sds, that a number's standard error may be
 ENOUGH_TO_CONTRADICT = 4000  # draws; the fit's own verdict has 2000
 MOVED = 0.1  # sds, that draws move a moment by where they contradict it
 LEAST_KNOWN = 0.5  # of the numbers; all of them where the weights have no variance
@@ -356,7 +356,7 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
         ):
             error = error * slower(len(weighed.log_weights), tail)
             small = error <= WELL_KNOWN * weighed.moments[name][1]
-            known = (tail < VARIANCE_LIMIT) | ((tail < KHAT_LIMIT) & small)
+            known = (tail < KHAT_LIMIT) & small
             table[name][f"corrected_{column}"] = xp.where(known, value, xp.nan)
             table[name][f"corrected_{column}_se"] = xp.where(known, error, xp.nan)
         if fit.covariance is not None:
