@@ -1,0 +1,104 @@
+"""Tables in ROOT files: a TTree or an RNTuple, by uproot.
+
+A branch is a column if it has one number or text per entry, or equally many numbers; a
+branch of leaves a and b is the columns branch.a and branch.b.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vijax.data.open_tables import (
+    Block,
+    FileContentError,
+    OpenTable,
+    check_column,
+    listed,
+    named_errors,
+)
+from vijax.extras import require
+
+KIND = "a ROOT file"
+TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+
+
+@contextmanager
+def open_table(path: Path, table: str | None) -> Iterator[OpenTable]:
+    """Open the tree of that name, or the only one.
+
+    Raises:
+        ImportError: uproot is not installed.
+        ValueError: a damaged or foreign file, no such tree, more than one.
+    """
+    with open_root(path) as file:
+        with named_errors(path, KIND):
+            tree = _tree(path, file, table)
+            names = tuple(tree.keys(recursive=False))
+
+        def blocks(columns: Sequence[str], size: int) -> Iterator[Block]:
+            for start in range(0, tree.num_entries, size):
+                stop = min(start + size, tree.num_entries)
+                with named_errors(path, KIND):
+                    yield _block(path, tree, columns or names, start, stop)
+
+        yield OpenTable(names, blocks)
+
+
+@contextmanager
+def open_root(path: Path) -> Iterator[Any]:
+    """Open a ROOT file, which must be as long as it says.
+
+    Raises:
+        ImportError: uproot is not installed.
+        ValueError: a damaged or foreign file.
+    """
+    uproot = require("uproot", extra="root", purpose=f"reading {path.name}")
+    with named_errors(path, KIND):
+        # By a dict, for a colon in a path would end it.
+        opened = uproot.open({str(path): None}, handler=uproot.MemmapSource)
+    with opened as file:
+        size = path.stat().st_size
+        if size < file.file.fEND:  # uproot would read what is left without a word
+            raise FileContentError(
+                f"{path}: expected {file.file.fEND} bytes, found {size}: the file is "
+                "cut short; copy it again"
+            )
+        yield file
+
+
+def _tree(path: Path, file: Any, table: str | None) -> Any:
+    kinds = file.classnames(cycle=False)
+    trees = [name for name, kind in kinds.items() if kind in TREES]
+    if table is None and len(trees) != 1:
+        raise FileContentError(
+            f"{path}: expected one tree, found {listed(trees)}: name it by table="
+        )
+    name = (table or trees[0]).strip("/")
+    if name.partition(";")[0] not in trees:
+        raise FileContentError(
+            f"{path}: there is no tree {name!r}: give one of {listed(trees)}"
+        )
+    return file[name]
+
+
+def _block(path: Path, tree: Any, names: Sequence[str], start: int, stop: int) -> Block:
+    found: Block = {}
+    for name in names:
+        # One by one: of some branches uproot makes several arrays.
+        given = {"entry_start": start, "entry_stop": stop, "library": "np"}
+        array = tree[name].array(**given)
+        if len(array) != stop - start:
+            raise FileContentError(
+                f"{path}, branch {name}: expected {stop - start} entries from {start} "
+                f"on, found {len(array)}: the file is damaged"
+            )
+        if array.dtype.names:
+            for leaf in array.dtype.names:
+                key = f"{name}.{leaf}"
+                found[key] = check_column(path, key, array[leaf])
+        else:
+            found[name] = check_column(path, name, np.asarray(array))
+    return found
