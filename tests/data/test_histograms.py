@@ -163,7 +163,7 @@ def test_published_templates(shared):
     if not path.is_file():
         pytest.skip(f"{path} is not there")
     names = data.histogram_names(path)
-    assert len(names) == 11
+    assert len(names) == 13
     found = data.read_histogram(path, "channel1_hists/signal/signal_nominal")
     with uproot.open(path) as file:
         theirs = file["channel1_hists/signal/signal_nominal"]

@@ -119,10 +119,10 @@ def load(
         )
     name = _known(name)
     options = {"columns": columns, "table": table, "select": select, "label": label}
-    for option, value in options.items():
-        if value is not None:
+    for option, given in options.items():
+        if given is not None:
             raise ValueError(
-                f"{option} = {value!r} is for files of your own: {name} is as it is, "
+                f"{option} = {given!r} is for files of your own: {name} is as it is, "
                 "leave it out"
             )
     if name == "digits":
@@ -142,9 +142,10 @@ def load(
             )
         return binarized.load(source)
     if (source := physics_tables.find(name, folder)) is None:
-        table = physics_tables.SOURCES[name]
+        published = physics_tables.SOURCES[name]
         raise FileNotFoundError(
-            f"{folder}: expected {table.file}, here or in {table.folder}/, found none"
+            f"{folder}: expected {published.file}, here or in {published.folder}/, "
+            "found none"
         )
     return physics_tables.load(name, source)
 

@@ -189,8 +189,7 @@ def of_suffix(
     Raises:
         ValueError: as `batches`.
     """
-    single = isinstance(paths, str | os.PathLike)
-    files = [paths] if single else list(paths)  # type: ignore[arg-type, list-item]
+    files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     found = tuple(Path(path).expanduser() for path in files)
     if not found:
         raise ValueError(f"paths = {paths!r} is not valid: give one path or more")
@@ -325,7 +324,7 @@ def _check_names(path: Path, names: Sequence[str], there: tuple[str, ...]) -> No
 def _seen(array: np.ndarray) -> np.ndarray:
     """Return a column as a selection sees it: what is missing is NaN."""
     if isinstance(array, np.ma.MaskedArray):
-        return array.astype(np.float64).filled(np.nan)
+        return np.ma.filled(array.astype(np.float64), np.nan)
     return array
 
 
@@ -334,9 +333,10 @@ def _is_there(array: np.ndarray) -> np.ndarray:
     if not len(array):
         return np.ones(0, bool)
     if isinstance(array, np.ma.MaskedArray):
-        return ~np.ma.getmaskarray(array).reshape(len(array), -1).any(axis=1)
+        mask = np.ma.getmaskarray(array).reshape(len(array), -1)
+        return np.asarray(~mask.any(axis=1))
     if array.dtype.kind == "f":
-        return np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        return np.asarray(np.isfinite(array).reshape(len(array), -1).all(axis=1))
     if array.dtype.kind == "O":
         return np.array([value is not None for value in array], bool)
     return np.ones(len(array), bool)

@@ -122,8 +122,8 @@ def _compiled(node: ast.AST, quoted: dict[str, str], names: set[str]) -> Value:
         return _compiled(part, quoted, names)
 
     match node:
-        case ast.Constant(value=bool() | int() | float() | str() as value):
-            return lambda columns: value
+        case ast.Constant(value=bool() | int() | float() | str() as constant):
+            return lambda columns: constant
         case ast.Name() | ast.Attribute():
             name = _name(node, quoted)
             names.add(name)
@@ -143,17 +143,14 @@ def _compiled(node: ast.AST, quoted: dict[str, str], names: set[str]) -> Value:
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=inner):
             value, sign = of(inner), -1 if isinstance(op, ast.USub) else 1
             return lambda columns: sign * _number(value(columns))
-        case ast.Compare(left=left, ops=ops, comparators=rights):
-            return _comparison(
-                [of(left)],
-                ops,
-                [_right(r, o, of) for o, r in zip(ops, rights, strict=True)],
-            )
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            pairs = zip(ops, others, strict=True)
+            return _comparison(of(left), ops, [_right(b, op, of) for op, b in pairs])
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if (
             len(arguments) == (name in ONE) + 2 * (name in TWO) > 0
         ):
-            function, values = (ONE | TWO)[name], [of(part) for part in arguments]
-            return lambda columns: function(*(_number(v(columns)) for v in values))
+            function, given = (ONE | TWO)[name], [of(part) for part in arguments]
+            return lambda columns: function(*(_number(v(columns)) for v in given))
     raise ValueError(
         f"{ast.unparse(node)!r} is not understood; known are column names, numbers, "
         "comparisons, and, or, not, in, arithmetic, and the functions "
@@ -209,9 +206,9 @@ def _right(node: ast.AST, op: ast.cmpop, of: Callable[[ast.AST], Value]) -> Valu
     return lambda columns: values
 
 
-def _comparison(left: list[Value], ops: list[ast.cmpop], rights: list[Value]) -> Value:
+def _comparison(left: Value, ops: list[ast.cmpop], rights: list[Value]) -> Value:
     def found(columns: Columns) -> Any:
-        result, a = True, left[0](columns)
+        result, a = True, left(columns)
         for op, right in zip(ops, rights, strict=True):
             b = right(columns)
             result = np.logical_and(result, _compared(op, a, b))
