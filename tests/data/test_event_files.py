@@ -294,7 +294,7 @@ def test_groups_are_chosen_by_name(tmp_path, table):
     assert both(data.load(path, table="run/background", columns=["pt"])).max() <= 0
     assert data.load(path, table="signal/pt").feature_names == ("pt",)
     assert data.load(path, table="cube").train.shape == (2, 4, 5)
-    with pytest.raises(ValueError, match=r"columns = \['x'\] is not valid for .*two"):
+    with pytest.raises(ValueError, match=r"columns = \('x',\) is not valid for .*two"):
         data.load(path, table="cube", columns=["x"])
     with h5py.File(path, "w") as file:
         file["a/x"], file["b/x"] = np.zeros(3), np.zeros(3)

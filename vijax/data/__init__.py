@@ -28,7 +28,7 @@ from pathlib import Path
 
 from vijax.data import binarized, digits, mnist, own_files, physics_tables
 from vijax.data.dataset import Dataset
-from vijax.data.event_files import Batches, batches
+from vijax.data.event_files import Batches, batches, checked_names
 from vijax.data.histograms import (
     Histogram,
     from_hist,
@@ -37,6 +37,7 @@ from vijax.data.histograms import (
     to_hist,
     write_histograms,
 )
+from vijax.data.own_tables import Choice
 from vijax.data.selection import Select
 
 __all__ = [
@@ -113,18 +114,14 @@ def load(
         digits: 1437 train, 360 test examples of shape (8, 8), float32;
         10 classes; 17 grey levels
     """
+    choice = Choice(checked_names(columns), table, select, label)
     if (path := _own_file(name)) is not None:
-        return own_files.load(
-            path, columns=columns, table=table, select=select, label=label
-        )
+        return own_files.load(path, choice)
     name = _known(name)
-    options = {"columns": columns, "table": table, "select": select, "label": label}
-    for option, given in options.items():
-        if given is not None:
-            raise ValueError(
-                f"{option} = {given!r} is for files of your own: {name} is as it is, "
-                "leave it out"
-            )
+    if choice != Choice():
+        raise ValueError(
+            f"{choice} is for files of your own: {name} is as it is, leave it out"
+        )
     if name == "digits":
         return digits.load()
     folder = _folder(data_dir)

@@ -21,7 +21,6 @@ from vijax.data.open_tables import Block, FileContentError, OpenTable, listed
 from vijax.data.selection import Select, Selection, parse
 
 BATCH_SIZE = 2**16
-EXACT = 2**53  # whole numbers up to here are float64's
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 READERS: dict[str, Callable[[Path, str | None], AbstractContextManager[OpenTable]]] = {
@@ -49,7 +48,8 @@ class Batches:
     select: Select | None
     batch_size: int
     suffix: str | None  # the kind of file where its name does not say it
-    text: tuple[str, ...] = ()  # columns that may hold text, or what is not finite
+    text: tuple[str, ...] = ()  # columns that may hold text
+    raw: bool = False  # whether all may, and missing values stay as NaN or None
 
     def __iter__(self) -> Iterator[Block]:
         """Read all files from the first row on.
@@ -113,6 +113,8 @@ class Batches:
         self, path: Path, name: str, array: np.ndarray, rows: np.ndarray
     ) -> np.ndarray:
         """Return a column of finite numbers, or of text where that may be."""
+        if self.raw:
+            return _seen(array)
         where = f"{path}, column {name}"
         is_text = array.dtype.kind in "OU"
         if is_text and name not in self.text:
@@ -183,6 +185,7 @@ def of_suffix(
     batch_size: int = BATCH_SIZE,
     *,
     text: tuple[str, ...] = (),
+    raw: bool = False,
 ) -> Batches:
     """Return the batches of files of one kind, whatever their names end in.
 
@@ -215,6 +218,7 @@ def of_suffix(
         batch_size=int(batch_size),
         suffix=suffix,
         text=text,
+        raw=raw,
     )
 
 
@@ -244,60 +248,6 @@ def column_names(path: Path, table: str | None) -> tuple[str, ...]:
     """
     with READERS[path.suffix.lower()](path, table) as opened:
         return opened.names
-
-
-def read(
-    path: Path,
-    columns: Sequence[str] | None,
-    table: str | None,
-    select: Select | None,
-    label: str | None,
-) -> Block:
-    """Return all selected rows as columns; the label, which may be text, among them.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ImportError: what reads such a file is not installed.
-        ValueError: as `batches`.
-    """
-    if columns is not None and label is not None and label not in columns:
-        columns = [*columns, label]
-    text = () if label is None else (label,)
-    blocks = list(of_suffix(None, path, columns, table, select, text=text))
-    return {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
-
-
-def matrix(path: Path, columns: Block) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return columns beside each other as floats (rows, features), and their names.
-
-    float32 stays where all columns are; else float64, which must hold whole numbers as
-    they are. A column of k numbers per row becomes name[0], …, name[k - 1].
-
-    Raises:
-        ValueError: no column; whole numbers above 2^53.
-
-    Example:
-        >>> matrix(Path("a.h5"), {"n": np.array([1, 2]), "x": np.ones((2, 2))})
-        (array([[1., 1., 1.],
-               [2., 1., 1.]]), ('n', 'x[0]', 'x[1]'))
-    """
-    names: list[str] = []
-    parts: list[np.ndarray] = []
-    for name, array in columns.items():
-        whole = array.dtype.kind in "iu" and array.size > 0
-        if whole and max(int(array.max()), -int(array.min())) > EXACT:
-            raise FileContentError(
-                f"{path}, column {name}: whole numbers above 2^53 would be rounded: "
-                "leave it out by columns=[…]"
-            )
-        width = array.shape[1] if array.ndim == 2 else None
-        names += [name] if width is None else [f"{name}[{i}]" for i in range(width)]
-        parts.append(array.reshape(len(array), -1))
-    if not names:
-        raise FileContentError(f"{path}: expected columns beside the label, found none")
-    single = all(part.dtype == np.float32 for part in parts)
-    dtype = np.float32 if single else np.float64
-    return np.concatenate(parts, axis=1, dtype=dtype, casting="unsafe"), tuple(names)
 
 
 def _length(block: Block) -> int:

@@ -19,39 +19,28 @@ ever unpickled.
 
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from vijax.data import event_files, hdf5_files, image_folder, text_table
+from vijax.data import event_files, image_folder
 from vijax.data.dataset import Dataset, hold_out, images
-from vijax.data.selection import Select, parse
+from vijax.data.own_tables import (
+    ALL,
+    ARRAYS,
+    KEYS,
+    Choice,
+    Content,
+    read_csv,
+    read_events,
+    refuse,
+)
 
-ARRAYS = (".npy", ".npz")
 SUFFIXES = (*ARRAYS, ".csv", *event_files.READERS)
-PARTS = ("train", "test", "valid")
-KEYS = (*PARTS, *(f"{part}_labels" for part in PARTS))
 LEVELS = {"bool": 2, "uint8": 256}  # types that mean grey levels
 
 
-class Content(NamedTuple):
-    """All that a file holds, in the order of its rows."""
-
-    arrays: dict[str, np.ndarray]  # `train`, and of KEYS what else there is
-    names: tuple[str, ...] | None  # of a table's columns
-    label_names: tuple[str, ...] | None
-
-
-def load(
-    path: Path,
-    *,
-    columns: Sequence[str] | None = None,
-    table: str | None = None,
-    select: Select | None = None,
-    label: str | None = None,
-) -> Dataset:
+def load(path: Path, choice: Choice = ALL) -> Dataset:
     """Read a user's file and split it.
 
     Raises:
@@ -59,7 +48,7 @@ def load(
         ImportError: what reads such a file is not installed.
         ValueError: as `read`; one example that cannot be split.
     """
-    content = read(path, columns=columns, table=table, select=select, label=label)
+    content = read(path, choice)
     arrays = content.arrays
     num_levels = LEVELS.get(arrays["train"].dtype.name)
     if "test" not in arrays:
@@ -85,14 +74,7 @@ def load(
     )
 
 
-def read(
-    path: Path,
-    *,
-    columns: Sequence[str] | None = None,
-    table: str | None = None,
-    select: Select | None = None,
-    label: str | None = None,
-) -> Content:
+def read(path: Path, choice: Choice = ALL) -> Content:
     """Read a user's file as it is, its types too.
 
     Raises:
@@ -102,20 +84,22 @@ def read(
             or a table that are not there, options that the kind of file has not.
     """
     if path.is_dir():
-        _no_options(path, columns=columns, table=table, select=select, label=label)
+        refuse(path, choice, "columns", "table", "select", "label")
         pixels, labels, label_names = image_folder.read(path)
         arrays = {"train": pixels}
-        content = Content(_with(arrays, labels), None, label_names)
+        if labels is not None:
+            arrays["train_labels"] = labels
+        content = Content(arrays, None, label_names)
     elif not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file, found none")
     elif path.suffix.lower() in ARRAYS:
-        _no_options(path, columns=columns, table=table, select=select, label=label)
-        content = Content(_read_numpy(path), None, None)
+        refuse(path, choice, "columns", "table", "select", "label")
+        content = Content(_read_numpy(path))
     elif path.suffix.lower() == ".csv":
-        _no_options(path, table=table)
-        content = _read_csv(path, columns, select, label)
+        refuse(path, choice, "table")
+        content = read_csv(path, choice)
     elif path.suffix.lower() in event_files.READERS:
-        content = _read_events(path, columns, table, select, label)
+        content = read_events(path, choice)
     else:
         raise ValueError(
             f"{path}: give a folder of images, or a file that ends in "
@@ -123,94 +107,6 @@ def read(
         )
     _check(path, content.arrays)
     return content
-
-
-def _no_options(path: Path, **options: object) -> None:
-    for name, value in options.items():
-        if value is not None:
-            raise ValueError(
-                f"{name} = {value!r} is not valid for {path}: this kind of file has no "
-                "such thing, leave it out"
-            )
-
-
-def _with(
-    arrays: dict[str, np.ndarray], labels: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    return arrays if labels is None else arrays | {"train_labels": labels}
-
-
-def _read_csv(
-    path: Path,
-    columns: Sequence[str] | None,
-    select: Select | None,
-    label: str | None,
-) -> Content:
-    cells = text_table.read(path)
-    wanted = event_files.checked_names(columns)
-    if (selection := parse(select)) is not None:
-        cells = text_table.select_rows(cells, selection)
-    there = text_table.column_names(cells)
-    label = _label(path, label, there)
-    if wanted is None:
-        kept = [i for i, name in enumerate(there) if name != label]
-    else:
-        found = [text_table.column_index(cells, name) for name in wanted]
-        kept = [index for index in found if there[index] != label]
-    arrays = {"train": text_table.numbers(cells, kept)}
-    labels = label_names = None
-    if label is not None and (column := text_table.column(cells, label)) is not None:
-        labels, label_names = text_table.classes(column, path)
-    has_names = cells.names is not None or columns is not None
-    names = tuple(there[i] for i in kept) if has_names else None
-    return Content(_with(arrays, labels), names, label_names)
-
-
-def _read_events(
-    path: Path,
-    columns: Sequence[str] | None,
-    table: str | None,
-    select: Select | None,
-    label: str | None,
-) -> Content:
-    if path.suffix.lower() in (".h5", ".hdf5"):
-        arrays = hdf5_files.read_arrays(path, table, KEYS)
-        if arrays is not None:
-            _no_options(path, columns=columns, select=select, label=label)
-            return Content(arrays, None, None)
-    columns = event_files.checked_names(columns)
-    label = _label(path, label, event_files.column_names(path, table))
-    found = event_files.read(path, columns, table, select, label)
-    labels = label_names = None
-    if label is not None:
-        labels, label_names = _classes(path, label, found.pop(label))
-    values, names = event_files.matrix(path, found)
-    return Content(_with({"train": values}, labels), names, label_names)
-
-
-def _label(path: Path, label: str | None, there: tuple[str, ...]) -> str | None:
-    """Return the column of classes; None if there is none and none was named."""
-    if label is None:
-        return "label" if "label" in there else None
-    if label not in there:
-        raise ValueError(
-            f"{path}: there is no column {label!r} for the labels: give one of "
-            f"{', '.join(there)}"
-        )
-    return label
-
-
-def _classes(
-    path: Path, name: str, values: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """Return a column of labels as int64, and the names of those that are text."""
-    if values.dtype.kind in "OU":
-        return text_table.classes(values.tolist(), path)
-    if values.ndim > 1 or (values != np.rint(values)).any():
-        raise ValueError(
-            f"{path}, column {name}: expected labels that are all integers or all text"
-        )
-    return values.astype(np.int64), None
 
 
 def _read_numpy(path: Path) -> dict[str, np.ndarray]:

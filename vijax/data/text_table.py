@@ -96,7 +96,7 @@ def column_names(table: TextTable) -> tuple[str, ...]:
 def select_rows(table: TextTable, selection: Selection) -> TextTable:
     """Return the rows that a selection keeps, with their line numbers.
 
-    A column is numbers to it if all its cells are, or are empty (NaN); else text.
+    A column is numbers or text to it, as `typed` says.
 
     Raises:
         ValueError: a column that is not there, no row is kept.
@@ -104,7 +104,7 @@ def select_rows(table: TextTable, selection: Selection) -> TextTable:
     columns = {}
     for name in selection.names or column_names(table):
         index = column_index(table, name)
-        columns[name] = _for_selection([row[index].strip() for row in table.rows])
+        columns[name] = typed([row[index].strip() for row in table.rows])
     kept = np.flatnonzero(selection.mask(columns)).tolist()
     if not kept:
         raise ValueError(f"{table.path}: select keeps none of {len(table.rows)} rows")
@@ -112,11 +112,17 @@ def select_rows(table: TextTable, selection: Selection) -> TextTable:
     return table._replace(lines=lines, rows=[table.rows[row] for row in kept])
 
 
-def _for_selection(cells: list[str]) -> np.ndarray:
+def typed(cells: list[str]) -> np.ndarray:
+    """Return numbers if all cells are or are empty (NaN); else text (None).
+
+    Example:
+        >>> typed(["1", ""]), typed(["1", "", "a"])
+        (array([ 1., nan]), array(['1', None, 'a'], dtype=object))
+    """
     try:
         return np.array([float(cell or "nan") for cell in cells])
     except ValueError:
-        return np.array(cells)
+        return np.array([cell or None for cell in cells], object)
 
 
 def numbers(table: TextTable, kept: Sequence[int] | None = None) -> np.ndarray:
