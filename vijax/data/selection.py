@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+__all__ = ["Selection", "parse"]
+
 Columns = Mapping[str, np.ndarray]
 Select = str | Callable[[Columns], Any]
 

@@ -81,6 +81,8 @@ class Stream:
     ) -> "Stream":
         """Return the rows of one or more Parquet files, one after the other.
 
+        The files may have any suffix; else it is `Stream(data.batches(…))`.
+
         Args:
             paths: of the files.
             columns: to read; of numbers, or of lists of equal length.
