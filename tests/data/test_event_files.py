@@ -203,7 +203,7 @@ def test_lists_of_different_lengths_are_refused(tmp_path):
         assert data.load(path, columns=["y"]).train.shape == (2, 1)
     for kind in ("parquet", "feather"):
         path = write(kind, tmp_path, {"jets": lists, "y": [0.0, 1.0, 2.0]})
-        with pytest.raises(ValueError, match="column jets: expected equally many numb"):
+        with pytest.raises(ValueError, match=r"column jets: .*lists of different leng"):
             data.load(path)
         assert data.load(path, columns=["y"]).train.shape == (2, 1)
 
@@ -318,6 +318,38 @@ def test_hdf5_of_images(tmp_path):
     assert [len(x) for x in data.load(path)[:2]] == [7, 3]
 
 
+def test_records_are_columns_of_their_fields(tmp_path):
+    awkward, uproot = (pytest.importorskip(name) for name in ("awkward", "uproot"))
+    rows = [{"p4": {"x": 1.0 * i, "y": -i}, "n": i} for i in range(5)]
+    path = tmp_path / "events.root"
+    with uproot.recreate(path) as file:
+        file.mkrntuple("events", awkward.Array(rows))
+    (block,) = data.batches(path)
+    assert list(block) == ["p4.x", "p4.y", "n"]
+    dataset = data.load(path, columns=["p4.y"], select="p4.x > 0 and n < 4")
+    assert sorted(both(dataset)[:, 0]) == [-3, -2, -1]
+    with pytest.raises(
+        ValueError, match=r"no column 'p4\.z'.*give one of p4\.x, p4\.y"
+    ):
+        list(data.batches(path, ["p4.z"]))
+
+
+def test_hdf5_as_pandas_and_others_write_it(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    records = np.array([(0, [1.0, 2.0]), (1, [3.0, 4.0])], [("i", "i8"), ("v", "2f8")])
+    with h5py.File(path, "w") as file:
+        file["df/table"] = records
+        file.create_group("df/_i_table")
+    for name in (None, "df"):
+        assert data.load(path, table=name).feature_names == ("i", "v[0]", "v[1]")
+    with h5py.File(path, "w") as file:
+        file["x"], file["y"], file["written"] = np.zeros(4), np.ones(4), "yesterday"
+    with pytest.raises(ValueError, match=r"name those of one length by columns="):
+        data.load(path)
+    assert data.load(path, columns=["y", "x"]).feature_names == ("y", "x")
+
+
 @pytest.mark.parametrize(
     ("suffix", "library", "extra"),
     [
@@ -353,6 +385,15 @@ def test_bad_options_are_named(options, words, tmp_path, table):
     path = write("parquet", tmp_path, table)
     with pytest.raises(ValueError, match=words):
         data.load(path, **options)
+
+
+def test_a_function_is_told_what_is_read(tmp_path, table):
+    path = write("parquet", tmp_path, table)
+    with pytest.raises(ValueError, match="the column 'eta', which is not read: read "):
+        data.load(path, columns=["pt"], select=lambda columns: columns["eta"] > 0)
+    (tmp_path / "parts.parquet").mkdir()
+    with pytest.raises(ValueError, match=r"parts\.parquet is a folder: give one file"):
+        data.load(tmp_path / "parts.parquet")
 
 
 def test_batches_check_their_options(tmp_path, table):

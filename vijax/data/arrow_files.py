@@ -17,6 +17,7 @@ from vijax.data.open_tables import (
     FileContentError,
     OpenTable,
     check_column,
+    lists_of_different_lengths,
     named_errors,
 )
 from vijax.extras import require
@@ -130,10 +131,7 @@ def _width(path: Path, name: str, column: Any) -> int | None:
         return None
     lengths = {int(kind.list_size)} if is_fixed else set(_lengths(column))
     if len(lengths) > 1 or column.null_count:
-        raise FileContentError(
-            f"{path}, column {name}: expected equally many numbers in each row, found "
-            "lists of different lengths or missing ones: leave it out by columns=[…]"
-        )
+        raise lists_of_different_lengths(path, name)
     return lengths.pop() if lengths else 0
 
 

@@ -37,9 +37,10 @@ def open_table(path: Path, table: str | None) -> Iterator[OpenTable]:
     with _open(path) as file:
         with named_errors(path, KIND):
             columns = _columns(path, _found(path, file, table))
-            num_rows = _num_rows(path, columns)
 
         def blocks(names: Sequence[str], size: int) -> Iterator[Block]:
+            # Others, a date say, may be of another length.
+            num_rows = _num_rows(path, {n: columns[n] for n in names or columns})
             for start in range(0, num_rows, size):
                 rows = slice(start, min(start + size, num_rows))
                 with named_errors(path, KIND):
@@ -93,17 +94,19 @@ def _open(path: Path) -> Iterator[Any]:
 
 def _found(path: Path, file: Any, table: str | None) -> Any:
     """Return the group or the data set of that name, or the only one."""
-    if table is not None:
-        if table not in file:
-            names: list[str] = []
-            file.visit(names.append)
-            raise FileContentError(
-                f"{path}: there is no {table!r}: give one of {listed(names)}"
-            )
-        return file[table]
-    found = file
+    if table is not None and table not in file:
+        names: list[str] = []
+        file.visit(names.append)
+        raise FileContentError(
+            f"{path}: there is no {table!r}: give one of {listed(names)}"
+        )
+    found = file if table is None else file[table]
     while not _is_data(found) and len(found) == 1:
         (found,) = found.values()
+    if not _is_data(found):  # PyTables keeps its records beside an index
+        data = [item for item in found.values() if _is_data(item)]
+        if len(data) == 1 and data[0].dtype.names:
+            return data[0]
     if not _is_data(found) and not any(map(_is_data, found.values())):
         raise FileContentError(
             f"{path}: expected columns or one group of them, found "
@@ -143,8 +146,8 @@ def _num_rows(path: Path, columns: dict[str, tuple[Any, str | None]]) -> int:
     }
     if len(set(lengths.values())) != 1 or None in lengths.values():
         raise FileContentError(
-            f"{path}: expected columns of one length, found {lengths}: name one group "
-            "or data set by table="
+            f"{path}: expected columns of one length, found {lengths}: name those of "
+            "one length by columns=, or one group or data set by table="
         )
     return next(iter(lengths.values())) or 0
 

@@ -15,6 +15,8 @@ import numpy as np
 
 Block = dict[str, np.ndarray]
 SHOWN = 30  # names that an error lists
+EXPECTED = "expected a number or a text, or equally many numbers, per row"
+LEAVE = "leave it out by columns=[…]"
 
 
 class FileContentError(ValueError):
@@ -76,12 +78,15 @@ def check_column(path: Path, name: str, array: np.ndarray) -> np.ndarray:
         if all(isinstance(value, str) for value in kept):
             return array
     if array.dtype.kind == "O":
-        found = "lists of different lengths, or objects"
-    elif array.dtype.kind in "mM":
-        found = "times"
-    else:
-        found = f"{array.dtype} of shape {array.shape}"
-    raise FileContentError(
-        f"{path}, column {name}: expected a number or a text per row, found {found}: "
-        "leave it out by columns=[…], or write one number per row in columns of its own"
+        raise lists_of_different_lengths(path, name)
+    is_time = array.dtype.kind in "mM"
+    found = "times" if is_time else f"{array.dtype} of shape {array.shape}"
+    raise FileContentError(f"{path}, column {name}: {EXPECTED}, found {found}: {LEAVE}")
+
+
+def lists_of_different_lengths(path: Path, name: str) -> FileContentError:
+    """Return the error of a column that has no fixed number of values per row."""
+    return FileContentError(
+        f"{path}, column {name}: {EXPECTED}, found lists of different lengths, or "
+        f"objects: {LEAVE}, or write one number per row in columns of its own"
     )

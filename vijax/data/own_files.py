@@ -83,6 +83,10 @@ def read(path: Path, choice: Choice = ALL) -> Content:
         ValueError: a damaged file, one that holds anything but finite numbers, columns
             or a table that are not there, options that the kind of file has not.
     """
+    if path.is_dir() and path.suffix.lower() in SUFFIXES:
+        raise ValueError(
+            f"{path} is a folder: give one file of it, or several to data.batches"
+        )
     if path.is_dir():
         refuse(path, choice, "columns", "table", "select", "label")
         pixels, labels, label_names = image_folder.read(path)

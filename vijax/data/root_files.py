@@ -17,11 +17,13 @@ from vijax.data.open_tables import (
     OpenTable,
     check_column,
     listed,
+    lists_of_different_lengths,
     named_errors,
 )
 from vijax.extras import require
 
 KIND = "a ROOT file"
+LISTS = ("std::vector", "ROOT::VecOps::RVec")
 TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 
 
@@ -36,15 +38,16 @@ def open_table(path: Path, table: str | None) -> Iterator[OpenTable]:
     with open_root(path) as file:
         with named_errors(path, KIND):
             tree = _tree(path, file, table)
-            names = tuple(tree.keys(recursive=False))
+            branches = _branches(tree)
 
         def blocks(columns: Sequence[str], size: int) -> Iterator[Block]:
             for start in range(0, tree.num_entries, size):
                 stop = min(start + size, tree.num_entries)
                 with named_errors(path, KIND):
-                    yield _block(path, tree, columns or names, start, stop)
+                    chosen = {name: branches[name] for name in columns or branches}
+                    yield _block(path, chosen, start, stop)
 
-        yield OpenTable(names, blocks)
+        yield OpenTable(tuple(branches), blocks)
 
 
 @contextmanager
@@ -84,12 +87,25 @@ def _tree(path: Path, file: Any, table: str | None) -> Any:
     return file[name]
 
 
-def _block(path: Path, tree: Any, names: Sequence[str], start: int, stop: int) -> Block:
+def _branches(tree: Any) -> dict[str, Any]:
+    """Return the branches that hold data; of an object that is split, its parts."""
+    if not hasattr(tree, "branches"):  # an RNTuple
+        return {name: tree[name] for name in tree.keys(recursive=False)}
+    found: dict[str, Any] = {}
+    for path, branch in tree.items(recursive=True, full_paths=True):
+        if not branch.branches:
+            name = path.rpartition("/")[2]
+            found[path if name in found else name] = branch
+    return found
+
+
+def _block(path: Path, branches: dict[str, Any], start: int, stop: int) -> Block:
     found: Block = {}
-    for name in names:
+    for name, branch in branches.items():
+        if branch.typename.startswith(LISTS):
+            raise lists_of_different_lengths(path, name)
         # One by one: of some branches uproot makes several arrays.
-        given = {"entry_start": start, "entry_stop": stop, "library": "np"}
-        array = tree[name].array(**given)
+        array = branch.array(entry_start=start, entry_stop=stop, library="np")
         if len(array) != stop - start:
             raise FileContentError(
                 f"{path}, branch {name}: expected {stop - start} entries from {start} "

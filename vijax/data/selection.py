@@ -81,7 +81,7 @@ def parse(select: Select | None) -> Selection | None:
     if select is None:
         return None
     if callable(select):
-        return Selection((), lambda columns: _checked(select(columns), columns, select))
+        return Selection((), lambda columns: _mask_of(select, columns))
     if not isinstance(select, str):
         raise ValueError(f"select = {select!r} is not valid: {REMEDY}")
     quoted: dict[str, str] = {}  # stand-in -> a name in backticks
@@ -112,6 +112,20 @@ def parse(select: Select | None) -> Selection | None:
         return _checked(found, columns, select)
 
     return Selection(tuple(sorted(names)), mask)
+
+
+def _mask_of(select: Callable[[Columns], Any], columns: Columns) -> np.ndarray:
+    try:
+        found = select(columns)
+    except KeyError as error:
+        if str(error.args[0]) in columns:
+            raise
+        raise ValueError(
+            f"select asks for the column {error}, which is not read: read are "
+            f"{', '.join(columns)}; name it in columns=, or give a text, which may use "
+            "all"
+        ) from error
+    return _checked(found, columns, select)
 
 
 Value = Callable[[Columns], Any]
