@@ -1,11 +1,13 @@
 """One table in every kind of file: what is read, and what is refused by name."""
 
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from vijax import data, vi
+from vijax.data import root_files
 
 ROWS = 50
 KINDS = ("root", "rntuple", "h5", "records", "parquet", "feather", "csv")
@@ -250,6 +252,21 @@ def test_damaged_and_foreign_files_are_named(suffix, tmp_path, table):
         data.load(tmp_path / f"none.{suffix}")
 
 
+def test_a_root_file_cut_short_is_named_though_its_tree_is_whole(tmp_path, table):
+    uproot = pytest.importorskip("uproot")
+    path = tmp_path / "events.root"
+    with uproot.recreate(path) as file:
+        file.mktree("events", table)
+        file["mass"] = np.histogram(table["pt"])
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    with uproot.open(path) as file:  # reads on without a word
+        assert file["events"]["pt"].array(library="np").sum() == table["pt"].sum()
+    words = rf"expected {len(content)} bytes, found {len(content) - 100}: .* cut short"
+    with pytest.raises(ValueError, match=words):
+        data.load(path)
+
+
 def test_a_changed_byte_of_parquet_is_seen(tmp_path, table):
     many = {name: np.tile(array, 400) for name, array in table.items()}
     path = write("parquet", tmp_path, many)
@@ -258,6 +275,26 @@ def test_a_changed_byte_of_parquet_is_seen(tmp_path, table):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"events\.parquet: expected a Parquet file"):
         data.load(path)
+
+
+class Tree(NamedTuple):
+    num_entries: int
+    offsets: list[int]
+
+    def common_entry_offsets(self):
+        return self.offsets
+
+
+def test_entries_are_read_to_where_baskets_end():
+    """Else a basket is decompressed for each small range of it."""
+    tree = Tree(5 * 2**20, [0, 2**19, 2**20 + 2**19, 3 * 2**20, 5 * 2**20])
+    expected = [(0, 2**19), (2**19, 3 * 2**19), (3 * 2**19, 5 * 2**19)]
+    expected += [(5 * 2**19, 6 * 2**19), (6 * 2**19, 8 * 2**19), (2**22, 5 * 2**20)]
+    assert list(root_files._ranges(tree, 100, 3)) == expected
+    assert list(root_files._ranges(tree, 2**23, 3)) == [(0, 5 * 2**20)]
+    # Of many columns fewer entries at once, but never fewer than are asked for.
+    assert next(root_files._ranges(tree, 100, 2**10)) == (0, 2**14)
+    assert next(root_files._ranges(tree, 2**15, 2**10)) == (0, 2**15)
 
 
 def test_trees_are_chosen_by_name(tmp_path, table):

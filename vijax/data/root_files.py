@@ -23,6 +23,8 @@ from vijax.data.open_tables import (
 from vijax.extras import require
 
 KIND = "a ROOT file"
+AT_ONCE = 2**20  # entries that are read at once, fewer of many columns
+NUMBERS_AT_ONCE = 2**24
 LISTS = ("std::vector", "ROOT::VecOps::RVec")
 TREES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
 
@@ -41,11 +43,14 @@ def open_table(path: Path, table: str | None) -> Iterator[OpenTable]:
             branches = _branches(tree)
 
         def blocks(columns: Sequence[str], size: int) -> Iterator[Block]:
-            for start in range(0, tree.num_entries, size):
-                stop = min(start + size, tree.num_entries)
+            chosen = {name: branches[name] for name in columns or branches}
+            with named_errors(path, KIND):
+                ranges = list(_ranges(tree, size, len(chosen)))
+            for start, stop in ranges:
                 with named_errors(path, KIND):
-                    chosen = {name: branches[name] for name in columns or branches}
-                    yield _block(path, chosen, start, stop)
+                    found = _block(path, chosen, start, stop)
+                for row in range(0, stop - start, size):
+                    yield {name: a[row : row + size] for name, a in found.items()}
 
         yield OpenTable(tuple(branches), blocks)
 
@@ -97,6 +102,25 @@ def _branches(tree: Any) -> dict[str, Any]:
             name = path.rpartition("/")[2]
             found[path if name in found else name] = branch
     return found
+
+
+def _ranges(tree: Any, size: int, num_columns: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of entries to be read at once, each of `size` rows or more.
+
+    A basket is decompressed whole, whatever is wanted of it: small ranges would
+    decompress it again and again, and ranges that end where baskets do never.
+    """
+    most = max(size, min(AT_ONCE, NUMBERS_AT_ONCE // num_columns))
+    ends = np.array([tree.num_entries])
+    if hasattr(tree, "common_entry_offsets"):
+        ends = np.asarray(tree.common_entry_offsets())
+    start = 0
+    while start < tree.num_entries:
+        stop = min(start + most, tree.num_entries)
+        within = ends[(ends > start) & (ends <= stop)]
+        stop = int(within[-1]) if len(within) else stop
+        yield start, stop
+        start = stop
 
 
 def _block(path: Path, branches: dict[str, Any], start: int, stop: int) -> Block:
