@@ -185,6 +185,25 @@ def test_missing_values_are_refused_or_selected_away(kind, tmp_path):
     assert len(both(data.load(path, select="isfinite(x)"))) == 8
 
 
+def test_the_remedy_of_a_missing_value_can_be_copied(tmp_path):
+    columns = {"m [GeV]": [1.0, None, 3.0], "kind": ["a", "b", None]}
+    path = write("parquet", tmp_path, columns)
+    with pytest.raises(ValueError, match=r"row 1: .*select=\"isfinite\(`m \[GeV\]`\)"):
+        list(data.batches(path, ["m [GeV]"]))
+    (block,) = data.batches(path, ["m [GeV]"], select="isfinite(`m [GeV]`)")
+    assert block["m [GeV]"].tolist() == [1.0, 3.0]
+    with pytest.raises(ValueError, match="row 2: expected a text, found a missing val"):
+        data.load(path, select="isfinite(`m [GeV]`)", label="kind")
+
+
+def test_names_of_files_are_taken_as_they_are(tmp_path, table):
+    for kind in ("root", "h5", "parquet", "feather"):
+        folder = tmp_path / "a:b*[1] ä"
+        folder.mkdir(exist_ok=True)
+        path = write(kind, folder, table)
+        assert data.load(path, columns=["pt"]).train.shape == (40, 1)
+
+
 def test_missing_whole_numbers_keep_their_type(tmp_path):
     big = 2**60 + 1
     path = write("parquet", tmp_path, {"n": [big, None, 3], "y": [0.0, 1.0, 2.0]})

@@ -123,11 +123,16 @@ class Batches:
             )
         missing = ~_is_there(array)
         if missing.any():
-            row = int(rows[np.argmax(missing)])
+            where += f", row {int(rows[np.argmax(missing)])}"
+            if is_text:
+                raise FileContentError(
+                    f"{where}: expected a text, found a missing value: fill it in"
+                )
+            quoted = name if name.isidentifier() else f"`{name}`"
             raise FileContentError(
-                f"{where}, row {row}: expected a finite number, found a missing value, "
-                "NaN or an infinity: fill it in, or leave such rows out by "
-                f'select="isfinite({name})"'
+                f"{where}: expected a finite number, found a missing value, NaN or an "
+                "infinity: fill it in, or leave such rows out by "
+                f'select="isfinite({quoted})"'
             )
         return np.ma.getdata(array)
 
