@@ -19,13 +19,17 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEVER = (
     "arviz",
     "array_record",
+    "h5py",
+    "hist",
     "matplotlib",
     "orbax",
     "pandas",
+    "pyarrow",
     "scipy.stats",
     "sklearn",
     "tensorflow",
     "tensorflow_datasets",
+    "uproot",
 )
 
 
@@ -85,7 +89,9 @@ def test_dir_lists_the_parts_and_nothing_else() -> None:
         vijax.vea  # noqa: B018
 
 
-@pytest.mark.parametrize("extra", ["arviz", "data", "plot", "experiments"])
+@pytest.mark.parametrize(
+    "extra", ["arviz", "data", "experiments", "hdf5", "hist", "parquet", "plot", "root"]
+)
 def test_a_missing_extra_names_its_installation(extra, monkeypatch) -> None:
     assert extra in PROJECT["optional-dependencies"]
     monkeypatch.setitem(sys.modules, "not_here", None)
@@ -127,8 +133,13 @@ def test_the_lowest_versions_are_those_of_the_project() -> None:
             name, _, version = line.partition("==")
             pins[name.lower().replace("_", "-")] = Version(version)
     extra = PROJECT["optional-dependencies"]
-    lines = [*PROJECT["dependencies"], *extra["data"], *extra["plot"]]
-    for line in [*lines, *extra["experiments"], *extra["dev"]]:
+    files = ("hdf5", "hist", "parquet", "root")
+    lines = [
+        *PROJECT["dependencies"],
+        *(line for name in files for line in extra[name]),
+    ]
+    lines += [*extra["data"], *extra["plot"], *extra["experiments"], *extra["dev"]]
+    for line in lines:
         requirement = Requirement(line)
         if requirement.name != PROJECT["name"]:
             (bound,) = requirement.specifier

@@ -47,6 +47,7 @@ ROOMS = (
     "vijax.vae.event_tables",
     "vijax.metrics",
     "vijax.data",
+    "vijax.data.selection",
     "vijax.special",
     "vijax.sweep",
     "vijax.optimize",

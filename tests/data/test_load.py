@@ -65,8 +65,8 @@ def test_unknown_name(function):
         function("cifar")
     with pytest.raises(ValueError, match=r"'MNIST': did you mean 'mnist'\?"):
         function("MNIST")
-    with pytest.raises(ValueError, match=r"'events.h5'.*\.npy, \.npz, \.csv"):
-        function("events.h5")
+    with pytest.raises(ValueError, match=r"'events.txt'.*\.npy, \.npz, \.csv, \.root"):
+        function("events.txt")
 
 
 @pytest.mark.parametrize("name", ["mnist", "binarized_mnist", "magic"])
@@ -96,11 +96,19 @@ def test_shared_folder_has_all(shared, monkeypatch):
     assert [name for name in data.names() if not data.is_available(name)] == []
 
 
+def test_options_of_files_are_refused_for_names():
+    with pytest.raises(
+        ValueError, match=r"columns=\('x',\).* is for files of your own"
+    ):
+        data.load("digits", columns=["x"])
+
+
 def test_import_is_light():
     """Neither the import nor a look at what is available loads a heavy package."""
     script = (
         "import sys; from vijax import data; data.is_available('mnist'); "
         "heavy = {'jax', 'sklearn', 'PIL', 'tensorflow_datasets', 'matplotlib'}; "
+        "heavy |= {'awkward', 'h5py', 'hist', 'pyarrow', 'uproot'}; "
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)

@@ -141,6 +141,28 @@ def test_bad_csv(tmp_path, content, found):
         data.load(path)
 
 
+def test_csv_with_columns_and_a_selection(tmp_path):
+    text = "x,kind,y\n1,a,2\n3,b,-\n5,a,6\n7,a,8\n"
+    path = save(tmp_path / "events.csv", text)
+    dataset = data.load(path, columns=["y", "x"], select="kind == 'a'")
+    assert dataset.feature_names == ("y", "x")
+    both = np.concatenate([dataset.train, dataset.test])
+    assert sorted(map(tuple, both.tolist())) == [(2, 1), (6, 5), (8, 7)]
+    with pytest.raises(ValueError, match=r"line 3, column y: .* found '-'"):
+        data.load(path, columns=["y"], select="x > 2")
+    assert data.load(path, columns=["x"], label="kind").label_names == ("a", "b")
+    with pytest.raises(ValueError, match="keeps none of 4 rows"):
+        data.load(path, select="x < 0")
+    with pytest.raises(ValueError, match="table = 'a' is not valid for"):
+        data.load(path, table="a")
+    path = save(tmp_path / "bare.csv", "1,2\n3,4\n5,6\n")  # columns are 1 and 2
+    assert data.load(path, columns=["2"], select="`1` > 2").train.shape == (1, 1)
+    path = save(tmp_path / "twice.csv", "x,x\n1,2\n3,4\n")
+    assert data.load(path).test.tolist() in ([[1, 2]], [[3, 4]])  # both are kept
+    with pytest.raises(ValueError, match="more than one column of that name"):
+        data.load(path, columns=["x"])
+
+
 def test_csv_that_is_no_text(tmp_path):
     (tmp_path / "events.csv").write_bytes(b"\xff\xfe1\x00,\x002\x00")
     with pytest.raises(ValueError, match=r"events\.csv: expected a table as text"):

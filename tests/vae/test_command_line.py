@@ -1,12 +1,26 @@
 """The command line on files: what is compressed comes back in another process."""
 
+import csv
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from vijax.vae import __main__ as commands
+from vijax import data, metrics
+from vijax.vae import anomaly
+from vijax.vae.command_line import commands, files
+from vijax.vae.command_line.files import Choice
+
+KINDS = (".csv", ".root", ".h5", ".parquet", ".feather")
+
+
+def library(suffix):
+    names = {".root": "uproot", ".h5": "h5py", ".parquet": "pyarrow"}
+    names[".feather"] = "pyarrow"
+    if suffix in names:
+        pytest.importorskip(names[suffix])
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +30,36 @@ def images(tmp_path_factory):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (40, 4, 4)).astype(np.uint8)
     np.save(folder / "images.npy", images)
+    np.savez(folder / "labelled.npz", x=images, labels=np.arange(40) % 3)
     says = commands.train(
         folder / "images.npy", folder / "model.npz", epochs=2, latent=2, hidden=(8,)
     )
     assert "verdict" in says
     return folder, images
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Sixty rows of three columns and a label in every kind of file, and a model."""
+    folder = tmp_path_factory.mktemp("table")
+    random = np.random.default_rng(1)
+    numbers = np.round(random.normal(size=(60, 2)), 3)
+    columns = {
+        "mass": numbers[:, 0],
+        "charge": numbers[:, 1],
+        "label": np.arange(60) % 2,
+        "run": np.arange(60),
+    }
+    files.write_table(folder / "table.csv", columns)
+    commands.train(
+        folder / "table.csv",
+        folder / "model.npz",
+        choice=Choice(columns=("mass", "charge")),
+        epochs=1,
+        latent=1,
+        hidden=(4,),
+    )
+    return folder, columns
 
 
 def test_images_come_back_by_another_process(images):
@@ -35,31 +74,220 @@ def test_images_come_back_by_another_process(images):
     np.testing.assert_array_equal(found, array, strict=True)
 
 
-def test_samples_are_of_the_same_kind(images):
+def test_images_go_into_a_folder_and_come_back(images, tmp_path):
+    pytest.importorskip("PIL")
     folder, array = images
-    commands.sample(folder / "model.npz", folder / "new.npy", number=3)
-    new = np.load(folder / "new.npy")
+    model, packed = folder / "model.npz", tmp_path / "images.vx"
+    commands.compress(model, folder / "images.npy", packed)
+    commands.decompress(model, packed, tmp_path / "pictures")
+    assert sorted(p.name for p in (tmp_path / "pictures").iterdir())[0] == "01.png"
+    np.testing.assert_array_equal(
+        files.read_examples(tmp_path / "pictures", Choice()).x, array, strict=True
+    )
+    commands.compress(model, tmp_path / "pictures", tmp_path / "again.vx")
+    assert (tmp_path / "again.vx").read_bytes() == packed.read_bytes()
+    with pytest.raises(ValueError, match="pictures is not empty: give a new folder"):
+        commands.sample(model, tmp_path / "pictures")
+
+
+def test_samples_are_of_the_same_kind(images, tmp_path):
+    folder, array = images
+    commands.sample(folder / "model.npz", tmp_path / "new.npy", number=3)
+    new = np.load(tmp_path / "new.npy")
     assert (new.shape, new.dtype) == ((3, 4, 4), array.dtype)
+    commands.sample(folder / "model.npz", tmp_path / "new.npz", number=3)
+    np.testing.assert_array_equal(np.load(tmp_path / "new.npz")["x"], new)
+    with pytest.raises(ValueError, match=r"new\.csv: images are written as \.npy"):
+        commands.sample(folder / "model.npz", tmp_path / "new.csv")
 
 
-def test_a_table_is_scored_and_compressed(tmp_path):
-    random = np.random.default_rng(1)
-    table = np.round(random.normal(size=(60, 2)), 3)
-    path = tmp_path / "table.csv"
-    np.savetxt(path, table, delimiter=",", header="mass,charge", comments="")
-    commands.detect(path, tmp_path / "detector.npz")
-    commands.score(tmp_path / "detector.npz", path, tmp_path / "scores.csv")
+def test_binary_images_keep_their_type(tmp_path):
+    bits = np.random.default_rng(2).random((30, 3, 3)) < 0.5
+    np.save(tmp_path / "bits.npy", bits)
+    model = tmp_path / "model.npz"
+    commands.train(tmp_path / "bits.npy", model, epochs=1, latent=1, hidden=(4,))
+    commands.compress(model, tmp_path / "bits.npy", tmp_path / "bits.vx")
+    commands.decompress(model, tmp_path / "bits.vx", tmp_path / "back.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), bits, strict=True)
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_a_table_is_compressed_from_and_into_every_file(suffix, table, tmp_path):
+    library(suffix)
+    folder, columns = table
+    source, back = tmp_path / f"table{suffix}", tmp_path / f"back{suffix}"
+    files.write_table(source, columns)
+    commands.compress(folder / "model.npz", source, tmp_path / "t.vx", bound=0.01)
+    commands.decompress(folder / "model.npz", tmp_path / "t.vx", back)
+    found = files.read_examples(back, Choice())
+    assert found.names == ("mass", "charge")
+    expected = np.stack([columns["mass"], columns["charge"]], axis=1)
+    assert np.abs(found.x - expected).max() <= 0.01
+    assert len({p.name for p in tmp_path.iterdir()}) == 3  # nothing unfinished
+    text = Choice(select="run >= 50")
+    commands.compress(folder / "model.npz", source, tmp_path / "t.vx", choice=text)
+    commands.decompress(folder / "model.npz", tmp_path / "t.vx", tmp_path / "t.npy")
+    assert np.abs(np.load(tmp_path / "t.npy") - expected[50:]).max() <= 0.01
+
+
+@pytest.mark.parametrize("suffix", KINDS)
+def test_a_table_is_scored_from_every_file(suffix, table, tmp_path):
+    library(suffix)
+    _, columns = table
+    source = tmp_path / f"table{suffix}"
+    files.write_table(source, columns)
+    detector, scores = tmp_path / "detector.npz", tmp_path / f"scores{suffix}"
+    choice = Choice(columns=("mass", "charge"), select="label == 0")
+    assert "30 rows held out" in commands.detect(source, detector, choice=choice)
+    commands.score(detector, source, scores)
+    found = files.read_examples(scores, Choice())
+    assert found.names == ("score", "p_value")
+    assert found.x.shape == (60, 2)
+    rows = {name: columns[name] for name in ("mass", "charge")}
+    fitted = anomaly.load(detector)
+    np.testing.assert_allclose(found.x[:, 0], anomaly.score(fitted, rows), rtol=1e-6)
+    np.testing.assert_allclose(found.x[:, 1], anomaly.p_value(fitted, rows))
+
+
+def test_a_detector_takes_text_and_missing_values(tmp_path):
+    random = np.random.default_rng(3)
+    rows = [["pt", "kind"]]
+    rows += [[f"{x:.3f}", "ab"[i % 2]] for i, x in enumerate(random.normal(size=50))]
+    rows[7][0] = ""
+    for name, odd in (("train", []), ("new", [["0.1", "c"], ["", "a"]])):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows + odd)
+    detector = tmp_path / "detector.npz"
+    assert "2 columns" in commands.detect(tmp_path / "train.csv", detector)
+    commands.score(detector, tmp_path / "new.csv", tmp_path / "scores.csv")
     scores = np.loadtxt(tmp_path / "scores.csv", delimiter=",", skiprows=1)
-    assert scores.shape == (60, 2)
-    farthest = np.argmax(np.abs(table).max(axis=1))
-    assert scores[farthest, 1] < 0.1
-    model, packed = tmp_path / "model.npz", tmp_path / "table.vx"
-    commands.train(path, model, epochs=1, latent=1, hidden=(4,))
-    commands.compress(model, path, packed, bound=0.01)
-    commands.decompress(model, packed, tmp_path / "back.npy")
-    assert np.abs(np.load(tmp_path / "back.npy") - table).max() <= 0.01
+    assert scores[50, 0] > scores[:50, 0].max()  # a kind that was never seen
+
+
+def test_a_detector_takes_text_of_parquet(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    values = np.random.default_rng(4).normal(size=20).tolist()
+    columns = {"kind": ["a", None] * 10, "n": [None, *range(19)], "x": values}
+    parquet.write_table(arrow.table(columns), tmp_path / "t.parquet")
+    found = files.read_raw(tmp_path / "t.parquet", Choice())
+    assert found["kind"].tolist() == columns["kind"]
+    assert np.isnan(found["n"][0])
+    says = commands.detect(tmp_path / "t.parquet", tmp_path / "detector.npz")
+    assert "3 columns" in says
+
+
+def test_several_numbers_per_row_are_found_again(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["p"] = np.random.default_rng(5).normal(size=(20, 2))
+        file["t/p"], file["t/other"], file["t/n"] = file["p"][()], range(20), range(20)
+    choice, model = Choice(columns=("p", "n"), table="t"), tmp_path / "model.npz"
+    settings = {"epochs": 1, "latent": 1, "hidden": (4,)}
+    commands.train(tmp_path / "t.h5", model, choice=choice, **settings)
+    text = commands.report(
+        model, tmp_path / "t.h5", tmp_path / "t.html", choice=Choice(table="t")
+    )
+    assert text.startswith("report of 20 examples")
+    page = (tmp_path / "t.html").read_text()
+    assert "The model has one latent, so there is no map." in page
+    assert "ROC" not in page
+
+
+def pictures(page):
+    return re.findall(r'src="data:image/png;base64,[A-Za-z0-9+/=]+"', page)
+
+
+def test_the_report_of_images_is_one_file(images, tmp_path):
+    folder, _ = images
+    output = tmp_path / "report.html"
+    commands.report(folder / "model.npz", folder / "labelled.npz", output)
+    page = output.read_text()
+    assert len(pictures(page)) == 4
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)  # nothing from elsewhere
+    for text in ("model.npz on labelled.npz", "40 examples of shape (4, 4)", "ELBO -"):
+        assert text in page
+    # An area for each of three classes and three scores.
+    areas = re.findall(r"<td>(\d), by ([^<]*)</td><td[^>]*>(\d\.\d{3})</td>", page)
+    assert len(areas) == 9
+    commands.report(
+        folder / "model.npz", folder / "labelled.npz", output, anomalous="2"
+    )
+    assert len(re.findall(r"<td>2, by", output.read_text())) == 3
+
+
+def test_the_areas_are_those_of_the_scores(table, tmp_path):
+    folder, columns = table
+    detector, output = tmp_path / "detector.npz", tmp_path / "report.html"
+    choice = Choice(columns=("mass", "charge"))
+    commands.detect(folder / "table.csv", detector, choice=choice)
+    commands.report(
+        folder / "model.npz", folder / "table.csv", output, detector=detector
+    )
+    page = output.read_text()
+    assert len(pictures(page)) == 3  # one latent: no map
+    commands.score(detector, folder / "table.csv", tmp_path / "scores.csv")
+    scores = np.loadtxt(tmp_path / "scores.csv", delimiter=",", skiprows=1)[:, 0]
+    area = metrics.auc_with_error(scores, columns["label"] == 1)
+    row = (
+        '<td>1, by detector</td><td class="number">'
+        f'{area.value:.3f}</td><td class="number">{area.standard_error:.3f}</td>'
+    )
+    assert row in page
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"anomalous": "5"}, "anomalous = '5' is no class: give one of 0, 1"),
+        ({"choice": Choice(select="label == 1")}, "found 1 alone: choose another"),
+        ({"choice": Choice(label="spin")}, "no column 'spin' for the labels"),
+        ({"choice": Choice(columns=("mass", "run"))}, "columns mass, charge as in tr"),
+    ],
+)
+def test_a_report_that_cannot_be_is_named(options, words, table, tmp_path):
+    folder, _ = table
+    given = folder / "model.npz", folder / "table.csv", tmp_path / "report.html"
+    with pytest.raises(ValueError, match=words):
+        commands.report(*given, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_parts_of_a_file_are_chosen(images, tmp_path):
+    folder, array = images
+    np.savez(tmp_path / "parts.npz", train=array[:30], test=array[30:])
+    model, output = folder / "model.npz", tmp_path / "report.html"
+    says = commands.report(model, tmp_path / "parts.npz", output)
+    assert says.startswith("report of 10 examples")
+    with pytest.raises(ValueError, match="has the parts train, test: choose one by"):
+        commands.compress(model, tmp_path / "parts.npz", tmp_path / "a.vx")
+    says = commands.compress(
+        model, tmp_path / "parts.npz", tmp_path / "a.vx", choice=Choice(part="train")
+    )
+    assert says.startswith("480 bytes in")
 
 
 def test_other_files_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"give a \.npy or a \.csv file"):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(ValueError, match=r"a\.txt: give a folder of images, or a file"):
         commands.detect(tmp_path / "a.txt", tmp_path / "detector.npz")
+    with pytest.raises(FileNotFoundError, match="expected a file, found none"):
+        commands.detect(tmp_path / "b.csv", tmp_path / "detector.npz")
+    np.save(tmp_path / "a.npy", np.zeros((9, 2)))
+    with pytest.raises(ValueError, match=r"select = 'x > 0' is not valid for .*a\.npy"):
+        commands.detect(
+            tmp_path / "a.npy", tmp_path / "d.npz", choice=Choice(select="x > 0")
+        )
+
+
+def test_bad_input_ends_with_one_line(table, tmp_path):
+    """The options stand beside each other, whatever they belong to."""
+    folder, _ = table
+    command = [sys.executable, "-m", "vijax.vae", "train", folder / "table.csv"]
+    command += [tmp_path / "model.npz", "--columns", "mass", "spin", "--epochs", "1"]
+    found = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert found.returncode == 1
+    expected = f"error: {folder / 'table.csv'}: expected one column 'spin', found no"
+    assert found.stderr.startswith(expected)
+    assert len(found.stderr.splitlines()) == 1
+    assert data.load(folder / "table.csv").feature_names == ("mass", "charge", "run")

@@ -1,7 +1,8 @@
-"""Data sets by name, as NumPy arrays.
+"""Data sets by name or by path, as NumPy arrays; tables by batches; histograms.
 
     dataset = load("digits")         Dataset(train, test, train_labels, …)
     print(dataset)                   what is in it
+    events = load("events.root", columns=["pt", "eta"], select="pt > 20")
 
 | name | what | from where |
 |---|---|---|
@@ -10,21 +11,49 @@
 a folder of the original files, or a download |
 | `binarized_mnist` | 70,000 images of bits, static | a folder |
 | `magic`, `cms_multijet`, `zmumu` | tables of physics events | a folder |
-| a path | your own `.npy`, `.npz` or `.csv` | that file; see `vijax.data.own_files` |
+| a path | your own arrays (`.npy`, `.npz`, `.h5`), tables (`.csv`, `.root`, `.h5`, \
+`.parquet`, `.feather`) or folder of images | there; see `vijax.data.own_files` |
 
 The folder is `data_dir` if given, else the environment's VIJAX_DATA_DIR: the one that
-holds the files, or the one above it. Nothing here imports JAX. scikit-learn, Pillow and
-tensorflow-datasets load when they are needed.
+holds the files, or the one above it. `batches` reads tables that do not fit in memory,
+`read_histogram` the histograms of a ROOT file. Nothing here imports JAX. What reads a
+kind of file loads when it is needed; the extras `root`, `hdf5`, `parquet` and `data`
+install it.
 """
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from vijax.data import binarized, digits, mnist, own_files, physics_tables
 from vijax.data.dataset import Dataset
+from vijax.data.event_files import Batches, batches, checked_names
+from vijax.data.histograms import (
+    Histogram,
+    from_hist,
+    histogram_names,
+    read_histogram,
+    to_hist,
+    write_histograms,
+)
+from vijax.data.own_tables import Choice
+from vijax.data.selection import Select
 
-__all__ = ["Dataset", "is_available", "load", "names"]
+__all__ = [
+    "Batches",
+    "Dataset",
+    "Histogram",
+    "batches",
+    "from_hist",
+    "histogram_names",
+    "is_available",
+    "load",
+    "names",
+    "read_histogram",
+    "to_hist",
+    "write_histograms",
+]
 
 
 def __dir__() -> list[str]:
@@ -42,18 +71,39 @@ def names() -> tuple[str, ...]:
 
 
 def load(
-    name: str | os.PathLike[str], *, data_dir: str | os.PathLike[str] | None = None
+    name: str | os.PathLike[str],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    columns: Sequence[str] | None = None,
+    table: str | None = None,
+    select: Select | None = None,
+    label: str | None = None,
 ) -> Dataset:
     """Return a data set by its name, or a user's own by its path.
 
     Args:
-        name: one of `names()`, or a path that ends in .npy, .npz or .csv.
+        name: one of `names()`; or the path of a .npy, .npz, .csv, .root, .h5, .hdf5,
+            .parquet, .feather or .arrow file, or of a folder of images.
         data_dir: the folder of the files. MNIST and Fashion-MNIST need none: they are
             read where tensorflow-datasets has prepared them, else downloaded.
+        columns: of a table in a file, in this order; by default all. Each must be
+            numbers; one of k numbers per row becomes k columns name[0], ….
+        table: the tree of a ROOT file, the group or data set of an HDF5 file; needed
+            where there are several.
+        select: rows of a table to keep: a text such as "pt > 20 and abs(eta) < 2.5",
+            which may use other columns too (`vijax.data.selection`), or a function of
+            the columns that are read, a dict of arrays, to a bool for each row.
+        label: column of a table that holds the classes; by default `label`, if there.
+
+    Returns:
+        `Dataset`: float32 or float64 arrays, split into train and test.
 
     Raises:
-        ValueError: an unknown name, a file that is not what it should be.
+        ValueError: an unknown name; a damaged or foreign file; a column or a table
+            that is not there; lists of different lengths, text, missing values; a
+            selection that keeps no row.
         FileNotFoundError: a missing folder or file.
+        ImportError: what reads such a file is not installed; names the extra.
         ConnectionError: a download that fails, or a network silent for 8 s.
 
     Example:
@@ -64,9 +114,14 @@ def load(
         digits: 1437 train, 360 test examples of shape (8, 8), float32;
         10 classes; 17 grey levels
     """
+    choice = Choice(checked_names(columns), table, select, label)
     if (path := _own_file(name)) is not None:
-        return own_files.load(path)
+        return own_files.load(path, choice)
     name = _known(name)
+    if choice != Choice():
+        raise ValueError(
+            f"{choice} is for files of your own: {name} is as it is, leave it out"
+        )
     if name == "digits":
         return digits.load()
     folder = _folder(data_dir)
@@ -84,9 +139,10 @@ def load(
             )
         return binarized.load(source)
     if (source := physics_tables.find(name, folder)) is None:
-        table = physics_tables.SOURCES[name]
+        published = physics_tables.SOURCES[name]
         raise FileNotFoundError(
-            f"{folder}: expected {table.file}, here or in {table.folder}/, found none"
+            f"{folder}: expected {published.file}, here or in {published.folder}/, "
+            "found none"
         )
     return physics_tables.load(name, source)
 
@@ -109,7 +165,7 @@ def is_available(
         True
     """
     if (path := _own_file(name)) is not None:
-        return path.is_file()
+        return path.exists()
     name = _known(name)
     if name == "digits":
         return True
@@ -125,7 +181,10 @@ def is_available(
 
 def _own_file(name: str | os.PathLike[str]) -> Path | None:
     path = Path(name).expanduser()
-    return path if path.suffix.lower() in own_files.SUFFIXES else None
+    is_own = path.suffix.lower() in own_files.SUFFIXES
+    if not is_own and os.fspath(name) not in names():
+        is_own = path.is_dir()  # of images
+    return path if is_own else None
 
 
 def _known(name: str | os.PathLike[str]) -> str:
@@ -135,7 +194,8 @@ def _known(name: str | os.PathLike[str]) -> str:
         hint = f"did you mean {close[0]!r}? or " if close else ""
         raise ValueError(
             f"unknown data set {name!r}: {hint}give one of {', '.join(names())}, or "
-            f"the path of a {', '.join(own_files.SUFFIXES)} file"
+            f"the path of a {', '.join(own_files.SUFFIXES)} file or of a folder of "
+            "images"
         )
     return name
 

@@ -1,15 +1,20 @@
-"""A user's own data, by path: .npy, .npz or .csv.
+"""A user's own data, by path: arrays, tables, or a folder of images.
 
 - `.npy`: one array, the examples along its first axis.
 - `.npz`: arrays `train` and, if wanted, `test`, `valid`, `train_labels`,
   `test_labels`, `valid_labels`; or one array of any name and, if wanted, `labels`.
-- `.csv`: a table with commas, with or without a header line of column names. A column
-  named `label` holds classes: integers, or text, numbered in alphabetical order.
+- `.h5`, `.hdf5`: the same arrays, or a table: a group of columns, or records.
+- `.csv`: a table with commas, with or without a header line of column names; without
+  one its columns are called 1, 2, ….
+- `.root`, `.parquet`, `.feather`, `.arrow`: a table (`event_files`).
+- a folder of images (`image_folder`).
 
-Where there is no `test`, a fifth of the examples becomes the test part, the same fifth
-each time. float32 and float64 are kept, other numbers become float64. Two types are
-taken as images and become float32 in [0, 1]: uint8 as grey levels 0 … 255, bool as
-black and white. Nothing is ever unpickled.
+A table's column named `label`, or as the argument `label` says, holds classes:
+integers, or text, numbered in alphabetical order. Where there is no `test`, a fifth of
+the examples becomes the test part, the same fifth each time. float32 and float64 are
+kept, other numbers become float64. Two types of arrays are taken as images and become
+float32 in [0, 1]: uint8 as grey levels 0 … 255, bool as black and white. Nothing is
+ever unpickled.
 """
 
 import zipfile
@@ -18,36 +23,39 @@ from pathlib import Path
 
 import numpy as np
 
-from vijax.data import text_table
+from vijax.data import event_files, image_folder
 from vijax.data.dataset import Dataset, hold_out, images
+from vijax.data.own_tables import (
+    ALL,
+    ARRAYS,
+    KEYS,
+    Choice,
+    Content,
+    read_csv,
+    read_events,
+    refuse,
+)
 
-SUFFIXES = (".npy", ".npz", ".csv")
-PARTS = ("train", "test", "valid")
-KEYS = (*PARTS, *(f"{part}_labels" for part in PARTS))
+SUFFIXES = (*ARRAYS, ".csv", *event_files.READERS)
 LEVELS = {"bool": 2, "uint8": 256}  # types that mean grey levels
 
 
-def load(path: Path) -> Dataset:
-    """Read a user's file.
+def load(path: Path, choice: Choice = ALL) -> Dataset:
+    """Read a user's file and split it.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a damaged file, one that holds anything but finite numbers.
+        ImportError: what reads such a file is not installed.
+        ValueError: as `read`; one example that cannot be split.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a file, found none")
-    if path.suffix.lower() == ".csv":
-        cells = text_table.read(path)
-        arrays = {"train": text_table.numbers(cells, without=("label",))}
-        label_names = None
-        if (labels := text_table.column(cells, "label")) is not None:
-            arrays["train_labels"], label_names = text_table.classes(labels, path)
-        names = cells.names and tuple(name for name in cells.names if name != "label")
-    else:
-        arrays, names, label_names = _read_numpy(path), None, None
-    _check(path, arrays)
+    content = read(path, choice)
+    arrays = content.arrays
     num_levels = LEVELS.get(arrays["train"].dtype.name)
     if "test" not in arrays:
+        if len(arrays["train"]) < 2:
+            raise ValueError(
+                f"{path}: expected two examples or more to split, found one"
+            )
         train, test = hold_out(len(arrays["train"]))
         for key in [key for key in ("train", "train_labels") if key in arrays]:
             arrays[key.replace("train", "test")] = arrays[key][test]
@@ -61,9 +69,48 @@ def load(path: Path) -> Dataset:
         num_levels=num_levels,
         valid=_examples(arrays["valid"]) if "valid" in arrays else None,
         valid_labels=_labels(arrays.get("valid_labels")),
-        feature_names=names,
-        label_names=label_names,
+        feature_names=content.names,
+        label_names=content.label_names,
     )
+
+
+def read(path: Path, choice: Choice = ALL) -> Content:
+    """Read a user's file as it is, its types too.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImportError: what reads such a file is not installed.
+        ValueError: a damaged file, one that holds anything but finite numbers, columns
+            or a table that are not there, options that the kind of file has not.
+    """
+    if path.is_dir() and path.suffix.lower() in SUFFIXES:
+        raise ValueError(
+            f"{path} is a folder: give one file of it, or several to data.batches"
+        )
+    if path.is_dir():
+        refuse(path, choice, "columns", "table", "select", "label")
+        pixels, labels, label_names = image_folder.read(path)
+        arrays = {"train": pixels}
+        if labels is not None:
+            arrays["train_labels"] = labels
+        content = Content(arrays, None, label_names)
+    elif not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a file, found none")
+    elif path.suffix.lower() in ARRAYS:
+        refuse(path, choice, "columns", "table", "select", "label")
+        content = Content(_read_numpy(path))
+    elif path.suffix.lower() == ".csv":
+        refuse(path, choice, "table")
+        content = read_csv(path, choice)
+    elif path.suffix.lower() in event_files.READERS:
+        content = read_events(path, choice)
+    else:
+        raise ValueError(
+            f"{path}: give a folder of images, or a file that ends in "
+            f"{', '.join(SUFFIXES)}"
+        )
+    _check(path, content.arrays)
+    return content
 
 
 def _read_numpy(path: Path) -> dict[str, np.ndarray]:
@@ -123,8 +170,6 @@ def _check(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 f"{path}, {key}: expected finite numbers, found {array[where]} at "
                 f"index {', '.join(str(int(i)) for i in where)}"
             )
-    if "test" not in arrays and len(first) < 2:
-        raise ValueError(f"{path}: expected two examples or more to split, found one")
 
 
 def _examples(array: np.ndarray) -> np.ndarray:

@@ -107,8 +107,8 @@ def load(name: str, path: Path) -> Dataset:
             f"{path}: expected {SOURCES[name].num_events} events, "
             f"found {len(cells.rows)}"
         )
-    left_out = tuple(column for column, unit in columns.items() if unit is None)
-    values = text_table.numbers(cells, without=left_out)
+    kept = [i for i, unit in enumerate(columns.values()) if unit is not None]
+    values = text_table.numbers(cells, kept)
     train, test = hold_out(len(values))
     labels = _gamma_or_hadron(cells) if name == "magic" else None
     return Dataset(

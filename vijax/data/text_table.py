@@ -2,10 +2,13 @@
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from vijax.data.selection import Selection
 
 
 class TextTable(NamedTuple):
@@ -62,22 +65,74 @@ def read(path: Path, columns: tuple[str, ...] | None = None) -> TextTable:
 
 
 def column(table: TextTable, name: str) -> list[str] | None:
-    """Return a column's cells by the header's name for it, or None."""
-    if table.names is None or name not in table.names:
+    """Return a column's cells by its name, or None."""
+    if name not in column_names(table):
         return None
-    index = table.names.index(name)
+    index = column_index(table, name)
     return [row[index].strip() for row in table.rows]
 
 
-def numbers(table: TextTable, *, without: tuple[str, ...] = ()) -> np.ndarray:
-    """Return the cells as float64 of shape (rows, columns), without some columns.
+def column_index(table: TextTable, name: str) -> int:
+    """Return where the column of a name stands.
+
+    Raises:
+        ValueError: no column or more than one has the name.
+    """
+    names = column_names(table)
+    if names.count(name) != 1:
+        found = "no column" if name not in names else "more than one column"
+        raise ValueError(
+            f"{table.path}: expected one column {name!r}, found {found} of that name "
+            f"among {', '.join(names)}"
+        )
+    return names.index(name)
+
+
+def column_names(table: TextTable) -> tuple[str, ...]:
+    """Return the header's names, or the columns' numbers from 1 on."""
+    return table.names or tuple(str(i + 1) for i in range(len(table.rows[0])))
+
+
+def select_rows(table: TextTable, selection: Selection) -> TextTable:
+    """Return the rows that a selection keeps, with their line numbers.
+
+    A column is numbers or text to it, as `typed` says.
+
+    Raises:
+        ValueError: a column that is not there, no row is kept.
+    """
+    columns = {}
+    for name in selection.names or column_names(table):
+        index = column_index(table, name)
+        columns[name] = typed([row[index].strip() for row in table.rows])
+    kept = np.flatnonzero(selection.mask(columns)).tolist()
+    if not kept:
+        raise ValueError(f"{table.path}: select keeps none of {len(table.rows)} rows")
+    lines = [table.lines[row] for row in kept]
+    return table._replace(lines=lines, rows=[table.rows[row] for row in kept])
+
+
+def typed(cells: list[str]) -> np.ndarray:
+    """Return numbers if all cells are or are empty (NaN); else text (None).
+
+    Example:
+        >>> typed(["1", ""]), typed(["1", "", "a"])
+        (array([ 1., nan]), array(['1', None, 'a'], dtype=object))
+    """
+    try:
+        return np.array([float(cell or "nan") for cell in cells])
+    except ValueError:
+        return np.array([cell or None for cell in cells], object)
+
+
+def numbers(table: TextTable, kept: Sequence[int] | None = None) -> np.ndarray:
+    """Return the cells of all columns, or of those kept, as float64 (rows, columns).
 
     Raises:
         ValueError: a cell that is not a finite number; names its line and column.
     """
-    width = len(table.rows[0])
-    names = table.names or tuple(str(index + 1) for index in range(width))
-    kept = [index for index in range(width) if names[index] not in without]
+    names = column_names(table)
+    kept = range(len(names)) if kept is None else kept
     values = np.empty((len(table.rows), len(kept)))
     for i, row in enumerate(table.rows):
         try:
@@ -93,7 +148,9 @@ def numbers(table: TextTable, *, without: tuple[str, ...] = ()) -> np.ndarray:
     return values
 
 
-def classes(cells: list[str], path: Path) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def classes(
+    cells: Sequence[str], path: Path
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Return labels as int64; text is numbered in alphabetical order and named.
 
     Raises:

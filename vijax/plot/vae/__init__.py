@@ -7,6 +7,7 @@
     anomaly_detection      areas under ROC curves by class; a signal in the training
     compression_rates      files without loss and within a bound, beside general codes
     generated_events       distances of generated events from real ones
+    table_columns          a table's columns: reconstructions, traversals
 
 Each function takes arrays and returns a `Figure`; see `vijax.plot` for the style.
 """
@@ -26,6 +27,7 @@ from vijax.plot.vae.latent_space import (
     latent_scatter,
 )
 from vijax.plot.vae.rate_distortion_plane import CodePoints, rate_against_distortion
+from vijax.plot.vae.table_columns import column_traversals, reconstructed_columns
 from vijax.plot.vae.use_cases import (
     classes_left_out,
     lossy_and_lossless,
@@ -45,6 +47,7 @@ __all__ = [
     "bound_by_samples",
     "bounded_errors",
     "classes_left_out",
+    "column_traversals",
     "elbo_draws",
     "event_distances",
     "gap_maps",
@@ -55,6 +58,7 @@ __all__ = [
     "lossless_rates",
     "lossy_and_lossless",
     "rate_against_distortion",
+    "reconstructed_columns",
     "roc_by_background",
     "samples_and_distances",
     "signal_injection",

@@ -2,6 +2,7 @@
 
     Stream({"x": np.memmap(…), "y": np.memmap(…)})     columns of arrays
     Stream.parquet("rows.parquet", ["x", "y"])         columns of Parquet files
+    Stream(data.batches("rows.root", ["x", "y"]))      of ROOT, HDF5, Feather files too
     Stream(begin)                   any iterable of batches: begin() makes a new one
 
 A block is a dict of arrays by column, `block_size` rows each. All rows are read once
@@ -18,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from vijax.data.event_files import Batches, of_suffix
 from vijax.extras import require
 from vijax.validate import check, is_whole
 
 BLOCK_SIZE = 2**14
 Block = dict[str, np.ndarray]
-Source = Mapping[str, Any] | Callable[[], Iterable[Mapping[str, Any]]]
+Source = Mapping[str, Any] | Callable[[], Iterable[Mapping[str, Any]]] | Batches
 
 
 class Stream:
@@ -31,8 +33,8 @@ class Stream:
 
     Args:
         source: arrays by column, which are sliced (`np.memmap` reads what is asked
-            for), or a function that begins a pass: it returns an iterable of dicts of
-            arrays by column, of any number of rows each.
+            for); or a function that begins a pass: it returns an iterable of dicts of
+            arrays by column, of any number of rows each; or `data.batches(…)`.
         block_size: rows in memory at a time.
 
     Raises:
@@ -54,6 +56,8 @@ class Stream:
         if isinstance(source, Mapping):
             self._arrays = _columns(source, "source")
             source = self._slices
+        elif isinstance(source, Batches):
+            source = source.__iter__
         elif not callable(source):
             raise ValueError(
                 f"source = {type(source).__name__} is not valid: give a dict of "
@@ -77,6 +81,8 @@ class Stream:
     ) -> "Stream":
         """Return the rows of one or more Parquet files, one after the other.
 
+        The files may have any suffix; else it is `Stream(data.batches(…))`.
+
         Args:
             paths: of the files.
             columns: to read; of numbers, or of lists of equal length.
@@ -84,25 +90,11 @@ class Stream:
 
         Raises:
             ImportError: pyarrow is not installed.
-            ValueError: as for the class; a file has no such column.
+            ValueError: as for the class; a damaged file; no such column in a file.
         """
-        files = [paths] if isinstance(paths, str | Path) else list(paths)
-        arrow = require("pyarrow.parquet", extra="parquet", purpose="vi.Stream.parquet")
-
-        def batches() -> Iterator[Block]:
-            for path in files:
-                with arrow.ParquetFile(path) as file:
-                    missing = set(columns) - set(file.schema_arrow.names)
-                    if missing:
-                        raise ValueError(
-                            f"columns = {sorted(missing)} are not in {path}, which has "
-                            f"{file.schema_arrow.names}"
-                        )
-                    given = {"batch_size": block_size, "columns": columns}
-                    for batch in file.iter_batches(**given):
-                        yield {name: _from_arrow(batch[name]) for name in columns}
-
-        return cls(batches, block_size=block_size)
+        require("pyarrow", extra="parquet", purpose="vi.Stream.parquet")
+        found = of_suffix(".parquet", paths, columns, batch_size=block_size)
+        return cls(found, block_size=block_size)
 
     @property
     def num_blocks(self) -> int:
@@ -259,13 +251,3 @@ def _checksum(block: Block) -> int:
     for name in sorted(block):
         found = zlib.crc32(np.ascontiguousarray(block[name]).data, found)
     return found
-
-
-def _from_arrow(column: Any) -> np.ndarray:
-    """Return a column of numbers, (rows,), or of lists of equal length, (rows, n)."""
-    if not hasattr(column, "flatten") or not hasattr(column, "offsets"):
-        if not hasattr(column.type, "list_size"):
-            return np.asarray(column.to_numpy(zero_copy_only=False))
-        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat).reshape(len(column), -1)

@@ -1,0 +1,263 @@
+"""Examples out of files and folders, what a model is trained on, and back into files.
+
+A file holds a table (rows, columns) or images (n, height, width), or with colours.
+`prepared` says how a model sees them, and what must be kept to undo it.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from vijax.data import event_files, own_files, own_tables
+from vijax.extras import require
+from vijax.vae import event_tables
+from vijax.vae.models import likelihoods
+
+OUTPUTS = (".npy", ".npz", ".csv", ".root", ".h5", ".hdf5", ".parquet", ".feather")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is read of a file of data."""
+
+    columns: tuple[str, ...] = ()
+    """of a table; by default all, or those that the model or detector knows"""
+    table: str | None = None
+    """tree of a ROOT file, group or data set of an HDF5 file"""
+    select: str | None = None
+    """rows of a table to keep, such as 'pt > 20 and abs(eta) < 2.5'"""
+    label: str | None = None
+    """column of classes, which no model sees; by default the one called label"""
+    part: Literal["train", "test", "valid"] | None = None
+    """of a file that has such parts"""
+
+
+ALL = Choice()
+
+
+class Examples(NamedTuple):
+    """Examples in the order of their file."""
+
+    x: np.ndarray  # (rows, columns), or images
+    labels: np.ndarray | None  # (rows,), int
+    names: tuple[str, ...] | None  # of a table's columns
+    label_names: tuple[str, ...] | None
+
+
+def read_examples(
+    path: Path,
+    choice: Choice,
+    *,
+    default_part: str | None = None,
+    names: tuple[str, ...] | None = None,
+) -> Examples:
+    """Return the examples of a file or of a folder of images, in its own types.
+
+    Args:
+        path: of the file, or the folder.
+        choice: what is read.
+        default_part: where the file has parts and none is chosen.
+        names: of the columns that a model knows.
+
+    Raises:
+        ImportError: what reads such a file is not installed.
+        FileNotFoundError: no such file.
+        ValueError: as `data.load`; several parts of which none is chosen.
+    """
+    content = own_files.read(path, _of_file(path, choice, names))
+    parts = [part for part in own_tables.PARTS if part in content.arrays]
+    part = choice.part or (parts[0] if len(parts) == 1 else default_part)
+    if part not in parts:
+        raise ValueError(
+            f"{path} has the parts {', '.join(parts)}: choose one by --part"
+        )
+    labels = content.arrays.get(f"{part}_labels")
+    found = Examples(content.arrays[part], labels, content.names, content.label_names)
+    if names is not None and found.names is not None and found.names != names:
+        raise ValueError(
+            f"{path}: expected the columns {', '.join(names)} as in training, found "
+            f"{', '.join(found.names)}"
+        )
+    return found
+
+
+def read_raw(path: Path, choice: Choice, names: tuple[str, ...] | None = None) -> Any:
+    """Return what a detector takes: columns by name, text and NaN too, or an array.
+
+    Raises:
+        ImportError: what reads such a file is not installed.
+        FileNotFoundError: no such file.
+        ValueError: as `data.load`.
+    """
+    table = own_tables.read_mixed(path, _of_file(path, choice, names))
+    if table is not None:
+        return table
+    return read_examples(path, choice, default_part="train").x
+
+
+def _of_file(
+    path: Path, choice: Choice, names: tuple[str, ...] | None
+) -> own_tables.Choice:
+    columns = choice.columns or own_tables.source_columns(path, names, choice.table)
+    chosen = None if columns is None else event_files.checked_names(columns)
+    return own_tables.Choice(chosen, choice.table, choice.select, choice.label)
+
+
+def prepared(examples: Examples) -> tuple[np.ndarray, dict[str, Any], Any]:
+    """Return what a model is trained on, how that was made, and its likelihood."""
+    x = examples.x
+    extra: dict[str, Any] = {"scale": None, "dtype": x.dtype.name, "columns": None}
+    if x.ndim == 2:
+        scale = event_tables.fit_scale(x)
+        names = None if examples.names is None else list(examples.names)
+        extra |= {"scale": scale, "num_levels": 0, "columns": names}
+        likelihood = likelihoods.gaussian(None, min_scale=0.05)
+        return event_tables.to_scaled(x, scale), extra, likelihood
+    if x.dtype == np.uint8:
+        extra["num_levels"] = 256
+        return as_images(x), extra, likelihoods.discretised_logistic(256)
+    extra["num_levels"] = 2
+    return as_images(x), extra, likelihoods.bernoulli()
+
+
+def as_seen(examples: Examples, extra: dict[str, Any]) -> np.ndarray:
+    """Return examples as a model sees them, by what was kept at its training."""
+    if extra["scale"] is not None:
+        return event_tables.to_scaled(examples.x, extra["scale"])
+    return as_images(examples.x)
+
+
+def as_images(array: np.ndarray) -> np.ndarray:
+    """Return images as float32 in [0, 1]."""
+    scale = 255 if array.dtype == np.uint8 else 1
+    return np.asarray(array / scale, np.float32)
+
+
+def restored(x: np.ndarray, extra: dict[str, Any]) -> np.ndarray:
+    """Return a model's examples in the units and the type of its data."""
+    if extra["scale"] is not None:
+        return event_tables.from_scaled(x.astype(float), extra["scale"])
+    if extra["num_levels"] == 256:
+        return np.rint(255 * x).astype(np.uint8)
+    return x.astype(extra.get("dtype", "float32"))
+
+
+def write_examples(path: Path, x: np.ndarray, names: list[str] | None) -> str:
+    """Write examples to a file by its suffix, or images to a folder; say where.
+
+    Args:
+        path: ends in one of `OUTPUTS`; one without a suffix is a folder of PNGs.
+        x: (n, …).
+        names: of a table's columns.
+
+    Raises:
+        ImportError: what writes such a file is not installed.
+        ValueError: another suffix, images for a table's file, a table for a folder.
+        OSError: the file cannot be written; what was there before is intact.
+    """
+    if not path.suffix:
+        _write_images(path, x)
+    elif path.suffix.lower() in (".npy", ".npz", ".h5", ".hdf5") and (
+        x.ndim > 2 or names is None or path.suffix.lower() in (".npy", ".npz")
+    ):
+        _write_array(path, x)
+    elif x.ndim == 2:
+        names = names or [f"column_{i}" for i in range(1, x.shape[1] + 1)]
+        write_table(path, dict(zip(names, x.T, strict=True)))
+    else:
+        raise ValueError(
+            f"{path}: images are written as .npy, .npz, .h5, or as a folder of PNGs, "
+            "a path without a suffix"
+        )
+    return f"{len(x)} examples in {path}"
+
+
+def write_table(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """Write columns to a table's file, .csv, .root, .h5, .parquet or .feather.
+
+    Raises:
+        ImportError: what writes such a file is not installed.
+        ValueError: another suffix.
+        OSError: the file cannot be written; what was there before is intact.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in OUTPUTS[2:]:
+        raise ValueError(
+            f"{path}: a table is written as {', '.join(OUTPUTS[2:])}: give one of them"
+        )
+    with _replaced(path) as new:
+        if suffix == ".csv":
+            _write_csv(new, columns)
+        elif suffix == ".root":
+            uproot = require("uproot", extra="root", purpose=f"writing {path.name}")
+            with uproot.recreate(new) as file:
+                file.mktree("events", columns)
+        elif suffix in (".h5", ".hdf5"):
+            h5py = require("h5py", extra="hdf5", purpose=f"writing {path.name}")
+            with h5py.File(new, "w", track_order=True) as file:
+                for name, array in columns.items():
+                    file[name] = array
+        else:
+            given = {"extra": "parquet", "purpose": f"writing {path.name}"}
+            table = require("pyarrow", **given).table(columns)
+            if suffix == ".parquet":
+                require("pyarrow.parquet", **given).write_table(table, new)
+            else:
+                require("pyarrow.feather", **given).write_feather(table, str(new))
+
+
+def _write_csv(path: Path, columns: dict[str, np.ndarray]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        lists = [array.tolist() for array in columns.values()]
+        writer.writerows(zip(*lists, strict=True))
+
+
+def _write_array(path: Path, x: np.ndarray) -> None:
+    with _replaced(path) as new:
+        if path.suffix.lower() in (".h5", ".hdf5"):
+            h5py = require("h5py", extra="hdf5", purpose=f"writing {path.name}")
+            with h5py.File(new, "w") as file:
+                file["x"] = x
+            return
+        with new.open("wb") as file:
+            if path.suffix.lower() == ".npz":
+                np.savez_compressed(file, x=x)
+            else:
+                np.save(file, x)
+
+
+def _write_images(folder: Path, x: np.ndarray) -> None:
+    is_image = x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))
+    if not is_image:
+        raise ValueError(
+            f"{folder}: examples of shape {x.shape[1:]} are no images: give a path "
+            f"that ends in one of {', '.join(OUTPUTS)}"
+        )
+    image = require("PIL.Image", extra="data", purpose=f"writing {folder}")
+    levels = x if x.dtype == np.uint8 else np.rint(255.0 * x).astype(np.uint8)
+    levels = levels[..., 0] if levels.shape[3:] == (1,) else levels
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: give a new folder")
+    digits = len(str(len(x)))
+    for number, pixels in enumerate(levels, 1):
+        image.fromarray(pixels).save(folder / f"{number:0{digits}}.png")
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Yield a path beside the file that takes its place when all is written."""
+    new = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    try:
+        yield new
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
