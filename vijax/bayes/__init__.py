@@ -12,13 +12,14 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
     marginals           the distribution of each single number in a joint posterior
     intervals           credible intervals and quantiles
     evidence            Bayes factors and model probabilities, in logs
+    mean_tests          Bayesian t tests (JZS Bayes factors)
     landscape, regions  the posterior on a grid, for any likelihood; its densest regions
     frequentist         estimates, tests and confidence intervals to set beside them
 
 `dir(vijax.bayes)` lists the families. `numerics` and `validation` are what they share.
 """
 
-from vijax.bayes import evidence, frequentist, intervals, theorem
+from vijax.bayes import evidence, frequentist, intervals, mean_tests, theorem
 from vijax.bayes.conjugate import (
     beta_bernoulli,
     beta_binomial,
@@ -62,6 +63,7 @@ __all__ = [
     "landscape",
     "linear_regression",
     "marginals",
+    "mean_tests",
     "multivariate_normal",
     "normal_inverse_gamma",
     "normal_inverse_wishart",

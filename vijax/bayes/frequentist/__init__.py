@@ -9,10 +9,14 @@
     signal_limit, signal_interval, expected_signal_limits
                                           a signal above a known background: CLs,
                                           Helene, Feldman–Cousins, Kraft–Burrows–Nousek
+    uncertain_signal_interval, uncertain_signal_log_likelihood
+                                          with uncertain background and efficiency, of
+                                          Measured, Sideband, Selected: Rolke et al.
     asimov_significance                   what an experiment would find
     uncertain_background_log_p_value      a background b ± σ: off counts not whole
-    fisher_log_p_value, rate_log_p_value, welch_test
-    probability_difference_interval, rate_ratio_interval      two samples
+    barnard_log_p_value, fisher_log_p_value, rate_log_p_value, welch_test
+    probability_difference_interval, probability_ratio_interval,
+    rate_difference_interval, rate_ratio_interval      two samples
     combine                               correlated measurements of one value (BLUE)
     significance, p_value                 Gaussian sigmas and p-values into each other
     significance_from_log, log_p_value    the same where p is smaller than any float
@@ -21,6 +25,7 @@ All work element by element on arrays, under jit and vmap; `welch_test` and `com
 pool one axis. Levels are 0.95 and alternatives "greater" unless a signature says else.
 """
 
+from vijax.bayes.frequentist.barnard import barnard_log_p_value
 from vijax.bayes.frequentist.binomial_tests import (
     binomial_estimate,
     binomial_log_p_value,
@@ -33,6 +38,8 @@ from vijax.bayes.frequentist.confidence_intervals import (
     poisson_coverage,
     poisson_interval,
 )
+from vijax.bayes.frequentist.fisher import fisher_log_p_value
+from vijax.bayes.frequentist.nuisances import Measured, Selected, Sideband
 from vijax.bayes.frequentist.on_off_tests import (
     li_ma_significance,
     on_off_log_p_value,
@@ -47,15 +54,22 @@ from vijax.bayes.frequentist.signal_limits import (
     signal_limit,
 )
 from vijax.bayes.frequentist.two_means import WelchTest, welch_test
-from vijax.bayes.frequentist.two_samples import (
-    fisher_log_p_value,
+from vijax.bayes.frequentist.two_probabilities import (
     probability_difference_interval,
+    probability_ratio_interval,
+)
+from vijax.bayes.frequentist.two_rates import (
+    rate_difference_interval,
     rate_log_p_value,
     rate_ratio_interval,
 )
 from vijax.bayes.frequentist.uncertain_background import (
     asimov_significance,
     uncertain_background_log_p_value,
+)
+from vijax.bayes.frequentist.uncertain_signals import (
+    uncertain_signal_interval,
+    uncertain_signal_log_likelihood,
 )
 from vijax.bayes.numerics.significances import (
     log_p_value,
@@ -67,8 +81,12 @@ from vijax.bayes.numerics.significances import (
 __all__ = [
     "Combination",
     "ExpectedLimits",
+    "Measured",
+    "Selected",
+    "Sideband",
     "WelchTest",
     "asimov_significance",
+    "barnard_log_p_value",
     "binomial_coverage",
     "binomial_estimate",
     "binomial_interval",
@@ -85,8 +103,10 @@ __all__ = [
     "poisson_interval",
     "poisson_log_p_value",
     "probability_difference_interval",
+    "probability_ratio_interval",
     "profile_interval",
     "profile_log_likelihood",
+    "rate_difference_interval",
     "rate_log_p_value",
     "rate_ratio_interval",
     "signal_interval",
@@ -94,6 +114,8 @@ __all__ = [
     "significance",
     "significance_from_log",
     "uncertain_background_log_p_value",
+    "uncertain_signal_interval",
+    "uncertain_signal_log_likelihood",
     "welch_test",
 ]
 
