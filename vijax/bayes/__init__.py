@@ -8,6 +8,7 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
     improper            improper priors: flat, Jeffreys', Haldane's
     on_off              a signal above a measured background, exact with Gamma priors
     known_background    the same where the background's mean is known
+    uncertain_signal    the same with uncertain background and efficiency
     streaming           sufficient statistics that add: batches, or shards
     marginals           the distribution of each single number in a joint posterior
     intervals           credible intervals and quantiles
@@ -28,6 +29,7 @@ from vijax.bayes.conjugate import (
     dirichlet_categorical,
     dirichlet_multinomial,
     gamma_exponential,
+    gamma_gamma,
     gamma_poisson,
     improper,
     inverse_gamma_normal,
@@ -42,6 +44,7 @@ from vijax.bayes.conjugate import (
     pareto_uniform,
     streaming,
     truncated_gamma_poisson,
+    uncertain_signal,
 )
 from vijax.bayes.grid import landscape, regions
 
@@ -55,6 +58,7 @@ __all__ = [
     "evidence",
     "frequentist",
     "gamma_exponential",
+    "gamma_gamma",
     "gamma_poisson",
     "improper",
     "intervals",
@@ -74,6 +78,7 @@ __all__ = [
     "streaming",
     "theorem",
     "truncated_gamma_poisson",
+    "uncertain_signal",
 ]
 
 

@@ -41,7 +41,7 @@ def test_all_models_of_trolke(case, x64):
 
 @pytest.mark.slow
 def test_a_binomial_efficiency_and_a_sideband(x64):
-    """By scipy.optimize.minimize; TRolke has 11.5943, where the likelihood is higher."""
+    """By scipy.optimize.minimize; TRolke has 11.5943, where -2 log L is 2.48."""
     ends = uncertain_signal_interval(5, Sideband(10, 2.5), Selected(50, 100), 0.9)
     np.testing.assert_allclose(ends, (0.0, 12.1019115906), rtol=1e-9)
 
@@ -76,7 +76,7 @@ def test_edges(x64):
     _, upper = uncertain_signal_interval(0, background, efficiency)
     assert np.isfinite(upper[0])
     assert upper[1] == np.inf
-    with pytest.raises(ValueError, match="efficiency = -0.5"):
+    with pytest.raises(ValueError, match=r"efficiency = -0.5"):
         uncertain_signal_interval(1, 1.0, -0.5)
     with pytest.raises(ValueError, match="without, no signal is excluded"):
         uncertain_signal_interval(1, 1.0, Selected(0, 10))

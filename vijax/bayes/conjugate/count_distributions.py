@@ -2,14 +2,18 @@
 
 NumPyro's `log_prob` subtracts logarithms of Beta functions. JAX 0.10 computes these to
 six digits only, and at large counts none of the six is left in the difference. Sampling
-and moments are NumPyro's.
+and moments are NumPyro's; tails and quantiles, which it lacks, are in `count_tails`.
+
+    icdf(q)  the smallest n with P(N <= n) >= q
+    isf(q)   the smallest n with P(N > n) <= q
 """
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.conjugate import count_tails
+from vijax.bayes.numerics import count_pmfs, count_quantiles
 from vijax.bayes.validation import Numbers, value_checks
 
 
@@ -28,6 +32,24 @@ class BetaBinomial(dist.BetaBinomial):
             (value, self.total_count - value),
         )
 
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return log P(N <= value) and log P(N > value)."""
+        return count_tails.beta_binomial(
+            value, self.total_count, self.concentration1, self.concentration0
+        )
+
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
+        """Return the probability of this count or a smaller one."""
+        return jnp.exp(self.log_tails(value)[0])
+
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the smallest n with P(N <= n) >= q."""
+        return _quantile(self, q, self.total_count, upper=False)
+
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the smallest n with P(N > n) <= q."""
+        return _quantile(self, q, self.total_count, upper=True)
+
 
 class BetaNegativeBinomial(dist.BetaNegativeBinomial):
     """Events of one kind before the n-th of the other, their probability Beta.
@@ -43,6 +65,24 @@ class BetaNegativeBinomial(dist.BetaNegativeBinomial):
         # C(k + n - 1, k) = C(k + n, k) n / (k + n)
         log_pmf = _log_pmf((self.concentration1, self.concentration0), (value, self.n))
         return log_pmf + jnp.log(self.n / (self.n + jnp.maximum(value, 0)))
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return log P(N <= value) and log P(N > value)."""
+        return count_tails.beta_negative_binomial(
+            value, self.n, self.concentration1, self.concentration0
+        )
+
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
+        """Return the probability of this count or a smaller one."""
+        return jnp.exp(self.log_tails(value)[0])
+
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the smallest n with P(N <= n) >= q."""
+        return _quantile(self, q, jnp.inf, upper=False)
+
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the smallest n with P(N > n) <= q."""
+        return _quantile(self, q, jnp.inf, upper=True)
 
 
 class GammaPoisson(dist.GammaPoisson):
@@ -60,6 +100,22 @@ class GammaPoisson(dist.GammaPoisson):
             jnp.maximum(value, 0), self.concentration, self.rate, 1.0
         )
         return jnp.where(value >= 0, log_pmf, -jnp.inf)
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return log P(N <= value) and log P(N > value)."""
+        return count_tails.gamma_poisson(value, self.concentration, self.rate)
+
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
+        """Return the probability of this count or a smaller one."""
+        return jnp.exp(self.log_tails(value)[0])
+
+    def icdf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the smallest n with P(N <= n) >= q."""
+        return _quantile(self, q, jnp.inf, upper=False)
+
+    def isf(self, q: Numbers) -> Float[Array, "..."]:
+        """Return the smallest n with P(N > n) <= q."""
+        return _quantile(self, q, jnp.inf, upper=True)
 
 
 class DirichletMultinomial(dist.DirichletMultinomial):
@@ -93,3 +149,12 @@ def _log_pmf(
     possible = jnp.all(count >= 0, axis=-1)
     log_pmf = count_pmfs.dirichlet_multinomial_log_pmf(jnp.maximum(count, 0), alpha)
     return jnp.where(possible, log_pmf, -jnp.inf)
+
+
+def _quantile(
+    distribution: dist.Distribution, q: Numbers, high: Numbers, *, upper: bool
+) -> Array:
+    q = value_checks.as_float(q)
+    shape = jnp.broadcast_shapes(q.shape, distribution.batch_shape)
+    q, high = jnp.broadcast_to(q, shape), jnp.asarray(high, q.dtype)
+    return count_quantiles.count_quantile(distribution.log_tails, q, high, upper=upper)

@@ -12,7 +12,8 @@
     uncertain_signal_interval, uncertain_signal_log_likelihood
                                           with uncertain background and efficiency, of
                                           Measured, Sideband, Selected: Rolke et al.
-    asimov_significance                   what an experiment would find
+    asimov_significance, critical_count, discovery_probability, median_significance
+                                          what an experiment would find
     uncertain_background_log_p_value      a background b ± σ: off counts not whole
     barnard_log_p_value, fisher_log_p_value, rate_log_p_value, welch_test
     probability_difference_interval, probability_ratio_interval,
@@ -37,6 +38,11 @@ from vijax.bayes.frequentist.confidence_intervals import (
     binomial_interval,
     poisson_coverage,
     poisson_interval,
+)
+from vijax.bayes.frequentist.discovery import (
+    critical_count,
+    discovery_probability,
+    median_significance,
 )
 from vijax.bayes.frequentist.fisher import fisher_log_p_value
 from vijax.bayes.frequentist.nuisances import Measured, Selected, Sideband
@@ -93,10 +99,13 @@ __all__ = [
     "binomial_log_p_value",
     "binomial_p_value",
     "combine",
+    "critical_count",
+    "discovery_probability",
     "expected_signal_limits",
     "fisher_log_p_value",
     "li_ma_significance",
     "log_p_value",
+    "median_significance",
     "on_off_log_p_value",
     "p_value",
     "poisson_coverage",

@@ -59,7 +59,7 @@ def uncertain_signal_interval(
         >>> lower, upper = uncertain_signal_interval(
         ...     10, Sideband(3, 2.5), Measured(0.9, 0.05)
         ... )
-        >>> print(f"{lower:.3f} {upper:.3f}")  # ROOT's tutorial Rolke.C: 3.88417 18.4584
+        >>> print(f"{lower:.3f} {upper:.3f}")  # ROOT: 3.88417 18.4584
         3.884 18.458
     """
     counts, valid = value_checks.counts("counts", counts)

@@ -137,6 +137,11 @@ def _common_batch(second: Any, first: Any) -> tuple[int, ...]:
                 f"{name} is a {type(one).__name__} of shape {one.event_shape}: give "
                 "the distribution of one number"
             )
+        if one.is_discrete:
+            raise ValueError(
+                f"{name} is a {type(one).__name__} of whole numbers: give the "
+                "distribution of a real one"
+            )
     try:
         return jnp.broadcast_shapes(second.batch_shape, first.batch_shape)
     except ValueError:
