@@ -49,11 +49,11 @@ def test_gamma_poisson(x64):
 
 
 def test_beta_negative_binomial(x64):
-    """P(N = k) = C(k + n - 1, k) B(5 + k, 11 + n) / B(5, 11), with whole numbers."""
+    """P(N = k) = C(k + n - 1, k) B(5 + n, 11 + k) / B(5, 11), with whole numbers."""
 
     def pmf(k, n=3, a=5, b=11):
         beta = lambda x, y: Fraction(1, comb(x + y - 2, x - 1) * (x + y - 1))  # noqa: E731
-        return comb(k + n - 1, k) * beta(a + k, b + n) / beta(a, b)
+        return comb(k + n - 1, k) * beta(a + n, b + k) / beta(a, b)
 
     ours = beta_negative_binomial.predictive(dist.Beta(5.0, 11.0), successes=3)
     below = [float(sum(pmf(j) for j in range(k + 1))) for k in (0, 4, 30)]

@@ -6,7 +6,7 @@
     poisson_log_p_value                   an excess over a known background
     li_ma_significance, on_off_log_p_value, profile_interval, profile_log_likelihood
                                           an excess over a background that is measured
-    signal_limit, signal_interval, expected_signal_limits
+    signal_limit, signal_interval, signal_coverage, expected_signal_limits
                                           a signal above a known background: CLs,
                                           Helene, Feldman–Cousins, Kraft–Burrows–Nousek
     uncertain_signal_interval, uncertain_signal_log_likelihood
@@ -18,6 +18,7 @@
     barnard_log_p_value, fisher_log_p_value, rate_log_p_value, welch_test
     probability_difference_interval, probability_ratio_interval,
     rate_difference_interval, rate_ratio_interval      two samples
+    weighted_efficiency, efficiency_posterior     of a selection, of weighted events
     combine                               correlated measurements of one value (BLUE)
     significance, p_value                 Gaussian sigmas and p-values into each other
     significance_from_log, log_p_value    the same where p is smaller than any float
@@ -53,6 +54,7 @@ from vijax.bayes.frequentist.on_off_tests import (
     profile_interval,
     profile_log_likelihood,
 )
+from vijax.bayes.frequentist.signal_coverage import signal_coverage
 from vijax.bayes.frequentist.signal_intervals import signal_interval
 from vijax.bayes.frequentist.signal_limits import (
     ExpectedLimits,
@@ -77,6 +79,11 @@ from vijax.bayes.frequentist.uncertain_signals import (
     uncertain_signal_interval,
     uncertain_signal_log_likelihood,
 )
+from vijax.bayes.frequentist.weighted_efficiency import (
+    Efficiency,
+    efficiency_posterior,
+    weighted_efficiency,
+)
 from vijax.bayes.numerics.significances import (
     log_p_value,
     p_value,
@@ -86,6 +93,7 @@ from vijax.bayes.numerics.significances import (
 
 __all__ = [
     "Combination",
+    "Efficiency",
     "ExpectedLimits",
     "Measured",
     "Selected",
@@ -101,6 +109,7 @@ __all__ = [
     "combine",
     "critical_count",
     "discovery_probability",
+    "efficiency_posterior",
     "expected_signal_limits",
     "fisher_log_p_value",
     "li_ma_significance",
@@ -118,6 +127,7 @@ __all__ = [
     "rate_difference_interval",
     "rate_log_p_value",
     "rate_ratio_interval",
+    "signal_coverage",
     "signal_interval",
     "signal_limit",
     "significance",
@@ -125,6 +135,7 @@ __all__ = [
     "uncertain_background_log_p_value",
     "uncertain_signal_interval",
     "uncertain_signal_log_likelihood",
+    "weighted_efficiency",
     "welch_test",
 ]
 

@@ -1,6 +1,7 @@
 """Credible intervals and quantiles of exact posteriors, of draws and of grids.
 
     credible_interval    (lower, upper) of a posterior: equal tails or highest density
+    density_pieces       of draws with several modes: one interval or more
     quantile             x with P(X <= x) = q
     upper_quantile       x with P(X > x) = q, exact also for a tiny q
     probability_greater  P(p_B > p_A), of any two posteriors
@@ -17,10 +18,13 @@ from vijax.bayes.intervals.comparison import (
     ratio_interval,
 )
 from vijax.bayes.intervals.credible import credible_interval
+from vijax.bayes.intervals.density_pieces import DensityPieces, density_pieces
 from vijax.bayes.intervals.quantiles import quantile, upper_quantile
 
 __all__ = [
+    "DensityPieces",
     "credible_interval",
+    "density_pieces",
     "difference_interval",
     "probability_greater",
     "quantile",
