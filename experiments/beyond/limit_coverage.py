@@ -33,7 +33,7 @@ class Config:
     max_signal: float = 12.0
     max_background: float = 10.0
     num_signals: int = 241
-    num_backgrounds: int = 41
+    num_backgrounds: int = 21
     seed: int = 0  # nothing is drawn
 
 
