@@ -7,10 +7,13 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax.bayes import on_off
-from vijax.bayes.conjugate import count_distributions
+from vijax.bayes.conjugate.distributions import count_distributions
+from vijax.bayes.conjugate.distributions.truncated_gamma import (
+    TruncatedGamma,
+    TruncatedGammaPoisson,
+)
 from vijax.bayes.conjugate.gamma_exponential import Lomax
 from vijax.bayes.conjugate.pareto_uniform import UniformPareto
-from vijax.bayes.conjugate.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
 
 
 def signal():

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from vijax.bayes import improper, intervals, known_background, uncertain_signal
-from vijax.bayes.conjugate.beta_prime import BetaPrime
+from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
 
 
 def test_against_a_double_integral(x64):

@@ -12,8 +12,7 @@ Beside the families: `improper`, priors without a normalising constant; `on_off`
 `known_background`, a signal above a measured or a known background;
 `uncertain_signal`, with an uncertain efficiency, too; `marginals`, the
 distribution of each single number; `streaming`, how statistics add. The distributions
-that NumPyro lacks are in `count_distributions`, `signal_posterior`, `beta_prime` and
-`truncated_gamma`.
+that NumPyro lacks are in `distributions`, what families share in `support`.
 """
 
 from vijax.bayes.conjugate import (

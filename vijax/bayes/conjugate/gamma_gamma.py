@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.conjugate.beta_prime import BetaPrime
+from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
 from vijax.bayes.numerics import log_gamma
 from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid

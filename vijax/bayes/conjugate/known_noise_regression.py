@@ -4,7 +4,7 @@
 squares, with a prior. All is computed from triangular factors (QR), never from XᵀΣ⁻¹X.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,11 +13,11 @@ import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from vijax.bayes.conjugate.regression_factors import smallest_pivot
+from vijax.bayes.conjugate.support.regression_factors import smallest_pivot
 from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
-Prior = dist.MultivariateNormal | None
+Prior: TypeAlias = dist.MultivariateNormal | None
 
 
 def posterior(

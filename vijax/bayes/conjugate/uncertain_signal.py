@@ -14,8 +14,8 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln
 from jaxtyping import Array
 
-from vijax.bayes.conjugate import components
-from vijax.bayes.conjugate.beta_prime import BetaPrime
+from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
+from vijax.bayes.conjugate.support import components
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import is_traced, where_valid

@@ -27,7 +27,6 @@ All work element by element on arrays, under jit and vmap; `welch_test` and `com
 pool one axis. Levels are 0.95 and alternatives "greater" unless a signature says else.
 """
 
-from vijax.bayes.frequentist.barnard import barnard_log_p_value
 from vijax.bayes.frequentist.binomial_tests import (
     binomial_estimate,
     binomial_log_p_value,
@@ -40,44 +39,45 @@ from vijax.bayes.frequentist.confidence_intervals import (
     poisson_coverage,
     poisson_interval,
 )
-from vijax.bayes.frequentist.discovery import (
+from vijax.bayes.frequentist.signals.discovery import (
     critical_count,
     discovery_probability,
     median_significance,
 )
-from vijax.bayes.frequentist.fisher import fisher_log_p_value
-from vijax.bayes.frequentist.nuisances import Measured, Selected, Sideband
-from vijax.bayes.frequentist.on_off_tests import (
+from vijax.bayes.frequentist.signals.nuisances import Measured, Selected, Sideband
+from vijax.bayes.frequentist.signals.on_off_tests import (
     li_ma_significance,
     on_off_log_p_value,
     poisson_log_p_value,
     profile_interval,
     profile_log_likelihood,
 )
-from vijax.bayes.frequentist.signal_coverage import signal_coverage
-from vijax.bayes.frequentist.signal_intervals import signal_interval
-from vijax.bayes.frequentist.signal_limits import (
+from vijax.bayes.frequentist.signals.signal_coverage import signal_coverage
+from vijax.bayes.frequentist.signals.signal_intervals import signal_interval
+from vijax.bayes.frequentist.signals.signal_limits import (
     ExpectedLimits,
     expected_signal_limits,
     signal_limit,
 )
-from vijax.bayes.frequentist.two_means import WelchTest, welch_test
-from vijax.bayes.frequentist.two_probabilities import (
-    probability_difference_interval,
-    probability_ratio_interval,
-)
-from vijax.bayes.frequentist.two_rates import (
-    rate_difference_interval,
-    rate_log_p_value,
-    rate_ratio_interval,
-)
-from vijax.bayes.frequentist.uncertain_background import (
+from vijax.bayes.frequentist.signals.uncertain_background import (
     asimov_significance,
     uncertain_background_log_p_value,
 )
-from vijax.bayes.frequentist.uncertain_signals import (
+from vijax.bayes.frequentist.signals.uncertain_signals import (
     uncertain_signal_interval,
     uncertain_signal_log_likelihood,
+)
+from vijax.bayes.frequentist.two_samples.barnard import barnard_log_p_value
+from vijax.bayes.frequentist.two_samples.fisher import fisher_log_p_value
+from vijax.bayes.frequentist.two_samples.means import WelchTest, welch_test
+from vijax.bayes.frequentist.two_samples.probabilities import (
+    probability_difference_interval,
+    probability_ratio_interval,
+)
+from vijax.bayes.frequentist.two_samples.rates import (
+    rate_difference_interval,
+    rate_log_p_value,
+    rate_ratio_interval,
 )
 from vijax.bayes.frequentist.weighted_efficiency import (
     Efficiency,

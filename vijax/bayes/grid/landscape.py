@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from vijax.bayes.grid.axes import Axis, axis, on_grid, points_of, weights_of
 from vijax.bayes.grid.interpolation import interpolated, window
+from vijax.bayes.grid.resolution import is_resolved
 from vijax.bayes.validation import value_checks
 from vijax.types import Scalar
 from vijax.validate import is_traced, seen
@@ -37,8 +38,6 @@ __all__ = [
     "update",
 ]
 
-_BEND = 1.0  # fall of the log density over a spacing, twice: (spacing / width)²
-_LARGEST_CELL = 0.45  # of the mass; a normal as wide as the spacing has 0.4
 _MAX_REFINEMENTS = 12
 _SAME = 1e-4  # nats by which two interpolations of a prior may differ
 
@@ -303,17 +302,6 @@ def _normalised(
     for dim in range(len(axes)):
         along = mass.sum(axis=tuple(i for i in range(mass.ndim) if i != dim))
         edges.append(along[jnp.array([0, -1])])
-        resolved &= (along.max() < _LARGEST_CELL) & _is_smooth(log_density, dim)
+        resolved &= is_resolved(log_density, along, dim)
     log_evidence = jnp.where(resolved, log_evidence + gain, jnp.nan)
     return Landscape(axes, log_density, log_evidence, jnp.stack(edges), resolved)
-
-
-def _is_smooth(log_density: Array, dim: int) -> Array:
-    """Say whether the density bends little at its peaks, where it matters."""
-    values = jnp.moveaxis(log_density, dim, 0)
-    left, middle, right = values[:-2], values[1:-1], values[2:]
-    matters = (middle >= left) & (middle >= right)
-    matters &= middle > log_density.max() - 12
-    matters &= jnp.isfinite(left) & jnp.isfinite(right)
-    left, middle, right = (jnp.where(matters, v, 0.0) for v in (left, middle, right))
-    return jnp.all(jnp.abs(left + right - 2 * middle) < _BEND)

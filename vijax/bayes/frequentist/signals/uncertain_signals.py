@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes.frequentist import nuisances
 from vijax.bayes.frequentist.confidence_intervals import Interval
-from vijax.bayes.frequentist.nuisances import Measured, Pair, Selected, Sideband
+from vijax.bayes.frequentist.signals import nuisances
+from vijax.bayes.frequentist.signals.nuisances import Measured, Pair, Selected, Sideband
 from vijax.bayes.numerics import roots, significances
 from vijax.bayes.numerics.log_gamma import deviance
 from vijax.bayes.validation import Numbers, shape_checks, value_checks

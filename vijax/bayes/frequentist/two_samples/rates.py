@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes.frequentist import pairs
 from vijax.bayes.frequentist.binomial_tests import binomial_log_p_value
 from vijax.bayes.frequentist.confidence_intervals import Interval, binomial_interval
-from vijax.bayes.frequentist.score_intervals import score_end
+from vijax.bayes.frequentist.two_samples import pairs
+from vijax.bayes.frequentist.two_samples.score_intervals import score_end
 from vijax.bayes.numerics import significances
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid

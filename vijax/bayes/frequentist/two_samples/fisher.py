@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vijax.bayes.frequentist import pairs
 from vijax.bayes.frequentist.binomial_tests import ALTERNATIVES
+from vijax.bayes.frequentist.two_samples import pairs
 from vijax.bayes.numerics import log_gamma
 from vijax.bayes.validation import value_checks
 from vijax.validate import is_traced, where_valid

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.bayes.frequentist.confidence_intervals import Interval
-from vijax.bayes.frequentist.signal_intervals import signal_interval
-from vijax.bayes.frequentist.signal_limits import signal_limit
+from vijax.bayes.frequentist.signals.signal_intervals import signal_interval
+from vijax.bayes.frequentist.signals.signal_limits import signal_limit
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid

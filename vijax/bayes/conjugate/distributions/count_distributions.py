@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes.conjugate import count_tails
+from vijax.bayes.conjugate.distributions import count_tails
 from vijax.bayes.numerics import count_pmfs, count_quantiles
 from vijax.bayes.validation import Numbers, value_checks
 

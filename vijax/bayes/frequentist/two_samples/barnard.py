@@ -13,8 +13,8 @@ import numpy as np
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
-from vijax.bayes.frequentist import pairs
 from vijax.bayes.frequentist.binomial_tests import ALTERNATIVES
+from vijax.bayes.frequentist.two_samples import pairs
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import value_checks
 from vijax.validate import is_traced, where_valid
@@ -86,9 +86,9 @@ def _barnard(rows: Array, alternative: str, pooled: bool, size: int) -> Array:
         if alternative == "two-sided":
             above, below = jnp.abs(observed) - slack, -jnp.abs(observed) + slack
         elif alternative == "greater":
-            above, below = observed - slack, -jnp.inf
+            above, below = observed - slack, jnp.full_like(observed, -jnp.inf)
         else:
-            above, below = jnp.inf, observed + slack
+            above, below = jnp.full_like(observed, jnp.inf), observed + slack
         # z rises with j: of every i the tables are all j from one on, and up to one.
         from_j = jnp.sum((z < above) & inside, axis=1)
         up_to_j = jnp.minimum(jnp.sum((z <= below) & inside, axis=1), from_j)
