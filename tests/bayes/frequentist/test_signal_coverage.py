@@ -12,7 +12,14 @@ SIGNALS, BACKGROUNDS = np.array([0.0, 0.5, 2.0, 5.5]), np.array([0.0, 3.0])
 COUNTS = np.arange(60)
 
 
-@pytest.mark.parametrize("method", ["cls", "classical", "kraft_burrows_nousek"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "cls",
+        "classical",
+        pytest.param("kraft_burrows_nousek", marks=pytest.mark.slow),
+    ],
+)
 def test_against_sums(method, x64):
     coverage = freq.signal_coverage(SIGNALS, BACKGROUNDS, 0.9, method=method)
     assert coverage.shape == (2, 4)

@@ -19,7 +19,14 @@ from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree
 
-from vijax.bayes.grid.axes import Axis, axis, on_grid, points_of, weights_of
+from vijax.bayes.grid.axes import (
+    Axis,
+    axis,
+    on_grid,
+    points_of,
+    sum_on_grid,
+    weights_of,
+)
 from vijax.bayes.grid.interpolation import interpolated, window
 from vijax.bayes.grid.resolution import is_resolved
 from vijax.bayes.validation import value_checks
@@ -113,7 +120,7 @@ def update(
         3.3333
     """
     # One program for the first grid and for all that are finer.
-    compiled = jax.jit(partial(_log_likelihoods, log_likelihood))
+    compiled = jax.jit(partial(sum_on_grid, log_likelihood))
 
     def total(axes: tuple[Axis, ...]) -> Array:
         return compiled(data, axes)
@@ -122,17 +129,6 @@ def update(
     if is_traced(after) or after.resolved:
         return after
     return _refined(landscape, after, total)
-
-
-def _log_likelihoods(
-    log_likelihood: Callable[[Array, Any], ArrayLike], data: PyTree, axes: Any
-) -> Array:
-    def add(total: Array, datum: Any) -> tuple[Array, None]:
-        values = on_grid("log_likelihood", lambda t: log_likelihood(t, datum), axes)
-        return total + values, None
-
-    shape = tuple(len(one.points) for one in axes)
-    return jax.lax.scan(add, jnp.zeros(shape, axes[0].points.dtype), data)[0]
 
 
 def _refined(

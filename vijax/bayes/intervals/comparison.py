@@ -81,10 +81,10 @@ def difference_interval(
         H. Takahasi, M. Mori (1974), Publ. RIMS Kyoto 9, 721.
 
     Example:
-        >>> before, after = dist.Beta(49.0, 33.0), dist.Beta(57.0, 15.0)
+        >>> before, after = dist.Normal(0.0, 1.0), dist.Normal(1.0, 2.0)
         >>> lower, upper = difference_interval(after, before)
-        >>> print(f"{lower:.4f} {upper:.4f}")
-        0.0514 0.3328
+        >>> print(f"{lower:.4f} {upper:.4f}")  # 1 ± 1.96 √5
+        -3.3826 5.3826
     """
     return _interval_of(second, first, mass, "difference")
 
@@ -101,9 +101,10 @@ def ratio_interval(
         ValueError: as in `difference_interval`, and for a number that may be negative.
 
     Example:
-        >>> lower, upper = ratio_interval(dist.Gamma(20.0, 1.0), dist.Gamma(10.0, 1.0))
-        >>> print(f"{lower:.4f} {upper:.4f}")  # twice the quantiles of F(40, 20)
-        0.9673 4.5746
+        >>> one = dist.Uniform(0.0, 1.0)
+        >>> lower, upper = ratio_interval(one, one)
+        >>> print(f"{lower:.4f} {upper:.4f}")
+        0.0500 20.0000
     """
     return _interval_of(second, first, mass, "ratio")
 
@@ -228,8 +229,8 @@ def _width(one: Any, shape: tuple[int, ...], is_ratio: bool) -> Array:
 
 
 def _support(one: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    zero = jnp.zeros(shape)
-    ends = (quantiles.tail_quantile(one, zero, upper=upper) for upper in (False, True))
+    # As `_width`: one program of quantiles for both.
+    ends = quantiles.central(one, jnp.zeros(shape))
     lower, upper = (jax.lax.stop_gradient(jnp.broadcast_to(e, shape)) for e in ends)
     return lower, upper
 

@@ -53,9 +53,9 @@ def signal_coverage(
     Example:
         >>> for method in ("feldman_cousins", "cls", "classical"):
         ...     print(f"{signal_coverage(2.0, 3.0, 0.9, method=method):.4f}")
-        0.0000
-        0.0000
-        0.0000
+        0.9277
+        1.0000
+        0.9596
     """
     value_checks.one_of("method", method, _INTERVALS + _LIMITS)
     signals, valid = value_checks.nonnegative("signals", signals)
