@@ -8,6 +8,7 @@ import pytest
 
 from vijax.bayes import on_off
 from vijax.bayes.conjugate.distributions import count_distributions
+from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
 from vijax.bayes.conjugate.distributions.truncated_gamma import (
     TruncatedGamma,
     TruncatedGammaPoisson,
@@ -33,6 +34,7 @@ COUNTS = {
     "truncated_gamma_poisson": lambda: TruncatedGammaPoisson(10.0, 3.0, 5.0),
 }
 CONTINUOUS = {
+    "beta_prime": lambda: BetaPrime(2.5, 3.5, 2.0),
     "lomax": lambda: Lomax(3.0, 4.0),
     "uniform_pareto": lambda: UniformPareto(3.0, 4.0),
     "truncated_gamma": lambda: TruncatedGamma(10.0, 3.0, 5.0),

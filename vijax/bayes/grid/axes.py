@@ -132,3 +132,15 @@ def sum_on_grid(
 
     shape = tuple(len(one.points) for one in axes)
     return jax.lax.scan(add, jnp.zeros(shape, axes[0].points.dtype), data)[0]
+
+
+@jax.jit
+def masses_of(log_density: Array, axes: tuple[Axis, ...]) -> Array:
+    """Return the probability of each cell.
+
+    Example:
+        >>> flat = jnp.full(16, -jnp.log(5.0))
+        >>> print(f"{masses_of(flat, (axis(0.0, 5.0, 16),)).sum():.4f}")
+        1.0000
+    """
+    return jnp.exp(log_density) * weights_of(axes)

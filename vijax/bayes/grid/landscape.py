@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from vijax.bayes.grid.axes import (
     Axis,
     axis,
+    masses_of,
     on_grid,
     points_of,
     sum_on_grid,
@@ -195,7 +196,7 @@ def probabilities(landscape: Landscape) -> Float[Array, "..."]:
         >>> print(f"{probabilities(flat).sum():.4f}")
         1.0000
     """
-    return _probabilities(landscape.log_density, landscape.axes)
+    return masses_of(landscape.log_density, landscape.axes)
 
 
 def mean_and_covariance(
@@ -263,11 +264,6 @@ def _marginal(
     )
 
 
-@jax.jit
-def _probabilities(log_density: Array, axes: tuple[Axis, ...]) -> Array:
-    return jnp.exp(log_density) * weights_of(axes)
-
-
 def _add(landscape: Landscape, log_likelihoods: Array) -> Landscape:
     joint = landscape.log_density + log_likelihoods
     evidence = landscape.log_evidence
@@ -293,7 +289,7 @@ def _normalised(
     # With end corrections the weights are positive, so no logarithm of a negative sum.
     gain = logsumexp(log_joint, b=weights_of(axes))
     log_density = log_joint - gain
-    mass = _probabilities(log_density, axes)
+    mass = masses_of(log_density, axes)
     edges, resolved = [], jnp.asarray(True)
     for dim in range(len(axes)):
         along = mass.sum(axis=tuple(i for i in range(mass.ndim) if i != dim))
