@@ -131,7 +131,7 @@ def test_single_precision_up_to_1e12():
 
 
 def test_single_precision_beside_one():
-    """Beta(a, b) with a up to 1e12, by SciPy in double precision: 1 - x keeps digits."""
+    """Beta(a, b) with a up to 1e12, by SciPy in double precision: 1 - x has digits."""
     a, b, p = np.array(
         [
             (5e9, 0.5, 0.5),
