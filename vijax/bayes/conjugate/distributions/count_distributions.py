@@ -8,6 +8,8 @@ and moments are NumPyro's; tails and quantiles, which it lacks, are in `count_ta
     isf(q)   the smallest n with P(N > n) <= q
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
@@ -15,6 +17,31 @@ from jaxtyping import Array, Float
 from vijax.bayes.conjugate.distributions import count_tails
 from vijax.bayes.numerics import count_pmfs, count_quantiles
 from vijax.bayes.validation import Numbers, value_checks
+
+
+def _cdf(self: Any, value: Numbers) -> Float[Array, "..."]:
+    """Return the probability of this count or a smaller one."""
+    return jnp.exp(self.log_tails(value)[0])
+
+
+def _icdf(self: Any, q: Numbers) -> Float[Array, "..."]:
+    """Return the smallest n with P(N <= n) >= q."""
+    return _quantile(self, q, upper=False)
+
+
+def _isf(self: Any, q: Numbers) -> Float[Array, "..."]:
+    """Return the smallest n with P(N > n) <= q."""
+    return _quantile(self, q, upper=True)
+
+
+def _quantile(distribution: Any, q: Numbers, *, upper: bool) -> Array:
+    q = value_checks.as_float(q)
+    shape = jnp.broadcast_shapes(q.shape, distribution.batch_shape)
+    bounded = isinstance(distribution, dist.BetaBinomial)
+    high = jnp.asarray(distribution.total_count if bounded else jnp.inf, q.dtype)
+    return count_quantiles.count_quantile(
+        distribution.log_tails, jnp.broadcast_to(q, shape), high, upper=upper
+    )
 
 
 class BetaBinomial(dist.BetaBinomial):
@@ -38,17 +65,7 @@ class BetaBinomial(dist.BetaBinomial):
             value, self.total_count, self.concentration1, self.concentration0
         )
 
-    def cdf(self, value: Numbers) -> Float[Array, "..."]:
-        """Return the probability of this count or a smaller one."""
-        return jnp.exp(self.log_tails(value)[0])
-
-    def icdf(self, q: Numbers) -> Float[Array, "..."]:
-        """Return the smallest n with P(N <= n) >= q."""
-        return _quantile(self, q, self.total_count, upper=False)
-
-    def isf(self, q: Numbers) -> Float[Array, "..."]:
-        """Return the smallest n with P(N > n) <= q."""
-        return _quantile(self, q, self.total_count, upper=True)
+    cdf, icdf, isf = _cdf, _icdf, _isf
 
 
 class BetaNegativeBinomial(dist.BetaNegativeBinomial):
@@ -72,17 +89,7 @@ class BetaNegativeBinomial(dist.BetaNegativeBinomial):
             value, self.n, self.concentration1, self.concentration0
         )
 
-    def cdf(self, value: Numbers) -> Float[Array, "..."]:
-        """Return the probability of this count or a smaller one."""
-        return jnp.exp(self.log_tails(value)[0])
-
-    def icdf(self, q: Numbers) -> Float[Array, "..."]:
-        """Return the smallest n with P(N <= n) >= q."""
-        return _quantile(self, q, jnp.inf, upper=False)
-
-    def isf(self, q: Numbers) -> Float[Array, "..."]:
-        """Return the smallest n with P(N > n) <= q."""
-        return _quantile(self, q, jnp.inf, upper=True)
+    cdf, icdf, isf = _cdf, _icdf, _isf
 
 
 class GammaPoisson(dist.GammaPoisson):
@@ -105,17 +112,7 @@ class GammaPoisson(dist.GammaPoisson):
         """Return log P(N <= value) and log P(N > value)."""
         return count_tails.gamma_poisson(value, self.concentration, self.rate)
 
-    def cdf(self, value: Numbers) -> Float[Array, "..."]:
-        """Return the probability of this count or a smaller one."""
-        return jnp.exp(self.log_tails(value)[0])
-
-    def icdf(self, q: Numbers) -> Float[Array, "..."]:
-        """Return the smallest n with P(N <= n) >= q."""
-        return _quantile(self, q, jnp.inf, upper=False)
-
-    def isf(self, q: Numbers) -> Float[Array, "..."]:
-        """Return the smallest n with P(N > n) <= q."""
-        return _quantile(self, q, jnp.inf, upper=True)
+    cdf, icdf, isf = _cdf, _icdf, _isf
 
 
 class DirichletMultinomial(dist.DirichletMultinomial):
@@ -149,12 +146,3 @@ def _log_pmf(
     possible = jnp.all(count >= 0, axis=-1)
     log_pmf = count_pmfs.dirichlet_multinomial_log_pmf(jnp.maximum(count, 0), alpha)
     return jnp.where(possible, log_pmf, -jnp.inf)
-
-
-def _quantile(
-    distribution: dist.Distribution, q: Numbers, high: Numbers, *, upper: bool
-) -> Array:
-    q = value_checks.as_float(q)
-    shape = jnp.broadcast_shapes(q.shape, distribution.batch_shape)
-    q, high = jnp.broadcast_to(q, shape), jnp.asarray(high, q.dtype)
-    return count_quantiles.count_quantile(distribution.log_tails, q, high, upper=upper)

@@ -1,6 +1,7 @@
 """Profile likelihood intervals of a signal with uncertain background and efficiency."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,21 +63,10 @@ def uncertain_signal_interval(
         >>> print(f"{lower:.3f} {upper:.3f}")  # ROOT: 3.88417 18.4584
         3.884 18.458
     """
-    counts, valid = value_checks.counts("counts", counts)
     level, level_valid = value_checks.fraction("level", level)
-    kind_b, of_b, b_valid = nuisances.background(background)
-    kind_e, of_e, e_valid = nuisances.efficiency(efficiency)
-    counts, level, *rest = shape_checks.broadcast(
-        counts=counts,
-        level=level,
-        background=of_b[0],
-        of_background=of_b[1],
-        efficiency=of_e[0],
-        of_efficiency=of_e[1],
-    )
-    pairs = (rest[0], rest[1]), (rest[2], rest[3])
-    ends = _ends(counts, *pairs, level, (kind_b, kind_e), bool(bounded))
-    return where_valid(valid & level_valid & b_valid & e_valid, ends)
+    level, data, kinds, valid = _data(counts, background, efficiency, level=level)
+    ends = _ends(*data, level, kinds, bool(bounded))
+    return where_valid(valid & level_valid, ends)
 
 
 def uncertain_signal_log_likelihood(
@@ -107,20 +97,28 @@ def uncertain_signal_log_likelihood(
         2.5880
     """
     signal, signal_valid = value_checks.nonnegative("signal", signal)
+    signal, data, kinds, valid = _data(counts, background, efficiency, signal=signal)
+    value = _profile(signal, *data, kinds)
+    return where_valid(valid & signal_valid, value)
+
+
+def _data(
+    counts: Numbers, background: Any, efficiency: Any, **other: Array
+) -> tuple[Array, tuple[Array, Pair, Pair], Kinds, Array]:
+    """Return one other argument, the data and the kinds, and where all is valid."""
     counts, valid = value_checks.counts("counts", counts)
     kind_b, of_b, b_valid = nuisances.background(background)
     kind_e, of_e, e_valid = nuisances.efficiency(efficiency)
-    signal, counts, *rest = shape_checks.broadcast(
-        signal=signal,
+    value, counts, *rest = shape_checks.broadcast(
+        **other,
         counts=counts,
         background=of_b[0],
         of_background=of_b[1],
         efficiency=of_e[0],
         of_efficiency=of_e[1],
     )
-    pairs = (rest[0], rest[1]), (rest[2], rest[3])
-    value = _profile(signal, counts, *pairs, (kind_b, kind_e))
-    return where_valid(valid & signal_valid & b_valid & e_valid, value)
+    data = counts, (rest[0], rest[1]), (rest[2], rest[3])
+    return value, data, (kind_b, kind_e), valid & b_valid & e_valid
 
 
 @partial(jax.jit, static_argnums=4)
