@@ -130,6 +130,23 @@ def test_single_precision_up_to_1e12():
     np.testing.assert_allclose(ends[1], expected, atol=1.2e-7)
 
 
+def test_single_precision_beside_one():
+    """Beta(a, b) with a up to 1e12, by SciPy in double precision: 1 - x has digits."""
+    a, b, p = np.array(
+        [
+            (5e9, 0.5, 0.5),
+            (5e9, 1, 0.99),
+            (5e9, 3, 0.2),
+            (1e12, 2, 0.3),
+            (1e8, 10, 0.5),
+        ],
+        np.float32,
+    ).T
+    rest = special.betainccinv(b, a, p)
+    expected = scipy_special.betainccinv(*(v.astype(float) for v in (b, a, p)))
+    np.testing.assert_allclose(rest, expected, rtol=1e-6)
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("arguments", "expected"),

@@ -29,6 +29,7 @@ ROOMS = (
     "vijax.bayes.frequentist",
     "vijax.bayes.theorem",
     "vijax.bayes.evidence",
+    "vijax.bayes.mean_tests",
     "vijax.bayes.landscape",
     "vijax.bayes.regions",
     "vijax.vae",

@@ -1,5 +1,6 @@
 """Experiments beyond the lecture: each is run by itself, `make NAME` or `python -m`.
 
+    limit_coverage      how often limits of a signal contain it
     workflow            two tables, each from raw rows to a decision
     verdict_benchmark   what became of fits of models that nobody tuned to
     advi_benchmark      variational fits of twenty posteriors, held to the truth

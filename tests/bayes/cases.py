@@ -149,6 +149,14 @@ CASES = {
         of_site("rate"),
         {"rate": first},
     ),
+    "gamma_gamma": Case(
+        bayes.gamma_gamma,
+        dist.Gamma,
+        (POSITIVE, POSITIVE),
+        {"observations": number(0.01, 10.0), "shape": POSITIVE},
+        of_site("rate"),
+        {"rate": first},
+    ),
     "gamma_poisson": Case(
         bayes.gamma_poisson,
         dist.Gamma,

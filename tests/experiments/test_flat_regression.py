@@ -5,7 +5,8 @@ from scipy import stats
 
 from experiments.studies import flat_regression, posteriordb
 from vijax import vi
-from vijax.bayes.conjugate import linear_regression, regression_priors
+from vijax.bayes.conjugate import linear_regression
+from vijax.bayes.conjugate.support import regression_priors
 
 
 def test_exact_moments_are_those_of_the_conjugate_family(x64):

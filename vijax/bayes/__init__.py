@@ -8,17 +8,19 @@ written for one data set: `jax.vmap` it over priors, over data sets, or over bot
     improper            improper priors: flat, Jeffreys', Haldane's
     on_off              a signal above a measured background, exact with Gamma priors
     known_background    the same where the background's mean is known
+    uncertain_signal    the same with uncertain background and efficiency
     streaming           sufficient statistics that add: batches, or shards
     marginals           the distribution of each single number in a joint posterior
     intervals           credible intervals and quantiles
     evidence            Bayes factors and model probabilities, in logs
+    mean_tests          Bayesian t tests (JZS Bayes factors)
     landscape, regions  the posterior on a grid, for any likelihood; its densest regions
     frequentist         estimates, tests and confidence intervals to set beside them
 
 `dir(vijax.bayes)` lists the families. `numerics` and `validation` are what they share.
 """
 
-from vijax.bayes import evidence, frequentist, intervals, theorem
+from vijax.bayes import evidence, frequentist, intervals, mean_tests, theorem
 from vijax.bayes.conjugate import (
     beta_bernoulli,
     beta_binomial,
@@ -27,10 +29,12 @@ from vijax.bayes.conjugate import (
     dirichlet_categorical,
     dirichlet_multinomial,
     gamma_exponential,
+    gamma_gamma,
     gamma_poisson,
     improper,
     inverse_gamma_normal,
     known_background,
+    known_noise_regression,
     linear_regression,
     marginals,
     multivariate_normal,
@@ -41,6 +45,7 @@ from vijax.bayes.conjugate import (
     pareto_uniform,
     streaming,
     truncated_gamma_poisson,
+    uncertain_signal,
 )
 from vijax.bayes.grid import landscape, regions
 
@@ -54,14 +59,17 @@ __all__ = [
     "evidence",
     "frequentist",
     "gamma_exponential",
+    "gamma_gamma",
     "gamma_poisson",
     "improper",
     "intervals",
     "inverse_gamma_normal",
     "known_background",
+    "known_noise_regression",
     "landscape",
     "linear_regression",
     "marginals",
+    "mean_tests",
     "multivariate_normal",
     "normal_inverse_gamma",
     "normal_inverse_wishart",
@@ -72,6 +80,7 @@ __all__ = [
     "streaming",
     "theorem",
     "truncated_gamma_poisson",
+    "uncertain_signal",
 ]
 
 

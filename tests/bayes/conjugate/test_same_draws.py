@@ -7,10 +7,14 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax.bayes import on_off
-from vijax.bayes.conjugate import count_distributions
+from vijax.bayes.conjugate.distributions import count_distributions
+from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
+from vijax.bayes.conjugate.distributions.truncated_gamma import (
+    TruncatedGamma,
+    TruncatedGammaPoisson,
+)
 from vijax.bayes.conjugate.gamma_exponential import Lomax
 from vijax.bayes.conjugate.pareto_uniform import UniformPareto
-from vijax.bayes.conjugate.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
 
 
 def signal():
@@ -61,3 +65,10 @@ def test_continuous(name):
     eager, compiled = eager_and_compiled(CONTINUOUS[name]())
     assert np.unique(eager).size > 100
     np.testing.assert_array_max_ulp(compiled, eager, maxulp=4)
+
+
+def test_beta_prime():
+    """The exponential of a difference of logarithms, whose last digits it enlarges."""
+    eager, compiled = eager_and_compiled(BetaPrime(2.5, 3.5, 2.0))
+    assert np.unique(eager).size > 100
+    np.testing.assert_array_max_ulp(compiled, eager, maxulp=16)

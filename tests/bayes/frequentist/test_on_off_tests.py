@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate, optimize, stats
 
 from vijax.bayes.conjugate import on_off
-from vijax.bayes.frequentist import on_off_tests
+from vijax.bayes.frequentist.signals import on_off_tests
 from vijax.bayes.intervals import credible_interval
 from vijax.bayes.numerics import significances
 

@@ -7,6 +7,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import special, stats
 
+from vijax.bayes import intervals
 from vijax.bayes.intervals import probability_greater
 
 
@@ -53,3 +54,31 @@ def test_bad_input():
         probability_greater(dist.Normal(0.0, 1.0), dist.Dirichlet(jnp.ones(3)))
     with pytest.raises(ValueError, match="batch shape"):
         probability_greater(dist.Normal(jnp.zeros(2), 1), dist.Normal(jnp.zeros(3), 1))
+
+
+def test_difference_and_ratio(x64):
+    """Uniform numbers, whose difference and ratio are cut by both supports."""
+    one = dist.Uniform(0.0, 1.0)
+    far = 1 - 0.05**0.5
+    ends = intervals.difference_interval(one, one)
+    np.testing.assert_allclose(ends, (-far, far), rtol=1e-10)
+    np.testing.assert_allclose(intervals.ratio_interval(one, one), (0.05, 20.0))
+    # P(B > A + d) by scipy.integrate.quad, of 56 / 70 and 48 / 80 with flat priors
+    before, after = dist.Beta(49.0, 33.0), dist.Beta(57.0, 15.0)
+    ends = intervals.difference_interval(after, before)
+    np.testing.assert_allclose(ends, (0.05136850822080, 0.33278610851704), rtol=1e-9)
+    with pytest.raises(ValueError, match="give distributions of positive numbers"):
+        intervals.ratio_interval(dist.Normal(0.0, 1.0), one)
+
+
+@pytest.mark.slow
+def test_ratio_of_rates_and_its_derivative(x64):
+    """A ratio of Gamma numbers is F distributed, and goes with 1 / rate."""
+    second, first = dist.Gamma(20.0, 1.0), dist.Gamma(10.0, 1.0)
+    exact = 2 * stats.f.ppf([0.025, 0.975], 40, 20)
+    np.testing.assert_allclose(intervals.ratio_interval(second, first), exact)
+
+    def lower(rate):
+        return intervals.ratio_interval(dist.Gamma(20.0, rate), first)[0]
+
+    np.testing.assert_allclose(jax.grad(lower)(1.0), -exact[0], rtol=1e-8)

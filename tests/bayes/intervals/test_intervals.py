@@ -9,9 +9,9 @@ import numpyro.distributions as dist
 import pytest
 from scipy import optimize, stats
 
+from vijax.bayes.conjugate.distributions.truncated_gamma import TruncatedGamma
 from vijax.bayes.conjugate.gamma_exponential import Lomax
 from vijax.bayes.conjugate.pareto_uniform import UniformPareto
-from vijax.bayes.conjugate.truncated_gamma import TruncatedGamma
 from vijax.bayes.grid import landscape
 from vijax.bayes.intervals import credible_interval, quantile, upper_quantile
 

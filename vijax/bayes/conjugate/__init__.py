@@ -9,10 +9,10 @@ sufficient_statistics(data…) -> the sufficient statistics; they add with `+`
 update(prior, statistics)    -> the posterior from them
 
 Beside the families: `improper`, priors without a normalising constant; `on_off` and
-`known_background`, a signal above a measured or a known background; `marginals`, the
+`known_background`, a signal above a measured or a known background;
+`uncertain_signal`, with an uncertain efficiency, too; `marginals`, the
 distribution of each single number; `streaming`, how statistics add. The distributions
-that NumPyro lacks are in `count_distributions`, `signal_posterior` and
-`truncated_gamma`.
+that NumPyro lacks are in `distributions`, what families share in `support`.
 """
 
 from vijax.bayes.conjugate import (
@@ -23,10 +23,12 @@ from vijax.bayes.conjugate import (
     dirichlet_categorical,
     dirichlet_multinomial,
     gamma_exponential,
+    gamma_gamma,
     gamma_poisson,
     improper,
     inverse_gamma_normal,
     known_background,
+    known_noise_regression,
     linear_regression,
     marginals,
     multivariate_normal,
@@ -37,6 +39,7 @@ from vijax.bayes.conjugate import (
     pareto_uniform,
     streaming,
     truncated_gamma_poisson,
+    uncertain_signal,
 )
 
 __all__ = [
@@ -47,10 +50,12 @@ __all__ = [
     "dirichlet_categorical",
     "dirichlet_multinomial",
     "gamma_exponential",
+    "gamma_gamma",
     "gamma_poisson",
     "improper",
     "inverse_gamma_normal",
     "known_background",
+    "known_noise_regression",
     "linear_regression",
     "marginals",
     "multivariate_normal",
@@ -61,6 +66,7 @@ __all__ = [
     "pareto_uniform",
     "streaming",
     "truncated_gamma_poisson",
+    "uncertain_signal",
 ]
 
 

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.conjugate.count_distributions import BetaBinomial
+from vijax.bayes.conjugate.distributions.count_distributions import BetaBinomial
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import Sample, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial, beta_negative_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial
+from vijax.bayes.conjugate.distributions.count_distributions import BetaNegativeBinomial
 from vijax.bayes.validation import Sample
 
 __all__ = [

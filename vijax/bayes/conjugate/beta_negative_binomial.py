@@ -14,7 +14,10 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
-from vijax.bayes.conjugate.count_distributions import BetaNegativeBinomial, GammaPoisson
+from vijax.bayes.conjugate.distributions.count_distributions import (
+    BetaNegativeBinomial,
+    GammaPoisson,
+)
 from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 

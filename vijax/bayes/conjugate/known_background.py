@@ -14,8 +14,8 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp, xlogy
 from jaxtyping import Array, Float
 
-from vijax.bayes.conjugate import components
-from vijax.bayes.conjugate.signal_posterior import SignalPosterior
+from vijax.bayes.conjugate.distributions.signal_posterior import SignalPosterior
+from vijax.bayes.conjugate.support import components
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import is_traced, where_valid

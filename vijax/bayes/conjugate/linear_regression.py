@@ -15,13 +15,13 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from vijax.bayes.conjugate import regression_factors
 from vijax.bayes.conjugate.normal_inverse_gamma import (
     NormalInverseGamma,
     variance_marginal,
 )
-from vijax.bayes.conjugate.regression_factors import FactoredPrecision
-from vijax.bayes.conjugate.regression_priors import (
+from vijax.bayes.conjugate.support import regression_factors
+from vijax.bayes.conjugate.support.regression_factors import FactoredPrecision
+from vijax.bayes.conjugate.support.regression_priors import (
     flat_prior,
     improper_sites,
     is_improper,

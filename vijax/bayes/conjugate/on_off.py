@@ -20,8 +20,9 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
 
-from vijax.bayes.conjugate import components, gamma_poisson
-from vijax.bayes.conjugate.signal_posterior import SignalPosterior
+from vijax.bayes.conjugate import gamma_poisson
+from vijax.bayes.conjugate.distributions.signal_posterior import SignalPosterior
+from vijax.bayes.conjugate.support import components
 from vijax.bayes.numerics import count_pmfs, log_gamma
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import is_traced, where_valid

@@ -13,7 +13,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import gamma_poisson
-from vijax.bayes.conjugate.truncated_gamma import TruncatedGamma, TruncatedGammaPoisson
+from vijax.bayes.conjugate.distributions.truncated_gamma import (
+    TruncatedGamma,
+    TruncatedGammaPoisson,
+)
 from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 

@@ -6,13 +6,19 @@
     poisson_log_p_value                   an excess over a known background
     li_ma_significance, on_off_log_p_value, profile_interval, profile_log_likelihood
                                           an excess over a background that is measured
-    signal_limit, signal_interval, expected_signal_limits
+    signal_limit, signal_interval, signal_coverage, expected_signal_limits
                                           a signal above a known background: CLs,
                                           Helene, Feldman–Cousins, Kraft–Burrows–Nousek
-    asimov_significance                   what an experiment would find
+    uncertain_signal_interval, uncertain_signal_log_likelihood
+                                          with uncertain background and efficiency, of
+                                          Measured, Sideband, Selected: Rolke et al.
+    asimov_significance, critical_count, discovery_probability, median_significance
+                                          what an experiment would find
     uncertain_background_log_p_value      a background b ± σ: off counts not whole
-    fisher_log_p_value, rate_log_p_value, welch_test
-    probability_difference_interval, rate_ratio_interval      two samples
+    barnard_log_p_value, fisher_log_p_value, rate_log_p_value, welch_test
+    probability_difference_interval, probability_ratio_interval,
+    rate_difference_interval, rate_ratio_interval      two samples
+    weighted_efficiency, efficiency_posterior     of a selection, of weighted events
     combine                               correlated measurements of one value (BLUE)
     significance, p_value                 Gaussian sigmas and p-values into each other
     significance_from_log, log_p_value    the same where p is smaller than any float
@@ -33,29 +39,50 @@ from vijax.bayes.frequentist.confidence_intervals import (
     poisson_coverage,
     poisson_interval,
 )
-from vijax.bayes.frequentist.on_off_tests import (
+from vijax.bayes.frequentist.signals.discovery import (
+    critical_count,
+    discovery_probability,
+    median_significance,
+)
+from vijax.bayes.frequentist.signals.nuisances import Measured, Selected, Sideband
+from vijax.bayes.frequentist.signals.on_off_tests import (
     li_ma_significance,
     on_off_log_p_value,
     poisson_log_p_value,
     profile_interval,
     profile_log_likelihood,
 )
-from vijax.bayes.frequentist.signal_intervals import signal_interval
-from vijax.bayes.frequentist.signal_limits import (
+from vijax.bayes.frequentist.signals.signal_coverage import signal_coverage
+from vijax.bayes.frequentist.signals.signal_intervals import signal_interval
+from vijax.bayes.frequentist.signals.signal_limits import (
     ExpectedLimits,
     expected_signal_limits,
     signal_limit,
 )
-from vijax.bayes.frequentist.two_means import WelchTest, welch_test
-from vijax.bayes.frequentist.two_samples import (
-    fisher_log_p_value,
+from vijax.bayes.frequentist.signals.uncertain_background import (
+    asimov_significance,
+    uncertain_background_log_p_value,
+)
+from vijax.bayes.frequentist.signals.uncertain_signals import (
+    uncertain_signal_interval,
+    uncertain_signal_log_likelihood,
+)
+from vijax.bayes.frequentist.two_samples.barnard import barnard_log_p_value
+from vijax.bayes.frequentist.two_samples.fisher import fisher_log_p_value
+from vijax.bayes.frequentist.two_samples.means import WelchTest, welch_test
+from vijax.bayes.frequentist.two_samples.probabilities import (
     probability_difference_interval,
+    probability_ratio_interval,
+)
+from vijax.bayes.frequentist.two_samples.rates import (
+    rate_difference_interval,
     rate_log_p_value,
     rate_ratio_interval,
 )
-from vijax.bayes.frequentist.uncertain_background import (
-    asimov_significance,
-    uncertain_background_log_p_value,
+from vijax.bayes.frequentist.weighted_efficiency import (
+    Efficiency,
+    efficiency_posterior,
+    weighted_efficiency,
 )
 from vijax.bayes.numerics.significances import (
     log_p_value,
@@ -66,34 +93,49 @@ from vijax.bayes.numerics.significances import (
 
 __all__ = [
     "Combination",
+    "Efficiency",
     "ExpectedLimits",
+    "Measured",
+    "Selected",
+    "Sideband",
     "WelchTest",
     "asimov_significance",
+    "barnard_log_p_value",
     "binomial_coverage",
     "binomial_estimate",
     "binomial_interval",
     "binomial_log_p_value",
     "binomial_p_value",
     "combine",
+    "critical_count",
+    "discovery_probability",
+    "efficiency_posterior",
     "expected_signal_limits",
     "fisher_log_p_value",
     "li_ma_significance",
     "log_p_value",
+    "median_significance",
     "on_off_log_p_value",
     "p_value",
     "poisson_coverage",
     "poisson_interval",
     "poisson_log_p_value",
     "probability_difference_interval",
+    "probability_ratio_interval",
     "profile_interval",
     "profile_log_likelihood",
+    "rate_difference_interval",
     "rate_log_p_value",
     "rate_ratio_interval",
+    "signal_coverage",
     "signal_interval",
     "signal_limit",
     "significance",
     "significance_from_log",
     "uncertain_background_log_p_value",
+    "uncertain_signal_interval",
+    "uncertain_signal_log_likelihood",
+    "weighted_efficiency",
     "welch_test",
 ]
 

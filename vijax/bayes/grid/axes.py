@@ -1,13 +1,13 @@
 """The axes of a grid: nodes, the weights that integrate, functions at all nodes."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from vijax.bayes.validation import value_checks
 from vijax.validate import where_valid
@@ -112,3 +112,35 @@ def weights_of(axes: tuple[Axis, ...]) -> Array:
     for one in axes:
         weights = weights[..., None] * one.weights
     return weights
+
+
+def sum_on_grid(
+    log_likelihood: Callable[[Array, Any], ArrayLike], data: PyTree, axes: Any
+) -> Array:
+    """Return the sum over data of a log likelihood at all nodes.
+
+    Example:
+        >>> nodes = (axis(0.0, 5.0, 16),)
+        >>> total = sum_on_grid(lambda t, x: t[0] * x, jnp.array([1.0, 3.0]), nodes)
+        >>> print(f"{total[-1]:.4f}")
+        20.0000
+    """
+
+    def add(total: Array, datum: Any) -> tuple[Array, None]:
+        values = on_grid("log_likelihood", lambda t: log_likelihood(t, datum), axes)
+        return total + values, None
+
+    shape = tuple(len(one.points) for one in axes)
+    return jax.lax.scan(add, jnp.zeros(shape, axes[0].points.dtype), data)[0]
+
+
+@jax.jit
+def masses_of(log_density: Array, axes: tuple[Axis, ...]) -> Array:
+    """Return the probability of each cell.
+
+    Example:
+        >>> flat = jnp.full(16, -jnp.log(5.0))
+        >>> print(f"{masses_of(flat, (axis(0.0, 5.0, 16),)).sum():.4f}")
+        1.0000
+    """
+    return jnp.exp(log_density) * weights_of(axes)

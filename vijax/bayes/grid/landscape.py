@@ -19,8 +19,17 @@ from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree
 
-from vijax.bayes.grid.axes import Axis, axis, on_grid, points_of, weights_of
+from vijax.bayes.grid.axes import (
+    Axis,
+    axis,
+    masses_of,
+    on_grid,
+    points_of,
+    sum_on_grid,
+    weights_of,
+)
 from vijax.bayes.grid.interpolation import interpolated, window
+from vijax.bayes.grid.resolution import is_resolved
 from vijax.bayes.validation import value_checks
 from vijax.types import Scalar
 from vijax.validate import is_traced, seen
@@ -37,8 +46,6 @@ __all__ = [
     "update",
 ]
 
-_BEND = 1.0  # fall of the log density over a spacing, twice: (spacing / width)²
-_LARGEST_CELL = 0.45  # of the mass; a normal as wide as the spacing has 0.4
 _MAX_REFINEMENTS = 12
 _SAME = 1e-4  # nats by which two interpolations of a prior may differ
 
@@ -114,7 +121,7 @@ def update(
         3.3333
     """
     # One program for the first grid and for all that are finer.
-    compiled = jax.jit(partial(_log_likelihoods, log_likelihood))
+    compiled = jax.jit(partial(sum_on_grid, log_likelihood))
 
     def total(axes: tuple[Axis, ...]) -> Array:
         return compiled(data, axes)
@@ -123,17 +130,6 @@ def update(
     if is_traced(after) or after.resolved:
         return after
     return _refined(landscape, after, total)
-
-
-def _log_likelihoods(
-    log_likelihood: Callable[[Array, Any], ArrayLike], data: PyTree, axes: Any
-) -> Array:
-    def add(total: Array, datum: Any) -> tuple[Array, None]:
-        values = on_grid("log_likelihood", lambda t: log_likelihood(t, datum), axes)
-        return total + values, None
-
-    shape = tuple(len(one.points) for one in axes)
-    return jax.lax.scan(add, jnp.zeros(shape, axes[0].points.dtype), data)[0]
 
 
 def _refined(
@@ -200,7 +196,7 @@ def probabilities(landscape: Landscape) -> Float[Array, "..."]:
         >>> print(f"{probabilities(flat).sum():.4f}")
         1.0000
     """
-    return _probabilities(landscape.log_density, landscape.axes)
+    return masses_of(landscape.log_density, landscape.axes)
 
 
 def mean_and_covariance(
@@ -268,11 +264,6 @@ def _marginal(
     )
 
 
-@jax.jit
-def _probabilities(log_density: Array, axes: tuple[Axis, ...]) -> Array:
-    return jnp.exp(log_density) * weights_of(axes)
-
-
 def _add(landscape: Landscape, log_likelihoods: Array) -> Landscape:
     joint = landscape.log_density + log_likelihoods
     evidence = landscape.log_evidence
@@ -298,22 +289,11 @@ def _normalised(
     # With end corrections the weights are positive, so no logarithm of a negative sum.
     gain = logsumexp(log_joint, b=weights_of(axes))
     log_density = log_joint - gain
-    mass = _probabilities(log_density, axes)
+    mass = masses_of(log_density, axes)
     edges, resolved = [], jnp.asarray(True)
     for dim in range(len(axes)):
         along = mass.sum(axis=tuple(i for i in range(mass.ndim) if i != dim))
         edges.append(along[jnp.array([0, -1])])
-        resolved &= (along.max() < _LARGEST_CELL) & _is_smooth(log_density, dim)
+        resolved &= is_resolved(log_density, along, dim)
     log_evidence = jnp.where(resolved, log_evidence + gain, jnp.nan)
     return Landscape(axes, log_density, log_evidence, jnp.stack(edges), resolved)
-
-
-def _is_smooth(log_density: Array, dim: int) -> Array:
-    """Say whether the density bends little at its peaks, where it matters."""
-    values = jnp.moveaxis(log_density, dim, 0)
-    left, middle, right = values[:-2], values[1:-1], values[2:]
-    matters = (middle >= left) & (middle >= right)
-    matters &= middle > log_density.max() - 12
-    matters &= jnp.isfinite(left) & jnp.isfinite(right)
-    left, middle, right = (jnp.where(matters, v, 0.0) for v in (left, middle, right))
-    return jnp.all(jnp.abs(left + right - 2 * middle) < _BEND)

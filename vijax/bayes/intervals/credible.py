@@ -97,6 +97,12 @@ def _of_marginals(
         return lower, upper
     _fits(mass, posterior.batch_shape)
     if kind == "highest_density":
+        if posterior.is_discrete:
+            name = type(posterior).__name__
+            raise ValueError(
+                f"kind = {kind!r} is not valid for a {name}: of whole numbers give "
+                "'equal_tailed'"
+            )
         return highest_density(posterior, mass)
     return central(posterior, 0.5 * (1 - mass))
 

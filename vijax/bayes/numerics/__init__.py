@@ -2,6 +2,7 @@
 
 log_gamma        differences of log-gamma functions that lose no digits
 count_pmfs       log probabilities of counts, exact up to 10^12 counts
+count_quantiles  quantiles that are whole numbers
 log_densities    log densities of Beta and Gamma kin, as exact
 significances    p-values and Gaussian sigmas, into each other
 student          Student's t at any number of degrees of freedom
@@ -11,6 +12,7 @@ density_level    where a density with one mode cuts off a given mass
 
 from vijax.bayes.numerics import (
     count_pmfs,
+    count_quantiles,
     density_level,
     log_densities,
     log_gamma,
@@ -21,6 +23,7 @@ from vijax.bayes.numerics import (
 
 __all__ = [
     "count_pmfs",
+    "count_quantiles",
     "density_level",
     "log_densities",
     "log_gamma",

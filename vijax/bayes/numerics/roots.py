@@ -71,12 +71,17 @@ def bracketed(
     residual: Residual,
     low: Float[Array, "..."],
     high: Float[Array, "..."],
+    *,
+    in_python: bool = False,
 ) -> Float[Array, "..."]:
     """Return a root between `low`, where the residual is negative, and `high`.
 
     By false position (Illinois), and by halving the floats in every third step: about
     ten evaluations where `bisect` needs as many as a float has bits. The residual must
     be of order one, as a difference of logarithms is. It is not differentiable.
+
+    With `in_python` the loop is not compiled: of a residual that takes many seconds to
+    compile only the parts are, and these are compiled for all uses.
 
     Example:
         >>> ends = jnp.asarray(1.0), jnp.asarray(9.0)
@@ -123,7 +128,11 @@ def bracketed(
     state = state._replace(best=jnp.where(state.at_low >= 0, low, high))
     closed = (state.at_low >= 0) | (state.at_high <= 0)
     state = state._replace(at_low=jnp.where(closed, 0.0, state.at_low))
-    return jax.lax.while_loop(unfinished, step, state).best
+    if not in_python:
+        return jax.lax.while_loop(unfinished, step, state).best
+    while unfinished(state):
+        state = step(state)
+    return state.best
 
 
 def float_midpoint(

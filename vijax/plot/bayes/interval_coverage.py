@@ -21,6 +21,7 @@ def coverage_maps(
     *,
     level: float = 0.95,
     experiment: tuple[float, float] | None = None,
+    labels: tuple[str, str] = ("trials n", "true probability p"),
 ) -> Figure:
     """Draw coverage minus the promised level over n and p, a panel for each method.
 
@@ -30,6 +31,7 @@ def coverage_maps(
         coverage: by the method's name, (sizes, probs).
         level: what the intervals promise.
         experiment: an (n, p) to mark.
+        labels: of both axes, where they are not trials and probabilities.
     """
     columns = 2
     rows = -(-len(coverage) // columns)
@@ -54,9 +56,9 @@ def coverage_maps(
         if experiment:
             axis.plot(*experiment, "o", color=BLACK, mfc="white", markersize=6)
     for axis in axes[-1]:
-        axis.set_xlabel("trials n")
+        axis.set_xlabel(labels[0])
     for axis in axes[:, 0]:
-        axis.set_ylabel("true probability p")
+        axis.set_ylabel(labels[1])
     bar = fig.colorbar(image, ax=axes, extend="min", shrink=0.8)
     bar.set_label(f"coverage − {100 * level:g} %, percentage points")
     bar.ax.spines["outline"].set_visible(False)

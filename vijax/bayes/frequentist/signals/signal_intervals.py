@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from vijax import special
 from vijax.bayes.frequentist.confidence_intervals import Interval
-from vijax.bayes.frequentist.signal_limits import mean_above, signal_data
+from vijax.bayes.frequentist.signals.signal_limits import mean_above, signal_data
 from vijax.bayes.numerics import count_pmfs, roots
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid

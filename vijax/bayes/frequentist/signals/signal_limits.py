@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax import special
-from vijax.bayes.numerics import roots, significances
+from vijax.bayes.numerics import count_quantiles, roots, significances
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
@@ -170,13 +170,4 @@ def _counts_of_bands(mean: Array) -> Array:
     z, mean = jnp.broadcast_arrays(z, mean)
     log_wanted = significances.log_p_value(-z)
 
-    def is_less(n: Array) -> Array:
-        return special.log_poisson_tails(n, mean).at_most < log_wanted
-
-    return roots.bisect(
-        is_less,
-        -jnp.ones_like(mean),
-        jnp.ceil(mean + 6 * jnp.sqrt(mean) + 12),
-        num_steps=64,
-        midpoint=lambda low, high: jnp.floor(0.5 * (low + high)),
-    )[1]
+    return count_quantiles.poisson_count(mean, log_wanted)

@@ -2,15 +2,46 @@
 
 NumPyro's `log_prob` subtracts logarithms of Beta functions. JAX 0.10 computes these to
 six digits only, and at large counts none of the six is left in the difference. Sampling
-and moments are NumPyro's.
+and moments are NumPyro's; tails and quantiles, which it lacks, are in `count_tails`.
+
+    icdf(q)  the smallest n with P(N <= n) >= q
+    isf(q)   the smallest n with P(N > n) <= q
 """
+
+from typing import Any
 
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.conjugate.distributions import count_tails
+from vijax.bayes.numerics import count_pmfs, count_quantiles
 from vijax.bayes.validation import Numbers, value_checks
+
+
+def _cdf(self: Any, value: Numbers) -> Float[Array, "..."]:
+    """Return the probability of this count or a smaller one."""
+    return jnp.exp(self.log_tails(value)[0])
+
+
+def _icdf(self: Any, q: Numbers) -> Float[Array, "..."]:
+    """Return the smallest n with P(N <= n) >= q."""
+    return _quantile(self, q, upper=False)
+
+
+def _isf(self: Any, q: Numbers) -> Float[Array, "..."]:
+    """Return the smallest n with P(N > n) <= q."""
+    return _quantile(self, q, upper=True)
+
+
+def _quantile(distribution: Any, q: Numbers, *, upper: bool) -> Array:
+    q = value_checks.as_float(q)
+    shape = jnp.broadcast_shapes(q.shape, distribution.batch_shape)
+    bounded = isinstance(distribution, dist.BetaBinomial)
+    high = jnp.asarray(distribution.total_count if bounded else jnp.inf, q.dtype)
+    return count_quantiles.count_quantile(
+        distribution.log_tails, jnp.broadcast_to(q, shape), high, upper=upper
+    )
 
 
 class BetaBinomial(dist.BetaBinomial):
@@ -28,6 +59,14 @@ class BetaBinomial(dist.BetaBinomial):
             (value, self.total_count - value),
         )
 
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return log P(N <= value) and log P(N > value)."""
+        return count_tails.beta_binomial(
+            value, self.total_count, self.concentration1, self.concentration0
+        )
+
+    cdf, icdf, isf = _cdf, _icdf, _isf
+
 
 class BetaNegativeBinomial(dist.BetaNegativeBinomial):
     """Events of one kind before the n-th of the other, their probability Beta.
@@ -43,6 +82,14 @@ class BetaNegativeBinomial(dist.BetaNegativeBinomial):
         # C(k + n - 1, k) = C(k + n, k) n / (k + n)
         log_pmf = _log_pmf((self.concentration1, self.concentration0), (value, self.n))
         return log_pmf + jnp.log(self.n / (self.n + jnp.maximum(value, 0)))
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return log P(N <= value) and log P(N > value)."""
+        return count_tails.beta_negative_binomial(
+            value, self.n, self.concentration1, self.concentration0
+        )
+
+    cdf, icdf, isf = _cdf, _icdf, _isf
 
 
 class GammaPoisson(dist.GammaPoisson):
@@ -60,6 +107,12 @@ class GammaPoisson(dist.GammaPoisson):
             jnp.maximum(value, 0), self.concentration, self.rate, 1.0
         )
         return jnp.where(value >= 0, log_pmf, -jnp.inf)
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return log P(N <= value) and log P(N > value)."""
+        return count_tails.gamma_poisson(value, self.concentration, self.rate)
+
+    cdf, icdf, isf = _cdf, _icdf, _isf
 
 
 class DirichletMultinomial(dist.DirichletMultinomial):

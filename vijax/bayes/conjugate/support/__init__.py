@@ -1,0 +1,12 @@
+"""What several families share, behind the scenes.
+
+components            the number of components of a mixture over a count
+regression_factors    triangular factors of a regression
+regression_priors     its flat priors, and how NumPyro declares them
+"""
+
+__all__: list[str] = []
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
