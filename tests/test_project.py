@@ -46,6 +46,7 @@ def test_imports_are_light_and_allocate_no_device_array() -> None:
         "bayes": ("flax", *NEVER),
         "vi": ("flax", *NEVER),
         "metrics.roc": ("flax", *NEVER),
+        "physics": ("flax", "pyhf", *NEVER),
         "vae.training.train": NEVER,
         "vae.evaluation.log_evidence": NEVER,
         "vae.compression.bits_back": NEVER,
@@ -79,13 +80,13 @@ print(vijax.vi is sys.modules["vijax.vi"])
 
 
 def test_dir_lists_the_parts_and_nothing_else() -> None:
-    parts = "bayes checkpoint data metrics optimize plot special sweep types vae vi"
-    assert dir(vijax) == ["__version__", *parts.split()]
+    parts = "bayes checkpoint data metrics optimize physics plot special sweep types"
+    assert dir(vijax) == ["__version__", *parts.split(), "vae", "vi"]
     with pytest.raises(AttributeError, match="'vijax' has no attribute 'vea'"):
         vijax.vea  # noqa: B018
 
 
-@pytest.mark.parametrize("extra", ["arviz", "data", "plot", "experiments"])
+@pytest.mark.parametrize("extra", ["arviz", "data", "physics", "plot", "experiments"])
 def test_a_missing_extra_names_its_installation(extra, monkeypatch) -> None:
     assert extra in PROJECT["optional-dependencies"]
     monkeypatch.setitem(sys.modules, "not_here", None)
@@ -127,7 +128,12 @@ def test_the_lowest_versions_are_those_of_the_project() -> None:
             name, _, version = line.partition("==")
             pins[name.lower().replace("_", "-")] = Version(version)
     extra = PROJECT["optional-dependencies"]
-    lines = [*PROJECT["dependencies"], *extra["data"], *extra["plot"]]
+    lines = [
+        *PROJECT["dependencies"],
+        *extra["data"],
+        *extra["plot"],
+        *extra["physics"],
+    ]
     for line in [*lines, *extra["experiments"], *extra["dev"]]:
         requirement = Requirement(line)
         if requirement.name != PROJECT["name"]:
