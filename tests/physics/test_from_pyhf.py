@@ -10,7 +10,14 @@ import numpyro.distributions as dist
 import pyhf
 import pytest
 
-from tests.physics.workspaces import CODES, random_workspace, read, two_bins, workspace
+from tests.physics.workspaces import (
+    CODES,
+    one_bin,
+    random_workspace,
+    read,
+    two_bins,
+    workspace,
+)
 from vijax import physics, vi
 from vijax.physics.target import template_fit
 
@@ -245,20 +252,9 @@ def test_expected_counts_are_those_of_pyhf(rich, x64):
             np.testing.assert_allclose(row, wanted, rtol=1e-12)
 
 
-def test_posterior_by_fit_and_chains_agrees_with_a_grid(x64):
+def test_posterior_by_fit_agrees_with_a_grid(x64):
     """One bin, no nuisance parameters: the posterior of μ is a Gamma, cut at 10."""
-    channel = {
-        "name": "region",
-        "samples": [
-            {
-                "name": "signal",
-                "data": [6.0],
-                "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
-            },
-            {"name": "background", "data": [4.0], "modifiers": []},
-        ],
-    }
-    target = physics.from_pyhf(workspace([channel], {"region": [6.0]}))
+    target = physics.from_pyhf(one_bin())
     grid = np.linspace(0, 10, 200_001)
     rate = 6 * grid + 4
     weights = rate**6 * np.exp(-rate)

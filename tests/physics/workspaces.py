@@ -45,6 +45,28 @@ def two_bins(observed: tuple[float, float] = (53.0, 65.0)) -> dict[str, Any]:
     )
 
 
+def one_bin(observed: float = 6.0) -> dict[str, Any]:
+    """A signal of 6 on a known background of 4: a counting experiment."""
+    signal = {
+        "name": "signal",
+        "data": [6.0],
+        "modifiers": [{"name": "mu", "type": "normfactor", "data": None}],
+    }
+    background = {"name": "background", "data": [4.0], "modifiers": []}
+    return workspace(
+        [{"name": "region", "samples": [signal, background]}], {"region": [observed]}
+    )
+
+
+def documented() -> dict[str, Any]:
+    """The model in the examples of pyhf's documentation (version 0.7)."""
+    spec = two_bins((51.0, 48.0))
+    signal, background = spec["channels"][0]["samples"]
+    signal["data"], background["data"] = [12.0, 11.0], [50.0, 52.0]
+    background["modifiers"][0]["data"] = [3.0, 7.0]
+    return spec
+
+
 def workspace(
     channels: list[Any], observed: dict[str, Any], parameters: Any = ()
 ) -> dict[str, Any]:
