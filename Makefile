@@ -23,7 +23,7 @@ BEYOND := workflow template-fit verdict-benchmark advi-benchmark posterior-galle
 WITH_IMAGES := $(LECTURE_IMAGES) $(BEYOND_IMAGES)
 EXPERIMENTS := $(LECTURE) $(BEYOND)
 DOCS := .venv-docs
-BENCHMARKS := special intervals sweep logistic_regression posteriordb vae convolutions
+BENCHMARKS := special intervals sweep logistic_regression posteriordb vae convolutions template_fits
 PEERS := .venv-peers
 ARVIZ := .venv-arviz
 

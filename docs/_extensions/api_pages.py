@@ -45,6 +45,7 @@ ROOMS = (
     "vijax.vae.compression",
     "vijax.vae.generation",
     "vijax.vae.event_tables",
+    "vijax.physics",
     "vijax.metrics",
     "vijax.data",
     "vijax.special",

@@ -14,6 +14,7 @@ References:
     Read (2002), J. Phys. G 28, 2693 (CLs).
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,14 +23,16 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array
 
+from vijax.array_module import array_module
 from vijax.physics.bounded_newton import Minimum
 from vijax.physics.histfactory import Observed, constants, expected
 from vijax.physics.likelihood_fit import (
     entry_of,
     held_and_start,
     in_double,
-    repeated,
     search_all,
+    stacked,
+    with_entry,
 )
 from vijax.physics.target import FitData, parts_of
 from vijax.validate import check
@@ -109,8 +112,9 @@ def hypothesis_test(
     """
     _check_statistic(statistic)
     layout, data = parts_of(target)
-    mu = jnp.asarray(mu, float)
-    check(jnp.isfinite(mu), "mu", mu, "give finite signal strengths")
+    xp = array_module(target, mu)
+    mu = xp.asarray(mu, float)
+    check(xp.isfinite(mu), "mu", mu, "give finite signal strengths")
     held, start = held_and_start(target)
     index = entry_of(layout)
     free = free_fits(data, held, start, index, 0.0)
@@ -135,17 +139,7 @@ def discovery_test(target: Target) -> Discovery:
     held, start = held_and_start(target)
     index = entry_of(layout)
     free = free_fits(data, held, start, index, 1.0)
-    both = discovery_statistic(ratios(data, held, free, index, jnp.zeros(1)))
-    found, asimov = (Ratio(*(x[n, 0] for x in both)) for n in (0, 1))
-    good = found.converged & asimov.converged
-    root = jnp.where(good, jnp.sqrt(found.statistic), jnp.nan)
-    return Discovery(
-        ndtr(-root),
-        root,
-        jnp.where(good, jnp.sqrt(asimov.statistic), jnp.nan),
-        found.statistic,
-        found.estimate,
-    )
+    return _discovery(ratios(data, held, free, index, np.zeros(1)))
 
 
 @in_double
@@ -176,13 +170,13 @@ def upper_limit(
     free = free_fits(data, held, start, index, 0.0)
 
     def excess(mu: np.ndarray) -> np.ndarray:
-        tested = _test_many(data, held, free, index, jnp.asarray(mu), statistic)
-        curves = jnp.concatenate([tested.cls[:, None], tested.expected_cls], axis=1)
-        return np.asarray(jnp.log(jnp.diag(curves)) - np.log1p(-level))
+        tested = _test_many(data, held, free, index, mu, statistic)
+        curves = np.column_stack(jax.device_get([tested.cls, tested.expected_cls]))
+        return np.asarray(np.log(np.diag(curves)) - np.log1p(-level))
 
     first = max(1e-3, abs(float(free.found.theta[0, index])))
     limits = _solve(excess, np.full(6, first))
-    return UpperLimit(jnp.asarray(limits[0]), jnp.asarray(limits[1:]))
+    return UpperLimit(limits[0], limits[1:])
 
 
 def _check_statistic(statistic: str) -> None:
@@ -230,28 +224,26 @@ class FreeFits(NamedTuple):
 
 
 def free_fits(
-    data: FitData, held: Array, start: Array, index: Any, strength: Any
+    data: FitData, held: Any, start: Any, index: int, strength: float
 ) -> FreeFits:
     """Fit the data and the Asimov data, which are expected at a strength."""
     both = search_all(
         data,
-        repeated(data.observed, 2),
-        jnp.stack([start, start.at[index].set(strength)]),
-        jnp.stack([held, held.at[index].set(True)]),
+        stacked(data.observed, data.observed),
+        stacked(start, with_entry(start, index, strength)),
+        np.stack([held, with_entry(held, index, True)]),
     )
     to_data, at = (jax.tree.map(lambda x, n=n: x[n], both) for n in (0, 1))
-    asimov = asimov_data(data, at.theta)
-    one = (at.theta[None], held[None])
-    to_asimov = search_all(data, repeated(asimov, 1), *one)
+    asimov = _asimov(data, at.theta)
+    one = stacked(asimov), at.theta[None], held[None]
+    to_asimov = jax.tree.map(lambda x: x[0], search_all(data, *one))
     good = to_asimov.converged & at.converged
-    pair = jax.tree.map(
-        lambda a, b: jnp.stack([a, b[0]]), to_data, to_asimov._replace(converged=good)
-    )
-    observed = jax.tree.map(lambda a, b: jnp.stack([a, b]), data.observed, asimov)
-    return FreeFits(observed, pair)
+    pair = stacked(to_data, to_asimov._replace(converged=good))
+    return FreeFits(stacked(data.observed, asimov), pair)
 
 
-def asimov_data(data: FitData, theta: Array) -> Observed:
+@jax.jit
+def _asimov(data: FitData, theta: Any) -> Observed:
     """Return the data that are as expected at θ, auxiliary ones included."""
     template = data.template
     main = expected(template, theta)
@@ -260,60 +252,53 @@ def asimov_data(data: FitData, theta: Array) -> Observed:
     return Observed(main, theta[template.normal_of], poisson, constant)
 
 
-def ratios(data: FitData, held: Array, free: FreeFits, index: Any, mu: Array) -> Ratio:
+def ratios(data: FitData, held: Any, free: FreeFits, index: int, mu: Any) -> Ratio:
     """Return t(μ), at least 0, of data and of Asimov data: (2, strengths)."""
     number = len(mu)
-    theta = jnp.repeat(free.found.theta, number, axis=0)
-    observed = jax.tree.map(lambda x: jnp.repeat(x, number, axis=0), free.observed)
+    xp = array_module(free, mu)
+    near = xp.repeat(free.found.theta, number, axis=0)
     found = search_all(
         data,
-        observed,
-        theta.at[:, index].set(jnp.tile(mu, 2)),
-        repeated(held.at[index].set(True), 2 * number),
+        jax.tree.map(lambda x: xp.repeat(x, number, axis=0), free.observed),
+        with_entry(near, index, xp.concatenate([mu, mu])),
+        np.tile(with_entry(held, index, True), (2 * number, 1)),
     )
     value = found.value.reshape(2, number) - free.found.value[:, None]
     converged = found.converged.reshape(2, number) & free.found.converged[:, None]
-    estimate = jnp.broadcast_to(free.found.theta[:, index, None], value.shape)
-    return Ratio(2 * jnp.maximum(value, 0.0), estimate, converged)
-
-
-def limit_statistic(ratio: Ratio, mu: Array) -> Ratio:
-    """Return q(μ), which is 0 where the estimate is above μ."""
-    return ratio._replace(
-        statistic=jnp.where(ratio.estimate > mu, 0.0, ratio.statistic)
-    )
-
-
-def discovery_statistic(ratio: Ratio) -> Ratio:
-    """Return q0 of t(0), which is 0 where the estimate is negative."""
-    return ratio._replace(statistic=jnp.where(ratio.estimate < 0, 0.0, ratio.statistic))
+    estimate = xp.broadcast_to(free.found.theta[:, index, None], value.shape)
+    return Ratio(2 * xp.maximum(value, 0.0), estimate, converged)
 
 
 def _test_many(
-    data: FitData, held: Array, free: FreeFits, index: Any, mu: Array, statistic: str
+    data: FitData, held: Any, free: FreeFits, index: int, mu: Any, statistic: str
 ) -> HypothesisTest:
-    both = limit_statistic(ratios(data, held, free, index, mu), mu)
-    found, asimov = (Ratio(*(x[n] for x in both)) for n in (0, 1))
-    return _asymptotic(found, asimov, statistic)
+    return _asymptotic(ratios(data, held, free, index, mu), mu, statistic)
 
 
-def _asymptotic(found: Ratio, asimov: Ratio, statistic: str) -> HypothesisTest:
+@jax.jit
+def _discovery(both: Ratio) -> Discovery:
+    """Return the p-value by the asymptotic formula, of data and of Asimov data."""
+    statistic = jnp.where(both.estimate < 0, 0.0, both.statistic)[:, 0]
+    found, expected_at = jnp.where(both.converged.all(), jnp.sqrt(statistic), jnp.nan)
+    return Discovery(
+        ndtr(-found), found, expected_at, statistic[0], both.estimate[0, 0]
+    )
+
+
+@partial(jax.jit, static_argnames="statistic")
+def _asymptotic(both: Ratio, mu: Any, statistic: str) -> HypothesisTest:
     """Return p-values by the asymptotic distributions, on the scale of −μ̂/σ."""
-    root, spread = jnp.sqrt(found.statistic), jnp.sqrt(asimov.statistic)
+    # q is 0 where the estimate is above what is tested.
+    value = jnp.where(both.estimate > mu, 0.0, both.statistic)
+    root, spread = jnp.sqrt(value)
     place = root - spread
     if statistic == "qtilde":  # beyond the Asimov value q grows linearly in μ̂
         safe = jnp.where(spread > 0, spread, 1.0)
-        far = (found.statistic - asimov.statistic) / (2 * safe)
+        far = (value[0] - value[1]) / (2 * safe)
         place = jnp.where(root <= spread, place, far)
     cls_b, cl_b = ndtr(-(place + spread)), ndtr(-place)
-    expected_cls = ndtr(-(BANDS + spread[..., None])) / ndtr(-BANDS)
-    good = found.converged & asimov.converged
-    result = HypothesisTest(
-        cls_b / cl_b, expected_cls, cls_b, cl_b, found.statistic, found.estimate
-    )
-    return jax.tree.map(
-        lambda x: jnp.where(
-            good[..., None] if x.ndim > good.ndim else good, x, jnp.nan
-        ),
-        result,
-    )
+    bands = ndtr(-(BANDS + spread[:, None])) / ndtr(-BANDS)
+    good = both.converged.all(axis=0)
+    found = cls_b / cl_b, cls_b, cl_b, value[0], both.estimate[0]
+    cls, *rest = (jnp.where(good, x, jnp.nan) for x in found)
+    return HypothesisTest(cls, jnp.where(good[:, None], bands, jnp.nan), *rest)

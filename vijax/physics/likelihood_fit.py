@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vijax.array_module import array_module
 from vijax.physics.bounded_newton import Minimum, minimise
 from vijax.physics.histfactory import Observed, log_likelihood
 from vijax.physics.layout import Layout
@@ -53,7 +54,9 @@ def in_double(function: Function) -> Function:
         if is_traced(target):
             return function(target, *args, **kwargs)
         with jax.enable_x64(True):
-            found = function(in_float64(target), *args, **kwargs)
+            if target.init.dtype != np.float64:
+                target = in_float64(target)
+            found = function(target, *args, **kwargs)
             # As NumPy arrays, for JAX's own become float32 again where x64 is off.
             return jax.device_get(found)
 
@@ -89,8 +92,8 @@ def maximum_likelihood(
         (1.2, 0.154919)
     """
     layout, data = parts_of(target)
-    held, start = _held(layout, data, target, dict(fixed or {}))
-    return finish(layout, data, _search(data, data.observed, start, held))
+    held, start = _held(layout, data, dict(fixed or {}))
+    return named(layout, fit_once(data, start, held))
 
 
 @in_double
@@ -114,19 +117,20 @@ def profile_scan(target: Target, values: Any, *, parameter: str = "") -> Profile
     """
     layout, data = parts_of(target)
     index = entry_of(layout, parameter)
-    values = jnp.asarray(values, float)
-    check(jnp.ndim(values) == 1, "values", values, "give a vector of values")
-    check(jnp.isfinite(values), "values", values, "give finite values")
-    held, start = _held(layout, data, target, {})
-    best = _search(data, data.observed, start, held)
+    values = array_module(values).asarray(values, float)
+    check(np.ndim(values) == 1, "values", values, "give a vector of values")
+    check(array_module(values).isfinite(values), "values", values, "give finite values")
+    held, start = _held(layout, data, {})
+    best, fitted = fit_once(data, start, held)
     found = search_at(data, data.observed, best.theta, held, index, values)
-    twice = 2 * jnp.maximum(found.value - best.value, 0.0)
+    xp = array_module(found)
+    twice = 2 * xp.maximum(found.value - best.value, 0.0)
     good = found.converged & best.converged
     return Profile(
         values,
-        jnp.where(good, twice, jnp.nan),
+        xp.where(good, twice, xp.nan),
         found.theta,
-        finish(layout, data, best),
+        named(layout, (best, fitted)),
     )
 
 
@@ -146,7 +150,28 @@ def search(data: FitData, observed: Observed, start: Array, held: Array) -> Mini
     return minimise(function, start, data.lower, data.upper, held)
 
 
-_search = jax.jit(search)
+class _Fitted(NamedTuple):
+    covariance: Any
+    errors: Any
+    at_bound: Any
+    log_likelihood: Any
+
+
+def fit_once(data: FitData, start: Any, held: Any) -> tuple[Minimum, _Fitted]:
+    """Maximise the likelihood, in one program; NumPy's arrays outside of a trace."""
+    found = _fit_program(data, start, held)
+    return found if is_traced(found) else jax.device_get(found)
+
+
+@jax.jit
+def _fit_program(data: FitData, start: Any, held: Any) -> tuple[Minimum, _Fitted]:
+    found = search(data, data.observed, start, held)
+    return found, _Fitted(
+        covariance := covariance_of(found),
+        jnp.sqrt(jnp.diag(covariance)),
+        (found.theta <= data.lower) | (found.theta >= data.upper),
+        data.observed.constant - found.value,
+    )
 
 
 CHUNK = 12  # fits at a time: six curves of a limit, for data and Asimov data
@@ -157,55 +182,71 @@ def _search_chunk(data: FitData, observed: Observed, start: Any, held: Any) -> M
     return jax.vmap(partial(search, data))(observed, start, held)
 
 
-def search_all(data: FitData, observed: Observed, start: Array, held: Array) -> Minimum:
+def search_all(data: FitData, observed: Observed, start: Any, held: Any) -> Minimum:
     """Fit many data from many starts, all with a first axis, in chunks of one size.
 
-    So one program is compiled for all uses of a model.
+    So one program is compiled for all uses of a model. What is around it is NumPy's
+    outside of a trace, which compiles nothing.
     """
     number = start.shape[0]
     given = observed, start, held
-    surplus = -number % CHUNK
-    rows = np.minimum(np.arange(number + surplus), number - 1)
+    rows = np.minimum(np.arange(number + (-number % CHUNK)), number - 1)
     parts = []
     for first in range(0, len(rows), CHUNK):
         chosen = rows[first : first + CHUNK]
         some = jax.tree.map(lambda x, chosen=chosen: x[chosen], given)
         parts.append(_search_chunk(data, *some))
-    return jax.tree.map(lambda *x: jnp.concatenate(x)[:number], *parts)
+    if not is_traced(parts):
+        parts = jax.device_get(parts)
+    xp = array_module(parts)
+    return jax.tree.map(lambda *x: xp.concatenate(x)[:number], *parts)
 
 
-def repeated(tree: Any, number: int) -> Any:
-    """Return a tree with a first axis of so many equal entries."""
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (number, *jnp.shape(x))), tree)
+def stacked(*trees: Any) -> Any:
+    """Return trees of arrays as one, with a first axis."""
+    xp = array_module(trees)
+    return jax.tree.map(lambda *x: xp.stack([xp.asarray(one) for one in x]), *trees)
+
+
+def with_entry(theta: Any, index: int, value: Any) -> Any:
+    """Return θ, or rows of it, with one entry set, to a value for each row."""
+    xp = array_module(theta, value)
+    is_entry = np.arange(theta.shape[-1]) == index
+    return xp.where(is_entry, xp.asarray(value)[..., None], theta)
 
 
 def search_at(
-    data: FitData, observed: Observed, near: Array, held: Array, index: Any, values: Any
+    data: FitData, observed: Observed, near: Any, held: Any, index: int, values: Any
 ) -> Minimum:
     """Fit with one entry held at each of the values."""
     number = len(values)
-    starts = repeated(near, number).at[:, index].set(values)
-    helds = repeated(held.at[index].set(True), number)
-    return search_all(data, repeated(observed, number), starts, helds)
+    return search_all(
+        data,
+        stacked(*[observed] * number),
+        with_entry(near[None], index, values),
+        np.tile(with_entry(held, index, True), (number, 1)),
+    )
 
 
-def held_and_start(target: Target) -> tuple[Array, Array]:
+def held_and_start(target: Target) -> tuple[np.ndarray, Any]:
     """Return which entries are fixed by the workspace, and where all start."""
-    layout, data = parts_of(target)
-    return _held(layout, data, target, {})
+    return _held(*parts_of(target), {})
 
 
 def _held(
-    layout: Layout, data: FitData, target: Target, fixed: dict[str, Any]
-) -> tuple[Array, Array]:
+    layout: Layout, data: FitData, fixed: dict[str, Any]
+) -> tuple[np.ndarray, Any]:
     held = np.array([flag for p in layout.parameters for flag in p.fixed])
-    start = data.init
+    xp = array_module(data.init, fixed)
+    start = xp.asarray(data.init)
     for name, value in fixed.items():
         parameter = layout.parameter(name)
-        where = np.arange(parameter.start, parameter.start + parameter.size)
-        held[where] = True
-        start = start.at[where].set(jnp.asarray(value, start.dtype))
-    return jnp.asarray(held), start
+        for entry in range(parameter.start, parameter.start + parameter.size):
+            held[entry] = True
+            one = xp.ravel(xp.asarray(value))
+            own = one[entry - parameter.start] if one.shape[0] > 1 else one[0]
+            start = with_entry(start, entry, own)
+    return held, start
 
 
 def entry_of(layout: Layout, name: str = "") -> int:
@@ -222,19 +263,17 @@ def entry_of(layout: Layout, name: str = "") -> int:
     return labels.index(name)
 
 
-def finish(layout: Layout, data: FitData, found: Minimum) -> TemplateFit:
+def named(layout: Layout, found: tuple[Minimum, _Fitted]) -> TemplateFit:
     """Return a search's result by the names of the parameters."""
-    covariance = covariance_of(found)
-    errors = jnp.sqrt(jnp.diag(covariance))
-    at_bound = (found.theta <= data.lower) | (found.theta >= data.upper)
+    best, fitted = found
     return TemplateFit(
-        by_name(layout, found.theta),
-        by_name(layout, errors),
-        data.observed.constant - found.value,
-        found.theta,
-        covariance,
-        by_name(layout, at_bound),
-        found.converged,
+        by_name(layout, best.theta),
+        by_name(layout, fitted.errors),
+        fitted.log_likelihood,
+        best.theta,
+        fitted.covariance,
+        by_name(layout, fitted.at_bound),
+        best.converged,
     )
 
 

@@ -2,16 +2,15 @@
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vijax.physics.likelihood_fit import (
     entry_of,
-    finish,
+    fit_once,
     held_and_start,
     in_double,
     search_all,
+    stacked,
 )
 from vijax.physics.target import parts_of
 from vijax.vi.targets.target import Target
@@ -49,47 +48,31 @@ def impacts(target: Target) -> Impacts:
     others are fitted again; the error is that of the fit (see `maximum_likelihood`).
 
     Args:
-        target: from `from_pyhf`.
+        target: from `from_pyhf`, outside of jit and vmap, for the order depends on it.
 
     Returns:
         The Impacts; printing them gives a table.
 
     Raises:
         ValueError: the target is not a template fit, or has no parameter of interest.
-
-    References:
-        ATLAS and CMS (2011), CERN-LHCC note ATL-PHYS-PUB-2011-11 (nuisance parameters).
     """
     layout, data = parts_of(target)
     held, start = held_and_start(target)
     index = entry_of(layout)
-    best = search_all(
-        data, *jax.tree.map(lambda x: x[None], (data.observed, start, held))
-    )
-    best = jax.tree.map(lambda x: x[0], best)
-    fitted = finish(layout, data, best)
-    entries = np.flatnonzero(~np.asarray(held))
+    best, fitted = fit_once(data, start, held)
+    entries = np.flatnonzero(~held)
     entries = entries[entries != index]
-    errors = jnp.sqrt(jnp.diag(fitted.covariance))
-    shifts = jnp.concatenate([errors[entries], -errors[entries]])
-    both = np.concatenate([entries, entries])
-    rows = np.arange(len(both))
-    starts = jnp.tile(best.theta, (len(both), 1)).at[rows, both].add(shifts)
-    starts = jnp.clip(starts, data.lower, data.upper)
-    helds = jnp.tile(held, (len(both), 1)).at[rows, both].set(True)
-    observed = jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (len(both), *x.shape)), data.observed
-    )
-    found = search_all(data, observed, starts, helds)
-    moved = jnp.where(
-        found.converged & best.converged,
-        found.theta[:, index] - best.theta[index],
-        jnp.nan,
-    )
-    up, down = jnp.split(moved, 2)
+    errors, number = fitted.errors, len(entries)
+    is_moved = np.arange(layout.size) == np.tile(entries, 2)[:, None]
+    shifts = is_moved * errors * np.repeat([1.0, -1.0], number)[:, None]
+    starts = np.clip(best.theta + shifts, data.lower, data.upper)
+    observed = stacked(*[data.observed] * (2 * number))
+    found = search_all(data, observed, starts, held | is_moved)
+    moved = found.theta[:, index] - best.theta[index]
+    up, down = np.split(np.where(found.converged & best.converged, moved, np.nan), 2)
     centre, width = _constraints(layout.size, data)
-    size = jnp.maximum(jnp.abs(up), jnp.abs(down))
-    order = np.argsort(-np.nan_to_num(np.asarray(size), nan=np.inf), kind="stable")
+    size = np.maximum(np.abs(up), np.abs(down))
+    order = np.argsort(-np.nan_to_num(size, nan=np.inf), kind="stable")
     chosen = entries[order]
     return Impacts(
         tuple(layout.labels[entry] for entry in chosen),

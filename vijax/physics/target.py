@@ -223,7 +223,7 @@ def theta_of(layout: Layout, data: FitData, values: Mapping[str, Any]) -> Array:
     )
 
 
-def by_name(layout: Layout, theta: Array) -> dict[str, Array]:
+def by_name(layout: Layout, theta: Any) -> dict[str, Any]:
     """Cut θ into parameters by name."""
     return {
         p.name: theta[p.start] if p.is_scalar else theta[p.start : p.start + p.size]

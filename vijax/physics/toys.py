@@ -15,6 +15,8 @@ from vijax.physics.likelihood_fit import (
     in_double,
     search,
     search_all,
+    stacked,
+    with_entry,
 )
 from vijax.physics.target import FitData, parts_of
 from vijax.types import Key
@@ -60,6 +62,9 @@ def toy_test(key: Key, target: Target, mu: float, *, num_toys: int = 2000) -> To
     Raises:
         ValueError: the target is not a template fit, or has no parameter of interest;
             the strength is not finite; fewer than 10 toys.
+
+    References:
+        ATLAS and CMS (2011), ATL-PHYS-PUB-2011-11, CMS NOTE-2011/005.
     """
     check(
         is_whole(num_toys) and num_toys >= 10, "num_toys", num_toys, "give at least 10"
@@ -73,10 +78,13 @@ def _toy_test(target: Target, key: Key, mu: float, num_toys: int) -> ToyTest:
     layout, data = parts_of(target)
     held, start = held_and_start(target)
     index = entry_of(layout)
-    starts = jnp.stack([start, start.at[index].set(mu), start.at[index].set(0.0)])
-    fixed = held.at[index].set(True)
-    observed = jax.tree.map(lambda x: jnp.stack([x] * 3), data.observed)
-    found = search_all(data, observed, starts, jnp.stack([held, fixed, fixed]))
+    fixed = with_entry(held, index, True)
+    found = search_all(
+        data,
+        stacked(*[data.observed] * 3),
+        stacked(start, *(with_entry(start, index, at) for at in (mu, 0.0))),
+        np.stack([held, fixed, fixed]),
+    )
     twice = 2 * jnp.maximum(found.value[1] - found.value[0], 0.0)
     statistic = jnp.where(found.theta[0, index] > mu, 0.0, twice)
     signal, background = (
@@ -90,8 +98,8 @@ def _toy_test(target: Target, key: Key, mu: float, num_toys: int) -> ToyTest:
 def _simulate(
     key: Key,
     data: FitData,
-    theta: Array,
-    held: Array,
+    theta: Any,
+    held: Any,
     index: int,
     mu: float,
     num_toys: int,
@@ -105,8 +113,9 @@ def _simulate(
 
 @jax.jit
 def _batch(
-    keys: Key, data: FitData, theta: Array, held: Array, index: Any, mu: Any
+    keys: Key, data: FitData, theta: Any, held: Any, index: Any, mu: Any
 ) -> Array:
+    theta, held = jnp.asarray(theta), jnp.asarray(held)
     # Both fits of a toy in one search, so that it is compiled once.
     starts = jnp.stack([theta, theta.at[index].set(mu)])
     helds = jnp.stack([held, held.at[index].set(True)])
