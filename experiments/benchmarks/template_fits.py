@@ -70,7 +70,8 @@ def _normalisation(rng: np.random.Generator, name: str) -> dict[str, Any]:
 
 
 def _shape(rng: np.random.Generator, name: str, data: np.ndarray) -> dict[str, Any]:
-    up, down = data * (1 + rng.uniform(-0.05, 0.05, (2, len(data))))
+    tilt = rng.uniform(-0.05, 0.05) * np.linspace(-1, 1, len(data))
+    up, down = data * (1 + tilt), data * (1 - rng.uniform(0.8, 1.2) * tilt)
     shapes = {"hi_data": up.tolist(), "lo_data": down.tolist()}
     return {"name": name, "type": "histosys", "data": shapes}
 

@@ -49,8 +49,6 @@ def run(config: Config) -> common.Result:
     metrics: dict[str, Any] = {
         "observed": example.OBSERVED,
         "frequentist": frequentist,
-        "variational": {},
-        "bayesian": None,
     }
     fit = vi.fit(target, for_fit, family=config.family)
     metrics["variational"] = _posterior(fit, config)
@@ -90,7 +88,6 @@ def _frequentist(
         "expected_significance": discovery.expected_significance,
         "limit": limit.observed,
         "expected_limits": limit.expected,
-        "toys": None,
     }
     if config.num_toys:
         at = float(limit.observed)

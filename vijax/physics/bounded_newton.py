@@ -5,9 +5,10 @@ stay, and the others, F, take the step
 
     (H_FF + d |diag H_FF|) s = −g_F,       θ ← clip(θ + s, lower, upper),
 
-if the function falls; else the damping d grows tenfold. It is done when the step would
-gain less than the tolerance, ½ gᵀ H⁻¹ g on F. Pure jnp: under jit, and under vmap over
-starts, bounds and data.
+if the function falls; else the damping d grows. Where the damped Hessian is not
+positive definite, a stand-in that is (Fisher's information, say) takes its place. The
+search is done when a step would gain nothing: ½ gᵀ H⁻¹ g on F is below the function's
+rounding. Pure jnp: under jit, and under vmap over starts, bounds and data.
 
 References:
     Bertsekas (1982), SIAM J. Control Optim. 20(2), 221; Levenberg (1944).
@@ -39,6 +40,7 @@ class _State(NamedTuple):
     value: Array
     gradient: Array
     hessian: Array
+    safe: Array
     damping: Array
     gain: Array  # that a Newton step promises
     num_steps: Array
@@ -51,6 +53,7 @@ def minimise(
     upper: Array,
     held: Array,
     *,
+    stand_in: Callable[[Array], Array] | None = None,
     num_steps: int = 200,
 ) -> Minimum:
     """Minimise a function of a vector between bounds.
@@ -61,6 +64,7 @@ def minimise(
         lower: (parameters,).
         upper: (parameters,).
         held: which entries stay where they start.
+        stand_in: theta -> a positive definite matrix; by default |diag H|.
         num_steps: tried at most.
 
     Returns:
@@ -80,10 +84,12 @@ def minimise(
     def look(theta: Array, damping: Any, number: Any) -> _State:
         value, gradient = slopes(theta)
         hessian = bend(theta)
+        safe = jnp.diag(jnp.abs(jnp.diag(hessian)))
+        safe = safe if stand_in is None else stand_in(theta)
         free = _free(theta, gradient, lower, upper, held)
         step = _step(gradient, hessian, free, LEAST_DAMPING)
         gain = -0.5 * jnp.sum(jnp.where(free, gradient * step, 0.0))
-        return _State(theta, value, gradient, hessian, damping, gain, number)
+        return _State(theta, value, gradient, hessian, safe, damping, gain, number)
 
     def enough(state: _State) -> Array:
         # A few roundings of the value: no smaller gain can be seen.
@@ -96,10 +102,27 @@ def minimise(
 
     def advance(state: _State) -> _State:
         free = _free(state.theta, state.gradient, lower, upper, held)
-        step = _step(state.gradient, state.hessian, free, state.damping)
+        given = state.gradient, free, state.damping
+        step, safe = (
+            _step(given[0], matrix, *given[1:])
+            for matrix in (state.hessian, state.safe)
+        )
+        convex = jnp.isfinite(step).all()
+        step, matrix = jax.tree.map(
+            lambda a, b: jnp.where(convex, a, b),
+            (step, state.hessian),
+            (safe, state.safe),
+        )
         number = state.num_steps + 1
-        eased = jnp.maximum(0.1 * state.damping, LEAST_DAMPING)
-        trial = look(jnp.clip(state.theta + step, lower, upper), eased, number)
+        moved = jnp.clip(state.theta + step, lower, upper)
+        trial = look(moved, state.damping, number)
+        # The fall over what the parabola promises says how far it can be trusted.
+        step = moved - state.theta
+        promised = -jnp.sum(step * (state.gradient + 0.5 * matrix @ step))
+        kept = (state.value - trial.value) / promised
+        eased = jnp.select([kept > 0.75, kept < 0.25], [0.1, 4.0], 1.0)
+        eased = jnp.maximum(eased * state.damping, LEAST_DAMPING)
+        trial = trial._replace(damping=eased)
         better = trial.value < state.value
         raised = jnp.maximum(10 * state.damping, 1e-4)
         stay = state._replace(damping=raised, num_steps=number)
@@ -112,7 +135,9 @@ def minimise(
     infinite, nothing = jnp.full_like(start[0], jnp.inf), jnp.zeros_like(start)
     one = jnp.eye(len(start), dtype=start.dtype)
     damping = jnp.full_like(infinite, 1e-2)
-    first = _State(start, infinite, nothing, one, damping, infinite, jnp.asarray(0))
+    first = _State(
+        start, infinite, nothing, one, one, damping, infinite, jnp.asarray(0)
+    )
     last = jax.lax.while_loop(going, advance, first)
     free = _free(last.theta, last.gradient, lower, upper, held)
     return Minimum(

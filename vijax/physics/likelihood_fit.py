@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from vijax.array_module import array_module
 from vijax.physics.bounded_newton import Minimum, minimise
-from vijax.physics.histfactory import Observed, log_likelihood
+from vijax.physics.histfactory import Observed, expected, log_likelihood
 from vijax.physics.layout import Layout
 from vijax.physics.target import FitData, by_name, parts_of
 from vijax.validate import check, is_traced
@@ -69,8 +69,9 @@ def maximum_likelihood(
 ) -> TemplateFit:
     r"""Maximise the likelihood between the bounds, by Newton's method.
 
-    Priors are left out. Errors are those of the inverse Hessian, of the parameters that
-    are neither fixed nor at a bound.
+    Where there are several maxima, it is one that Newton's method finds from the
+    starting values. Priors are left out. Errors are those of the inverse Hessian, of
+    the parameters that are neither fixed nor at a bound.
 
     Args:
         target: from `from_pyhf`.
@@ -147,7 +148,23 @@ def search(data: FitData, observed: Observed, start: Array, held: Array) -> Mini
     function = partial(negative_log_likelihood, data, observed)
     middle = jnp.where(held, start, 0.5 * (data.lower + data.upper))
     start = jnp.where(jnp.isfinite(function(start)), start, middle)
-    return minimise(function, start, data.lower, data.upper, held)
+    return minimise(
+        function, start, data.lower, data.upper, held, stand_in=partial(_fisher, data)
+    )
+
+
+def _fisher(data: FitData, theta: Array) -> Array:
+    """Return Fisher's information of counts and auxiliary data, Σ ∇λ ∇λᵀ / λ."""
+    template = data.template
+
+    def rates(theta: Array) -> Array:
+        auxiliary = template.tau * theta[template.poisson_of]
+        return jnp.concatenate([expected(template, theta), auxiliary])
+
+    slopes = jax.jacfwd(rates)(theta)
+    weights = 1 / jnp.maximum(rates(theta), 1e-10)
+    of_normal = jnp.zeros_like(theta).at[template.normal_of].add(template.sigma**-2)
+    return (slopes.T * weights) @ slopes + jnp.diag(of_normal)
 
 
 class _Fitted(NamedTuple):
