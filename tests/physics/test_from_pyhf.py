@@ -204,6 +204,15 @@ def test_patches_and_measurements_are_applied(x64):
     np.testing.assert_allclose(middle["mu"], 10.0)
 
 
+def test_a_specification_needs_no_parameter_of_interest(x64):
+    channel = one_bin()["channels"][0]
+    channel["samples"][0]["modifiers"][0]["name"] = "strength"
+    target = physics.from_pyhf({"channels": [channel]}, [6.0])
+    wanted = 6 * np.log(10.0) - 10 - np.log(720.0)
+    found = template_fit(target.data, jnp.ones(1))
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
 def test_a_prior_adds_its_log_density(x64):
     flat_target = physics.from_pyhf(two_bins())
     prior = dist.HalfNormal(2.0)
@@ -252,7 +261,7 @@ def test_expected_counts_are_those_of_pyhf(rich, x64):
             np.testing.assert_allclose(row, wanted, rtol=1e-12)
 
 
-def test_posterior_by_fit_agrees_with_a_grid(x64):
+def test_posterior_by_fit_agrees_with_a_grid(x64, tmp_path):
     """One bin, no nuisance parameters: the posterior of μ is a Gamma, cut at 10."""
     target = physics.from_pyhf(one_bin())
     grid = np.linspace(0, 10, 200_001)
@@ -265,6 +274,10 @@ def test_posterior_by_fit_agrees_with_a_grid(x64):
     assert fit.correctable
     np.testing.assert_allclose(table["corrected_mean"], mean, atol=0.01 * sd)
     np.testing.assert_allclose(table["corrected_sd"], sd, rtol=0.01)
+    again = vi.load(vi.save(fit, tmp_path / "fit.npz"), target)
+    assert float(again.elbo) == float(fit.elbo)
+    with pytest.raises(ValueError, match="other data"):
+        vi.load(tmp_path / "fit.npz", physics.from_pyhf(one_bin(7.0)))
 
 
 @pytest.mark.slow

@@ -96,6 +96,20 @@ def test_impacts_are_those_of_fits_one_error_away():
     np.testing.assert_allclose(found.pull_errors[0], fit.errors["shape"][1] / 0.2)
 
 
+def test_yields_and_their_errors_are_those_of_propagation():
+    """Of n = μ s + b the fitted total is n ± √n; before the fit it has no error."""
+    target = physics.from_pyhf(one_bin(22.0))
+    before = physics.template_yields(target)["region"]
+    np.testing.assert_allclose(before.samples["signal"], [6.0])
+    np.testing.assert_allclose((before.total[0], before.error[0]), (10.0, 0.0))
+    fit = physics.maximum_likelihood(target)
+    after = physics.template_yields(target, fit)["region"]
+    np.testing.assert_allclose((after.total[0], after.error[0]), (22.0, 22**0.5))
+    np.testing.assert_allclose(after.observed, [22.0])
+    shapes = physics.template_yields(physics.from_pyhf(two_bins()))["region"]
+    np.testing.assert_allclose(shapes.error, [5.0, 12.0])
+
+
 def test_toys_of_a_counting_experiment_are_exact():
     """q falls with the count, so that P(q ≥ q_obs | μ) = P(N ≤ n | μ s + b)."""
     target = physics.from_pyhf(one_bin(5.0))

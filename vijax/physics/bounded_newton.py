@@ -74,7 +74,7 @@ def minimise(
         >>> lower, upper = jnp.array([-1.0, 2.0]), jnp.array([1.0, 5.0])
         >>> found = minimise(lambda x: jnp.sum((x - 0.5) ** 2), jnp.array([0.0, 3.0]),
         ...     lower, upper, jnp.zeros(2, bool))
-        >>> found.theta.tolist(), found.free.tolist(), bool(found.converged)
+        >>> found.theta.round(2).tolist(), found.free.tolist(), bool(found.converged)
         ([0.5, 2.0], [True, False], True)
     """
     slopes = jax.value_and_grad(function)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vijax.physics.histfactory import expected, expected_by_sample
+from vijax.physics.histfactory import auxiliary, expected, expected_by_sample
 from vijax.physics.likelihood_fit import TemplateFit, in_double
 from vijax.physics.target import parts_of
 from vijax.vi.targets.target import Target
@@ -44,11 +44,10 @@ def template_yields(
     layout, data = parts_of(target)
     template = data.template
     if fit is None:
-        theta, sds = data.init, np.zeros(layout.size)
-        sds[template.normal_of] = template.sigma
-        counts = np.maximum(np.asarray(data.observed.poisson), 1)
-        sds[template.poisson_of] = np.sqrt(counts) / np.asarray(template.tau)
-        sds[[flag for p in layout.parameters for flag in p.fixed]] = 0.0
+        theta = data.init
+        _, sds = auxiliary(template, data.observed, layout.size)
+        fixed = [flag for p in layout.parameters for flag in p.fixed]
+        sds = np.where(np.isnan(sds) | fixed, 0.0, sds)
         covariance = jnp.diag(jnp.asarray(sds**2))
     else:
         theta, covariance = jnp.asarray(fit.theta), jnp.asarray(fit.covariance)

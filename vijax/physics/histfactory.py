@@ -101,6 +101,19 @@ def observe(template: Template, main: Any, normal: Any, poisson: Any) -> Observe
     return Observed(main, normal, poisson, np.asarray(constant))
 
 
+def auxiliary(
+    template: Template, observed: Observed, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the auxiliary data say of each entry, and its error; else NaN."""
+    centre, width = np.full((2, size), np.nan)
+    normal, poisson = np.asarray(template.normal_of), np.asarray(template.poisson_of)
+    centre[normal], width[normal] = observed.normal, template.sigma
+    counts, tau = np.asarray(observed.poisson, float), np.asarray(template.tau, float)
+    centre[poisson] = counts / tau
+    width[poisson] = np.sqrt(np.maximum(counts, 1)) / tau
+    return centre, width
+
+
 def constants(main: Array, poisson: Array, sigma: Array) -> Scalar:
     """Return the constant part of log L, in a trace; see `observe`."""
     counts = jnp.concatenate([main, poisson])

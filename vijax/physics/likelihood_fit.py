@@ -78,7 +78,8 @@ def maximum_likelihood(
         fixed: values of parameters that stay there, by name.
 
     Returns:
-        The TemplateFit; `converged` is False where the search did not end well.
+        The TemplateFit; `converged` is False where the search did not end well, as can
+        be with the interpolation codes 0 and 1, which have kinks at 0.
 
     Raises:
         ValueError: the target is not a template fit; a name is not a parameter's.

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vijax.physics.histfactory import auxiliary
 from vijax.physics.likelihood_fit import (
     entry_of,
     fit_once,
@@ -70,7 +71,7 @@ def impacts(target: Target) -> Impacts:
     found = search_all(data, observed, starts, held | is_moved)
     moved = found.theta[:, index] - best.theta[index]
     up, down = np.split(np.where(found.converged & best.converged, moved, np.nan), 2)
-    centre, width = _constraints(layout.size, data)
+    centre, width = auxiliary(data.template, data.observed, layout.size)
     size = np.maximum(np.abs(up), np.abs(down))
     order = np.argsort(-np.nan_to_num(size, nan=np.inf), kind="stable")
     chosen = entries[order]
@@ -83,19 +84,3 @@ def impacts(target: Target) -> Impacts:
         best.theta[index],
         errors[index],
     )
-
-
-def _constraints(size: int, data: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the auxiliary data say of each entry, and how well; else NaN."""
-    template, observed = data.template, data.observed
-    centre, width = np.full((2, size), np.nan)
-    centre[template.normal_of], width[template.normal_of] = (
-        observed.normal,
-        template.sigma,
-    )
-    counts = np.asarray(observed.poisson)
-    centre[template.poisson_of] = counts / np.asarray(template.tau)
-    width[template.poisson_of] = np.sqrt(np.maximum(counts, 1)) / np.asarray(
-        template.tau
-    )
-    return centre, width

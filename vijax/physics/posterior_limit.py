@@ -27,6 +27,9 @@ class PosteriorLimit(NamedTuple):
     trusted: bool
     advice: str  # the verdict on the fit, in words
 
+    def __str__(self) -> str:
+        return f"below {self.limit:.5g} ± {self.standard_error:.2g}. {self.advice}"
+
 
 def posterior_upper_limit(
     fit: Fit,

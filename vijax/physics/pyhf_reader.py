@@ -93,7 +93,8 @@ def _model_and_data(
     options = {} if settings is None else {"modifier_settings": dict(settings)}
     try:
         if "measurements" not in given:
-            return pyhf.Model(dict(given), **options), _required(data)
+            poi = "mu" if _names_mu(given) else None
+            return pyhf.Model(dict(given), poi_name=poi, **options), _required(data)
         workspace = pyhf.Workspace(given)
         model = workspace.model(
             measurement_name=measurement, patches=list(patches), **options
@@ -115,6 +116,15 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
                 f"modifier_settings: interpcode {code!r} of {kind} is not one of "
                 f"{codes}"
             )
+
+
+def _names_mu(specification: Mapping[str, Any]) -> bool:
+    return any(
+        modifier["name"] == "mu"
+        for channel in specification["channels"]
+        for sample in channel["samples"]
+        for modifier in sample["modifiers"]
+    )
 
 
 def _read(path: Path) -> Any:

@@ -20,6 +20,7 @@ from vijax.physics.bounded import (
 from vijax.physics.histfactory import (
     Observed,
     Template,
+    auxiliary,
     expected_by_sample,
     log_likelihood,
 )
@@ -292,11 +293,7 @@ def _maps(
     layout: Layout, template: Template, observed: Observed, ranges: Any, free: Any
 ) -> Bounded:
     """Return the maps of the free entries, centred on their auxiliary data."""
-    centre, width = np.full((2, layout.size), np.nan)
-    centre[template.normal_of] = observed.normal
-    width[template.normal_of] = template.sigma
-    centre[template.poisson_of] = observed.poisson / template.tau
-    width[template.poisson_of] = np.sqrt(np.maximum(observed.poisson, 1)) / template.tau
+    centre, width = auxiliary(template, observed, layout.size)
     return bounded(ranges.lower[free], ranges.upper[free], centre[free], width[free])
 
 
