@@ -19,11 +19,11 @@ EVERYTHING := '.[dev,experiments]'
 LECTURE_IMAGES := autoencoder vae use-cases
 LECTURE := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc $(LECTURE_IMAGES)
 BEYOND_IMAGES := anomaly-detection compression generation iwae
-BEYOND := limit-coverage workflow verdict-benchmark advi-benchmark posterior-gallery $(BEYOND_IMAGES)
+BEYOND := limit-coverage workflow template-fit verdict-benchmark advi-benchmark posterior-gallery $(BEYOND_IMAGES)
 WITH_IMAGES := $(LECTURE_IMAGES) $(BEYOND_IMAGES)
 EXPERIMENTS := $(LECTURE) $(BEYOND)
 DOCS := .venv-docs
-BENCHMARKS := special intervals sweep logistic_regression posteriordb vae convolutions
+BENCHMARKS := special intervals sweep logistic_regression posteriordb vae convolutions template_fits
 PEERS := .venv-peers
 ARVIZ := .venv-arviz
 

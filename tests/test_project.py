@@ -50,6 +50,7 @@ def test_imports_are_light_and_allocate_no_device_array() -> None:
         "bayes": ("flax", *NEVER),
         "vi": ("flax", *NEVER),
         "metrics.roc": ("flax", *NEVER),
+        "physics": ("flax", "pyhf", *NEVER),
         "vae.training.train": NEVER,
         "vae.evaluation.log_evidence": NEVER,
         "vae.compression.bits_back": NEVER,
@@ -83,14 +84,18 @@ print(vijax.vi is sys.modules["vijax.vi"])
 
 
 def test_dir_lists_the_parts_and_nothing_else() -> None:
-    parts = "bayes checkpoint data metrics optimize plot special sweep types vae vi"
-    assert dir(vijax) == ["__version__", *parts.split()]
+    parts = "bayes checkpoint data metrics optimize physics plot special sweep types"
+    assert dir(vijax) == ["__version__", *parts.split(), "vae", "vi"]
     with pytest.raises(AttributeError, match="'vijax' has no attribute 'vea'"):
         vijax.vea  # noqa: B018
 
 
 @pytest.mark.parametrize(
-    "extra", ["arviz", "data", "experiments", "hdf5", "hist", "parquet", "plot", "root"]
+    "extra",
+    [
+        *("arviz", "data", "experiments", "hdf5", "hist", "parquet", "physics"),
+        *("plot", "root"),
+    ],
 )
 def test_a_missing_extra_names_its_installation(extra, monkeypatch) -> None:
     assert extra in PROJECT["optional-dependencies"]
@@ -133,7 +138,7 @@ def test_the_lowest_versions_are_those_of_the_project() -> None:
             name, _, version = line.partition("==")
             pins[name.lower().replace("_", "-")] = Version(version)
     extra = PROJECT["optional-dependencies"]
-    files = ("hdf5", "hist", "parquet", "root")
+    files = ("hdf5", "hist", "parquet", "physics", "root")
     lines = [
         *PROJECT["dependencies"],
         *(line for name in files for line in extra[name]),

@@ -3,6 +3,7 @@
     vijax.bayes    exact inference: conjugate families, intervals, evidence, grids
     vijax.vi       variational inference: ELBO, ADVI, a verdict on every fit
     vijax.vae      autoencoders and VAEs: bounds, training, the three use cases
+    vijax.physics  template fits (HistFactory): limits, posteriors, pulls, impacts
     vijax.data     data sets as NumPy arrays
     vijax.metrics  ROC curves, bootstrap errors, distances between samples
     vijax.special  inverse incomplete beta and gamma functions, with derivatives
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         data,
         metrics,
         optimize,
+        physics,
         plot,
         special,
         sweep,
@@ -41,6 +43,7 @@ __all__ = [
     "data",
     "metrics",
     "optimize",
+    "physics",
     "plot",
     "special",
     "sweep",

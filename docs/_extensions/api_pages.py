@@ -46,6 +46,7 @@ ROOMS = (
     "vijax.vae.compression",
     "vijax.vae.generation",
     "vijax.vae.event_tables",
+    "vijax.physics",
     "vijax.metrics",
     "vijax.data",
     "vijax.data.selection",

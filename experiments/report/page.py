@@ -73,6 +73,7 @@ PARTS = (
         (
             Section("limit_coverage", "Do limits keep their promise?", "L4–L6"),
             Section("workflow", "From a table to a decision", "L4–L16"),
+            Section("template_fit", "A template fit, three ways", "L6–L16"),
             Section("verdict_benchmark", "Is the verdict right?", "L12–L16"),
             Section("advi_benchmark", "Variational fits, held to the truth", "L12–L16"),
             Section("posterior_gallery", "What q looks like", "L12–L16"),

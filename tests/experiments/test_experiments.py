@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "num_samples": 1000,
         "chains": False,
     },
+    "template_fit": {"num_points": 5, "num_toys": 0, "chains": False},
     "verdict_benchmark": {},
     "advi_benchmark": {
         "posteriors": ("earnings-logearn_height",),
@@ -174,6 +175,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("workflow", {"regressions": ("all ten",)}, "regressions"),
     ("workflow", {"miss_cost": 0.0}, "miss_cost"),
     ("workflow", {"num_samples": 10}, "num_samples"),
+    ("template_fit", {"level": 1.0}, "level"),
+    ("template_fit", {"num_points": 1}, "num_points"),
+    ("template_fit", {"num_toys": 5}, "num_toys"),
     ("advi_benchmark", {"folder": Path("no/such/folder")}, "git clone"),
     ("advi_benchmark", {"num_seeds": 0}, "num_seeds"),
     ("posterior_gallery", {"posteriors": ()}, "posteriors"),

@@ -8,7 +8,7 @@ import pytest
 
 from vijax import plot
 
-ROOMS = ("bayes", "vi", "vae")
+ROOMS = ("bayes", "physics", "vi", "vae")
 
 
 def test_every_name_is_there():

@@ -2,6 +2,7 @@
 
     bayes   exact Bayesian inference, and the frequentist answers beside it
     vi      variational inference
+    physics template fits: limits, pulls and impacts, yields
     vae     autoencoders: training, latent space, and the three uses
     style   size, colours and fonts that all figures share
 
@@ -55,6 +56,7 @@ _NAMES = {
         "predictive_intervals",
         "weights_tail",
     ),
+    "physics": ("Yields", "brazil_band", "pulls_and_impacts", "stacked_yields"),
     "vae": (
         "CodePoints",
         "GapMap",

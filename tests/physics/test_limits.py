@@ -1,0 +1,201 @@
+"""Fits, tests and limits: pyhf's documented numbers, exact counts, and pyhf itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pyhf
+import pytest
+from scipy import stats
+
+from tests.physics.workspaces import (
+    documented,
+    one_bin,
+    random_workspace,
+    read,
+    two_bins,
+    workspace,
+)
+from vijax import physics, vi
+
+
+@pytest.fixture(scope="module")
+def target():
+    return physics.from_pyhf(documented())
+
+
+def test_maximum_is_that_of_pyhf(target):
+    """Its documentation has (0, 1.0030512, 0.96266961), found by SLSQP."""
+    fit = physics.maximum_likelihood(target)
+    assert fit.converged
+    np.testing.assert_allclose(fit.theta, [0.0, 1.0030512, 0.96266961], atol=2e-5)
+    assert fit.at_bound["mu"]
+    held = physics.maximum_likelihood(target, fixed={"mu": 1.0})
+    np.testing.assert_allclose(held.theta, [1.0, 0.97224597, 0.87553894], atol=2e-5)
+    twice = 2 * (fit.log_likelihood - held.log_likelihood)
+    np.testing.assert_allclose(twice, 3.93824492, rtol=1e-6)
+
+
+def test_errors_are_those_of_the_hessian():
+    """Of n on b alone, μ̂ = n / b ± √n / b."""
+    fit = physics.maximum_likelihood(physics.from_pyhf(one_bin(22.0)))
+    np.testing.assert_allclose(fit.values["mu"], 3.0, rtol=1e-8)
+    np.testing.assert_allclose(fit.errors["mu"], 22**0.5 / 6, rtol=1e-8)
+
+
+def test_p_values_are_those_of_pyhf(target):
+    found = physics.hypothesis_test(target, np.array([1.0]))
+    np.testing.assert_allclose(found.cls_b, 0.02332502, rtol=1e-4)
+    np.testing.assert_allclose(found.cl_b, 0.4441594, rtol=1e-4)
+    np.testing.assert_allclose(found.cls, 0.05251497, rtol=1e-4)
+    bands = [[0.00260626, 0.01382005, 0.06445321, 0.23525644, 0.57303621]]
+    np.testing.assert_allclose(found.expected_cls, bands, rtol=1e-4)
+
+
+def test_limits_solve_for_the_level(target):
+    limit = physics.upper_limit(target)
+    # Of pyhf's documentation, where they are known to 1 %.
+    np.testing.assert_allclose(limit.observed, 1.01156939, rtol=0.01)
+    bands = [0.5600747, 0.75702605, 1.06234693, 1.50116923, 2.05078912]
+    np.testing.assert_allclose(limit.expected, bands, rtol=0.01)
+    strengths = np.array([limit.observed, *limit.expected])
+    tested = physics.hypothesis_test(target, strengths)
+    np.testing.assert_allclose(tested.cls[0], 0.05, rtol=1e-6)
+    np.testing.assert_allclose(np.diag(tested.expected_cls[1:]), 0.05, rtol=1e-6)
+
+
+def test_discovery_is_by_the_closed_form():
+    """Of a known background: √(2 (n log(n/b) − n + b)), also for the Asimov data."""
+    found = physics.discovery_test(physics.from_pyhf(one_bin(11.0)))
+    wanted = [(2 * (n * np.log(n / 4) - n + 4)) ** 0.5 for n in (11.0, 10.0)]
+    np.testing.assert_allclose(found.significance, wanted[0], rtol=1e-7)
+    np.testing.assert_allclose(found.expected_significance, wanted[1], rtol=1e-7)
+    np.testing.assert_allclose(found.p_value, stats.norm.sf(wanted[0]), rtol=1e-6)
+    deficit = physics.discovery_test(physics.from_pyhf(one_bin(3.0)))
+    np.testing.assert_allclose(deficit.p_value, 0.5)
+
+
+def test_profile_is_the_ratio_of_likelihoods():
+    values = np.array([0.5, 1.0, 3.0])
+    profile = physics.profile_scan(physics.from_pyhf(one_bin(22.0)), values)
+    rate = 6 * values + 4
+    wanted = 2 * (22 * np.log(22 / rate) - 22 + rate)
+    np.testing.assert_allclose(profile.statistic, wanted, rtol=1e-8, atol=1e-9)
+
+
+def test_impacts_are_those_of_fits_one_error_away():
+    target = physics.from_pyhf(two_bins())
+    found = physics.impacts(target)
+    assert found.names == ("shape[1]", "shape[0]")
+    fit = physics.maximum_likelihood(target)
+    shape = fit.values["shape"] + np.array([0.0, fit.errors["shape"][1]])
+    moved = physics.profile_scan(target, shape[1:], parameter="shape[1]")
+    np.testing.assert_allclose(
+        found.up[0], moved.theta[0, 0] - fit.values["mu"], rtol=1e-6
+    )
+    np.testing.assert_allclose(found.pulls[0], (fit.values["shape"][1] - 1) / 0.2)
+    np.testing.assert_allclose(found.pull_errors[0], fit.errors["shape"][1] / 0.2)
+
+
+def test_yields_and_their_errors_are_those_of_propagation():
+    """Of n = μ s + b the fitted total is n ± √n; before the fit it has no error."""
+    target = physics.from_pyhf(one_bin(22.0))
+    before = physics.template_yields(target)["region"]
+    np.testing.assert_allclose(before.samples["signal"], [6.0])
+    np.testing.assert_allclose((before.total[0], before.error[0]), (10.0, 0.0))
+    fit = physics.maximum_likelihood(target)
+    after = physics.template_yields(target, fit)["region"]
+    np.testing.assert_allclose((after.total[0], after.error[0]), (22.0, 22**0.5))
+    np.testing.assert_allclose(after.observed, [22.0])
+    shapes = physics.template_yields(physics.from_pyhf(two_bins()))["region"]
+    np.testing.assert_allclose(shapes.error, [5.0, 12.0])
+
+
+def test_toys_of_a_counting_experiment_are_exact():
+    """q falls with the count, so that P(q ≥ q_obs | μ) = P(N ≤ n | μ s + b)."""
+    target = physics.from_pyhf(one_bin(5.0))
+    found = physics.toy_test(jax.random.key(0), target, 1.0, num_toys=1000)
+    for share, error, rate in (
+        (found.cls_b, found.cls_b_se, 10.0),
+        (found.cl_b, found.cl_b_se, 4.0),
+    ):
+        exact = stats.poisson.cdf(5, rate)
+        assert abs(share - exact) < 3 * error
+        np.testing.assert_allclose(error, (exact * (1 - exact) / 1000) ** 0.5, rtol=0.1)
+    np.testing.assert_allclose(found.cls, found.cls_b / found.cl_b)
+
+
+def test_posterior_limit_is_that_of_a_grid():
+    target = physics.from_pyhf(one_bin())
+    grid = np.linspace(0, 10, 200_001)
+    rate = 6 * grid + 4
+    cdf = np.cumsum(rate**6 * np.exp(-rate))
+    wanted = np.interp(0.95, cdf / cdf[-1], grid)
+    fit = vi.fit(target, jax.random.key(0))
+    found = physics.posterior_upper_limit(fit)
+    assert found.trusted
+    assert found.standard_error < 0.02
+    assert abs(found.limit - wanted) < 3 * found.standard_error
+
+
+def test_same_numbers_in_float32_sessions_and_under_jit(target, x64):
+    one = physics.hypothesis_test(target, 1.0).cls
+    wide = physics.from_pyhf(documented())
+    traced = jax.jit(lambda t: physics.hypothesis_test(t, jnp.array(1.0)).cls)(wide)
+    np.testing.assert_allclose(one, traced, rtol=1e-6)
+
+
+def test_bad_arguments_are_named(target):
+    with pytest.raises(ValueError, match="statistic = 'tmu' is not one of"):
+        physics.hypothesis_test(target, 1.0, statistic="tmu")
+    with pytest.raises(ValueError, match="mu = nan is not valid"):
+        physics.hypothesis_test(target, np.nan)
+    with pytest.raises(ValueError, match=r"level = 1.5 is not valid"):
+        physics.upper_limit(target, level=1.5)
+    with pytest.raises(ValueError, match="'nu' is not one of"):
+        physics.profile_scan(target, np.ones(2), parameter="nu")
+    with pytest.raises(ValueError, match="num_toys = 3 is not valid"):
+        physics.toy_test(jax.random.key(0), target, 1.0, num_toys=3)
+    other = vi.from_log_density(lambda p: -(p["x"] ** 2), {"x": 0.0})
+    with pytest.raises(ValueError, match=r"give one from vijax\.physics\.from_pyhf"):
+        physics.maximum_likelihood(other)
+    spec = workspace(one_bin()["channels"], {"region": [6.0]})
+    spec["measurements"][0]["config"]["poi"] = ""
+    with pytest.raises(ValueError, match="names no parameter of interest"):
+        physics.hypothesis_test(physics.from_pyhf(spec), 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 2])
+def test_tests_with_every_modifier_are_those_of_pyhf(seed):
+    spec = random_workspace(seed)
+    model, data = read(spec)
+    target = physics.from_pyhf(spec)
+    fit = physics.maximum_likelihood(target)
+    _, value = pyhf.infer.mle.fit(data, model, return_fitted_val=True)
+    assert fit.converged
+    assert -2 * fit.log_likelihood < value + 1e-4
+    found = physics.hypothesis_test(target, np.array([0.5, 2.0]))
+    for mu, cls, band in zip([0.5, 2.0], found.cls, found.expected_cls, strict=True):
+        one, bands = pyhf.infer.hypotest(mu, data, model, return_expected_set=True)
+        np.testing.assert_allclose(cls, one, atol=1e-4)
+        np.testing.assert_allclose(band, bands, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_toys_are_those_of_pyhf():
+    """300 toys of pyhf: within 4 of the standard errors of both together."""
+    spec = two_bins()
+    model, data = read(spec)
+    np.random.seed(0)  # noqa: NPY002 - pyhf draws from NumPy's global generator
+    calculator = pyhf.infer.calculators.ToyCalculator(
+        data, model, ntoys=300, track_progress=False
+    )
+    statistic = calculator.teststatistic(2.0)
+    cls_b, cl_b, _ = calculator.pvalues(statistic, *calculator.distributions(2.0))
+    found = physics.toy_test(jax.random.key(0), physics.from_pyhf(spec), 2.0)
+    np.testing.assert_allclose(found.statistic, statistic, rtol=1e-4)
+    for ours, error, theirs in (
+        (found.cls_b, found.cls_b_se, cls_b),
+        (found.cl_b, found.cl_b_se, cl_b),
+    ):
+        assert abs(ours - theirs) < 4 * np.hypot(error, (0.25 / 300) ** 0.5)
