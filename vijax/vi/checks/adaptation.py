@@ -7,9 +7,11 @@ from,
     w(z) = p(z) / (α q₀(z) + (1 − α) r(z)),
 
 q₀ the mixture of q and what is around it (`draws_around`). It ends where the weights
-have a variance and no longer get more even. What is found must hold still: where the
-evidence moves from one round to the next by more than its error, draws have yet to find
-part of the posterior, and there is no answer.
+have a variance and no longer get more even. What is found must hold still: while the
+evidence moves from one round to the next, draws have yet to find part of the posterior.
+Where it moves by more than 0.02 nats, and by more than twice its error, there is no
+answer; what it moves by is the share of the mass that may be missed still, and its
+effect on a mean, at some sds' distance, is part of the stated errors.
 
 References:
     Cappé, Douc, Guillin, Marin & Robert (2008), Stat. Comput. 18, arXiv:0710.4242.
@@ -36,9 +38,9 @@ from vijax.vi.result import Fit
 
 UNEVEN = 0.4  # tail shape of the weights, above which a better proposal is looked for
 HOPELESS = 1.0  # above, the draws have not seen enough to fit anything to
-MAX_ROUNDS = 5
+MAX_ROUNDS = 6
 MIN_GAIN = 1.2  # of the effective draws in a round, to go on
-STILL = 0.02  # nats that the evidence may move by in a round, beside its error
+STILL = 0.02  # nats that the evidence may move by in a round, or twice its error
 
 
 class _Pool(NamedTuple):
@@ -78,6 +80,7 @@ class _Round(NamedTuple):
     proposal: TMixture
     log_weights: Any
     smoothed: Smoothed
+    moved: float  # nats, the evidence since the round before
 
 
 def more_even(
@@ -109,13 +112,14 @@ def more_even(
     best = _best_round(fit, key, first, freedom, min(rounds, MAX_ROUNDS))
     if best is None:
         return first
-    found = _mixed(first, best.drawn, best.log_weights)
+    found = _mixed(first, best.drawn, best.log_weights, best.moved)
     more = wanted(found)
     if more > 0:
         new_key = fold_in(key, 2 * MAX_ROUNDS)
         drawn = best.drawn.plus(_draw(fit, best.proposal, new_key, more, freedom))
         share = len(first.positions) / len(drawn.positions)
-        found = _mixed(first, drawn, drawn.weighed(share, best.proposal))
+        weights = drawn.weighed(share, best.proposal)
+        found = _mixed(first, drawn, weights, best.moved)
     return found
 
 
@@ -139,14 +143,14 @@ def _best_round(
         drawn = pool.plus(_draw(fit, proposal, new_key, len(positions), freedom))
         log_weights = drawn.weighed(0.5, proposal)
         after = psis(log_weights)
-        moved = abs(after.log_evidence - before.log_evidence)
-        still = moved <= STILL + 4 * _evidence_se(after)
+        moved = float(abs(after.log_evidence - before.log_evidence))
+        still = moved <= max(STILL, 2 * _evidence_se(after))
         more_even = _efficiency(after) > MIN_GAIN * _efficiency(before)
         before = after
         if number == 0 or not still or after.tail_shape >= KHAT_LIMIT:
             continue
         if best is None or _efficiency(after) > _efficiency(best.smoothed):
-            best = _Round(drawn, proposal, log_weights, after)
+            best = _Round(drawn, proposal, log_weights, after, moved)
         if after.tail_shape < VARIANCE_LIMIT and not more_even:
             break
     return best
@@ -163,10 +167,10 @@ def _draw(
     return _Pool(z.astype(float), np.asarray(log_p, float), log_first, sites)
 
 
-def _mixed(first: Mixed, drawn: _Pool, log_weights: Any) -> Mixed:
+def _mixed(first: Mixed, drawn: _Pool, log_weights: Any, drift: float) -> Mixed:
     """Return draws whose noise has no exact moments."""
-    eps = np.empty((len(log_weights), 0))
-    return Mixed(eps, drawn.positions, log_weights, first.reference, drawn.sites)
+    eps, (reference, sites) = np.empty((len(log_weights), 0)), (first[3], drawn.sites)
+    return Mixed(eps, drawn.positions, log_weights, reference, sites, drift)
 
 
 def _evidence_se(smoothed: Any) -> float:

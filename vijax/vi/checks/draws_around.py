@@ -48,6 +48,7 @@ class Mixed(NamedTuple):
     log_weights: Any  # log p less that of the mixture, and less the reference
     reference: Any
     sites: dict[str, Any]  # constrained, by name
+    drift: float = 0.0  # nats that the evidence moved by, where draws adapt
 
 
 def draw_mixture(fit: Fit, key: Key, num_samples: int, freedom: int) -> Mixed:

@@ -57,6 +57,7 @@ class Weighed:
     # more log weights of each entry by itself, (samples, *shape), where q has them
     blocks: dict[str, Any] = field(default_factory=dict)
     positions: Any = None  # (parts · samples, dim), of one batch
+    drift: float = 0.0  # nats that the evidence moved by, where draws adapt
 
     @cached_property
     def smoothed(self) -> importance_weights.Smoothed:
@@ -181,7 +182,9 @@ def _as_mixed(batch: Weighed) -> Mixed:
 
 def _as_weighed(mixed: Mixed) -> Weighed:
     draws = {name: np.asarray(x, float)[None] for name, x in mixed.sites.items()}
-    return Weighed(mixed.eps, mixed.log_weights, draws, mixed.reference)
+    return Weighed(
+        mixed.eps, mixed.log_weights, draws, mixed.reference, drift=mixed.drift
+    )
 
 
 def _joined(batches: list[Weighed]) -> Weighed:

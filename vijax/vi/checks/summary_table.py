@@ -35,6 +35,7 @@ CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_si
 LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
 WELL_KNOWN = 0.05  # sds, that a number's standard error may be
 ENOUGH_TO_CONTRADICT = 4000  # draws; the fit's own verdict has 2000
+MISSED = 2.0  # sds away, where mass may be that draws have yet to find
 MOVED = 0.1  # sds, that draws move a moment by where they contradict it
 LEAST_KNOWN = 0.5  # of the numbers; all of them where the weights have no variance
 MAX_NUMBERS = 2**24  # that the draws of a summary may be, but for the least
@@ -49,7 +50,8 @@ class Summary(dict[str, dict[str, Any]]):
     have k̂ < 0.5, a finite variance, and at least 400 effective samples. Between 0.5 and
     0.7 smoothed weights are often right, but their stated errors are not (of a
     hierarchical regression with 29 unknowns, k̂ = 0.55, a mean was off by 0.13 sd): then
-    every moment must be known to 5 % of an sd. `trusted` says whether q's own moments
+    every moment must be known to 5 % of an sd, and none may be used where the proposal
+    was fitted to such weights. `trusted` says whether q's own moments
     may be used: the fit trusts them, and these draws do not contradict.
     """
 
@@ -268,7 +270,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.correctable = (
         fit.verdict == "converged"
         and share >= (LEAST_KNOWN if table.khat < VARIANCE_LIMIT else 1.0)
-        and table.khat < KHAT_LIMIT
+        and table.khat < (VARIANCE_LIMIT if weighed.drift > 0 else KHAT_LIMIT)
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE
     )
     table.log_evidence = float(smoothed.log_evidence) + weighed.reference
@@ -355,6 +357,7 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
             ("sd", sd, sd_se, of_sd),
         ):
             error = error * slower(len(weighed.log_weights), tail)
+            error = xp.hypot(error, MISSED * weighed.drift * weighed.moments[name][1])
             small = error <= WELL_KNOWN * weighed.moments[name][1]
             known = (tail < KHAT_LIMIT) & small
             table[name][f"corrected_{column}"] = xp.where(known, value, xp.nan)
