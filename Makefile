@@ -77,7 +77,7 @@ $(ARVIZ)/.ready: pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 test-arviz: $(ARVIZ)/.ready  ## test the export to ArviZ, in a .venv-arviz of its own
-	@$(ARVIZ)/bin/python -m pytest -q tests/vi/after/test_arviz.py $(ARGS)
+	@$(ARVIZ)/bin/python -m pytest -q -m '' tests/vi/after/test_arviz.py $(ARGS)
 
 lint: $(READY)  ## check format, style, types and the direction of imports
 	@$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
+from experiments.benchmarks.posteriors import collection
 from vijax import vi
 from vijax.vi.after.arviz import GROUPS
 from vijax.vi.after.pointwise import pointwise
@@ -311,3 +312,24 @@ def test_log_likelihoods_are_of_the_fit(fit):  # where ArviZ is not there, too
     y = make_data()[2]
     expected = -0.5 * y**2 - 0.5 * np.log(2 * np.pi)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@with_arviz
+@quietly
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["dose_response", "enzyme", "batting", "counties", "bird_counts"]
+)
+def test_leave_one_out_agrees_with_arviz_of_nuts(name):
+    """vi.loo of a normal q, and ArviZ's own LOO of NUTS draws, on data of others."""
+    import arviz
+
+    entry = collection.get(name)
+    target = vi.from_numpyro(entry.model, *entry.args)
+    fit = vi.fit(target, jax.random.key(0), family="full_rank")
+    found = vi.loo(fit, jax.random.key(1))
+    chains = vi.nuts(fit, jax.random.key(2))
+    other = arviz.loo(vi.to_arviz(chains, jax.random.key(3)))
+    elpd = float(other.elpd_loo if hasattr(other, "elpd_loo") else other.elpd)
+    assert abs(found.elpd - elpd) < 0.25 * found.elpd_se
+    assert abs(vi.loo(chains).elpd - elpd) < 0.1
