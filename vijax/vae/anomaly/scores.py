@@ -118,13 +118,16 @@ def _anomaly_scores(
     key: Key,
     x: Images,
 ) -> AnomalyScores:
+    p = autoencoders.prior_of(model, params)
+
     def one(x: Images) -> AnomalyScores:
         q = autoencoders.encode(model, params, x)
         # The same noise for all: a score does not depend on where the example stands.
-        z = bound_terms.draw(key, q, num_samples=num_samples)
-        terms = bound_terms.log_weights(model, params, x, q, z)
+        z, log_q = bound_terms.draw_with_density(key, q, num_samples=num_samples)
+        terms = bound_terms.log_weights(model, params, x, q, z, log_q=log_q, p=p)
         reconstruction = -jnp.mean(terms.log_likelihood)
-        kl = bound_terms.kl_to_prior(q)
+        kl = bound_terms.closed_kl(q, p)
+        kl = -jnp.mean(terms.log_ratio) if kl is None else kl
         return AnomalyScores(
             reconstruction,
             kl,

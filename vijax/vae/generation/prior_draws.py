@@ -11,13 +11,14 @@ from vijax.batching import map_batches
 from vijax.types import Key
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
+from vijax.vae.models.priors import StandardNormal
 from vijax.validate import check, is_whole
 
 
 class PriorDraws(NamedTuple):
     """Examples that a VAE generates, and what they were drawn from."""
 
-    z: Float[Array, "draws latent"]  # z ~ N(0, I)
+    z: Float[Array, "draws latent"]  # z ~ p(z)
     mean: Images  # (draws, *shape), E[x | z]: what figures usually show
     x: Images  # (draws, *shape), x ~ p(x | z): what should look like data
 
@@ -30,7 +31,7 @@ def draw_from_prior(
     num_samples: int,
     batch_size: int = 1000,
 ) -> PriorDraws:
-    """Draw z ~ N(0, I) and x ~ p(x | z).
+    """Draw z ~ p(z), N(0, I) or the model's learned prior, and x ~ p(x | z).
 
     Args:
         key: for the draws.
@@ -65,10 +66,15 @@ def draw_from_prior(
 def _draw(
     model: VAE, params: ModelParams, key: Key, index: Int[Array, " batch"]
 ) -> PriorDraws:
+    p = autoencoders.prior_of(model, params)
+
     def one(index: Int[Array, ""]) -> PriorDraws:
         # A key for each example: the draws do not depend on the batches.
         z_key, x_key = jax.random.split(jax.random.fold_in(key, index))
-        z = jax.random.normal(z_key, (model.latent,))
+        if isinstance(p, StandardNormal):
+            z = jax.random.normal(z_key, (model.latent,))
+        else:
+            z = p.sample(z_key, 1)[0]
         outputs = autoencoders.decode(model, params, z)
         likelihood = model.likelihood
         return PriorDraws(

@@ -1,4 +1,4 @@
-"""What is learned: the two models, their networks, likelihoods and losses.
+"""What is learned: the models, their networks, likelihoods, priors and losses.
 
     model = models.vae((28, 28), latent=2)
     params = models.init(model, key)
@@ -6,8 +6,9 @@
 
 A model is a tuple of pure functions, its parameters are a pytree beside it: functions
 take (model, params, …) in this order, and a key next where they draw. Images keep their
-shape, (batch, *shape). `likelihoods` say what a decoder's outputs mean, `losses` what
-training minimises, in nats per example; `networks` makes encoders and decoders,
+shape, (batch, *shape). `likelihoods` say what a decoder's outputs mean, `priors` and
+`posteriors` what p(z) and q(z | x) are, `losses` what training minimises, in nats per
+example; `networks` makes encoders and decoders, `layers` latents above latents,
 `bound_terms` has the terms of the bounds one by one, `gradient_estimators` are
 ways to differentiate an expectation, and `gradient_comparison` puts their means and
 variances side by side.
@@ -17,15 +18,17 @@ from vijax.vae.models import (
     bound_terms,
     gradient_comparison,
     gradient_estimators,
+    layers,
     likelihoods,
     losses,
     networks,
+    posteriors,
+    priors,
 )
 from vijax.vae.models.autoencoders import (
     VAE,
     Autoencoder,
     ModelParams,
-    Posterior,
     autoencoder,
     decode,
     decoded_mean,
@@ -33,10 +36,13 @@ from vijax.vae.models.autoencoders import (
     init,
     init_at_mean,
     latent_mean,
+    layered_vae,
     num_params,
+    prior_of,
     reconstruct,
     vae,
 )
+from vijax.vae.models.posteriors import Posterior
 
 __all__ = [
     "VAE",
@@ -53,10 +59,15 @@ __all__ = [
     "init",
     "init_at_mean",
     "latent_mean",
+    "layered_vae",
+    "layers",
     "likelihoods",
     "losses",
     "networks",
     "num_params",
+    "posteriors",
+    "prior_of",
+    "priors",
     "reconstruct",
     "vae",
 ]

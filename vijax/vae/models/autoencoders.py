@@ -1,4 +1,4 @@
-"""The two models: an encoder and a decoder, with and without probabilities.
+"""The models: an encoder and a decoder, with and without probabilities.
 
 Constructors are memoised, as those of networks and likelihoods are: equal arguments
 return the same object, hence no second compilation.
@@ -14,15 +14,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.vae.models import likelihoods, networks
+from vijax.vae.models import layers, likelihoods, networks, posteriors, priors
 from vijax.vae.models.likelihoods import Likelihood
 from vijax.vae.models.likelihoods.base import is_grey
 from vijax.vae.models.memoize import cached
 from vijax.vae.models.networks import Network, Shape
+from vijax.vae.models.posteriors import Latents, PosteriorFamily
+from vijax.vae.models.priors import Prior
 from vijax.validate import check, is_traced, is_whole
 
 Images = Float[Array, "..."]  # (…, *shape)
-Latents = Float[Array, "... latent"]
 
 
 class Autoencoder(NamedTuple):
@@ -36,31 +37,30 @@ class Autoencoder(NamedTuple):
 
 
 class VAE(NamedTuple):
-    """p(x, z) = p(x | decoder(z)) N(z | 0, I) and q(z | x) = N(loc(x), scale(x)²).
+    """p(x, z) = p(x | decoder(z)) p(z) and q(z | x), made of encoder(x).
+
+    By default p(z) = N(0, I) and q(z | x) = N(loc(x), scale(x)²).
 
     References:
         Kingma & Welling (2014), arXiv:1312.6114.
     """
 
-    encoder: Network  # (…, *shape) -> (…, 2, latent): loc and log_scale
+    encoder: Network  # (…, *shape) -> (…, 2, latent): loc and log_scale, by default
     decoder: Network  # (…, latent) -> (…, *shape, num_outputs)
     latent: int
     shape: Shape
     likelihood: Likelihood
+    prior: Prior = priors.standard_normal()
+    posterior: PosteriorFamily = posteriors.mean_field()
 
 
 class ModelParams(NamedTuple):
-    """Parameters of either model."""
+    """Parameters of either model; most have none beside their two networks'."""
 
     encoder: Params
     decoder: Params
-
-
-class Posterior(NamedTuple):
-    """q(z | x) = N(loc, diag(exp(log_scale)²)), a batch of them."""
-
-    loc: Latents
-    log_scale: Latents
+    prior: Params = ()
+    posterior: Params = ()
 
 
 @cached
@@ -100,6 +100,7 @@ def autoencoder(
     if output not in ("sigmoid", "identity"):
         raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
     networks.check_shapes(shape=shape)
+    _check_latent(latent)
     encoder, decoder = _networks(
         shape, (latent,), (latent,), shape, hidden, channels, activation, dtype
     )
@@ -115,6 +116,8 @@ def vae(
     channels: tuple[int, ...] = (),
     activation: str = "gelu",
     likelihood: Likelihood | None = None,
+    prior: Prior | None = None,
+    posterior: PosteriorFamily | None = None,
     dtype: str | None = None,
 ) -> VAE:
     """Return a VAE; its decoder mirrors the encoder.
@@ -126,10 +129,13 @@ def vae(
         channels: as for `autoencoder`.
         activation: as for `autoencoder`.
         likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
+        prior: p(z), from `priors`; N(0, I) by default.
+        posterior: the family of q(z | x), from `posteriors`; a normal with a diagonal
+            covariance by default.
         dtype: as for `autoencoder`.
 
     Raises:
-        ValueError: as `autoencoder`, or `likelihood` is none.
+        ValueError: as `autoencoder`, or `likelihood`, `prior` or `posterior` is none.
 
     Example:
         >>> model = vae((8, 8), latent=2, hidden=(16,))
@@ -137,17 +143,99 @@ def vae(
         2244
     """
     networks.check_shapes(shape=shape)
-    likelihood = likelihood or likelihoods.bernoulli()
-    if not isinstance(likelihood, Likelihood):
-        raise ValueError(
-            f"likelihood = {likelihood!r} is none: give likelihoods.bernoulli() or "
-            "another one"
-        )
+    likelihood, prior, posterior = parts_of(likelihood, prior, posterior)
     outputs = (*shape, likelihood.num_outputs)
+    _check_latent(latent)
+    code = posterior.code_shape(latent)
     encoder, decoder = _networks(
-        shape, (2, latent), (latent,), outputs, hidden, channels, activation, dtype
+        shape, code, (latent,), outputs, hidden, channels, activation, dtype
     )
-    return VAE(encoder, decoder, latent, shape, likelihood)
+    return VAE(encoder, decoder, latent, shape, likelihood, prior, posterior)
+
+
+@cached
+def layered_vae(
+    shape: Shape,
+    *,
+    latents: tuple[int, ...] = (100, 50),
+    hidden: tuple[tuple[int, ...], ...] = ((200, 200), (100, 100)),
+    activation: str = "tanh",
+    likelihood: Likelihood | None = None,
+    dtype: str | None = None,
+) -> VAE:
+    """Return a VAE of several stochastic layers; by default the IWAE paper's two.
+
+        q(z | x) = q(z_1 | x) q(z_2 | z_1) …,    p(z, x) = N(z_top | 0, I) … p(x | z_1)
+
+    Its z holds all layers, the lowest first (`layers`).
+
+    Args:
+        shape: of one image or of one row of a table.
+        latents: of each layer, the lowest first.
+        hidden: widths of the hidden layers below each layer, those between x and z_1
+            first; the way down mirrors the way up.
+        activation: a name in `networks.ACTIVATIONS`.
+        likelihood: as for `vae`.
+        dtype: of the products between x and z_1, as for `autoencoder`.
+
+    Raises:
+        ValueError: fewer than two layers, not as many widths as layers, a size that is
+            not whole and positive, a name that is not known.
+
+    References:
+        Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
+
+    Example:
+        >>> model = layered_vae((8, 8), latents=(4, 2), hidden=((16,), (8,)))
+        >>> model.latent, num_params(init(model, jax.random.key(0)))
+        (6, 2516)
+    """
+    networks.check_shapes(shape=shape, latents=latents)
+    layers.check_layers(latents, hidden)
+    likelihood, _, _ = parts_of(likelihood, None, None)
+    outputs = (*shape, likelihood.num_outputs)
+    lowest = (latents[0],)
+    encoder, decoder = _networks(
+        shape, (2, *lowest), lowest, outputs, hidden[0], (), activation, dtype
+    )
+    common: dict[str, Any] = {"hidden": hidden[1:], "activation": activation}
+    return VAE(
+        encoder,
+        layers.first_latents(decoder, latent=latents[0]),
+        sum(latents),
+        shape,
+        likelihood,
+        layers.layered_prior(latents, **common),
+        layers.layered_posterior(latents, **common),
+    )
+
+
+def parts_of(
+    likelihood: Likelihood | None,
+    prior: Prior | None,
+    posterior: PosteriorFamily | None,
+) -> tuple[Likelihood, Prior, PosteriorFamily]:
+    """Return a VAE's parts, the default where there is none given.
+
+    Raises:
+        ValueError: one is something else.
+    """
+    likelihood = likelihood or likelihoods.bernoulli()
+    prior = prior or priors.standard_normal()
+    posterior = posterior or posteriors.mean_field()
+    for name, part, kind, example in (
+        ("likelihood", likelihood, Likelihood, "likelihoods.bernoulli()"),
+        ("prior", prior, Prior, "priors.mixture(10)"),
+        ("posterior", posterior, PosteriorFamily, "posteriors.full_covariance()"),
+    ):
+        if not isinstance(part, kind):
+            raise ValueError(f"{name} = {part!r} is none: give {example} or another")
+    return likelihood, prior, posterior
+
+
+def _check_latent(latent: int) -> None:
+    remedy = "give 1 dimension or more"
+    check(is_whole(latent) and latent >= 1, "latent", latent, remedy)
 
 
 def _networks(
@@ -161,8 +249,6 @@ def _networks(
     dtype: str | None,
 ) -> tuple[Network, Network]:
     """Return an encoder shape -> code and a decoder latent -> outputs, mirrored."""
-    remedy = "give 1 dimension or more"
-    check(is_whole(latent[0]) and latent[0] >= 1, "latent", latent[0], remedy)
     common: dict[str, Any] = {"activation": activation, "dtype": dtype}
     if not channels:
         return (
@@ -193,7 +279,14 @@ def init(model: Autoencoder | VAE, key: Key) -> ModelParams:
 @partial(jax.jit, static_argnums=0)
 def _init(model: Autoencoder | VAE, key: Key) -> ModelParams:
     keys = jax.random.split(key)
-    return ModelParams(model.encoder.init(keys[0]), model.decoder.init(keys[1]))
+    params = ModelParams(model.encoder.init(keys[0]), model.decoder.init(keys[1]))
+    if isinstance(model, Autoencoder):
+        return params
+    prior_key, posterior_key = jax.random.split(jax.random.fold_in(key, 2))
+    return params._replace(
+        prior=model.prior.init(prior_key, model),
+        posterior=model.posterior.init(posterior_key, model.latent),
+    )
 
 
 def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
@@ -242,8 +335,11 @@ def num_params(params: Params) -> int:
     return sum(prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
-def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
-    """Return q(z | x) for a batch of data (…, *shape): loc and log_scale (…, latent).
+def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Any:
+    """Return q(z | x) for a batch of data (…, *shape).
+
+    By default it is a `Posterior`, loc and log_scale of (…, latent). `posteriors` says
+    what all have.
 
     Example:
         >>> model = vae((1,), latent=1, hidden=())
@@ -251,21 +347,42 @@ def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
         >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
         3.0
     """
-    y = model.encoder.apply(params.encoder, _levels(model, x))
-    return Posterior(y[..., 0, :], _bounded(y[..., 1, :]))
+    return model.posterior.distribution(params, code_of(model, params, x))
 
 
-MAX_LOG_SCALE = 5.0  # up to which the encoder's second output is the log scale as it is
+def code_of(model: VAE, params: ModelParams, x: ArrayLike) -> Array:
+    """Return the encoder's output for a batch of data, of which q(z | x) is made.
 
-
-def _bounded(log_scale: Array) -> Array:
-    """Return MAX_LOG_SCALE + log(1 + excess) above it, so that no scale overflows.
-
-    Of one wild number among the data the KL is then large, and finite: exp(2 log_scale)
-    would overflow at 44.
+    Example:
+        >>> model = vae((1,), latent=2, hidden=())
+        >>> params = init(model, jax.random.key(0))
+        >>> code_of(model, params, jnp.zeros((5, 1))).shape  # loc and log scale
+        (5, 2, 2)
     """
-    excess = jnp.maximum(log_scale - MAX_LOG_SCALE, 0)
-    return jnp.minimum(log_scale, MAX_LOG_SCALE) + jnp.log1p(excess)
+    return model.encoder.apply(params.encoder, _levels(model, x))
+
+
+def prior_of(model: VAE, params: ModelParams) -> Any:
+    """Return p(z): an object with `log_prob(z)` and `sample(key, num_samples)`.
+
+    Example:
+        >>> model = vae((1,), latent=2, hidden=())
+        >>> params = init(model, jax.random.key(0))
+        >>> prior_of(model, params).log_prob(jnp.zeros((3, 2))).shape
+        (3,)
+    """
+    return model.prior.distribution(model, params)
+
+
+def is_plain(model: VAE) -> bool:
+    """Say whether p(z) = N(0, I) and q is the default: latents are independent.
+
+    Example:
+        >>> is_plain(vae((1,))), is_plain(vae((1,), prior=priors.mixture(2)))
+        (True, False)
+    """
+    names = model.prior.name, model.posterior.name
+    return names == ("standard normal", "mean field")
 
 
 def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:
