@@ -19,6 +19,7 @@ from vijax.vae.event_tables import ColumnScale
 from vijax.vae.models import (
     autoencoders,
     autoregressive,
+    covariates,
     layers,
     likelihoods,
     networks,
@@ -51,6 +52,8 @@ MODEL_PARTS = (
     layers.layered_prior,
     layers.layered_posterior,
     layers.first_latents,
+    covariates.conditional_normal,
+    covariates.given_covariates,
     CouplingFlow,
     Coupling,
     Autoencoder,

@@ -135,6 +135,8 @@ def mixture_of(
     Raises:
         ValueError: as `Latents`.
     """
+    if model.num_covariates:
+        raise ValueError("a conditional model codes no rows: covariates are no data")
     p = jax.jit(autoencoders.prior_of, static_argnums=0)(model, params)
     if isinstance(p, MixturePrior) and isinstance(p.components, Posterior):
         loc, log_scale = (np.asarray(part, float) for part in p.components)

@@ -7,8 +7,7 @@ Hamiltonian Monte Carlo under the new density.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -87,18 +86,20 @@ def from_prior(
         Where the chains end, and what they saw before each step.
     """
     keys = jax.random.split(key)
-    z = _first_draws(model, params, keys[0], (walk.num_chains, len(x)), x.dtype)
+    z = _first_draws(model, params, keys[0], walk.num_chains, x)
     betas = temperatures(walk.num_steps)
     return anneal(model, params, keys[1], x, z, betas, walk.num_leapfrog)
 
 
 def _first_draws(
-    model: VAE, params: ModelParams, key: Key, shape: tuple[int, int], dtype: Any
+    model: VAE, params: ModelParams, key: Key, num_chains: int, x: Images
 ) -> Float[Array, "chains batch latent"]:
-    p = prior_of(model, params)
+    p, shape = prior_of(model, params, x), (num_chains, len(x), model.latent)
     if isinstance(p, StandardNormal):
-        return jax.random.normal(key, (*shape, model.latent), dtype)
-    return p.sample(key, prod(shape)).reshape(*shape, model.latent).astype(dtype)
+        return jax.random.normal(key, shape, x.dtype)
+    conditional = hasattr(model.prior.distribution(model, params), "given")
+    z = p.sample(key, num_chains if conditional else num_chains * len(x))
+    return z.reshape(shape).astype(x.dtype)
 
 
 def anneal(
@@ -119,7 +120,7 @@ def anneal(
     dtype = jnp.result_type(x, z)
     z, betas = z.astype(dtype), betas.astype(dtype)
 
-    p = prior_of(model, params)
+    p = prior_of(model, params, x)
 
     def log_likelihood(z: Array) -> Array:
         return bound_terms.log_likelihood(model, params, x, z)

@@ -163,7 +163,7 @@ def _per_example(
     q = autoencoders.encode(model, params, x)
     # A key for each example: the result does not depend on the batches.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-    p = autoencoders.prior_of(model, params)
+    p = autoencoders.prior_of(model, params, x)
     z, log_q = bound_terms.draw_by_example(keys, q, num_samples=num_samples)
     values = bound_terms.log_likelihood(model, params, x, z)
     kl = bound_terms.closed_kl(q, p)

@@ -145,7 +145,7 @@ def aggregate_posterior(
         log_all = map_batches(
             partial(_log_mean_density, q), draws.z, batch_size=batch_size
         )
-    p = autoencoders.prior_of(model, params)
+    p = autoencoders.prior_of(model, params, x)
     return _aggregate(q, p, draws, log_own, log_all)
 
 

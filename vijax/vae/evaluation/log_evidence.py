@@ -143,7 +143,7 @@ def _importance(
     x: Images,
 ) -> LogEvidence:
     q = autoencoders.encode(model, params, x)
-    p = autoencoders.prior_of(model, params)
+    p = autoencoders.prior_of(model, params, x)
     # A key for each batch, from its first row: no example sees another's draws.
     key = jax.random.fold_in(key, index[0])
 
@@ -228,9 +228,9 @@ def quadrature_log_evidence(
         batch_size: examples at once; memory only.
 
     Raises:
-        ValueError: more than three latents, a setting out of its range, data of
-            another shape or outside the support; a learned prior that does not fit on
-            the grid.
+        ValueError: more than three latents, a conditional model, a setting out of its
+            range, data of another shape or outside the support, a learned prior that
+            does not fit on the grid.
 
     Example:
         >>> from vijax.vae.models.likelihoods import gaussian
@@ -243,6 +243,8 @@ def quadrature_log_evidence(
     """
     remedy = "quadrature is for 1 to 3 latents; use importance"
     check(1 <= model.latent <= 3, "latent", model.latent, remedy)
+    remedy = "examples of a conditional model share no grid: use importance"
+    check(not model.num_covariates, "num_covariates", model.num_covariates, remedy)
     remedy = "give 2 or more"
     check(is_whole(num_nodes) and num_nodes >= 2, "num_nodes", num_nodes, remedy)
     check(0 < width < math.inf, "width", width, "give a number above 0")

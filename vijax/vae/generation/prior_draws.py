@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from vijax.batching import map_batches
@@ -29,6 +30,7 @@ def draw_from_prior(
     params: ModelParams,
     *,
     num_samples: int,
+    given: ArrayLike | None = None,
     batch_size: int = 1000,
 ) -> PriorDraws:
     """Draw z ~ p(z), N(0, I) or the model's learned prior, and x ~ p(x | z).
@@ -38,10 +40,12 @@ def draw_from_prior(
         model: the VAE.
         params: its parameters.
         num_samples: number of examples, 1 or more.
+        given: covariates of a conditional model, (num_samples, C), or (C,) for all.
         batch_size: examples at once; memory only, the draws do not depend on it.
 
     Raises:
-        ValueError: numbers that are not whole and positive, a model that is not a VAE.
+        ValueError: numbers that are not whole and positive, a model that is not a VAE,
+            covariates that are missing, of another shape, or not finite.
 
     Example:
         >>> from vijax.vae.models import autoencoders as models
@@ -58,27 +62,55 @@ def draw_from_prior(
         )
     valid = is_whole(num_samples) and num_samples >= 1
     check(valid, "num_samples", num_samples, "give 1 or more")
+    given = _covariates(model, num_samples, given)
     draw = partial(_draw, model, params, key)
-    return map_batches(draw, np.arange(num_samples), batch_size=batch_size)
+    return map_batches(draw, np.arange(num_samples), given, batch_size=batch_size)
+
+
+def _covariates(
+    model: VAE, num_samples: int, given: ArrayLike | None
+) -> Float[np.ndarray, "draws covariates"]:
+    """Return a row for each draw; rows of no numbers where the model takes none."""
+    number = model.num_covariates
+    if (given is None) != (number == 0):
+        raise ValueError(
+            f"given = {given} for a model of {number} covariates: give (num_samples, "
+            f"{number})"
+            if number
+            else "the model takes no covariates: leave given out"
+        )
+    shape = (num_samples, number)
+    rows = np.zeros(shape, np.float32) if given is None else np.asarray(given)
+    remedy = f"give {shape}, or ({number},) for all"
+    check(rows.shape in (shape, shape[1:]), "given's shape", rows.shape, remedy)
+    check(np.isfinite(rows), "given", rows, "remove NaN and infinities")
+    return np.broadcast_to(rows, shape).astype(np.float32)
 
 
 @partial(jax.jit, static_argnums=0)
 def _draw(
-    model: VAE, params: ModelParams, key: Key, index: Int[Array, " batch"]
+    model: VAE,
+    params: ModelParams,
+    key: Key,
+    index: Int[Array, " batch"],
+    given: Float[Array, "batch covariates"],
 ) -> PriorDraws:
-    p = autoencoders.prior_of(model, params)
+    prior = model.prior.distribution(model, params)
 
-    def one(index: Int[Array, ""]) -> PriorDraws:
+    def one(index: Int[Array, ""], given: Float[Array, " covariates"]) -> PriorDraws:
+        p = prior.given(given) if hasattr(prior, "given") else prior
         # A key for each example: the draws do not depend on the batches.
         z_key, x_key = jax.random.split(jax.random.fold_in(key, index))
         if isinstance(p, StandardNormal):
             z = jax.random.normal(z_key, (model.latent,))
         else:
             z = p.sample(z_key, 1)[0]
-        outputs = autoencoders.decode(model, params, z)
+        outputs = autoencoders.decode(
+            model, params, autoencoders.with_given(model, z, given)
+        )
         likelihood = model.likelihood
         return PriorDraws(
             z, likelihood.mean(outputs), likelihood.sample(x_key, outputs)
         )
 
-    return jax.vmap(one)(index)
+    return jax.vmap(one)(index, given)

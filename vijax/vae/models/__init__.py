@@ -9,6 +9,7 @@ take (model, params, …) in this order, and a key next where they draw. Images 
 shape, (batch, *shape). `likelihoods` say what a decoder's outputs mean, `priors` and
 `posteriors` what p(z) and q(z | x) are, `losses` what training minimises, in nats per
 example; `networks` makes encoders and decoders, `layers` latents above latents,
+`covariates` models that are given classes or numbers,
 `bound_terms` has the terms of the bounds one by one, `gradient_estimators` are
 ways to differentiate an expectation, and `gradient_comparison` puts their means and
 variances side by side.
@@ -16,6 +17,7 @@ variances side by side.
 
 from vijax.vae.models import (
     bound_terms,
+    covariates,
     gradient_comparison,
     gradient_estimators,
     layers,
@@ -36,12 +38,13 @@ from vijax.vae.models.autoencoders import (
     init,
     init_at_mean,
     latent_mean,
-    layered_vae,
     num_params,
     prior_of,
     reconstruct,
     vae,
 )
+from vijax.vae.models.covariates import conditional_vae, with_covariates
+from vijax.vae.models.layers import layered_vae
 from vijax.vae.models.posteriors import Posterior
 
 __all__ = [
@@ -51,6 +54,8 @@ __all__ = [
     "Posterior",
     "autoencoder",
     "bound_terms",
+    "conditional_vae",
+    "covariates",
     "decode",
     "decoded_mean",
     "encode",
@@ -70,6 +75,7 @@ __all__ = [
     "priors",
     "reconstruct",
     "vae",
+    "with_covariates",
 ]
 
 

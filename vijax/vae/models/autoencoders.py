@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.vae.models import layers, likelihoods, networks, posteriors, priors
+from vijax.vae.models import likelihoods, networks, posteriors, priors
 from vijax.vae.models.likelihoods import Likelihood
 from vijax.vae.models.likelihoods.base import is_grey
 from vijax.vae.models.memoize import cached
@@ -52,6 +52,7 @@ class VAE(NamedTuple):
     likelihood: Likelihood
     prior: Prior = priors.standard_normal()
     posterior: PosteriorFamily = posteriors.mean_field()
+    num_covariates: int = 0  # that end each row of data: see `covariates`
 
 
 class ModelParams(NamedTuple):
@@ -100,8 +101,8 @@ def autoencoder(
     if output not in ("sigmoid", "identity"):
         raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
     networks.check_shapes(shape=shape)
-    _check_latent(latent)
-    encoder, decoder = _networks(
+    check_latent(latent)
+    encoder, decoder = mirrored_networks(
         shape, (latent,), (latent,), shape, hidden, channels, activation, dtype
     )
     return Autoencoder(encoder, decoder, latent, shape, output)
@@ -145,69 +146,12 @@ def vae(
     networks.check_shapes(shape=shape)
     likelihood, prior, posterior = parts_of(likelihood, prior, posterior)
     outputs = (*shape, likelihood.num_outputs)
-    _check_latent(latent)
+    check_latent(latent)
     code = posterior.code_shape(latent)
-    encoder, decoder = _networks(
+    encoder, decoder = mirrored_networks(
         shape, code, (latent,), outputs, hidden, channels, activation, dtype
     )
     return VAE(encoder, decoder, latent, shape, likelihood, prior, posterior)
-
-
-@cached
-def layered_vae(
-    shape: Shape,
-    *,
-    latents: tuple[int, ...] = (100, 50),
-    hidden: tuple[tuple[int, ...], ...] = ((200, 200), (100, 100)),
-    activation: str = "tanh",
-    likelihood: Likelihood | None = None,
-    dtype: str | None = None,
-) -> VAE:
-    """Return a VAE of several stochastic layers; by default the IWAE paper's two.
-
-        q(z | x) = q(z_1 | x) q(z_2 | z_1) …,    p(z, x) = N(z_top | 0, I) … p(x | z_1)
-
-    Its z holds all layers, the lowest first (`layers`).
-
-    Args:
-        shape: of one image or of one row of a table.
-        latents: of each layer, the lowest first.
-        hidden: widths of the hidden layers below each layer, those between x and z_1
-            first; the way down mirrors the way up.
-        activation: a name in `networks.ACTIVATIONS`.
-        likelihood: as for `vae`.
-        dtype: of the products between x and z_1, as for `autoencoder`.
-
-    Raises:
-        ValueError: fewer than two layers, not as many widths as layers, a size that is
-            not whole and positive, a name that is not known.
-
-    References:
-        Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
-
-    Example:
-        >>> model = layered_vae((8, 8), latents=(4, 2), hidden=((16,), (8,)))
-        >>> model.latent, num_params(init(model, jax.random.key(0)))
-        (6, 2516)
-    """
-    networks.check_shapes(shape=shape, latents=latents)
-    layers.check_layers(latents, hidden)
-    likelihood, _, _ = parts_of(likelihood, None, None)
-    outputs = (*shape, likelihood.num_outputs)
-    lowest = (latents[0],)
-    encoder, decoder = _networks(
-        shape, (2, *lowest), lowest, outputs, hidden[0], (), activation, dtype
-    )
-    common: dict[str, Any] = {"hidden": hidden[1:], "activation": activation}
-    return VAE(
-        encoder,
-        layers.first_latents(decoder, latent=latents[0]),
-        sum(latents),
-        shape,
-        likelihood,
-        layers.layered_prior(latents, **common),
-        layers.layered_posterior(latents, **common),
-    )
 
 
 def parts_of(
@@ -233,12 +177,13 @@ def parts_of(
     return likelihood, prior, posterior
 
 
-def _check_latent(latent: int) -> None:
+def check_latent(latent: int) -> None:
+    """Raise a ValueError unless the number of latents is whole and positive."""
     remedy = "give 1 dimension or more"
     check(is_whole(latent) and latent >= 1, "latent", latent, remedy)
 
 
-def _networks(
+def mirrored_networks(
     shape: Shape,
     code: Shape,
     latent: Shape,
@@ -362,8 +307,16 @@ def code_of(model: VAE, params: ModelParams, x: ArrayLike) -> Array:
     return model.encoder.apply(params.encoder, _levels(model, x))
 
 
-def prior_of(model: VAE, params: ModelParams) -> Any:
+def prior_of(model: VAE, params: ModelParams, x: ArrayLike | None = None) -> Any:
     """Return p(z): an object with `log_prob(z)` and `sample(key, num_samples)`.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        x: data (…, *shape), whose covariates a conditional prior needs.
+
+    Raises:
+        ValueError: the prior is conditional, and there are no data.
 
     Example:
         >>> model = vae((1,), latent=2, hidden=())
@@ -371,7 +324,55 @@ def prior_of(model: VAE, params: ModelParams) -> Any:
         >>> prior_of(model, params).log_prob(jnp.zeros((3, 2))).shape
         (3,)
     """
-    return model.prior.distribution(model, params)
+    p = model.prior.distribution(model, params)
+    if not hasattr(p, "given"):
+        return p
+    if x is None:
+        raise ValueError("the prior depends on covariates: give x, or p.given(c)")
+    return p.given(covariates_of(model, x))
+
+
+def covariates_of(model: VAE, x: ArrayLike) -> Float[Array, "... covariates"]:
+    """Return the covariates at the end of each row of data; (…, 0) where none are.
+
+    Example:
+        >>> model = vae((3,), hidden=())._replace(num_covariates=1)
+        >>> covariates_of(model, jnp.array([[1.0, 2.0, 3.0]])).tolist()
+        [[3.0]]
+    """
+    x = jnp.asarray(x)
+    return x[..., x.shape[-1] - model.num_covariates :]
+
+
+def data_of(model: Autoencoder | VAE, x: ArrayLike) -> Images:
+    """Return the data without the covariates of a conditional model.
+
+    Example:
+        >>> model = vae((3,), hidden=())._replace(num_covariates=1)
+        >>> data_of(model, jnp.array([[1.0, 2.0, 3.0]])).tolist()
+        [[1.0, 2.0]]
+    """
+    x = jnp.asarray(x)
+    if isinstance(model, VAE) and model.num_covariates:
+        return x[..., : -model.num_covariates]
+    return x
+
+
+def with_given(model: VAE, z: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
+    """Return what the decoder takes: z, and the covariates of x beside it.
+
+    Example:
+        >>> model = vae((3,), hidden=())._replace(num_covariates=1)
+        >>> with_given(model, jnp.zeros((2, 2)), jnp.array([1.0, 2.0, 3.0])).tolist()
+        [[0.0, 0.0, 3.0], [0.0, 0.0, 3.0]]
+    """
+    z = jnp.asarray(z)
+    if not model.num_covariates:
+        return z
+    given = covariates_of(model, x)
+    batch = jnp.broadcast_shapes(z.shape[:-1], given.shape[:-1])
+    parts = (jnp.broadcast_to(a, (*batch, a.shape[-1])) for a in (z, given))
+    return jnp.concatenate(list(parts), axis=-1)
 
 
 def is_plain(model: VAE) -> bool:
@@ -387,6 +388,8 @@ def is_plain(model: VAE) -> bool:
 
 def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:
     """Return the likelihood's parameters, (…, *shape, num_outputs).
+
+    A conditional model's z is followed by its covariates, `with_given`.
 
     Example:
         >>> model = vae((1,), latent=1, hidden=())
@@ -453,4 +456,7 @@ def reconstruct(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> 
         >>> reconstruct(model, params, jnp.array([[2.0]])).item()  # (2 + 1) + 1
         4.0
     """
-    return decoded_mean(model, params, latent_mean(model, params, x))
+    z = latent_mean(model, params, x)
+    if isinstance(model, VAE):
+        z = with_given(model, z, x)
+    return decoded_mean(model, params, z)

@@ -14,8 +14,8 @@ from vijax.types import Key
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 from vijax.vae.models.posteriors import FullPosterior, Posterior, kl_full_to_standard
-from vijax.vae.models.priors import StandardNormal
-from vijax.vi.divergences import kl_normal_standard
+from vijax.vae.models.priors import NormalPrior, StandardNormal
+from vijax.vi.divergences import kl_normal, kl_normal_standard
 
 PerExample = Float[Array, "..."]
 
@@ -117,7 +117,7 @@ def log_likelihood(
         >>> log_likelihood(model, params, x, z).round(4).tolist()  # -4 log 2
         [-2.772..., -2.772..., -2.772...]
     """
-    outputs = autoencoders.decode(model, params, z)
+    outputs = autoencoders.decode(model, params, autoencoders.with_given(model, z, x))
     return sum_event(model.likelihood.log_prob(x, outputs), model.shape)
 
 
@@ -168,7 +168,7 @@ def kl_to_prior(q: Posterior) -> PerExample:
 def closed_kl(q: Any, p: Any) -> PerExample | None:
     """Return KL[q(z | x) ‖ p(z)] in nats where it has a closed form, else None.
 
-    It has one where q is normal and p is N(0, I).
+    It has one where q is normal and p is N(0, I), or both are diagonal normals.
 
     Example:
         >>> q = Posterior(jnp.array([[1.0, 2.0]]), jnp.zeros((1, 2)))
@@ -179,6 +179,9 @@ def closed_kl(q: Any, p: Any) -> PerExample | None:
         return kl_to_prior(q)
     if isinstance(p, StandardNormal) and isinstance(q, FullPosterior):
         return kl_full_to_standard(q)
+    if isinstance(p, NormalPrior) and isinstance(q, Posterior):
+        each = jnp.vectorize(kl_normal, signature="(n),(n),(n),(n)->()")
+        return each(*q, *p.moments)
     return None
 
 
@@ -228,7 +231,7 @@ def elbo_terms(
     """
     q = autoencoders.encode(model, params, x)
     draws = draw_with_density(key, q, num_samples=num_samples)
-    p = autoencoders.prior_of(model, params)
+    p = autoencoders.prior_of(model, params, x)
     kl = closed_kl(q, p)
     if kl is None:
         kl = jnp.mean(kl_of_draws(p, draws), axis=0)
@@ -269,7 +272,7 @@ def log_weights(
         >>> log_weights(model, params, jnp.ones((1, 1)), q, z).log_ratio.item()
         0.5
     """
-    p = autoencoders.prior_of(model, params) if p is None else p
+    p = autoencoders.prior_of(model, params, x) if p is None else p
     if isinstance(q, Posterior) and isinstance(p, StandardNormal):
         noise = (z - q.loc) * jnp.exp(-q.log_scale)
         # The 2π of prior and posterior cancel.

@@ -21,9 +21,11 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from vijax.types import Key, Params
-from vijax.vae.models import networks
+from vijax.vae.models import autoencoders, networks
+from vijax.vae.models.autoencoders import VAE
+from vijax.vae.models.likelihoods import Likelihood
 from vijax.vae.models.memoize import cached
-from vijax.vae.models.networks import Network
+from vijax.vae.models.networks import Network, Shape
 from vijax.vae.models.posteriors import (
     Latents,
     Posterior,
@@ -213,6 +215,64 @@ def first_latents(network: Network, *, latent: int) -> Network:
         return network.apply(params, z[..., :latent])
 
     return Network(network.init, apply)
+
+
+@cached
+def layered_vae(
+    shape: Shape,
+    *,
+    latents: tuple[int, ...] = (100, 50),
+    hidden: Widths = ((200, 200), (100, 100)),
+    activation: str = "tanh",
+    likelihood: Likelihood | None = None,
+    dtype: str | None = None,
+) -> VAE:
+    """Return a VAE of several stochastic layers; by default the IWAE paper's two.
+
+        q(z | x) = q(z_1 | x) q(z_2 | z_1) …,    p(z, x) = N(z_top | 0, I) … p(x | z_1)
+
+    Its z holds all layers, the lowest first.
+
+    Args:
+        shape: of one image or of one row of a table.
+        latents: of each layer, the lowest first.
+        hidden: widths of the hidden layers below each layer, those between x and z_1
+            first; the way down mirrors the way up.
+        activation: a name in `networks.ACTIVATIONS`.
+        likelihood: as for `vae`.
+        dtype: of the products between x and z_1, as for `autoencoder`.
+
+    Raises:
+        ValueError: fewer than two layers, not as many widths as layers, a size that is
+            not whole and positive, a name that is not known.
+
+    References:
+        Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
+
+    Example:
+        >>> model = layered_vae((8, 8), latents=(4, 2), hidden=((16,), (8,)))
+        >>> params = autoencoders.init(model, jax.random.key(0))
+        >>> model.latent, autoencoders.num_params(params)
+        (6, 2516)
+    """
+    networks.check_shapes(shape=shape, latents=latents)
+    check_layers(latents, hidden)
+    likelihood, _, _ = autoencoders.parts_of(likelihood, None, None)
+    outputs = (*shape, likelihood.num_outputs)
+    lowest = (latents[0],)
+    encoder, decoder = autoencoders.mirrored_networks(
+        shape, (2, *lowest), lowest, outputs, hidden[0], (), activation, dtype
+    )
+    common: dict[str, Any] = {"hidden": hidden[1:], "activation": activation}
+    return VAE(
+        encoder,
+        first_latents(decoder, latent=latents[0]),
+        sum(latents),
+        shape,
+        likelihood,
+        layered_prior(latents, **common),
+        layered_posterior(latents, **common),
+    )
 
 
 def _steps(nets: Sequence[Network], params: Sequence[Params]) -> tuple[Partial, ...]:

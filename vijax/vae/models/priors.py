@@ -88,6 +88,22 @@ class StandardNormal(NamedTuple):
         return z
 
 
+class NormalPrior(NamedTuple):
+    """p(z | c) = N(loc, diag(scale²)), one for each example of a batch."""
+
+    moments: Posterior  # loc and log_scale
+
+    def log_prob(self, z: Latents) -> Array:
+        """Return log p(z | c)."""
+        return self.moments.log_prob(z)
+
+    def sample(self, key: Key, num_samples: int) -> Latents:
+        """Draw z, (num_samples, …, latent), for each example."""
+        like = self.moments.loc
+        noise = jax.random.normal(key, (num_samples, *like.shape), like.dtype)
+        return self.moments.transform(noise)
+
+
 class MixturePrior(NamedTuple):
     """p(z) = Σ_k w_k q_k(z), over a batch of distributions q_k.
 
