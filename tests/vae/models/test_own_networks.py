@@ -29,13 +29,13 @@ def from_nnx(inputs: int, outputs: tuple[int, ...]) -> Network:
     def make(key: jax.Array) -> Perceptron:
         return Perceptron(inputs, int(np.prod(outputs)), nnx.Rngs(key))
 
-    graph, _ = nnx.split(nnx.eval_shape(lambda: make(jax.random.key(0))))
+    graph, shapes = nnx.split(nnx.eval_shape(lambda: make(jax.random.key(0))))
 
     def init(key: jax.Array):
         return nnx.to_pure_dict(nnx.state(make(key)))
 
     def apply(params, x):
-        state = nnx.state(nnx.eval_shape(lambda: make(jax.random.key(0))))
+        state = jax.tree.map(lambda leaf: leaf, shapes)
         nnx.replace_by_pure_dict(state, params)
         y = nnx.merge(graph, state)(x)
         return y.reshape(*x.shape[:-1], *outputs)

@@ -95,7 +95,8 @@ def conditional_vae(
         raise ValueError(
             "a VampPrior is no prior of x given c: give conditional_normal"
         )
-    pixels, common = prod(shape), {"activation": activation, "dtype": dtype}
+    pixels = prod(shape)
+    common: dict[str, Any] = {"activation": activation, "dtype": dtype}
     row = (pixels + num_covariates,)
     code, outputs = posterior.code_shape(latent), (pixels, likelihood.num_outputs)
     return VAE(
