@@ -12,6 +12,7 @@ from scipy.stats import multivariate_normal
 from vijax.vae.models import (
     autoencoders,
     autoregressive,
+    layers,
     likelihoods,
     posteriors,
     priors,
@@ -35,7 +36,7 @@ PARTS = {
     },
     "vamp, autoregressive": {"prior": priors.vamp(3), "posterior": flows},
 }
-KINDS = (*PARTS, "layered")
+KINDS = (*PARTS, "layered", "ladder")
 
 
 class Solved(NamedTuple):
@@ -50,9 +51,13 @@ class Solved(NamedTuple):
 @cache
 def make(kind: str, likelihood=PLAIN) -> tuple[VAE, ModelParams]:
     """Return a VAE of two latents and parameters at random, none of them zero."""
-    if kind == "layered":
-        model = autoencoders.layered_vae(
-            (FEATURES,), latents=(1, 1), hidden=((), (3,)), likelihood=likelihood
+    if kind in ("layered", "ladder"):
+        model = layers.layered_vae(
+            (FEATURES,),
+            latents=(1, 1),
+            hidden=((), (3,)),
+            ladder=kind == "ladder",
+            likelihood=likelihood,
         )
     else:
         model = autoencoders.vae(
@@ -134,7 +139,7 @@ def mixture_of_two(kind: str) -> Solved:
 def two_linear_layers() -> Solved:
     """z_2 ~ N(0, 1), z_1 = a z_2 + c + s ε, x = w z_1 + b + noise: x is normal."""
     rng = np.random.default_rng(13)
-    model = autoencoders.layered_vae(
+    model = layers.layered_vae(
         (FEATURES,), latents=(1, 1), hidden=((), ()), likelihood=GAUSSIAN
     )
     encoder, decoder = _linear(rng, FEATURES, 2), _linear(rng, 1, FEATURES)

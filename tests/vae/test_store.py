@@ -10,7 +10,7 @@ import pytest
 
 from vijax import archive, vae
 from vijax.vae import event_tables, models, training
-from vijax.vae.models import autoregressive, likelihoods, posteriors, priors
+from vijax.vae.models import autoregressive, covariates, likelihoods, posteriors, priors
 
 CONV = {"channels": (2,), "hidden": (3,)}
 MODELS = {
@@ -40,6 +40,12 @@ MODELS = {
         (4,), posterior=autoregressive.inverse_autoregressive(hidden=3, num_layers=1)
     ),
     "layers": models.layered_vae((4,), latents=(3, 2), hidden=((3,), (4,))),
+    "ladder": models.layered_vae(
+        (4,), latents=(3, 2), hidden=((3,), (4,)), ladder=True
+    ),
+    "conditional": models.conditional_vae(
+        (4,), num_covariates=2, prior=covariates.conditional_normal(2), hidden=()
+    ),
     "masked": training.masked(models.vae((4,), latent=2, hidden=(3,))),
 }
 

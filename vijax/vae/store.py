@@ -51,6 +51,7 @@ MODEL_PARTS = (
     autoregressive.inverse_autoregressive,
     layers.layered_prior,
     layers.layered_posterior,
+    layers.ladder_posterior,
     layers.first_latents,
     covariates.conditional_normal,
     covariates.given_covariates,

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from tests.vae import kinds
+from vijax.fingerprint import fingerprint
 from vijax.vae import models
 from vijax.vae.models import (
     autoencoders,
     autoregressive,
     bound_terms,
+    likelihoods,
     losses,
     priors,
 )
@@ -221,6 +223,31 @@ def test_pseudo_inputs_begin_at_images_and_are_pixels(key):
 def test_bad_input_is_named(call, says):
     with pytest.raises(ValueError, match=says.replace("(", r"\(")):
         call()
+
+
+def test_a_ladder_starts_from_the_prior(key):
+    """Where the encoder says nothing, q of the lower layers is the prior."""
+    model, params = kinds.make("ladder")
+    q = models.encode(model, params, kinds.data(2))
+    vague = q._replace(encoded=q.encoded._replace(log_scale=0 * q.encoded.loc + 20))
+    noise = jax.random.normal(key, (5, 2, 2))
+    p = models.prior_of(model, params)
+    top = q.top.transform(noise[..., 1:])
+    by_prior = p.transform(jnp.concatenate([noise[..., :1], top], axis=-1))
+    np.testing.assert_allclose(vague.transform(noise), by_prior, rtol=1e-5, atol=1e-6)
+    sharp = q._replace(encoded=q.encoded._replace(log_scale=0 * q.encoded.loc - 20))
+    z = sharp.transform(noise)[..., 0]
+    np.testing.assert_allclose(z, 0 * z + q.encoded.loc[..., 0], rtol=1e-5)
+
+
+def test_runs_of_all_kinds_can_be_told_apart():
+    """A checkpoint asks for the loss's fingerprint: of Bernoulli pixels, too."""
+    losses_of = [
+        losses.negative_elbo(kinds.make(kind, likelihoods.bernoulli())[0])
+        for kind in kinds.KINDS
+    ]
+    losses_of.append(losses.negative_elbo(models.vae((kinds.FEATURES,), hidden=())))
+    assert len(set(map(fingerprint, losses_of))) == len(losses_of)
 
 
 def test_default_model_has_no_more_parameters_than_its_networks(key):

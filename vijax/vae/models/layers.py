@@ -1,17 +1,19 @@
 r"""Several stochastic layers: latents above latents.
 
     p(z) = N(z_top | 0, I) … p(z_1 | z_2),    x from z_1 alone
-    q(z | x) = q(z_1 | x) q(z_2 | z_1) …
+    q(z | x) = q(z_1 | x) q(z_2 | z_1) …                 upwards, or a ladder:
+    q(z | x) = q(z_top | x) … q(z_1 | z_2, x)            downwards, as the prior
 
 The layers stand beside each other in one z = (z_1, z_2, …, z_top), the lowest first.
 So a deep model is a VAE with a prior and a posterior of this structure and a decoder
 that sees z_1: everything that takes a VAE takes it.
 
 References:
-    Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, figure 1 (two layers).
+    Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, figure 1 (two layers);
+    Sønderby et al. (2016), arXiv:1602.02282 (ladders).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -84,6 +86,70 @@ class LayeredPosterior(NamedTuple):
         return self._replace(lowest=self.lowest.take(index))
 
 
+class LadderPosterior(NamedTuple):
+    """q(z | x) = q(z_top | x) … q(z_1 | z_2, x), a batch of them.
+
+    Below the top a layer is the product of p(z_i | z_{i+1}), the prior's own, and a
+    normal that the encoder says: precisions add, means are weighed by them.
+    """
+
+    encoded: Posterior  # of the layers below the top, the lowest first
+    top: Posterior  # q(z_top | x)
+    downwards: tuple[Partial, ...]  # the prior's
+
+    @property
+    def loc(self) -> Latents:
+        """Where noise of zero goes."""
+        parts = self.encoded.loc, self.top.loc
+        return self.transform(jnp.zeros_like(jnp.concatenate(parts, axis=-1)))
+
+    def transform(self, noise: Latents) -> Latents:
+        """Map standard normal noise to draws."""
+        return self.transform_and_log_prob(noise)[0]
+
+    def transform_and_log_prob(self, noise: Latents) -> tuple[Latents, Array]:
+        """Map noise to draws, and return their log density."""
+        return self._downwards(noise, Posterior.transform_and_log_prob)
+
+    def log_prob(self, z: Latents) -> Array:
+        """Return log q(z | x)."""
+        return self._downwards(z, lambda q, own: (own, q.log_prob(own)))[1]
+
+    def take(self, index: Array) -> "LadderPosterior":
+        """Return the q of some examples."""
+        taken = self.encoded.take(index), self.top.take(index)
+        return LadderPosterior(*taken, self.downwards)
+
+    def _downwards(
+        self, values: Latents, visit: Callable[[Posterior, Array], tuple[Array, Array]]
+    ) -> tuple[Latents, Array]:
+        """Visit q of each layer with its part of the values, the top first."""
+        values, part = _cut(values, -self.top.loc.shape[-1])
+        above, log_q = visit(self.top, part)
+        layers, rest = [above], self.encoded
+        for step in self.downwards:
+            p = from_moments(step(above))
+            rest, own = _split(rest, p.loc.shape[-1])
+            values, part = _cut(values, -p.loc.shape[-1])
+            above, log_layer = visit(product(p, own), part)
+            layers, log_q = [above, *layers], log_q + log_layer
+        return jnp.concatenate(layers, axis=-1), log_q
+
+
+def product(p: Posterior, q: Posterior) -> Posterior:
+    """Return the normal whose density is proportional to p(z) q(z).
+
+    Example:
+        >>> p = Posterior(jnp.array([0.0]), jnp.array([0.0]))
+        >>> q = Posterior(jnp.array([3.0]), jnp.array([0.0]))
+        >>> product(p, q).loc.item()
+        1.5
+    """
+    log_precision = jnp.logaddexp(-2 * p.log_scale, -2 * q.log_scale)
+    share = jnp.exp(-2 * q.log_scale - log_precision)
+    return Posterior((1 - share) * p.loc + share * q.loc, -0.5 * log_precision)
+
+
 class LayeredPrior(NamedTuple):
     """p(z) = N(z_top | 0, I) … p(z_1 | z_2)."""
 
@@ -151,11 +217,7 @@ def layered_prior(
         >>> layered_prior((3, 2), hidden=((8,),)).name
         'layered'
     """
-    check_layers(latents, hidden, between=True)
-    nets = tuple(
-        networks.mlp((above,), (2, own), hidden=widths[::-1], activation=activation)
-        for own, above, widths in zip(latents[:-1], latents[1:], hidden, strict=True)
-    )[::-1]
+    nets = _downward_networks(latents, hidden, activation)
 
     def distribution(model: Any, params: Any) -> LayeredPrior:
         top = StandardNormal(jnp.zeros(latents[-1]))
@@ -200,6 +262,35 @@ def layered_posterior(
 
 
 @cached
+def ladder_posterior(
+    latents: tuple[int, ...], *, hidden: Widths, activation: str = "gelu"
+) -> PosteriorFamily:
+    """Return q(z_top | x) … q(z_1 | z_2, x), for a model with `layered_prior`.
+
+    Args:
+        latents: as the prior's.
+        hidden: as the prior's.
+        activation: as the prior's.
+
+    Raises:
+        ValueError: as `layered_vae`.
+
+    Example:
+        >>> ladder_posterior((3, 2), hidden=((8,),)).code_shape(5)  # of all layers
+        (2, 5)
+    """
+    nets = _downward_networks(latents, hidden, activation)
+
+    def distribution(params: Any, code: Array) -> LadderPosterior:
+        encoded, top = _split(from_moments(code), latents[-1])
+        return LadderPosterior(encoded, top, _steps(nets, params.prior))
+
+    return PosteriorFamily(
+        "ladder", lambda latent: (2, latent), lambda key, latent: (), distribution
+    )
+
+
+@cached
 def first_latents(network: Network, *, latent: int) -> Network:
     """Return the decoder that sees the first latents alone, those of the lowest layer.
 
@@ -223,6 +314,7 @@ def layered_vae(
     *,
     latents: tuple[int, ...] = (100, 50),
     hidden: Widths = ((200, 200), (100, 100)),
+    ladder: bool = False,
     activation: str = "tanh",
     likelihood: Likelihood | None = None,
     dtype: str | None = None,
@@ -238,6 +330,8 @@ def layered_vae(
         latents: of each layer, the lowest first.
         hidden: widths of the hidden layers below each layer, those between x and z_1
             first; the way down mirrors the way up.
+        ladder: whether q goes downwards, as the prior does (`LadderPosterior`), and the
+            encoder speaks of all layers; by default upwards.
         activation: a name in `networks.ACTIVATIONS`.
         likelihood: as for `vae`.
         dtype: of the products between x and z_1, as for `autoencoder`.
@@ -260,10 +354,13 @@ def layered_vae(
     likelihood, _, _ = autoencoders.parts_of(likelihood, None, None)
     outputs = (*shape, likelihood.num_outputs)
     lowest = (latents[0],)
-    encoder, decoder = autoencoders.mirrored_networks(
-        shape, (2, *lowest), lowest, outputs, hidden[0], (), activation, dtype
-    )
     common: dict[str, Any] = {"hidden": hidden[1:], "activation": activation}
+    family = ladder_posterior if ladder else layered_posterior
+    posterior = family(latents, **common)
+    code = posterior.code_shape(sum(latents))
+    encoder, decoder = autoencoders.mirrored_networks(
+        shape, code, lowest, outputs, hidden[0], (), activation, dtype
+    )
     return VAE(
         encoder,
         first_latents(decoder, latent=latents[0]),
@@ -271,8 +368,25 @@ def layered_vae(
         shape,
         likelihood,
         layered_prior(latents, **common),
-        layered_posterior(latents, **common),
+        posterior,
     )
+
+
+def _downward_networks(
+    latents: tuple[int, ...], hidden: Widths, activation: str
+) -> tuple[Network, ...]:
+    """Return the networks from each layer to the one below, the top first."""
+    check_layers(latents, hidden, between=True)
+    return tuple(
+        networks.mlp((above,), (2, own), hidden=widths[::-1], activation=activation)
+        for own, above, widths in zip(latents[:-1], latents[1:], hidden, strict=True)
+    )[::-1]
+
+
+def _split(q: Posterior, size: int) -> tuple[Posterior, Posterior]:
+    """Return the moments of the layers below, and of the uppermost one."""
+    parts = [_cut(moments, -size) for moments in q]
+    return Posterior(*(p[0] for p in parts)), Posterior(*(p[1] for p in parts))
 
 
 def _steps(nets: Sequence[Network], params: Sequence[Params]) -> tuple[Partial, ...]:
