@@ -3,9 +3,9 @@
 Tomczak & Welling (2018), arXiv:1705.07120: 784-300-300-40 and its mirror on the static
 binarisation of MNIST, once with the prior N(0, I) and once with a VampPrior of 500
 pseudo-inputs. Each is trained with early stopping on held-out images. log p(x) is
-estimated for every test image. Samples of both, and of two samplers that are fitted
-afterwards to the codes of the first (`generation.fit_sampler`), are compared with real
-images by the Fréchet distance of a classifier's features.
+estimated for every test image. Samples of both, and of the first with a mixture and
+with a flow fitted afterwards to its codes (`generation.fit_prior`), are compared with
+real images by the Fréchet distance of a classifier's features.
 """
 
 import time
@@ -19,16 +19,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import common
+from experiments.studies import generation as study
 from experiments.studies import image_data
 from vijax.data import Dataset
 from vijax.vae import store, training
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import log_evidence as evidence
+from vijax.vae.generation import draw_from_prior, fit_prior
 from vijax.vae.models import autoencoders, likelihoods, priors
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.models.priors import Prior
 
 STANDARD, VAMP = "N(0, I)", "VampPrior"
+MIXTURE, FLOW = "mixture afterwards", "flow afterwards"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Config:
     """Settings; layer sizes and pseudo-inputs are the paper's, the recipe is not."""
 
     dataset: str = "digits"  # digits, binarized_mnist, mnist, or a path
-    num_components: int = 500  # pseudo-inputs of the VampPrior
+    labelled: str | None = None  # grey images with labels, to compare samples with
+    num_components: int = 500  # pseudo-inputs of the VampPrior; of the mixture too
     latent: int = 40  # latent dimensions
     hidden: tuple[int, ...] = (300, 300)  # widths of the encoder's hidden layers
     activation: str = "silu"  # of the hidden layers
@@ -48,6 +52,8 @@ class Config:
     learning_rate: float = 0.05  # at the first step; falls along a cosine
     evaluation_samples: int = 1000  # draws of z for each test image
     max_held_out: int = 2000  # held-out images for the early stopping
+    max_images: int = 2000  # samples that are compared
+    flow_steps: int = 2000  # of the flow that is fitted afterwards
     runs: Path | None = None  # folder of checkpoints and histories, to be taken up from
     seed: int = 0  # of every random number
 
@@ -59,6 +65,8 @@ def run(config: Config) -> common.Result:
     train, held_out = _split(config, dataset)
     keys = jax.random.split(jax.random.key(config.seed), 4)
     x_test = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
+    labelled = image_data.load_labelled(config.labelled or config.dataset)
+    models: dict[str, tuple[VAE, ModelParams]] = {}
     metrics: dict[str, Any] = {}
     for name, prior in (
         (STANDARD, None),
@@ -71,19 +79,45 @@ def run(config: Config) -> common.Result:
         assert trained.best is not None
         if config.runs:
             store.save(_folder(config, model) / "best.npz", model, trained.best.params)
+        models[name] = model, trained.best.params
         metrics[name] = measure(config, model, trained.best.params, keys[2], x_test) | {
             "epochs": len(trained.loss),
             "best_epoch": int(trained.best.epoch),
             "processor_minutes": minutes,  # less where it was taken up
             "parameters": autoencoders.num_params(trained.params),
         }
-    return common.Result(metrics, {}, dataset.name)
+    x_train = likelihoods.binarize(keys[1], jnp.asarray(train))
+    models |= with_fitted_priors(config, *models[STANDARD], keys[3], x_train)
+    size = study.num_images(labelled, config.max_images)
+    images = {
+        name: np.asarray(draw_from_prior(keys[3], *pair, num_samples=size).mean)
+        for name, pair in models.items()
+    }
+    samples, figures = study.compare(images, labelled, keys[3])
+    return common.Result({"models": metrics} | samples, figures, dataset.name)
+
+
+def with_fitted_priors(
+    config: Config, model: VAE, params: ModelParams, key: jax.Array, x: jax.Array
+) -> dict[str, tuple[VAE, ModelParams]]:
+    """Return the model with each of two priors fitted to its codes of training data."""
+    found = {}
+    for name, prior, steps in (
+        (MIXTURE, priors.mixture(min(config.num_components, len(x))), None),
+        (FLOW, priors.flow(hidden=64), config.flow_steps),
+    ):
+        fitted = fit_prior(key, model, params, x, prior=prior, num_steps=steps)
+        found[name] = fitted.model, fitted.params
+    return found
 
 
 def check(config: Config) -> None:
     """Raise a ValueError before the training for what would fail after it."""
     common.check_at_least(
-        1, num_components=config.num_components, patience=config.patience
+        1,
+        num_components=config.num_components,
+        patience=config.patience,
+        flow_steps=config.flow_steps,
     )
     common.check_at_least(2, evaluation_samples=config.evaluation_samples)
 
