@@ -53,6 +53,7 @@ class Config:
     evaluation_samples: int = 1000  # draws of z for each test image
     max_held_out: int = 2000  # held-out images for the early stopping
     max_images: int = 2000  # samples that are compared
+    max_fitted: int = 10_000  # images whose codes the others are fitted to
     flow_steps: int = 2000  # of the flow that is fitted afterwards
     runs: Path | None = None  # folder of checkpoints and histories, to be taken up from
     seed: int = 0  # of every random number
@@ -86,7 +87,7 @@ def run(config: Config) -> common.Result:
             "processor_minutes": minutes,  # less where it was taken up
             "parameters": autoencoders.num_params(trained.params),
         }
-    x_train = likelihoods.binarize(keys[1], jnp.asarray(train))
+    x_train = likelihoods.binarize(keys[1], jnp.asarray(train[: config.max_fitted]))
     models |= with_fitted_priors(config, *models[STANDARD], keys[3], x_train)
     size = study.num_images(labelled, config.max_images)
     images = {

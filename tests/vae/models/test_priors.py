@@ -244,7 +244,7 @@ def test_runs_of_all_kinds_can_be_told_apart():
     """A checkpoint asks for the loss's fingerprint: of Bernoulli pixels, too."""
     losses_of = [
         losses.negative_elbo(kinds.make(kind, likelihoods.bernoulli())[0])
-        for kind in kinds.KINDS
+        for kind in ("mixture", "vamp", "full")
     ]
     losses_of.append(losses.negative_elbo(models.vae((kinds.FEATURES,), hidden=())))
     assert len(set(map(fingerprint, losses_of))) == len(losses_of)
