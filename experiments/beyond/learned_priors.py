@@ -40,7 +40,8 @@ class Config:
 
     dataset: str = "digits"  # digits, binarized_mnist, mnist, or a path
     labelled: str | None = None  # grey images with labels, to compare samples with
-    num_components: int = 500  # pseudo-inputs of the VampPrior; of the mixture too
+    num_components: int = 500  # pseudo-inputs of the VampPrior
+    num_normals: int = 50  # of the mixture that is fitted afterwards
     latent: int = 40  # latent dimensions
     hidden: tuple[int, ...] = (300, 300)  # widths of the encoder's hidden layers
     activation: str = "silu"  # of the hidden layers
@@ -53,7 +54,7 @@ class Config:
     evaluation_samples: int = 1000  # draws of z for each test image
     max_held_out: int = 2000  # held-out images for the early stopping
     max_images: int = 2000  # samples that are compared
-    max_fitted: int = 10_000  # images whose codes the others are fitted to
+    max_fitted: int = 50_000  # images whose codes the others are fitted to
     flow_steps: int = 2000  # of the flow that is fitted afterwards
     runs: Path | None = None  # folder of checkpoints and histories, to be taken up from
     seed: int = 0  # of every random number
@@ -104,7 +105,7 @@ def with_fitted_priors(
     """Return the model with each of two priors fitted to its codes of training data."""
     found = {}
     for name, prior, steps in (
-        (MIXTURE, priors.mixture(min(config.num_components, len(x))), None),
+        (MIXTURE, priors.mixture(min(config.num_normals, len(x))), None),
         (FLOW, priors.flow(hidden=64), config.flow_steps),
     ):
         fitted = fit_prior(key, model, params, x, prior=prior, num_steps=steps)
