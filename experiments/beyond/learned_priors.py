@@ -6,6 +6,27 @@ pseudo-inputs. Each is trained with early stopping on held-out images. log p(x) 
 estimated for every test image. Samples of both, and of the first with a mixture and
 with a flow fitted afterwards to its codes (`generation.fit_prior`), are compared with
 real images by the Fréchet distance of a classifier's features.
+
+Found on MNIST (--dataset binarized_mnist --labelled mnist, seed 0), all 10,000 test
+images; log p(x) of 100 draws of each, ± the test set's error, which both share:
+
+                     log p(x)      ELBO   processor minutes of training (one core)
+    N(0, I)          -88.32 ± 0.23   -92.51     5.2
+    VampPrior        -85.75 ± 0.23   -89.58     7.5
+    paper            -85.57 (VampPrior), pythae -85.79, 5,000 draws each
+
+The draws add less than 0.006, but their effective sample size is small (median 5), and
+the estimate is low rather than high. Both trainings were still improving at epoch 60.
+A mixture of 50 and a flow, fitted afterwards to the codes of the first, have ELBOs of
+-91.31 and -91.25; 500 normals fitted to 10,000 codes had -92.97 and learned these by
+heart. Fréchet distances of 2,000 mean images from 2,000 test images, by a classifier
+that is right for 97.2 %, and how often they are told from real ones:
+
+    real images            2.2 ± 0.8     52.5 ± 1.1 %    (halves of real: 1.6 ± 0.4)
+    N(0, I)               18.2 ± 1.8     66.8 ± 1.1 %
+    VampPrior              7.2 ± 1.6     52.6 ± 1.1 %
+    mixture afterwards     4.5 ± 1.0     56.6 ± 1.1 %
+    flow afterwards        9.8 ± 1.7     58.2 ± 1.1 %
 """
 
 import time
