@@ -14,9 +14,9 @@ images; log p(x) of 1,000 draws of each, ± the test set's error, which both sha
     N(0, I)       -87.77 ± 0.23   -88.32          -92.51   5.2
     VampPrior     -85.26 ± 0.23   -85.75          -89.58   7.5
 
-The paper's VampPrior has -85.57, of 5,000 draws. The draws' own error is below 0.01, but
-their effective sample size is small (median 10 and 12): log p(x) is higher rather than
-lower. Minutes are of the training, one core. Both were still improving at epoch 60.
+The paper's VampPrior has -85.57, of 5,000 draws. The draws' own error is below 0.01,
+but their effective sample size is small (median 10 and 12): log p(x) is higher rather
+than lower. Minutes are of the training, one core. Both still improved at epoch 60.
 A mixture of 50 and a flow, fitted afterwards to the codes of the first, have ELBOs of
 -91.31 and -91.25; 500 normals fitted to 10,000 codes had -92.97 and learned these by
 heart. Fréchet distances of 2,000 mean images from 2,000 test images, by a classifier
