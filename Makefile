@@ -18,8 +18,9 @@ PIP := python -m pip --disable-pip-version-check
 EVERYTHING := '.[dev,experiments]'
 LECTURE_IMAGES := autoencoder vae use-cases
 LECTURE := bayes-theorem coin-flip poisson-sensors prior-sweep elbo vi-vs-mcmc $(LECTURE_IMAGES)
-BEYOND_IMAGES := anomaly-detection compression generation iwae
-BEYOND := limit-coverage workflow template-fit verdict-benchmark advi-benchmark posterior-gallery $(BEYOND_IMAGES)
+BEYOND_IMAGES := anomaly-detection compression generation iwae learned-priors
+BEYOND := limit-coverage workflow template-fit verdict-benchmark advi-benchmark posterior-gallery \
+  $(BEYOND_IMAGES)
 WITH_IMAGES := $(LECTURE_IMAGES) $(BEYOND_IMAGES)
 EXPERIMENTS := $(LECTURE) $(BEYOND)
 DOCS := .venv-docs

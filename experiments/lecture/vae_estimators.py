@@ -21,13 +21,9 @@ from vijax.vae.models import (
     gradient_comparison,
     gradient_estimators,
 )
-from vijax.vae.models.autoencoders import (
-    VAE,
-    Images,
-    ModelParams,
-    Posterior,
-)
+from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 from vijax.vae.models.gradient_comparison import GradientDraws
+from vijax.vae.models.posteriors import Posterior
 
 NUMBERS = (1, 10, 100)  # L
 REPEATS = 2000  # estimates for each L

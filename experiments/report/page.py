@@ -81,6 +81,7 @@ PARTS = (
             Section("compression", "Compression in depth", "L25"),
             Section("generation", "Generation in depth", "L25"),
             Section("iwae", "Importance-weighted bounds", "L20"),
+            Section("learned_priors", "Learned priors", "L20"),
         ),
         is_lecture=False,
     ),

@@ -82,6 +82,15 @@ SMALL: dict[str, dict[str, Any]] = {
         "batch_size": 100,
         "evaluation_samples": 50,
     },
+    "learned_priors": {
+        "num_components": 5,
+        "latent": 2,
+        "hidden": (16,),
+        "epochs": 1,
+        "evaluation_samples": 50,
+        "max_images": 40,
+        "flow_steps": 20,
+    },
 }
 TABLES = {"magic", "cms_multijet"}
 NEED_POSTERIORDB = {"advi_benchmark", "posterior_gallery"}

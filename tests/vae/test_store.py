@@ -10,7 +10,7 @@ import pytest
 
 from vijax import archive, vae
 from vijax.vae import event_tables, models, training
-from vijax.vae.models import likelihoods
+from vijax.vae.models import autoregressive, covariates, likelihoods, posteriors, priors
 
 CONV = {"channels": (2,), "hidden": (3,)}
 MODELS = {
@@ -30,6 +30,22 @@ MODELS = {
     ),
     "counts": models.vae((4,), hidden=(), likelihood=likelihoods.beta_binomial(4)),
     "grey": models.vae((4,), hidden=(), likelihood=likelihoods.continuous_bernoulli()),
+    "mixture prior": models.vae((4,), hidden=(), prior=priors.mixture(3)),
+    "vamp prior": models.vae((4, 4), hidden=(), prior=priors.vamp(2)),
+    "flow prior": models.vae((4,), hidden=(3,), prior=priors.flow(hidden=3)),
+    "full covariance": models.vae(
+        (4,), hidden=(), posterior=posteriors.full_covariance()
+    ),
+    "autoregressive": models.vae(
+        (4,), posterior=autoregressive.inverse_autoregressive(hidden=3, num_layers=1)
+    ),
+    "layers": models.layered_vae((4,), latents=(3, 2), hidden=((3,), (4,))),
+    "ladder": models.layered_vae(
+        (4,), latents=(3, 2), hidden=((3,), (4,)), ladder=True
+    ),
+    "conditional": models.conditional_vae(
+        (4,), num_covariates=2, prior=covariates.conditional_normal(2), hidden=()
+    ),
     "masked": training.masked(models.vae((4,), latent=2, hidden=(3,))),
 }
 

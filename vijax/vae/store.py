@@ -16,10 +16,20 @@ import numpy as np
 
 from vijax import archive
 from vijax.vae.event_tables import ColumnScale
-from vijax.vae.models import autoencoders, likelihoods, networks
+from vijax.vae.models import (
+    autoencoders,
+    autoregressive,
+    covariates,
+    layers,
+    likelihoods,
+    networks,
+    posteriors,
+    priors,
+)
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
 from vijax.vae.training import ensemble
 from vijax.validate import check
+from vijax.vi.families.flow import Coupling, CouplingFlow
 
 MODEL_PARTS = (
     networks.mlp,
@@ -32,6 +42,21 @@ MODEL_PARTS = (
     likelihoods.continuous_bernoulli,
     likelihoods.discretised_logistic,
     likelihoods.beta_binomial,
+    priors.standard_normal,
+    priors.mixture,
+    priors.vamp,
+    priors.flow,
+    posteriors.mean_field,
+    posteriors.full_covariance,
+    autoregressive.inverse_autoregressive,
+    layers.layered_prior,
+    layers.layered_posterior,
+    layers.ladder_posterior,
+    layers.first_latents,
+    covariates.conditional_normal,
+    covariates.given_covariates,
+    CouplingFlow,
+    Coupling,
     Autoencoder,
     VAE,
     ModelParams,
@@ -86,7 +111,7 @@ def save(
         raise ValueError(
             f"model = {model!r} is none: give models.autoencoder(…) or models.vae(…)"
         )
-    for name in ("encoder", "decoder", "likelihood"):
+    for name in ("encoder", "decoder", "likelihood", "prior", "posterior"):
         part = getattr(model, name, None)
         recipe = getattr(part, "recipe", None)
         if part is not None and (recipe is None or recipe.constructor not in TYPES):

@@ -4,6 +4,7 @@ from scipy.special import logsumexp
 
 from vijax.vae.evaluation import latent_usage
 from vijax.vae.models import autoencoders, bound_terms
+from vijax.vae.models.posteriors import Posterior
 
 
 def test_usage_of_a_model_with_a_dead_latent(linear_vae):
@@ -56,10 +57,10 @@ def test_aggregate_sees_codes_that_miss_the_prior(linear_vae, key):
 
 
 def test_pairs_in_batches_are_the_direct_densities(key):
-    q = autoencoders.Posterior(
+    q = Posterior(
         *jnp.asarray(np.random.default_rng(0).normal(size=(2, 7, 3)), jnp.float32)
     )
-    z = latent_usage._draw(key, q)
+    z = latent_usage._draw(key, q).z
     own, every = latent_usage._log_densities(q, z, *q)
     z, loc, log_scale = map(np.asarray, (z, *q))
     direct = -0.5 * ((z[:, None] - loc) / np.exp(log_scale)) ** 2 - log_scale

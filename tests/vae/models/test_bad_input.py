@@ -11,9 +11,10 @@ import pytest
 
 from tests.vae.refusals import refuses
 from vijax.vae.models import losses
-from vijax.vae.models.autoencoders import Posterior, autoencoder, init_at_mean, vae
+from vijax.vae.models.autoencoders import autoencoder, init_at_mean, vae
 from vijax.vae.models.gradient_estimators import exact, reparametrised
 from vijax.vae.models.likelihoods import beta_binomial, binarize
+from vijax.vae.models.posteriors import Posterior
 
 KEY = jax.random.key(0)
 MODEL = vae((4, 4), hidden=(8,))

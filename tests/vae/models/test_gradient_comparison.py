@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vijax.vae.models import gradient_comparison
-from vijax.vae.models.autoencoders import Posterior
+from vijax.vae.models.posteriors import Posterior
 
 CURVATURE, SLOPE = jnp.array([[3.0, 1.0], [1.0, 2.0]]), jnp.array([1.0, -2.0])
 SCALE = jnp.array([0.5, 0.8])

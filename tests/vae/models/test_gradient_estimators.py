@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vijax.vae.models import gradient_estimators
-from vijax.vae.models.autoencoders import Posterior
+from vijax.vae.models.posteriors import Posterior
 
 CURVATURE, SLOPE = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([1.0, -2.0])
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vijax.vae.models import autoencoders, bound_terms, losses
-from vijax.vae.models.autoencoders import Posterior
 from vijax.vae.models.losses import Batch
+from vijax.vae.models.posteriors import Posterior
 
 elbo_terms = jax.jit(
     bound_terms.elbo_terms, static_argnums=0, static_argnames="num_samples"

@@ -120,11 +120,13 @@ def _anomaly_scores(
 ) -> AnomalyScores:
     def one(x: Images) -> AnomalyScores:
         q = autoencoders.encode(model, params, x)
+        p = autoencoders.prior_of(model, params, x)
         # The same noise for all: a score does not depend on where the example stands.
-        z = bound_terms.draw(key, q, num_samples=num_samples)
-        terms = bound_terms.log_weights(model, params, x, q, z)
+        z, log_q = bound_terms.draw_with_density(key, q, num_samples=num_samples)
+        terms = bound_terms.log_weights(model, params, x, q, z, log_q=log_q, p=p)
         reconstruction = -jnp.mean(terms.log_likelihood)
-        kl = bound_terms.kl_to_prior(q)
+        kl = bound_terms.closed_kl(q, p)
+        kl = -jnp.mean(terms.log_ratio) if kl is None else kl
         return AnomalyScores(
             reconstruction,
             kl,
@@ -169,7 +171,8 @@ def _reconstruction_error(
     model: Autoencoder | VAE, batch_size: int, params: ModelParams, x: Images
 ) -> Float[Array, " examples"]:
     def one(x: Images) -> Scalar:
-        return jnp.mean((autoencoders.reconstruct(model, params, x) - x) ** 2)
+        data = autoencoders.data_of(model, x)
+        return jnp.mean((autoencoders.reconstruct(model, params, x) - data) ** 2)
 
     return jax.lax.map(one, x, batch_size=batch_size)
 
@@ -207,7 +210,8 @@ def unexplained_share(
         [0.5]
     """
     x = check_shape(model, x)
-    energy = jnp.mean(x**2, axis=tuple(range(1, x.ndim)))
+    data = autoencoders.data_of(model, x)
+    energy = jnp.mean(data**2, axis=tuple(range(1, x.ndim)))
     valid = check(energy > 0, "the mean square of x", energy, "remove blank examples")
     share = reconstruction_error(model, params, x, batch_size=batch_size) / energy
     return where_valid(valid, share)

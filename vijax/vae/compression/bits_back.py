@@ -9,7 +9,8 @@ inverses. For each batch of examples, from the last to the first, the encoder do
     put    z under p(z)       -log₂ p(z) bits
 
 and the decoder undoes it in reverse. z lives on a grid whose step is below the scales
-of q(z | x). How fine the grid is does not matter, since what it costs comes back. The
+of q(z | x). How fine the grid is does not matter, since what it costs comes back.
+`latent_codes` says what the grid is where prior or q are not the default ones. The
 first batch finds an empty stack: its z is the mean of q, and nothing comes back.
 
 Encoder and decoder both compute q(z | x) and p(x | z) and must get the same floats to
@@ -31,11 +32,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from vijax.vae.compression import latent_codes
+from vijax.vae.compression.latent_codes import Latents
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
-MAX_LATENT = 8.0  # standard deviations of the prior that the grid of z spans
-MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
+MIN_STEP = latent_codes.MIN_STEP
 
 _Symbols = Int[np.ndarray, "rows ..."]
 
@@ -71,13 +73,14 @@ def encode_symbols(
         symbols: (n, *shape), integers.
     """
     stack = constriction.stream.stack.AnsCoder()
-    grid = _Latents(model, params, settings)
+    grid = Latents(model, params, *settings)
     batches = _batches(len(symbols), settings.batch_size)
     for rows in reversed(batches):
         q = grid.posterior(code.to_x(symbols[rows]))
-        z = grid.rounded(q) if rows is batches[-1] else stack.decode(grid.code, *q)
+        first = rows is batches[-1]
+        z = grid.rounded(q) if first else stack.decode(grid.code, *q)
         stack.encode_reverse(symbols[rows].ravel(), *code.given(grid.values(z)))
-        stack.encode_reverse(z, grid.code, *grid.prior(z.size))
+        grid.put(stack, z, nothing_back=first)
     return stack.get_compressed()
 
 
@@ -103,12 +106,12 @@ def decode_symbols(
         The symbols, or None if the words are not a whole stack of this model.
     """
     stack = constriction.stream.stack.AnsCoder(words.astype(np.uint32))
-    grid = _Latents(model, params, settings)
+    grid = Latents(model, params, *settings)
     symbols = np.zeros((num_rows, *model.shape), np.int32)
     batches = _batches(num_rows, settings.batch_size)
     for rows in batches:
         size = rows.stop - rows.start
-        z = stack.decode(grid.code, *grid.prior(size * model.latent))
+        z = grid.take(stack, size, nothing_back=rows is batches[-1])
         flat = stack.decode(*code.given(grid.values(z)))
         symbols[rows] = flat.reshape(size, *model.shape)
         q = grid.posterior(code.to_x(symbols[rows]))
@@ -131,7 +134,7 @@ def level_code(
     )
 
     def given(z: np.ndarray) -> tuple[Any, ...]:
-        filled = _fill(z, settings.batch_size)
+        filled = latent_codes.fill(z, settings.batch_size)
         p = np.exp(_log_levels(model, num_levels, params, filled)[: len(z)])
         p = p.reshape(-1, num_levels)
         if num_levels > 2:
@@ -170,7 +173,7 @@ def bin_code(
     gaussian = constriction.stream.model.QuantizedGaussian(0, last)
 
     def given(z: np.ndarray) -> tuple[Any, ...]:
-        filled = _fill(z, settings.batch_size)
+        filled = latent_codes.fill(z, settings.batch_size)
         outputs = _gaussian(model, params, filled)
         loc, scale = (np.asarray(part, float)[: len(z)] for part in outputs)
         # The mean stays within the bins. The scale stays near one bin or above: were it
@@ -182,40 +185,6 @@ def bin_code(
         return (lower + step * symbols).astype(np.float32)
 
     return SymbolCode(to_x, given)
-
-
-class _Latents:
-    """The grid of latents and the distributions on it."""
-
-    def __init__(
-        self, model: VAE, params: ModelParams, settings: BitsBackSettings
-    ) -> None:
-        self.model, self.params, self.settings = model, params, settings
-        self.span = round(MAX_LATENT / settings.latent_step)
-        self.code = constriction.stream.model.QuantizedGaussian(-self.span, self.span)
-
-    def prior(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return N(0, 1) for each latent, in steps of the grid."""
-        return np.zeros(size), np.full(size, 1 / self.settings.latent_step)
-
-    def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return q(z | x) for each latent, in steps of the grid."""
-        filled = _fill(x, self.settings.batch_size)
-        parts = _posterior(self.model, self.params, filled)
-        loc, scale = (
-            np.asarray(part, float)[: len(x)].ravel() / self.settings.latent_step
-            for part in parts
-        )
-        return np.clip(loc, -self.span, self.span), np.maximum(scale, 0.05)
-
-    def rounded(self, q: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """Return the grid's numbers nearest to the mean."""
-        return np.rint(q[0]).astype(np.int32)
-
-    def values(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
-        """Return the latents at the grid's numbers."""
-        values = z.reshape(-1, self.model.latent) * self.settings.latent_step
-        return values.astype(np.float32)
 
 
 def _batches(num_rows: int, batch_size: int) -> list[slice]:
@@ -230,19 +199,6 @@ def _batches(num_rows: int, batch_size: int) -> list[slice]:
         slices.append(slice(stop - size, stop))
         stop, done = stop - size, done + size
     return slices[::-1]
-
-
-def _fill(rows: np.ndarray, batch_size: int) -> np.ndarray:
-    """Fill up a batch with zeros, so that networks compile for one shape only."""
-    filled = np.zeros((batch_size, *rows.shape[1:]), np.float32)
-    filled[: len(rows)] = rows
-    return filled
-
-
-@partial(jax.jit, static_argnums=0)
-def _posterior(model: VAE, params: ModelParams, x: Array) -> tuple[Array, Array]:
-    q = autoencoders.encode(model, params, x)
-    return q.loc, jnp.exp(q.log_scale)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -108,7 +108,7 @@ def annealed_upper_bound(
         params: its parameters.
         key: for the walks.
         x: (n, *shape), x ~ p(x | z).
-        z: (n, latent), z ~ N(0, I).
+        z: (n, latent), z ~ p(z).
         walk: steps, chains and leapfrog steps; all chains of an example start at z.
         batch_size: examples at once; memory only.
 

@@ -15,7 +15,8 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.types import Key
 from vijax.vae.models import bound_terms
-from vijax.vae.models.autoencoders import VAE, Images, ModelParams
+from vijax.vae.models.autoencoders import VAE, Images, ModelParams, prior_of
+from vijax.vae.models.priors import StandardNormal
 from vijax.validate import check, is_whole
 
 TARGET_ACCEPTANCE = 0.65
@@ -85,9 +86,20 @@ def from_prior(
         Where the chains end, and what they saw before each step.
     """
     keys = jax.random.split(key)
-    z = jax.random.normal(keys[0], (walk.num_chains, len(x), model.latent), x.dtype)
+    z = _first_draws(model, params, keys[0], walk.num_chains, x)
     betas = temperatures(walk.num_steps)
     return anneal(model, params, keys[1], x, z, betas, walk.num_leapfrog)
+
+
+def _first_draws(
+    model: VAE, params: ModelParams, key: Key, num_chains: int, x: Images
+) -> Float[Array, "chains batch latent"]:
+    p, shape = prior_of(model, params, x), (num_chains, len(x), model.latent)
+    if isinstance(p, StandardNormal):
+        return jax.random.normal(key, shape, x.dtype)
+    conditional = hasattr(model.prior.distribution(model, params), "given")
+    z = p.sample(key, num_chains if conditional else num_chains * len(x))
+    return z.reshape(shape).astype(x.dtype)
 
 
 def anneal(
@@ -108,8 +120,15 @@ def anneal(
     dtype = jnp.result_type(x, z)
     z, betas = z.astype(dtype), betas.astype(dtype)
 
+    p = prior_of(model, params, x)
+
     def log_likelihood(z: Array) -> Array:
         return bound_terms.log_likelihood(model, params, x, z)
+
+    def log_prior(z: Array) -> Array:
+        if isinstance(p, StandardNormal):  # its constant cancels
+            return -0.5 * jnp.sum(z**2, axis=-1)
+        return p.log_prob(z)
 
     def step(
         chains: Chains, inputs: tuple[Array, Array, Array]
@@ -117,9 +136,12 @@ def anneal(
         key, before, beta = inputs
         values = log_likelihood(chains.z)
         log_weight = chains.log_weight + (beta - before) * values
-        z, accepted = _move(
-            key, chains.z, log_likelihood, beta, jnp.exp(chains.log_step), num_leapfrog
-        )
+
+        def log_density(z: Array) -> Array:
+            return beta * log_likelihood(z) + log_prior(z)
+
+        step_size = jnp.exp(chains.log_step)
+        z, accepted = _move(key, chains.z, log_density, step_size, num_leapfrog)
         rate = accepted.astype(z.dtype) - TARGET_ACCEPTANCE
         seen = WalkRecord(chains.log_weight, values, accepted)
         return Chains(z, log_weight, chains.log_step + 0.05 * rate), seen
@@ -133,16 +155,11 @@ def anneal(
 def _move(
     key: Key,
     z: Array,
-    log_likelihood: Callable[[Array], Array],
-    beta: Array,
+    log_density: Callable[[Array], Array],
     step_size: Float[Array, "chains batch"],
     num_leapfrog: int,
 ) -> tuple[Array, Array]:
-    """Take one Hamiltonian Monte Carlo step of p(z) p(x | z)^β."""
-
-    def log_density(z: Array) -> Array:
-        return beta * log_likelihood(z) - 0.5 * jnp.sum(z**2, axis=-1)
-
+    """Take one Hamiltonian Monte Carlo step of a density, here p(z) p(x | z)^β."""
     slope = jax.grad(lambda z: jnp.sum(log_density(z)))
     keys = jax.random.split(key)
     size = step_size[..., None]

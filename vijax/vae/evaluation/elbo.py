@@ -49,8 +49,8 @@ class ELBOPerExample(NamedTuple):
     """The ELBO's terms example by example, in nats."""
 
     log_likelihood: Float[Array, " examples"]  # mean over the draws of z
-    draw_variance: Float[Array, " examples"]  # of that mean
-    kl: Float[Array, " examples"]
+    draw_variance: Float[Array, " examples"]  # of the ELBO over draws
+    kl: Float[Array, " examples"]  # its closed form, or the mean over the draws
 
 
 def held_out_elbo(
@@ -163,11 +163,14 @@ def _per_example(
     q = autoencoders.encode(model, params, x)
     # A key for each example: the result does not depend on the batches.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-    draw = partial(bound_terms.draw, num_samples=num_samples)
-    z = jax.vmap(draw, out_axes=1)(keys, q)
+    p = autoencoders.prior_of(model, params, x)
+    z, log_q = bound_terms.draw_by_example(keys, q, num_samples=num_samples)
     values = bound_terms.log_likelihood(model, params, x, z)
+    kl = bound_terms.closed_kl(q, p)
+    draws = values
+    if kl is None:
+        each = log_q - p.log_prob(z)
+        kl, draws = jnp.mean(each, axis=0), values - each
     return ELBOPerExample(
-        jnp.mean(values, axis=0),
-        jnp.var(values, axis=0, ddof=1) / num_samples,
-        bound_terms.kl_to_prior(q),
+        jnp.mean(values, axis=0), jnp.var(draws, axis=0, ddof=1) / num_samples, kl
     )

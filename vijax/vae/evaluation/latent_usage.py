@@ -2,11 +2,11 @@
 
 A latent whose q(z_j | x) is the prior for every x carries nothing: it has collapsed.
 `active_units` finds it. `aggregate_posterior` compares the codes of all data with the
-prior. Both need only the encoder and run in batches of bounded memory.
+prior. Both need no decoder and run in batches of bounded memory.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,29 +18,31 @@ from vijax.batching import map_batches
 from vijax.types import Key, Scalar
 from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, bound_terms
-from vijax.vae.models.autoencoders import (
-    VAE,
-    Images,
-    ModelParams,
-    Posterior,
-)
+from vijax.vae.models.autoencoders import VAE, Images, ModelParams
+from vijax.vae.models.bound_terms import Draws
+from vijax.vae.models.posteriors import Posterior
 from vijax.validate import check, is_traced
 
 
 class LatentUsage(NamedTuple):
     """How much each latent carries."""
 
-    kl: Float[Array, " latent"]  # mean over x of KL[q(z_j | x) ‖ N(0, 1)], nats
-    variance_of_means: Float[Array, " latent"]  # over x, of the mean of q(z_j | x)
+    # Mean over x of KL[q(z_j | x) ‖ N(0, 1)] in nats; None where the prior is learned
+    # or q is no diagonal normal: the KL is then no sum over latents.
+    kl: Float[Array, " latent"] | None
+    variance_of_means: Float[Array, " latent"]  # over x, of the centre of q(z_j | x)
     active: Bool[Array, " latent"]  # where that variance is above the threshold
 
     def __str__(self) -> str:
         """Return how many latents are active, and what each carries."""
-        if is_traced(self) or np.ndim(self.kl) != 1:
-            return f"latent usage of shape {np.shape(self.kl)}"
-        kl = ", ".join(f"{value:.2f}" for value in np.sort(self.kl)[::-1])
+        if is_traced(self) or np.ndim(self.active) != 1:
+            return f"latent usage of shape {np.shape(self.active)}"
         number = int(np.sum(self.active))
-        return f"{number} of {len(self.kl)} latents active; KL in nats: {kl}"
+        text = f"{number} of {len(self.active)} latents active"
+        if self.kl is None:
+            return text
+        kl = ", ".join(f"{value:.2f}" for value in np.sort(self.kl)[::-1])
+        return f"{text}; KL in nats: {kl}"
 
 
 class AggregatePosterior(NamedTuple):
@@ -88,13 +90,13 @@ def active_units(
     """
     check(threshold >= 0, "threshold", threshold, "give a variance of 0 or more")
     q = posteriors(model, params, check_in_support(model, x))
-    return _usage(q, threshold)
+    return _usage(autoencoders.is_plain(model), q, threshold)
 
 
-@jax.jit
-def _usage(q: Posterior, threshold: ArrayLike) -> LatentUsage:
+@partial(jax.jit, static_argnums=0)
+def _usage(independent: bool, q: Any, threshold: ArrayLike) -> LatentUsage:
     variance = jnp.var(q.loc, axis=0)
-    kl = jnp.mean(bound_terms.kl_per_latent(q), axis=0)
+    kl = jnp.mean(bound_terms.kl_per_latent(q), axis=0) if independent else None
     return LatentUsage(kl, variance, variance > threshold)
 
 
@@ -133,25 +135,50 @@ def aggregate_posterior(
     """
     x = check_in_support(model, x)
     q = posteriors(model, params, x)
-    z = _draw(key, q)
-    log_own, log_all = map_batches(
-        partial(_log_densities, q), z, *q, batch_size=batch_size
-    )
-    return _aggregate(q, log_own, log_all)
+    draws = _draw(key, q)
+    if isinstance(q, Posterior):
+        log_own, log_all = map_batches(
+            partial(_log_densities, q), draws.z, *q, batch_size=batch_size
+        )
+    else:
+        log_own = draws.log_q
+        log_all = map_batches(
+            partial(_log_mean_density, q), draws.z, batch_size=batch_size
+        )
+    p = autoencoders.prior_of(model, params, x)
+    return _aggregate(q, p, draws, log_own, log_all)
 
 
 @jax.jit
-def _draw(key: Key, q: Posterior) -> Array:
-    return bound_terms.draw(key, q, num_samples=1)[0]
+def _draw(key: Key, q: Any) -> Draws:
+    z, log_q = bound_terms.draw_with_density(key, q, num_samples=1)
+    return Draws(z[0], log_q[0])
 
 
 @jax.jit
-def _aggregate(q: Posterior, log_own: Array, log_all: Array) -> AggregatePosterior:
+def _aggregate(
+    q: Any, p: Any, draws: Draws, log_own: Array, log_all: Array
+) -> AggregatePosterior:
     information = jnp.mean(log_own - log_all)
-    kl = jnp.mean(bound_terms.kl_to_prior(q))
-    mean = jnp.mean(q.loc, axis=0)
-    variance = jnp.var(q.loc, axis=0) + jnp.mean(jnp.exp(2 * q.log_scale), axis=0)
+    kl = bound_terms.closed_kl(q, p)
+    kl = jnp.mean(bound_terms.kl_of_draws(p, draws) if kl is None else kl)
+    if isinstance(q, Posterior):
+        mean = jnp.mean(q.loc, axis=0)
+        variance = jnp.var(q.loc, axis=0) + jnp.mean(jnp.exp(2 * q.log_scale), axis=0)
+    else:
+        mean, variance = jnp.mean(draws.z, axis=0), jnp.var(draws.z, axis=0)
     return AggregatePosterior(mean, jnp.sqrt(variance), information, kl - information)
+
+
+@jax.jit
+def _log_mean_density(q: Any, z: Array) -> Array:
+    """Return the log mean over all x of q(z | x)."""
+
+    def one(z: Array) -> Array:
+        every = q.log_prob(z)
+        return jax.nn.logsumexp(every) - jnp.log(len(every))
+
+    return jax.lax.map(one, z)
 
 
 @jax.jit
@@ -174,7 +201,7 @@ def _log_densities(
 
 def posteriors(
     model: VAE, params: ModelParams, x: Images, *, batch_size: int = 1000
-) -> Posterior:
+) -> Any:
     """Return q(z | x) of all examples, in batches.
 
     Example:
@@ -184,7 +211,13 @@ def posteriors(
         >>> posteriors(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
         3.0
     """
-    return map_batches(partial(_encode, model, params), x, batch_size=batch_size)
+    code = map_batches(partial(_code, model, params), x, batch_size=batch_size)
+    return _distribution(model, params, code)
 
 
-_encode = jax.jit(autoencoders.encode, static_argnums=0)
+_code = jax.jit(autoencoders.code_of, static_argnums=0)
+
+
+@partial(jax.jit, static_argnums=0)
+def _distribution(model: VAE, params: ModelParams, code: Array) -> Any:
+    return model.posterior.distribution(params, code)

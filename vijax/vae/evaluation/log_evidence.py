@@ -18,8 +18,9 @@ visited. `annealed_sampling` does not depend on q.
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,8 @@ from vijax.types import Key, Scalar
 from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, bound_terms
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
-from vijax.validate import check, is_traced, is_whole
+from vijax.vae.models.priors import StandardNormal
+from vijax.validate import check, is_traced, is_whole, seen
 from vijax.vi import bounds
 
 
@@ -141,12 +143,14 @@ def _importance(
     x: Images,
 ) -> LogEvidence:
     q = autoencoders.encode(model, params, x)
+    p = autoencoders.prior_of(model, params, x)
     # A key for each batch, from its first row: no example sees another's draws.
     key = jax.random.fold_in(key, index[0])
 
     def add(sums: _Sums, chunk: Array) -> tuple[_Sums, None]:
-        z = bound_terms.draw(jax.random.fold_in(key, chunk), q, num_samples=chunk_size)
-        terms = bound_terms.log_weights(model, params, x, q, z)
+        own_key = jax.random.fold_in(key, chunk)
+        z, log_q = bound_terms.draw_with_density(own_key, q, num_samples=chunk_size)
+        terms = bound_terms.log_weights(model, params, x, q, z, log_q=log_q, p=p)
         return _add(sums, terms.log_likelihood + terms.log_ratio), None
 
     zero = jnp.zeros(len(x), x.dtype)
@@ -219,12 +223,14 @@ def quadrature_log_evidence(
         params: its parameters.
         x: (n, *shape) in the likelihood's support.
         num_nodes: grid points along each latent, 2 or more.
-        width: half the grid's length, in prior standard deviations.
+        width: half the grid's length, in standard deviations of N(0, I). A learned
+            prior may want another: less than 1 - 10⁻³ of it on the grid is refused.
         batch_size: examples at once; memory only.
 
     Raises:
-        ValueError: more than three latents, a setting out of its range, data of
-            another shape or outside the support.
+        ValueError: more than three latents, a conditional model, a setting out of its
+            range, data of another shape or outside the support, a learned prior that
+            does not fit on the grid.
 
     Example:
         >>> from vijax.vae.models.likelihoods import gaussian
@@ -237,10 +243,16 @@ def quadrature_log_evidence(
     """
     remedy = "quadrature is for 1 to 3 latents; use importance"
     check(1 <= model.latent <= 3, "latent", model.latent, remedy)
+    remedy = "examples of a conditional model share no grid: use importance"
+    check(not model.num_covariates, "num_covariates", model.num_covariates, remedy)
     remedy = "give 2 or more"
     check(is_whole(num_nodes) and num_nodes >= 2, "num_nodes", num_nodes, remedy)
     check(0 < width < math.inf, "width", width, "give a number above 0")
     x = check_in_support(model, x)
+    if not isinstance(autoencoders.prior_of(model, params), StandardNormal):
+        mass = _mass_on_grid(model, num_nodes, params, width)
+        remedy = "the prior's mass on the grid is not 1: give more nodes, other width"
+        check(abs(seen(mass) - 1) < _MASS_ERROR, "mass", mass, remedy)
     apply = partial(_quadrature, model, num_nodes, params, width)
     return map_batches(apply, x, batch_size=min(batch_size, len(x)))
 
@@ -249,26 +261,62 @@ def quadrature_log_evidence(
 def _quadrature(
     model: VAE, num_nodes: int, params: ModelParams, width: ArrayLike, x: Images
 ) -> Float[Array, " batch"]:
+    p = autoencoders.prior_of(model, params)
+
+    def log_likelihoods(z: Array) -> Float[Array, "points batch"]:
+        outputs = autoencoders.decode(model, params, z)
+        return bound_terms.log_likelihood_table(model, outputs, x)
+
+    grid = _GridSize(num_nodes, model.latent)
+    return _log_integral(grid, width, p, log_likelihoods, jnp.zeros(len(x), x.dtype))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _mass_on_grid(
+    model: VAE, num_nodes: int, params: ModelParams, width: ArrayLike
+) -> Scalar:
+    """Return ∫ p(z) dz by the grid's rule: 1 where the grid fits the prior."""
+    p = autoencoders.prior_of(model, params)
+    grid, zero = _GridSize(num_nodes, model.latent), jnp.zeros(1)
+    found = _log_integral(grid, width, p, lambda z: jnp.zeros((len(z), 1)), zero)
+    return jnp.exp(found[0])
+
+
+class _GridSize(NamedTuple):
+    num_nodes: int
+    latent: int
+
+
+def _log_integral(
+    grid: _GridSize,
+    width: ArrayLike,
+    p: Any,
+    log_values: Callable[[Array], Float[Array, "points batch"]],
+    zero: Float[Array, " batch"],
+) -> Float[Array, " batch"]:
+    """Return log ∫ p(z) exp(log_values(z)) dz over the grid of the latent space."""
+    num_nodes, latent = grid
     step = 2 * width / (num_nodes - 1)
     chunk_size = min(num_nodes, _CHUNK)
-    total = num_nodes**model.latent
+    total = num_nodes**latent
     starts = jnp.arange(0, total, chunk_size)
 
     def add(sums: _Sums, start: Array) -> tuple[_Sums, None]:
         # The grid's points by their number, so that it need not be stored.
         number = start + jnp.arange(chunk_size)
-        digits = jnp.unravel_index(number, (num_nodes,) * model.latent)
-        z = (jnp.stack(digits, axis=-1) * step - width).astype(x.dtype)
-        log_mass = jnp.sum(-0.5 * z**2 - _HALF_LOG_2PI + jnp.log(step), axis=-1)
+        digits = jnp.unravel_index(number, (num_nodes,) * latent)
+        z = (jnp.stack(digits, axis=-1) * step - width).astype(zero.dtype)
+        if isinstance(p, StandardNormal):
+            log_mass = jnp.sum(-0.5 * z**2 - _HALF_LOG_2PI + jnp.log(step), axis=-1)
+        else:
+            log_mass = p.log_prob(z) + latent * jnp.log(step)
         log_mass = jnp.where(number < total, log_mass, -jnp.inf)
-        outputs = autoencoders.decode(model, params, z)
-        table = bound_terms.log_likelihood_table(model, outputs, x)  # (points, batch)
-        return _add(sums, table + log_mass[:, None]), None
+        return _add(sums, log_values(z) + log_mass[:, None]), None
 
-    zero = jnp.zeros(len(x), x.dtype)
     sums, _ = jax.lax.scan(add, _Sums(zero - jnp.inf, zero, zero), starts)
     return sums.top + jnp.log(sums.first)
 
 
 _CHUNK = 2000  # grid points at once
+_MASS_ERROR = 1e-3  # of a learned prior on the grid
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)

@@ -1,6 +1,7 @@
 """Generation: new examples from a VAE, and features to judge them by.
 
     prior_draws         z from the prior, x from the likelihood
+    fitted_priors       a prior that follows the codes of data, after the training
     image_samples       how far generated images are from real ones
     event_samples       how far generated events are from real ones
     feature_classifier  a small classifier whose last hidden layer gives features
@@ -27,6 +28,11 @@ from vijax.vae.generation.feature_classifier import (
     classifier_features,
     train_classifier,
 )
+from vijax.vae.generation.fitted_priors import (
+    ModelWithPrior,
+    fit_mixture,
+    fit_prior,
+)
 from vijax.vae.generation.image_samples import (
     ImageComparison,
     SampleQuality,
@@ -40,6 +46,7 @@ __all__ = [
     "Classifier",
     "EventDistances",
     "ImageComparison",
+    "ModelWithPrior",
     "PriorDraws",
     "SampleQuality",
     "classifier_accuracy",
@@ -48,6 +55,8 @@ __all__ = [
     "compare_events",
     "compare_images",
     "draw_from_prior",
+    "fit_mixture",
+    "fit_prior",
     "num_comparable_images",
     "round_whole_columns",
     "sample_quality",

@@ -1,4 +1,4 @@
-"""What is learned: the two models, their networks, likelihoods and losses.
+"""What is learned: the models, their networks, likelihoods, priors and losses.
 
     model = models.vae((28, 28), latent=2)
     params = models.init(model, key)
@@ -6,8 +6,10 @@
 
 A model is a tuple of pure functions, its parameters are a pytree beside it: functions
 take (model, params, …) in this order, and a key next where they draw. Images keep their
-shape, (batch, *shape). `likelihoods` say what a decoder's outputs mean, `losses` what
-training minimises, in nats per example; `networks` makes encoders and decoders,
+shape, (batch, *shape). `likelihoods` say what a decoder's outputs mean, `priors` and
+`posteriors` what p(z) and q(z | x) are, `losses` what training minimises, in nats per
+example; `networks` makes encoders and decoders, `layers` latents above latents,
+`covariates` models that are given classes or numbers,
 `bound_terms` has the terms of the bounds one by one, `gradient_estimators` are
 ways to differentiate an expectation, and `gradient_comparison` puts their means and
 variances side by side.
@@ -15,17 +17,20 @@ variances side by side.
 
 from vijax.vae.models import (
     bound_terms,
+    covariates,
     gradient_comparison,
     gradient_estimators,
+    layers,
     likelihoods,
     losses,
     networks,
+    posteriors,
+    priors,
 )
 from vijax.vae.models.autoencoders import (
     VAE,
     Autoencoder,
     ModelParams,
-    Posterior,
     autoencoder,
     decode,
     decoded_mean,
@@ -34,9 +39,13 @@ from vijax.vae.models.autoencoders import (
     init_at_mean,
     latent_mean,
     num_params,
+    prior_of,
     reconstruct,
     vae,
 )
+from vijax.vae.models.covariates import conditional_vae, with_covariates
+from vijax.vae.models.layers import layered_vae
+from vijax.vae.models.posteriors import Posterior
 
 __all__ = [
     "VAE",
@@ -45,6 +54,8 @@ __all__ = [
     "Posterior",
     "autoencoder",
     "bound_terms",
+    "conditional_vae",
+    "covariates",
     "decode",
     "decoded_mean",
     "encode",
@@ -53,12 +64,18 @@ __all__ = [
     "init",
     "init_at_mean",
     "latent_mean",
+    "layered_vae",
+    "layers",
     "likelihoods",
     "losses",
     "networks",
     "num_params",
+    "posteriors",
+    "prior_of",
+    "priors",
     "reconstruct",
     "vae",
+    "with_covariates",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The two models: an encoder and a decoder, with and without probabilities.
+"""The models: an encoder and a decoder, with and without probabilities.
 
 Constructors are memoised, as those of networks and likelihoods are: equal arguments
 return the same object, hence no second compilation.
@@ -14,15 +14,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.vae.models import likelihoods, networks
+from vijax.vae.models import likelihoods, networks, posteriors, priors
 from vijax.vae.models.likelihoods import Likelihood
 from vijax.vae.models.likelihoods.base import is_grey
 from vijax.vae.models.memoize import cached
 from vijax.vae.models.networks import Network, Shape
+from vijax.vae.models.posteriors import Latents, PosteriorFamily
+from vijax.vae.models.priors import Prior
 from vijax.validate import check, is_traced, is_whole
 
 Images = Float[Array, "..."]  # (…, *shape)
-Latents = Float[Array, "... latent"]
 
 
 class Autoencoder(NamedTuple):
@@ -36,31 +37,31 @@ class Autoencoder(NamedTuple):
 
 
 class VAE(NamedTuple):
-    """p(x, z) = p(x | decoder(z)) N(z | 0, I) and q(z | x) = N(loc(x), scale(x)²).
+    """p(x, z) = p(x | decoder(z)) p(z) and q(z | x), made of encoder(x).
+
+    By default p(z) = N(0, I) and q(z | x) = N(loc(x), scale(x)²).
 
     References:
         Kingma & Welling (2014), arXiv:1312.6114.
     """
 
-    encoder: Network  # (…, *shape) -> (…, 2, latent): loc and log_scale
+    encoder: Network  # (…, *shape) -> (…, 2, latent): loc and log_scale, by default
     decoder: Network  # (…, latent) -> (…, *shape, num_outputs)
     latent: int
     shape: Shape
     likelihood: Likelihood
+    prior: Prior = priors.standard_normal()
+    posterior: PosteriorFamily = posteriors.mean_field()
+    num_covariates: int = 0  # that end each row of data: see `covariates`
 
 
 class ModelParams(NamedTuple):
-    """Parameters of either model."""
+    """Parameters of either model; most have none beside their two networks'."""
 
     encoder: Params
     decoder: Params
-
-
-class Posterior(NamedTuple):
-    """q(z | x) = N(loc, diag(exp(log_scale)²)), a batch of them."""
-
-    loc: Latents
-    log_scale: Latents
+    prior: Params = ()
+    posterior: Params = ()
 
 
 @cached
@@ -100,7 +101,8 @@ def autoencoder(
     if output not in ("sigmoid", "identity"):
         raise ValueError(f"output = {output!r} is not known: sigmoid or identity")
     networks.check_shapes(shape=shape)
-    encoder, decoder = _networks(
+    check_latent(latent)
+    encoder, decoder = mirrored_networks(
         shape, (latent,), (latent,), shape, hidden, channels, activation, dtype
     )
     return Autoencoder(encoder, decoder, latent, shape, output)
@@ -115,6 +117,8 @@ def vae(
     channels: tuple[int, ...] = (),
     activation: str = "gelu",
     likelihood: Likelihood | None = None,
+    prior: Prior | None = None,
+    posterior: PosteriorFamily | None = None,
     dtype: str | None = None,
 ) -> VAE:
     """Return a VAE; its decoder mirrors the encoder.
@@ -126,10 +130,13 @@ def vae(
         channels: as for `autoencoder`.
         activation: as for `autoencoder`.
         likelihood: of a pixel, from `likelihoods`; Bernoulli by default.
+        prior: p(z), from `priors`; N(0, I) by default.
+        posterior: the family of q(z | x), from `posteriors`; a normal with a diagonal
+            covariance by default.
         dtype: as for `autoencoder`.
 
     Raises:
-        ValueError: as `autoencoder`, or `likelihood` is none.
+        ValueError: as `autoencoder`, or `likelihood`, `prior` or `posterior` is none.
 
     Example:
         >>> model = vae((8, 8), latent=2, hidden=(16,))
@@ -137,20 +144,46 @@ def vae(
         2244
     """
     networks.check_shapes(shape=shape)
-    likelihood = likelihood or likelihoods.bernoulli()
-    if not isinstance(likelihood, Likelihood):
-        raise ValueError(
-            f"likelihood = {likelihood!r} is none: give likelihoods.bernoulli() or "
-            "another one"
-        )
+    likelihood, prior, posterior = parts_of(likelihood, prior, posterior)
     outputs = (*shape, likelihood.num_outputs)
-    encoder, decoder = _networks(
-        shape, (2, latent), (latent,), outputs, hidden, channels, activation, dtype
+    check_latent(latent)
+    code = posterior.code_shape(latent)
+    encoder, decoder = mirrored_networks(
+        shape, code, (latent,), outputs, hidden, channels, activation, dtype
     )
-    return VAE(encoder, decoder, latent, shape, likelihood)
+    return VAE(encoder, decoder, latent, shape, likelihood, prior, posterior)
 
 
-def _networks(
+def parts_of(
+    likelihood: Likelihood | None,
+    prior: Prior | None,
+    posterior: PosteriorFamily | None,
+) -> tuple[Likelihood, Prior, PosteriorFamily]:
+    """Return a VAE's parts, the default where there is none given.
+
+    Raises:
+        ValueError: one is something else.
+    """
+    likelihood = likelihood or likelihoods.bernoulli()
+    prior = prior or priors.standard_normal()
+    posterior = posterior or posteriors.mean_field()
+    for name, part, kind, example in (
+        ("likelihood", likelihood, Likelihood, "likelihoods.bernoulli()"),
+        ("prior", prior, Prior, "priors.mixture(10)"),
+        ("posterior", posterior, PosteriorFamily, "posteriors.full_covariance()"),
+    ):
+        if not isinstance(part, kind):
+            raise ValueError(f"{name} = {part!r} is none: give {example} or another")
+    return likelihood, prior, posterior
+
+
+def check_latent(latent: int) -> None:
+    """Raise a ValueError unless the number of latents is whole and positive."""
+    remedy = "give 1 dimension or more"
+    check(is_whole(latent) and latent >= 1, "latent", latent, remedy)
+
+
+def mirrored_networks(
     shape: Shape,
     code: Shape,
     latent: Shape,
@@ -161,8 +194,6 @@ def _networks(
     dtype: str | None,
 ) -> tuple[Network, Network]:
     """Return an encoder shape -> code and a decoder latent -> outputs, mirrored."""
-    remedy = "give 1 dimension or more"
-    check(is_whole(latent[0]) and latent[0] >= 1, "latent", latent[0], remedy)
     common: dict[str, Any] = {"activation": activation, "dtype": dtype}
     if not channels:
         return (
@@ -193,7 +224,14 @@ def init(model: Autoencoder | VAE, key: Key) -> ModelParams:
 @partial(jax.jit, static_argnums=0)
 def _init(model: Autoencoder | VAE, key: Key) -> ModelParams:
     keys = jax.random.split(key)
-    return ModelParams(model.encoder.init(keys[0]), model.decoder.init(keys[1]))
+    params = ModelParams(model.encoder.init(keys[0]), model.decoder.init(keys[1]))
+    if isinstance(model, Autoencoder):
+        return params
+    prior_key, posterior_key = jax.random.split(jax.random.fold_in(key, 2))
+    return params._replace(
+        prior=model.prior.init(prior_key, model),
+        posterior=model.posterior.init(posterior_key, model.latent),
+    )
 
 
 def init_at_mean(model: VAE, key: Key, images: ArrayLike) -> ModelParams:
@@ -242,8 +280,11 @@ def num_params(params: Params) -> int:
     return sum(prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
-def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
-    """Return q(z | x) for a batch of data (…, *shape): loc and log_scale (…, latent).
+def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Any:
+    """Return q(z | x) for a batch of data (…, *shape).
+
+    By default it is a `Posterior`, loc and log_scale of (…, latent). `posteriors` says
+    what all have.
 
     Example:
         >>> model = vae((1,), latent=1, hidden=())
@@ -251,25 +292,104 @@ def encode(model: VAE, params: ModelParams, x: ArrayLike) -> Posterior:
         >>> encode(model, params, jnp.array([[2.0]])).loc.item()  # weight x + bias
         3.0
     """
-    y = model.encoder.apply(params.encoder, _levels(model, x))
-    return Posterior(y[..., 0, :], _bounded(y[..., 1, :]))
+    return model.posterior.distribution(params, code_of(model, params, x))
 
 
-MAX_LOG_SCALE = 5.0  # up to which the encoder's second output is the log scale as it is
+def code_of(model: VAE, params: ModelParams, x: ArrayLike) -> Array:
+    """Return the encoder's output for a batch of data, of which q(z | x) is made.
 
-
-def _bounded(log_scale: Array) -> Array:
-    """Return MAX_LOG_SCALE + log(1 + excess) above it, so that no scale overflows.
-
-    Of one wild number among the data the KL is then large, and finite: exp(2 log_scale)
-    would overflow at 44.
+    Example:
+        >>> model = vae((1,), latent=2, hidden=())
+        >>> params = init(model, jax.random.key(0))
+        >>> code_of(model, params, jnp.zeros((5, 1))).shape  # loc and log scale
+        (5, 2, 2)
     """
-    excess = jnp.maximum(log_scale - MAX_LOG_SCALE, 0)
-    return jnp.minimum(log_scale, MAX_LOG_SCALE) + jnp.log1p(excess)
+    return model.encoder.apply(params.encoder, _levels(model, x))
+
+
+def prior_of(model: VAE, params: ModelParams, x: ArrayLike | None = None) -> Any:
+    """Return p(z): an object with `log_prob(z)` and `sample(key, num_samples)`.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        x: data (…, *shape), whose covariates a conditional prior needs.
+
+    Raises:
+        ValueError: the prior is conditional, and there are no data.
+
+    Example:
+        >>> model = vae((1,), latent=2, hidden=())
+        >>> params = init(model, jax.random.key(0))
+        >>> prior_of(model, params).log_prob(jnp.zeros((3, 2))).shape
+        (3,)
+    """
+    p = model.prior.distribution(model, params)
+    if not hasattr(p, "given"):
+        return p
+    if x is None:
+        raise ValueError("the prior depends on covariates: give x, or p.given(c)")
+    return p.given(covariates_of(model, x))
+
+
+def covariates_of(model: VAE, x: ArrayLike) -> Float[Array, "... covariates"]:
+    """Return the covariates at the end of each row of data; (…, 0) where none are.
+
+    Example:
+        >>> model = vae((3,), hidden=())._replace(num_covariates=1)
+        >>> covariates_of(model, jnp.array([[1.0, 2.0, 3.0]])).tolist()
+        [[3.0]]
+    """
+    x = jnp.asarray(x)
+    return x[..., x.shape[-1] - model.num_covariates :]
+
+
+def data_of(model: Autoencoder | VAE, x: ArrayLike) -> Images:
+    """Return the data without the covariates of a conditional model.
+
+    Example:
+        >>> model = vae((3,), hidden=())._replace(num_covariates=1)
+        >>> data_of(model, jnp.array([[1.0, 2.0, 3.0]])).tolist()
+        [[1.0, 2.0]]
+    """
+    x = jnp.asarray(x)
+    if isinstance(model, VAE) and model.num_covariates:
+        return x[..., : -model.num_covariates]
+    return x
+
+
+def with_given(model: VAE, z: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
+    """Return what the decoder takes: z, and the covariates of x beside it.
+
+    Example:
+        >>> model = vae((3,), hidden=())._replace(num_covariates=1)
+        >>> with_given(model, jnp.zeros((2, 2)), jnp.array([1.0, 2.0, 3.0])).tolist()
+        [[0.0, 0.0, 3.0], [0.0, 0.0, 3.0]]
+    """
+    z = jnp.asarray(z)
+    if not model.num_covariates:
+        return z
+    given = covariates_of(model, x)
+    batch = jnp.broadcast_shapes(z.shape[:-1], given.shape[:-1])
+    parts = (jnp.broadcast_to(a, (*batch, a.shape[-1])) for a in (z, given))
+    return jnp.concatenate(list(parts), axis=-1)
+
+
+def is_plain(model: VAE) -> bool:
+    """Say whether p(z) = N(0, I) and q is the default: latents are independent.
+
+    Example:
+        >>> is_plain(vae((1,))), is_plain(vae((1,), prior=priors.mixture(2)))
+        (True, False)
+    """
+    names = model.prior.name, model.posterior.name
+    return names == ("standard normal", "mean field")
 
 
 def decode(model: VAE, params: ModelParams, z: ArrayLike) -> Float[Array, "..."]:
     """Return the likelihood's parameters, (…, *shape, num_outputs).
+
+    A conditional model's z is followed by its covariates, `with_given`.
 
     Example:
         >>> model = vae((1,), latent=1, hidden=())
@@ -336,4 +456,7 @@ def reconstruct(model: Autoencoder | VAE, params: ModelParams, x: ArrayLike) -> 
         >>> reconstruct(model, params, jnp.array([[2.0]])).item()  # (2 + 1) + 1
         4.0
     """
-    return decoded_mean(model, params, latent_mean(model, params, x))
+    z = latent_mean(model, params, x)
+    if isinstance(model, VAE):
+        z = with_given(model, z, x)
+    return decoded_mean(model, params, z)

@@ -1,10 +1,10 @@
 """The terms of the bounds, example by example and in nats.
 
-q(z | x) = N(loc, diag(scale²)) is a `Posterior`, z are draws of it; everything keeps
-its batch axes and sums over pixels and latents.
+q is a q(z | x) as `posteriors` describes, p a p(z) as `priors` does, z are draws of q;
+everything keeps its batch axes and sums over pixels and latents.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,10 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key
 from vijax.vae.models import autoencoders
-from vijax.vae.models.autoencoders import (
-    VAE,
-    Images,
-    ModelParams,
-    Posterior,
-)
-from vijax.vi.divergences import kl_normal_standard
+from vijax.vae.models.autoencoders import VAE, Images, ModelParams
+from vijax.vae.models.posteriors import FullPosterior, Posterior, kl_full_to_standard
+from vijax.vae.models.priors import NormalPrior, StandardNormal
+from vijax.vi.divergences import kl_normal, kl_normal_standard
 
 PerExample = Float[Array, "..."]
 
@@ -27,7 +24,7 @@ class ELBOTerms(NamedTuple):
     """The two terms of the ELBO, in nats per example."""
 
     log_likelihood: PerExample  # E_q[log p(x | z)], estimated with L draws
-    kl: PerExample  # KL[q(z | x) ‖ p(z)], closed form
+    kl: PerExample  # KL[q(z | x) ‖ p(z)]: its closed form, or the mean over L draws
 
     @property
     def elbo(self) -> PerExample:
@@ -52,8 +49,15 @@ def sum_event(values: Array, shape: tuple[int, ...]) -> Array:
     return jnp.sum(values, axis=tuple(range(-len(shape), 0)))
 
 
-def draw(key: Key, q: Posterior, *, num_samples: int) -> Float[Array, "..."]:
-    """Draw z = loc + scale ε, ε ~ N(0, I): the reparametrisation trick.
+class Draws(NamedTuple):
+    """Draws of q and their density."""
+
+    z: Float[Array, "..."]  # (num_samples, batch, latent)
+    log_q: Float[Array, "..."]  # (num_samples, batch), log q(z | x)
+
+
+def draw(key: Key, q: Any, *, num_samples: int) -> Float[Array, "..."]:
+    """Draw z ~ q, of a normal loc + scale ε, ε ~ N(0, I): the reparametrisation trick.
 
     Returns:
         (num_samples, batch, latent)
@@ -66,8 +70,38 @@ def draw(key: Key, q: Posterior, *, num_samples: int) -> Float[Array, "..."]:
         >>> draw(jax.random.key(0), q, num_samples=3).shape
         (3, 5, 2)
     """
-    noise = jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
-    return q.loc + jnp.exp(q.log_scale) * noise
+    return q.transform(_noise(key, q, num_samples))
+
+
+def draw_with_density(key: Key, q: Any, *, num_samples: int) -> Draws:
+    """Draw z ~ q as `draw` does, and return log q(z | x) with it.
+
+    Example:
+        >>> q = Posterior(jnp.zeros((5, 2)), jnp.zeros((5, 2)))
+        >>> draw_with_density(jax.random.key(0), q, num_samples=3).log_q.shape
+        (3, 5)
+    """
+    return Draws(*q.transform_and_log_prob(_noise(key, q, num_samples)))
+
+
+def draw_by_example(keys: Key, q: Any, *, num_samples: int) -> Draws:
+    """Draw z ~ q by a key for each example, so that no draw depends on the batch.
+
+    Example:
+        >>> q = Posterior(jnp.zeros((5, 2)), jnp.zeros((5, 2)))
+        >>> keys = jax.random.split(jax.random.key(0), 5)
+        >>> draw_by_example(keys, q, num_samples=3).z.shape
+        (3, 5, 2)
+    """
+    shape = num_samples, *q.loc.shape[1:]
+    noise = jax.vmap(
+        lambda key: jax.random.normal(key, shape, q.loc.dtype), out_axes=1
+    )(keys)
+    return Draws(*q.transform_and_log_prob(noise))
+
+
+def _noise(key: Key, q: Any, num_samples: int) -> Float[Array, "..."]:
+    return jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
 
 
 def log_likelihood(
@@ -83,7 +117,7 @@ def log_likelihood(
         >>> log_likelihood(model, params, x, z).round(4).tolist()  # -4 log 2
         [-2.772..., -2.772..., -2.772...]
     """
-    outputs = autoencoders.decode(model, params, z)
+    outputs = autoencoders.decode(model, params, autoencoders.with_given(model, z, x))
     return sum_event(model.likelihood.log_prob(x, outputs), model.shape)
 
 
@@ -131,6 +165,37 @@ def kl_to_prior(q: Posterior) -> PerExample:
     return jnp.vectorize(kl_normal_standard, signature="(n),(n)->()")(*q)
 
 
+def closed_kl(q: Any, p: Any) -> PerExample | None:
+    """Return KL[q(z | x) ‖ p(z)] in nats where it has a closed form, else None.
+
+    It has one where q is normal and p is N(0, I), or both are diagonal normals.
+
+    Example:
+        >>> q = Posterior(jnp.array([[1.0, 2.0]]), jnp.zeros((1, 2)))
+        >>> closed_kl(q, StandardNormal(jnp.zeros(2))).tolist()
+        [2.5]
+    """
+    if isinstance(p, StandardNormal) and isinstance(q, Posterior):
+        return kl_to_prior(q)
+    if isinstance(p, StandardNormal) and isinstance(q, FullPosterior):
+        return kl_full_to_standard(q)
+    if isinstance(p, NormalPrior) and isinstance(q, Posterior):
+        each = jnp.vectorize(kl_normal, signature="(n),(n),(n),(n)->()")
+        return each(*q, *p.moments)
+    return None
+
+
+def kl_of_draws(p: Any, draws: Draws) -> PerExample:
+    """Return log q(z | x) - log p(z) of each draw, whose mean estimates the KL.
+
+    Example:
+        >>> draws = Draws(jnp.zeros((3, 1, 2)), jnp.full((3, 1), -1.83788))
+        >>> kl_of_draws(StandardNormal(jnp.zeros(2)), draws).shape
+        (3, 1)
+    """
+    return draws.log_q - p.log_prob(draws.z)
+
+
 def kl_per_latent(q: Posterior) -> Float[Array, "... latent"]:
     """KL[q(z_j | x) ‖ N(0, 1)] in nats of each latent; their sum is `kl_to_prior`.
 
@@ -165,14 +230,24 @@ def elbo_terms(
         -0.693...
     """
     q = autoencoders.encode(model, params, x)
-    z = draw(key, q, num_samples=num_samples)
-    return ELBOTerms(
-        jnp.mean(log_likelihood(model, params, x, z), axis=0), kl_to_prior(q)
-    )
+    draws = draw_with_density(key, q, num_samples=num_samples)
+    p = autoencoders.prior_of(model, params, x)
+    kl = closed_kl(q, p)
+    if kl is None:
+        kl = jnp.mean(kl_of_draws(p, draws), axis=0)
+    values = log_likelihood(model, params, x, draws.z)
+    return ELBOTerms(jnp.mean(values, axis=0), kl)
 
 
 def log_weights(
-    model: VAE, params: ModelParams, x: Images, q: Posterior, z: Float[Array, "..."]
+    model: VAE,
+    params: ModelParams,
+    x: Images,
+    q: Any,
+    z: Float[Array, "..."],
+    *,
+    log_q: Float[Array, "..."] | None = None,
+    p: Any = None,
 ) -> ImportanceTerms:
     """Return log p(x | z) and log p(z) - log q(z | x), (samples, batch) each, in nats.
 
@@ -182,6 +257,8 @@ def log_weights(
         x: data in the likelihood's support (batch, *shape).
         q: the distribution that z was drawn from.
         z: (samples, batch, latent).
+        log_q: log q(z | x) where it is known, as from `draw_with_density`.
+        p: the prior where it is made already, `autoencoders.prior_of(model, params)`.
 
     References:
         Burda et al. (2016), arXiv:1509.00519, equation 3.
@@ -195,7 +272,11 @@ def log_weights(
         >>> log_weights(model, params, jnp.ones((1, 1)), q, z).log_ratio.item()
         0.5
     """
-    noise = (z - q.loc) * jnp.exp(-q.log_scale)
-    # The 2π of prior and posterior cancel.
-    ratio = jnp.sum(0.5 * (noise**2 - z**2) + q.log_scale, axis=-1)
+    p = autoencoders.prior_of(model, params, x) if p is None else p
+    if isinstance(q, Posterior) and isinstance(p, StandardNormal):
+        noise = (z - q.loc) * jnp.exp(-q.log_scale)
+        # The 2π of prior and posterior cancel.
+        ratio = jnp.sum(0.5 * (noise**2 - z**2) + q.log_scale, axis=-1)
+    else:
+        ratio = p.log_prob(z) - (q.log_prob(z) if log_q is None else log_q)
     return ImportanceTerms(log_likelihood(model, params, x, z), ratio)

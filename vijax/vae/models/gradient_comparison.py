@@ -17,8 +17,8 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key
 from vijax.vae.models import gradient_estimators
-from vijax.vae.models.autoencoders import Posterior
 from vijax.vae.models.gradient_estimators import Draws, Integrand
+from vijax.vae.models.posteriors import Posterior
 from vijax.validate import check, is_whole
 
 REPARAMETRISED = "reparametrised"

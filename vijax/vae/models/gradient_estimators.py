@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
-from vijax.vae.models.autoencoders import Posterior
+from vijax.vae.models.posteriors import Posterior
 from vijax.validate import check, is_whole
 
 Integrand = Callable[[Float[Array, " latent"]], Scalar]

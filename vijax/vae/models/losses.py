@@ -15,7 +15,7 @@ A loss of your own is any function of this signature: `fit(…, loss=mine)`.
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,6 @@ from vijax.vae.models.autoencoders import (
     Autoencoder,
     Images,
     ModelParams,
-    Posterior,
 )
 from vijax.vae.models.bound_terms import PerExample
 from vijax.validate import check, is_whole
@@ -60,10 +59,11 @@ def negative_elbo(
         beta: weight of the KL; the loss is a bound on log p(x) for β >= 1.
         free_bits: nats that each latent may carry at no cost: the loss counts
             max(free_bits, KL of the latent, mean over the batch). The terms returned
-            are the true ones.
+            are the true ones. It needs latents that are independent under q and p.
 
     Raises:
-        ValueError: a setting is out of its range, the model is not a VAE.
+        ValueError: a setting is out of its range, the model is not a VAE, free bits for
+            another prior than N(0, I) or another q than the default.
 
     References:
         Higgins et al. (2017), β-VAE; Kingma et al. (2016), arXiv:1606.04934,
@@ -82,6 +82,8 @@ def negative_elbo(
     _check_draws(num_samples)
     for name, value in (("beta", beta), ("free_bits", free_bits)):
         check(0 <= value < math.inf, name, value, "give a number of 0 or more")
+    remedy = "a learned prior or a q of other shape has no KL of each latent: give 0"
+    check(autoencoders.is_plain(model) or not free_bits, "free_bits", free_bits, remedy)
 
     def loss_fn(
         params: ModelParams, key: Key, batch: Batch
@@ -91,7 +93,7 @@ def negative_elbo(
         terms = bound_terms.elbo_terms(model, params, z_key, x, num_samples=num_samples)
         terms = jax.tree.map(jnp.mean, terms)
         kl = terms.kl
-        if free_bits > 0:
+        if free_bits > 0:  # of normals alone, as has been checked
             each = bound_terms.kl_per_latent(autoencoders.encode(model, params, x))
             kl = jnp.sum(jnp.maximum(jnp.mean(each, axis=0), free_bits))
         return beta * batch.kl_weight * kl - terms.log_likelihood, terms
@@ -136,10 +138,10 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
         data_key, z_key = jax.random.split(key)
         x = model.likelihood.prepare(data_key, batch.images)
         q = autoencoders.encode(model, params, x)
-        z = bound_terms.draw(z_key, q, num_samples=num_samples)
+        z, log_q = bound_terms.draw_with_density(z_key, q, num_samples=num_samples)
 
-        def log_w(q: Posterior, z: Array) -> Array:
-            terms = bound_terms.log_weights(model, params, x, q, z)
+        def log_w(q: Any, z: Array, log_q: Array | None = None) -> Array:
+            terms = bound_terms.log_weights(model, params, x, q, z, log_q=log_q)
             # A weight of a wider type than the data's would widen the gradient.
             kl_weight = jnp.asarray(batch.kl_weight, terms.log_ratio.dtype)
             return terms.log_likelihood + kl_weight * terms.log_ratio
@@ -148,7 +150,7 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
             fixed = jax.lax.stop_gradient(q)
             bound = bounds.dreg(lambda z: log_w(fixed, z), z)
         else:
-            bound = bounds.iwae(log_w(q, z))
+            bound = bounds.iwae(log_w(q, z, log_q))
         mean = jnp.mean(bound)
         return -mean, IWAETerms(mean)
 

@@ -30,7 +30,6 @@ def cached(make: Callable[P, T]) -> Callable[P, T]:
         >>> make([4, 2]) is make(widths=(4, 2))
         True
     """
-    signature = inspect.signature(make)
 
     @lru_cache
     def remember(arguments: tuple[tuple[str, Any], ...]) -> Any:
@@ -44,7 +43,8 @@ def cached(make: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(make)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        bound = signature.bind(*args, **kwargs)
+        # Not kept outside: a fingerprint cannot look into a signature.
+        bound = inspect.signature(make).bind(*args, **kwargs)
         bound.apply_defaults()
         frozen = tuple((n, hashable(v)) for n, v in bound.arguments.items())
         return remember(frozen)

@@ -156,6 +156,9 @@ def masked(model: Model) -> Model:
     its KL is zero. So models of fewer latents live in the same shapes, one `vmap`
     trains them all, and everything that takes a model and its parameters takes these.
 
+    Raises:
+        ValueError: a VAE with another prior than N(0, I) or another q than the default.
+
     Example:
         >>> from vijax.vae import models
         >>> model = masked(models.autoencoder((3,), latent=2, hidden=()))
@@ -164,6 +167,11 @@ def masked(model: Model) -> Model:
         >>> abs(models.latent_mean(model, params, jnp.ones((1, 3)))[0, 1]).item()
         0.0
     """
+    if isinstance(model, VAE) and not autoencoders.is_plain(model):
+        raise ValueError(
+            f"the model's prior is {model.prior.name}, its q {model.posterior.name}: "
+            "masks are for N(0, I) and a diagonal covariance"
+        )
     latent = model.latent
     return model._replace(
         encoder=masked_encoder(model.encoder, latent=latent),
@@ -200,8 +208,8 @@ def _init_masked(network: Network, latent: int, key: Key) -> dict[str, Any]:
 def _with_masks(params: ModelParams, masks: Float[Array, "runs latent"]) -> ModelParams:
     if "mask" not in params.encoder:
         raise ValueError("masks need a model from training.masked")
-    encoder, decoder = params
-    return ModelParams(encoder | {"mask": masks}, decoder | {"mask": masks})
+    encoder, decoder = (part | {"mask": masks} for part in params[:2])
+    return params._replace(encoder=encoder, decoder=decoder)
 
 
 def masks(latents: Sequence[int]) -> Float[np.ndarray, "runs latent"]:

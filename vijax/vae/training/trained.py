@@ -56,6 +56,13 @@ def summary_rows(trained: Trained) -> list[tuple[str, str]]:
     rows = [
         ("encoder", _network(trained.params.encoder, runs)),
         ("decoder", _network(trained.params.decoder, runs)),
+        *(
+            (name, _network(part, runs))
+            for name, part in zip(
+                ("prior", "posterior"), trained.params[2:], strict=True
+            )
+            if jax.tree.leaves(part)
+        ),
         ("epochs", f"{epochs}{', ended early' if trained.stopped else ''}"),
         (
             "loss",

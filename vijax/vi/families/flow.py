@@ -141,6 +141,17 @@ class CouplingFlow(NamedTuple):
 
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z), by the inverse map."""
+        eps, log_slope = self._inverse(z)
+        return -jnp.sum(0.5 * eps**2 + 0.5 * LOG_2PI, axis=-1) - log_slope
+
+    def inverse(self, z: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
+        """Return the noise that z is made of."""
+        return self._inverse(z)[0]
+
+    def _inverse(
+        self, z: Float[Array, "... dim"]
+    ) -> tuple[Float[Array, "... dim"], Float[Array, "..."]]:
+        """Return the noise of z and log |dz/dε|."""
         centred = jnp.reshape(z - self.loc, (-1, self.loc.size)).T
         x = solve_triangular(self.scale_tril, centred, lower=True).T
         x = jnp.reshape(x, z.shape)
@@ -153,7 +164,7 @@ class CouplingFlow(NamedTuple):
         eps = jnp.sinh((jnp.arcsinh(x) - self.skew) * jnp.exp(-self.log_tail))
         # dx/dε = τ cosh(asinh x) / √(1 + ε²), cosh(asinh x) = √(1 + x²)
         slope = self.log_tail + 0.5 * (jnp.log1p(x**2) - jnp.log1p(eps**2))
-        return -jnp.sum(0.5 * eps**2 + 0.5 * LOG_2PI + slope, axis=-1) - log_det
+        return eps, jnp.sum(slope, axis=-1) + log_det
 
     def mean(self) -> Float[Array, " dim"]:
         """Return the means over fixed draws."""

@@ -1,0 +1,191 @@
+r"""How latents are coded: whole numbers on a grid, under q(z | x) and under the prior.
+
+For the prior N(0, I) the grid is that of z. For one that is made of N(0, I) by a map f,
+a flow or layers, it is that of u = f⁻¹(z), whose prior is N(0, I) again. For a mixture
+of normals it is z's, and a component k is coded with z: it is taken off the stack from
+p(k | z), then z is put under component k and k under the weights, which together costs
+-log p(z).
+
+The coder wants a normal with a diagonal covariance for q. Where q is none, or u is not
+z, it is the one closest to q (in KL from it to q) at its centre: with ε -> u the map
+from q's noise to the grid and B its derivative at ε = 0, the variances are one over the
+diagonal of (B Bᵀ)⁻¹. What comes back is exact whatever q is; the rate is this normal's.
+"""
+
+from functools import partial
+from typing import Any
+
+import constriction
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from vijax.vae.models import autoencoders
+from vijax.vae.models.autoencoders import VAE, ModelParams
+from vijax.vae.models.posteriors import Posterior
+from vijax.vae.models.priors import MixturePrior, StandardNormal
+
+MAX_LATENT = 8.0  # standard deviations of the prior that the grid spans
+MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
+MIN_SCALE = 0.05  # of q, in steps of the grid
+
+
+class Latents:
+    """The grid of latents and the distributions on it.
+
+    Raises:
+        ValueError: a prior that is no mixture of normals with diagonal covariances, and
+            that no map makes of N(0, I).
+    """
+
+    def __init__(
+        self, model: VAE, params: ModelParams, batch_size: int, latent_step: float
+    ) -> None:
+        self.model, self.params = model, params
+        self.batch_size, self.step = batch_size, latent_step
+        self.mixture = mixture_of(model, params)
+        widest = MAX_LATENT
+        if self.mixture is not None:
+            _, loc, scale = self.mixture
+            widest = max(widest, float(np.max(np.abs(loc) + MAX_LATENT * scale)))
+        self.span = min(round(widest / latent_step), 2**20)
+        self.code = constriction.stream.model.QuantizedGaussian(-self.span, self.span)
+        self.which = constriction.stream.model.Categorical(perfect=False)
+
+    def put(self, stack: Any, z: Int[np.ndarray, " n"], *, nothing_back: bool) -> None:
+        """Code the grid's numbers under the prior.
+
+        Args:
+            stack: that they are put on.
+            z: of all latents of some examples.
+            nothing_back: choose each mixture's component without the stack.
+        """
+        k = None
+        if self.mixture is not None:
+            p = self._responsibilities(z)
+            likely = np.argmax(p, axis=1).astype(np.int32)
+            k = likely if nothing_back else stack.decode(self.which, p)
+        stack.encode_reverse(z, self.code, *self._prior(len(z), k))
+        if k is not None:
+            stack.encode_reverse(k, self.which, self._weights(len(k)))
+
+    def take(
+        self, stack: Any, num_rows: int, *, nothing_back: bool
+    ) -> Int[np.ndarray, " n"]:
+        """Undo `put` for so many examples, and return the numbers."""
+        k = None
+        if self.mixture is not None:
+            k = stack.decode(self.which, self._weights(num_rows))
+        z = stack.decode(self.code, *self._prior(num_rows * self.model.latent, k))
+        if k is not None and not nothing_back:
+            stack.encode_reverse(k, self.which, self._responsibilities(z))
+        return z
+
+    def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return q's mean and scale for each latent, in steps of the grid."""
+        parts = _posterior(self.model, self.params, fill(x, self.batch_size))
+        loc, scale = (
+            np.asarray(part, float)[: len(x)].ravel() / self.step for part in parts
+        )
+        return np.clip(loc, -self.span, self.span), np.maximum(scale, MIN_SCALE)
+
+    def rounded(self, q: tuple[np.ndarray, np.ndarray]) -> Int[np.ndarray, " n"]:
+        """Return the grid's numbers nearest to the mean."""
+        return np.rint(q[0]).astype(np.int32)
+
+    def values(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
+        """Return the latents that the decoder sees at the grid's numbers."""
+        u = self._coordinates(z)
+        if self.model.prior.name == "standard normal" or self.mixture is not None:
+            return u
+        found = _from_coordinates(self.model, self.params, fill(u, self.batch_size))
+        return np.asarray(found)[: len(u)]
+
+    def _coordinates(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
+        return (z.reshape(-1, self.model.latent) * self.step).astype(np.float32)
+
+    def _prior(
+        self, size: int, k: Int[np.ndarray, " rows"] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and scale for each latent, in steps of the grid."""
+        if k is None or self.mixture is None:
+            return np.zeros(size), np.full(size, 1 / self.step)
+        _, loc, scale = self.mixture
+        loc = np.clip(loc[k].ravel() / self.step, -self.span, self.span)
+        return loc, np.maximum(scale[k].ravel() / self.step, MIN_SCALE)
+
+    def _weights(self, num_rows: int) -> Float[np.ndarray, "rows components"]:
+        assert self.mixture is not None
+        p = np.exp(self.mixture[0] - self.mixture[0].max())
+        return np.tile((p / p.sum()).astype(np.float32), (num_rows, 1))
+
+    def _responsibilities(self, z: np.ndarray) -> Float[np.ndarray, "rows components"]:
+        """Return p(k | z)."""
+        u = self._coordinates(z)
+        p = _which(self.model, self.params, fill(u, self.batch_size))
+        return np.asarray(p)[: len(u)]
+
+
+def mixture_of(
+    model: VAE, params: ModelParams
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return logits, means and scales of a mixture's components, None for a map.
+
+    Raises:
+        ValueError: as `Latents`.
+    """
+    if model.num_covariates:
+        raise ValueError("a conditional model codes no rows: covariates are no data")
+    p = jax.jit(autoencoders.prior_of, static_argnums=0)(model, params)
+    if isinstance(p, MixturePrior) and isinstance(p.components, Posterior):
+        loc, log_scale = (np.asarray(part, float) for part in p.components)
+        return np.asarray(p.logits, float), loc, np.exp(log_scale)
+    if not (hasattr(p, "transform") and hasattr(p, "inverse")):
+        raise ValueError(
+            f"the model's prior, {model.prior.name}, has no code: latents are coded "
+            "under N(0, I), a flow, layers, or a mixture of normals with diagonal "
+            "covariances"
+        )
+    return None
+
+
+def fill(rows: np.ndarray, batch_size: int) -> Float[np.ndarray, "batch ..."]:
+    """Fill up a batch with zeros, so that networks compile for one shape only."""
+    filled = np.zeros((batch_size, *rows.shape[1:]), np.float32)
+    filled[: len(rows)] = rows
+    return filled
+
+
+@partial(jax.jit, static_argnums=0)
+def _posterior(model: VAE, params: ModelParams, x: Array) -> tuple[Array, Array]:
+    q, p = autoencoders.encode(model, params, x), autoencoders.prior_of(model, params)
+    on_z = isinstance(p, StandardNormal | MixturePrior)
+    if on_z and isinstance(q, Posterior):
+        return q.loc, jnp.exp(q.log_scale)
+    inverse = (lambda z: z) if on_z else p.inverse
+
+    def one(row: Array) -> tuple[Array, Array]:
+        own = q.take(row[None])  # one example, so that the derivative is small
+
+        def coordinates(noise: Array) -> Array:
+            found: Array = inverse(own.transform(noise[None]))[0]
+            return found
+
+        zero = jnp.zeros(model.latent, x.dtype)
+        slope = jnp.linalg.inv(jax.jacfwd(coordinates)(zero))
+        return coordinates(zero), 1 / jnp.linalg.norm(slope, axis=0)
+
+    return jax.lax.map(one, jnp.arange(len(x)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _from_coordinates(model: VAE, params: ModelParams, u: Array) -> Array:
+    z: Array = autoencoders.prior_of(model, params).transform(u)
+    return z
+
+
+@partial(jax.jit, static_argnums=0)
+def _which(model: VAE, params: ModelParams, z: Array) -> Array:
+    p = autoencoders.prior_of(model, params)
+    return jax.nn.softmax(p.log_joint(z), axis=-1)
