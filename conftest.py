@@ -1,12 +1,18 @@
 """What every process that runs tests does, whatever the folder of the test."""
 
 import gc
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import pytest
 
 LONGEST = "tests/experiments/test_experiments.py"
+ROOMY = 1.2e9  # bytes of memory in use, up to which nothing has to be freed
+
+# Tracing makes objects by the million, few of them garbage: look for it less often.
+gc.set_threshold(50_000, 10, 10)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -14,14 +20,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
+def memory_in_use() -> float:
+    """Return the bytes that this process holds; infinity where Linux does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return float("inf")
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_programs() -> Iterator[None]:
-    """Free what a file has compiled, once its tests are done.
+    """Free the compiled programs once they fill the memory, after a file's last test.
 
-    A compiled program keeps some hundred kB and three mappings of memory. All tests in
-    one process compile twenty thousand: 10 GB, and more mappings than Linux allows
+    The files of a folder share many programs, so to forget them after each file would
+    double the time. But a program keeps one or two MB and three mappings of memory. All
+    tests in one process compile twenty thousand: more mappings than Linux allows
     (65,530), upon which the next compilation aborts the process.
     """
     yield
-    jax.clear_caches()
-    gc.collect()
+    if memory_in_use() > ROOMY:
+        jax.clear_caches()
+        gc.collect()

@@ -240,7 +240,7 @@ def test_fits_vmap_over_keys_and_data():
     assert fits.verdict.tolist() == ["converged"] * 3
     assert fits.trusted.all()
     # The data alone are mapped: what the key makes is known, and is NumPy's.
-    alone = jax.vmap(lambda y: one(keys[0], y).q.loc[0])(data)
+    alone = jax.jit(jax.vmap(lambda y: one(keys[0], y).q.loc[0]))(data)
     np.testing.assert_allclose(alone, data.sum(1) / 11, atol=1e-3)
 
 
