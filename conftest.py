@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -18,6 +19,19 @@ gc.set_threshold(50_000, 10, 10)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest file, so that all workers end together."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a folder in one process: they share compiled programs."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class LoadFolderScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.split("::")[0].rpartition("/")[0]
+
+    is_by_file = config.getvalue("dist") == "loadfile"
+    return LoadFolderScheduling(config, log) if is_by_file else None
 
 
 def memory_in_use() -> float:
