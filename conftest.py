@@ -1,16 +1,14 @@
 """What every process that runs tests does, whatever the folder of the test."""
 
 import gc
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
 import pytest
 
 LONGEST = "tests/experiments/test_experiments.py"
-ROOMY = 1.2e9  # bytes of memory in use, up to which nothing has to be freed
+MANY = 600  # compiled programs, which keep about 1 GB
 
 # Tracing makes objects by the million, few of them garbage: look for it less often.
 gc.set_threshold(50_000, 10, 10)
@@ -34,25 +32,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return LoadFolderScheduling(config, log) if is_by_file else None
 
 
-def memory_in_use() -> float:
-    """Return the bytes that this process holds; infinity where Linux does not say."""
-    try:
-        pages = Path("/proc/self/statm").read_text().split()[1]
-    except OSError:
-        return float("inf")
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+@pytest.fixture(scope="session")
+def programs() -> list[str]:
+    """Names of the programs that XLA has compiled in this process."""
+    names: list[str] = []
+
+    def hear(event: str, seconds: float, **about: str) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(about.get("fun_name", ""))
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    return names
 
 
 @pytest.fixture(autouse=True, scope="module")
-def forget_programs() -> Iterator[None]:
-    """Free the compiled programs once they fill the memory, after a file's last test.
+def forget_programs(programs: list[str]) -> Iterator[None]:
+    """Free the compiled programs when they are many, after the last test of a file.
 
-    The files of a folder share many programs, so to forget them after each file would
-    double the time. But a program keeps one or two MB and three mappings of memory. All
-    tests in one process compile twenty thousand: more mappings than Linux allows
-    (65,530), upon which the next compilation aborts the process.
+    The files of a folder share programs: to forget them after each file would double
+    the time. But a program keeps two MB and three mappings of memory, and all tests in
+    one process compile twenty thousand: more mappings than Linux allows (65,530), upon
+    which the next compilation aborts the process.
     """
     yield
-    if memory_in_use() > ROOMY:
+    if len(programs) > MANY:
+        programs.clear()
         jax.clear_caches()
         gc.collect()

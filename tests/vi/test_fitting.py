@@ -375,7 +375,9 @@ def test_a_fit_and_a_target_print_as_text(key):
     assert f"<td>{float(table['mu']['mean']):.5g}</td>" in table._repr_html_()
 
 
-@pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
+@pytest.mark.parametrize(
+    "method", ["fixed_draws", pytest.param("stochastic", marks=pytest.mark.slow)]
+)
 def test_a_key_gives_the_same_fit_eagerly_under_jit_and_under_vmap(key, method):
     def found(key):
         fit = vi.fit(vi.from_numpyro(mean_of_normal, Y), key, method=method)
