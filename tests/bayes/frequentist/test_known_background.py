@@ -56,6 +56,7 @@ def test_unified_intervals_cover(x64):
     np.testing.assert_allclose(traced, (lower[5], upper[5]), atol=1e-9)
 
 
+@pytest.mark.slow  # quick: its example, and the posterior that has the same ends
 def test_narrowest_intervals_of_astropy(x64):
     counts, background, low, high = np.array(NARROWEST).T
     # Two more, for the slope at 2: their program is the same.
