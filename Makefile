@@ -61,8 +61,10 @@ $(EXPERIMENTS): $(READY)
 report: $(READY)  ## write results/report.html again from the results that are there
 	@$(BIN)/python -m experiments.report $(ARGS)
 
-# Most of the time of the tests is compilation. Less optimisation halves it, and one
-# process for all tests of a file shares it. test-all compiles as users do.
+# Most of the time of the tests is compilation. Less optimisation halves it, and one process
+# for the files of a folder shares it (conftest.py). test-all compiles as users do. Each core
+# has a process already: more threads of BLAS in each would only wait for one another.
+test test-all: export OPENBLAS_NUM_THREADS = 1
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: $(READY)  ## run the tests (a few minutes)

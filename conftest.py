@@ -2,11 +2,16 @@
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import pytest
 
 LONGEST = "tests/experiments/test_experiments.py"
+MANY = 600  # compiled programs, which keep about 1 GB
+
+# Tracing makes objects by the million, few of them garbage: look for it less often.
+gc.set_threshold(50_000, 10, 10)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -14,14 +19,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def forget_programs() -> Iterator[None]:
-    """Free what a file has compiled, once its tests are done.
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a folder in one process: they share compiled programs."""
+    from xdist.scheduler import LoadFileScheduling
 
-    A compiled program keeps some hundred kB and three mappings of memory. All tests in
-    one process compile twenty thousand: 10 GB, and more mappings than Linux allows
-    (65,530), upon which the next compilation aborts the process.
+    class LoadFolderScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.split("::")[0].rpartition("/")[0]
+
+    is_by_file = config.getvalue("dist") == "loadfile"
+    return LoadFolderScheduling(config, log) if is_by_file else None
+
+
+@pytest.fixture(scope="session")
+def programs() -> list[str]:
+    """Names of the programs that XLA has compiled in this process."""
+    names: list[str] = []
+
+    def hear(event: str, seconds: float, **about: str) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            names.append(about.get("fun_name", ""))
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    return names
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs(programs: list[str]) -> Iterator[None]:
+    """Free the compiled programs when they are many, after the last test of a file.
+
+    The files of a folder share programs: to forget them after each file would double
+    the time. But a program keeps two MB and three mappings of memory, and all tests in
+    one process compile twenty thousand: more mappings than Linux allows (65,530), upon
+    which the next compilation aborts the process.
     """
     yield
-    jax.clear_caches()
-    gc.collect()
+    if len(programs) > MANY:
+        programs.clear()
+        jax.clear_caches()
+        gc.collect()

@@ -240,7 +240,7 @@ def test_fits_vmap_over_keys_and_data():
     assert fits.verdict.tolist() == ["converged"] * 3
     assert fits.trusted.all()
     # The data alone are mapped: what the key makes is known, and is NumPy's.
-    alone = jax.vmap(lambda y: one(keys[0], y).q.loc[0])(data)
+    alone = jax.jit(jax.vmap(lambda y: one(keys[0], y).q.loc[0]))(data)
     np.testing.assert_allclose(alone, data.sum(1) / 11, atol=1e-3)
 
 
@@ -375,7 +375,9 @@ def test_a_fit_and_a_target_print_as_text(key):
     assert f"<td>{float(table['mu']['mean']):.5g}</td>" in table._repr_html_()
 
 
-@pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
+@pytest.mark.parametrize(
+    "method", ["fixed_draws", pytest.param("stochastic", marks=pytest.mark.slow)]
+)
 def test_a_key_gives_the_same_fit_eagerly_under_jit_and_under_vmap(key, method):
     def found(key):
         fit = vi.fit(vi.from_numpyro(mean_of_normal, Y), key, method=method)

@@ -120,6 +120,7 @@ def test_mean_field_is_not_trusted_but_its_corrected_moments_are(x64, key):
 def test_summary_under_vmap_keeps_to_its_draws(fitted):
     exact, fit = fitted
 
+    @jax.jit
     @jax.vmap
     def tables(key):
         return dict(vi.summary(fit, key=key, num_samples=2000))

@@ -54,6 +54,17 @@ def test_many_counts_against_the_normal_limit(x64):
     np.testing.assert_allclose((upper - lower) / (2 * sigma), 1.0, atol=2e-3)
 
 
+def test_a_plain_count_fixes_the_number_of_components_under_jit(x64):
+    def ends(rate):
+        prior, background = dist.Gamma(1.5, rate), dist.Gamma(1.0, 0.01)
+        return jnp.stack(
+            credible_interval(on_off.posterior(prior, background, 14, 10, 0.5))
+        )
+
+    np.testing.assert_allclose(jax.jit(ends)(0.1), ends(0.1), rtol=1e-12)
+
+
+@pytest.mark.slow
 def test_slopes_of_its_densest_interval(x64):
     background = dist.Gamma(1.0, 0.01)
 

@@ -102,16 +102,15 @@ def test_student_far_out_and_its_slopes(x64):
         np.testing.assert_allclose(float(both / 2), tail, rtol=1e-12)
     slope = jax.grad(lambda q: quantile(dist.StudentT(4.0, 0.0, 1.0), q))(0.5)
     np.testing.assert_allclose(slope, 8 / 3, rtol=1e-12)
+    slope_in_df = jax.jit(
+        jax.grad(lambda df: quantile(dist.StudentT(df, 0.0, 1.0), 0.975))
+    )
     for df in (3.0, 1e5, 1e10):
-
-        def of_df(df):
-            return quantile(dist.StudentT(df, 0.0, 1.0), 0.975)
-
         step = 1e-3 * df
         numeric = (stats.t.ppf(0.975, df + step) - stats.t.ppf(0.975, df - step)) / step
         if df == 1e10:  # d/d(df) of (z³ + z) / (4 df)
             numeric = -2 * (1.959964**3 + 1.959964) / 4 / df**2
-        np.testing.assert_allclose(jax.grad(of_df)(df), numeric / 2, rtol=2e-5)
+        np.testing.assert_allclose(slope_in_df(df), numeric / 2, rtol=2e-5)
 
 
 def two_normals(gap=3.0, share=0.5, scale=1.0):
@@ -161,6 +160,7 @@ def test_densest_region_of_a_mixture_has_two_intervals(x64):
     assert np.isnan(traced(two_normals(share=share))[0][2:]).all()
 
 
+@pytest.mark.slow
 def test_more_than_eight_modes(x64):
     weights = dist.CategoricalProbs(jnp.ones(12) / 12)
     comb = dist.MixtureSameFamily(weights, dist.Normal(10.0 * jnp.arange(12), 1.0))
@@ -185,7 +185,7 @@ def test_batches_of_mixtures(x64):
 
 
 SMOOTH = {
-    "beta": (lambda a: dist.Beta(a, 5.0), 11.0),
+    "beta": (lambda a: dist.Beta(a, 5.0), 11.0),  # quick: the slope in a Python float
     "log_normal": (lambda a: dist.LogNormal(0.3, a), 0.7),
     "gumbel": (lambda a: dist.Gumbel(0.0, a), 2.0),
     "weibull": (lambda a: dist.Weibull(2.0, a), 1.5),
@@ -194,7 +194,13 @@ SMOOTH = {
 }
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "beta" else ())
+        for name in SMOOTH
+    ],
+)
 def test_slopes_of_the_densest_region(name, x64):
     family, at = SMOOTH[name]
 

@@ -112,6 +112,7 @@ def test_a_plate_with_unknowns_inside_takes_all_its_rows(size):
     assert again.static == target.static  # what is compiled for one serves the other
 
 
+@pytest.mark.slow
 def test_structured_fits_the_unknowns_inside_a_subsampled_plate(key):
     y = jnp.linspace(-2.0, 2.0, 30)
     target, whole = (vi.from_numpyro(levels, y, number) for number in (5, None))
