@@ -4,7 +4,7 @@ import importlib
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -69,6 +69,23 @@ def test_a_name_that_does_not_exist_is_found():
 def test_pages_that_are_linked_exist(page):
     for target in re.findall(r"\]\(([^)#:\s]+\.md)(?:#[\w-]*)?\)", _text(page)):
         assert (page.parent / target).exists(), target
+
+
+def test_files_that_the_readme_links_exist():
+    text = (DOCS.parent / "README.md").read_text()
+    # What begins with ../../ is of the hosting service: actions and their badges.
+    targets = re.findall(r"\]\((?!\.\./|https?:)([^)#\s]+)\)", text)
+    assert len(targets) > 15
+    for target in targets:
+        assert (DOCS.parent / target).exists(), target
+
+
+def test_folders_of_the_site_are_there_before_sphinx_looks(monkeypatch, tmp_path):
+    """In a clean checkout a folder that is missing is a warning, hence an error."""
+    notebook_files = _extension("notebook_files")
+    monkeypatch.setattr(notebook_files, "HERE", tmp_path)
+    notebook_files.setup(SimpleNamespace(connect=lambda *_: None))
+    assert (tmp_path / "_notebooks").is_dir()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))

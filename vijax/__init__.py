@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # so that editors and type checkers see what is loaded on dem
         vi,
     )
 
-__version__ = "0.1.0"  # the one place: pyproject.toml takes it from here
+__version__ = "0.2.0"  # the one place: pyproject.toml takes it from here
 
 __all__ = [
     "__version__",

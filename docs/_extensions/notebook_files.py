@@ -115,6 +115,8 @@ def _add_links(app: "Sphinx", docname: str, source: list[str]) -> None:
 
 def setup(app: "Sphinx") -> dict[str, bool]:
     """Register with Sphinx."""
+    # Before Sphinx looks whether the folders exist that the site is to have.
+    (HERE / "_notebooks").mkdir(exist_ok=True)
     app.connect("builder-inited", _write)
     app.connect("source-read", _add_links)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
