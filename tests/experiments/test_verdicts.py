@@ -1,5 +1,6 @@
 """Rows of the verdict's benchmark: what counts as an answer, and what as none."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -88,3 +89,21 @@ def test_shares_count_each_fit_once():
     assert se == pytest.approx((2 / 9 / 3) ** 0.5)
     timed = [row | {"family": "peer", "cpu_seconds": 2.0} for row in rows]
     assert totals(timed, "peer")["median_cpu_seconds"] == 2.0
+
+
+@pytest.mark.slow
+def test_hardly_an_answer_that_is_used_is_wrong(monkeypatch):
+    """Mean field on all models: the published shares, with room for other machines."""
+    monkeypatch.setattr(verdicts, "SHORT", 0.0)
+    rows = []
+    for entry in posteriors.load():
+        if entry.reference is None:
+            continue
+        rows.append(verdicts.run_one(entry, "mean_field", 0))
+        if len(rows) % 20 == 0:  # a process has room for some thousand programs
+            jax.clear_caches()
+    found = shares(rows)
+    assert found["fits"] >= 90
+    assert found["wrong and used"] <= 1
+    assert found["right_but_refused_share"] <= 0.2
+    assert found["right_and_used_share"] >= 0.6
