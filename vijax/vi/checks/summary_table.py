@@ -291,11 +291,13 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
             known = f"known to {100 * _worst_error(table):.1g} % of an sd ({quality})"
             if share < 1:
                 known += f", but {100 * (1 - share):.0f} % of them, which are not known"
-            advice = (
-                f"{advice} The corrected moments are {known}."
-                if fit.correctable
-                else f"Use the corrected moments, {known}. Of q alone: {advice}"
-            )
+            advice = f"Use the corrected moments, {known}. Of q alone: {advice}"
+            if fit.correctable and fit.modes is None:
+                advice = (
+                    f"Use the corrected moments, {known}; for q itself, {remedy(fit)}."
+                )
+            elif fit.correctable:
+                advice = f"{fit.advice} The corrected moments are {known}."
     elif fit.correctable and not fit.trusted:
         advice = (
             f"Do not trust its corrected moments either ({quality}); {remedy(fit)}."
