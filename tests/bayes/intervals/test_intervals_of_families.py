@@ -91,7 +91,7 @@ def test_a_distribution_of_matrices_has_no_interval():
         lambda: dist.StudentT(np.array([1.0, 3.0, 300.0]), 1.0, 2.0),
     ],
 )
-def test_float32_error(posterior):
+def test_float32_error(posterior, float32):
     """Below 1e-5 of the interval's larger end, as documented."""
     for kind in ("equal_tailed", "highest_density"):
         with jax.enable_x64(True):
