@@ -1,7 +1,7 @@
 """From the cheapest family upwards until the verdict says that the answer may be used.
 
-    mean field → full rank (structured, for many unknowns) → mixture (where there are
-    modes), or flow → NUTS from the best of them
+    mean field → full rank → structured (where a model has parts) → mixture (where there
+    are modes), or flow → NUTS from the best of them
 
 Each rung begins where the last one ended. A rung is left out where it cannot help: a
 flow where the target has many unknowns, a mixture where all have converged and none has

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key
 from vijax.validate import is_traced
-from vijax.vi.checks.adaptation import more_even
+from vijax.vi.checks.adaptation import HOPELESS, more_even
 from vijax.vi.checks.draws_around import draw_mixture, freedom_of
 from vijax.vi.checks.summary_table import sample
 from vijax.vi.engine.batched_density import constrained_sites
@@ -31,6 +31,8 @@ from vijax.vi.engine.threefry import fold_in
 from vijax.vi.importance_weights import (
     KHAT_LIMIT,
     MIN_EFFECTIVE_SAMPLE_SIZE,
+    VARIANCE_LIMIT,
+    moment_tails,
     psis,
 )
 from vijax.vi.result import Fit, remedy
@@ -89,7 +91,8 @@ def source_of(fit: Fit, draws: str = "auto") -> str:
         )
     # The verdict of a fit that is there is known inside a trace too.
     with jax.ensure_compile_time_eval():
-        return IMPORTANCE if fit.correctable and not fit.trusted else Q
+        near = fit.verdict == "converged" and float(fit.khat) < HOPELESS
+        return IMPORTANCE if near and not fit.trusted else Q
 
 
 def posterior_draws(
@@ -115,6 +118,9 @@ def posterior_draws(
     source = source_of(fit, draws)
     if source == IMPORTANCE:
         found = _resampled(fit, key, num_samples)
+        # Few different draws are no better than q's own, where neither is good.
+        if draws == "auto" and not (found.trusted or fit.correctable):
+            found = _as_they_are(fit, key, num_samples, Q)
     else:
         found = _as_they_are(fit, key, num_samples, source)
     if deterministic:
@@ -153,7 +159,11 @@ def _resampled(fit: Fit, key: Key, num_samples: int) -> PosteriorDraws:
     if is_traced(khat, fit.status):
         return PosteriorDraws(values, IMPORTANCE, False, khat, size, "")
     fit = fit._replace(chains=None)
-    trusted, advice = judge_weights(fit, float(khat), float(effective))
+    log_weights = psis(np.asarray(pool.log_weights, float)).log_weights
+    tails = moment_tails(np.asarray(pool.positions, float), log_weights)
+    known = bool(np.max(tails) < VARIANCE_LIMIT)
+    given = float(khat), float(effective)
+    trusted, advice = judge_weights(fit, *given, known=known)
     return PosteriorDraws(values, IMPORTANCE, trusted, float(khat), float(size), advice)
 
 
@@ -170,13 +180,20 @@ def _choose(
     return chosen, smoothed.tail_shape, smoothed.effective_sample_size
 
 
-def judge_weights(fit: Fit, khat: float, effective: float) -> tuple[bool, str]:
-    """Say whether draws that importance weights correct may be used, and in words."""
+def judge_weights(
+    fit: Fit, khat: float, effective: float, *, known: bool = False
+) -> tuple[bool, str]:
+    """Say whether draws that importance weights correct may be used, and in words.
+
+    `known` says that the weights know the sd of every unknown: then a q that linear
+    response finds much too narrow is corrected all the same.
+    """
     quality = f"k̂ = {khat:.2f}, {effective:.0f} effective samples"
     if fit.verdict != "converged":
         return False, f"Do not trust it: {fit.advice}"
     good = khat < KHAT_LIMIT and effective >= MIN_EFFECTIVE_SAMPLE_SIZE
-    if good and (fit.correctable or fit.trusted):
+    known &= khat < VARIANCE_LIMIT
+    if good and (fit.correctable or fit.trusted or known):
         return True, f"Trust it: corrected by importance weights ({quality})."
     why = quality if not good else "linear response finds q much too narrow"
     return False, (

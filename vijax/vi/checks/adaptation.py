@@ -89,6 +89,8 @@ def more_even(
     first: Mixed,
     freedom: int,
     wanted: Callable[[Mixed], int] = lambda mixed: 0,
+    *,
+    least: float = UNEVEN,
 ) -> Mixed:
     """Return draws with more even weights, or the first where none are found.
 
@@ -101,13 +103,14 @@ def more_even(
         first: draws by `draw_mixture` with the same degrees of freedom.
         freedom: of the t distributions around q.
         wanted: how many draws are to be added to those of the last round.
+        least: tail shape of the first weights, below which they are left as they are.
     """
     costly = fit.target.subsampled or fit.target.streamed
     if costly or is_traced(fit, first) or fit.verdict != "converged":
         return first
     smoothed = psis(np.asarray(first.log_weights, float))
     rounds = batches_affordable(fit.target, first)
-    if not UNEVEN <= smoothed.tail_shape < HOPELESS or rounds < 2:
+    if not least <= smoothed.tail_shape < HOPELESS or rounds < 2:
         return first
     best = _best_round(fit, key, first, freedom, min(rounds, MAX_ROUNDS))
     if best is None:

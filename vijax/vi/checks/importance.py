@@ -28,7 +28,7 @@ from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
-from vijax.vi.checks.adaptation import more_even
+from vijax.vi.checks.adaptation import UNEVEN, more_even
 from vijax.vi.checks.draws_around import (
     MAX_BATCHES,
     MAX_NUMBERS,
@@ -137,7 +137,7 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
         return first, found
     batch = batches[-1]
     affordable = batches_affordable(fit.target, _as_mixed(batch))
-    better = _adapted(fit, fold_in(key, MAX_BATCHES), batch, affordable)
+    better = _adapted(fit, fold_in(key, MAX_BATCHES), found, batch, affordable)
     if better is not batch:
         return first, better
     # More draws of distributions that miss p do not find it.
@@ -158,18 +158,28 @@ def _batches_wanted(error: float, number: int, affordable: int) -> int:
     return min(affordable, math.ceil(number * (error / ACCURACY) ** 2))
 
 
-def _adapted(fit: Fit, key: Key, batch: Weighed, affordable: int) -> Weighed:
+def _adapted(
+    fit: Fit, key: Key, found: Weighed, batch: Weighed, affordable: int
+) -> Weighed:
     """Draw from a proposal that is fitted to a batch; the batch where there is none."""
+    # The weights may have a short tail where their product with an unknown has not.
+    known = all(
+        np.max(tail) < importance_weights.VARIANCE_LIMIT
+        for name in found.draws
+        for tail in found.tails(name)
+    )
+    least = UNEVEN if known else -np.inf
     size = len(batch.log_weights)
 
-    def wanted(found: Mixed) -> int:
-        batches = len(found.log_weights) // size
-        error = _as_weighed(found).worst_error()
+    def wanted(more: Mixed) -> int:
+        batches = len(more.log_weights) // size
+        error = _as_weighed(more).worst_error()
         return size * (_batches_wanted(error, batches, affordable) - batches)
 
     mixed = _as_mixed(batch)
-    found = more_even(fit, key, mixed, freedom_of(fit), wanted)
-    return batch if found is mixed else _as_weighed(found)
+    freedom = freedom_of(fit)
+    better = more_even(fit, key, mixed, freedom, wanted, least=least)
+    return batch if better is mixed else _as_weighed(better)
 
 
 def _as_mixed(batch: Weighed) -> Mixed:
