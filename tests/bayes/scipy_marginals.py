@@ -115,6 +115,7 @@ MARGINALS = {
     "dirichlet_categorical": dirichlet,
     "dirichlet_multinomial": dirichlet,
     "gamma_exponential": gamma,
+    "gamma_gamma": gamma,
     "gamma_poisson": gamma,
     "inverse_gamma_normal": inverse_gamma,
     "linear_regression": linear_regression,

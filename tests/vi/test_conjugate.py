@@ -37,10 +37,18 @@ CASES = {
         {"counts": [[4, 3, 5], [1, 6, 2]]},
     ),
     "gamma_exponential": (dist.Gamma(2.0, 1.0), {"times": [0.5, 1.2, 0.3, 2.2]}),
+    "gamma_gamma": (
+        dist.Gamma(2.0, 1.0),
+        {"observations": [0.5, 1.2, 0.3, 2.2], "shape": 2.0},
+    ),
     "gamma_poisson": (dist.Gamma(2.0, 1.0), {"counts": [3, 5, 4], "exposure": 1.5}),
     "inverse_gamma_normal": (
         dist.InverseGamma(3.0, 2.0),
         {"observations": Y, "loc": 1.0},
+    ),
+    "known_noise_regression": (
+        dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2)),
+        {"features": FEATURES, "targets": TARGETS, "errors": 0.5},
     ),
     "linear_regression": (
         NormalInverseGamma(jnp.zeros(2), jnp.eye(2), 3.0, 2.0),

@@ -210,7 +210,7 @@ def test_a_q_that_nothing_corrects_is_not_trusted(key):
         numpyro.sample("y", dist.Normal(x, 100.0), obs=y)
 
     target = vi.from_numpyro(two_modes, 3.0)
-    fit = vi.fit(target, key, search_modes=False)._replace(khat=jnp.array(0.9))
+    fit = vi.fit(target, key, search_modes=False)._replace(khat=jnp.array(1.5))
     found = vi.predict(fit, key, None, num_samples=50)
     assert (found.source, found.trusted) == ("q", False)
     assert "Do not trust" in str(found)

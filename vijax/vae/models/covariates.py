@@ -78,6 +78,7 @@ def conditional_vae(
             pseudo-inputs would have covariates of their own.
 
     Example:
+        >>> import jax
         >>> model = conditional_vae((2, 2), num_covariates=3, latent=1, hidden=())
         >>> model.shape
         (7,)
@@ -153,6 +154,7 @@ def given_covariates(likelihood: Likelihood, *, num_covariates: int) -> Likeliho
     """Return the likelihood of rows whose last numbers are given, not data.
 
     Example:
+        >>> from vijax.vae.models import likelihoods
         >>> rows = given_covariates(likelihoods.bernoulli(), num_covariates=1)
         >>> x = jnp.array([1.0, 0.0, 7.0])
         >>> rows.log_prob(x, jnp.zeros((2, 1))).round(3).tolist()

@@ -172,6 +172,7 @@ def full_covariance() -> PosteriorFamily:
     log of L's diagonal, and L below its diagonal, row by row over the diagonal's.
 
     Example:
+        >>> import jax
         >>> from vijax.vae import models
         >>> model = models.vae((4,), latent=3, posterior=full_covariance())
         >>> params = models.init(model, jax.random.key(0))

@@ -119,7 +119,9 @@ def posterior_draws(
     if source == IMPORTANCE:
         found = _resampled(fit, key, num_samples)
         # Few different draws are no better than q's own, where neither is good.
-        if draws == "auto" and not (found.trusted or fit.correctable):
+        with jax.ensure_compile_time_eval():
+            good = found.trusted or draws != "auto" or bool(fit.correctable)
+        if not good:
             found = _as_they_are(fit, key, num_samples, Q)
     else:
         found = _as_they_are(fit, key, num_samples, source)
