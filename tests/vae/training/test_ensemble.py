@@ -234,7 +234,7 @@ def test_masked_latents_stay_masked(wide_and_small):
         batch_size=16,
         optimizer=Adam(0.1),
     ).params
-    for part in params:
+    for part in params[:2]:
         np.testing.assert_array_equal(part["mask"], masks)
     start = jax.jit(models.init, static_argnums=0)
     for index in range(2):
