@@ -45,9 +45,9 @@ def programs() -> list[str]:
     return names
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def forget_programs(programs: list[str]) -> Iterator[None]:
-    """Free the compiled programs when they are many, after the last test of a file.
+    """Free the compiled programs, after a test that makes them many.
 
     The files of a folder share programs: to forget them after each file would double
     the time. But a program keeps two MB and three mappings of memory, and all tests in
