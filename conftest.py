@@ -52,9 +52,9 @@ def forget_programs(programs: list[str]) -> Iterator[None]:
     """Free the compiled programs, after a test that makes them many.
 
     The files of a folder share programs: to forget them after each file would double
-    the time. But a program keeps one or two MB and three mappings of memory, and all tests in
-    one process compile twenty thousand: more mappings than Linux allows (65,530), upon
-    which the next compilation aborts the process.
+    the time. But a program keeps one or two MB and three mappings of memory, and all
+    tests in one process compile twenty thousand: more mappings than Linux allows
+    (65,530), upon which the next compilation aborts the process.
     """
     yield
     if len(programs) > MANY:
