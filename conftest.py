@@ -64,6 +64,16 @@ def forget_programs(programs: list[str]) -> Iterator[None]:
         give_back_memory()
 
 
+@pytest.fixture(autouse=True)
+def precision_stays() -> Iterator[None]:
+    """Fail a test that leaves JAX in another precision: those after it would."""
+    wide = jax.config.jax_enable_x64
+    yield
+    if jax.config.jax_enable_x64 != wide:
+        jax.config.update("jax_enable_x64", wide)
+        pytest.fail("jax_enable_x64 was changed and not set back")
+
+
 def give_back_memory() -> None:
     """Return freed memory to the system: glibc keeps what lies in pieces."""
     if sys.platform == "linux":
