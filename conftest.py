@@ -1,6 +1,8 @@
 """What every process that runs tests does, whatever the folder of the test."""
 
+import ctypes
 import gc
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +10,7 @@ import jax
 import pytest
 
 LONGEST = "tests/experiments/test_experiments.py"
-MANY = 600  # compiled programs, which keep about 1 GB
+MANY = 800  # compiled programs, which keep about 1 GB
 
 # Tracing makes objects by the million, few of them garbage: look for it less often.
 gc.set_threshold(50_000, 10, 10)
@@ -45,17 +47,36 @@ def programs() -> list[str]:
     return names
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def forget_programs(programs: list[str]) -> Iterator[None]:
-    """Free the compiled programs when they are many, after the last test of a file.
+    """Free the compiled programs, after a test that makes them many.
 
     The files of a folder share programs: to forget them after each file would double
-    the time. But a program keeps two MB and three mappings of memory, and all tests in
-    one process compile twenty thousand: more mappings than Linux allows (65,530), upon
-    which the next compilation aborts the process.
+    the time. But a program keeps one or two MB and three mappings of memory, and all
+    tests in one process compile twenty thousand: more mappings than Linux allows
+    (65,530), upon which the next compilation aborts the process.
     """
     yield
     if len(programs) > MANY:
         programs.clear()
         jax.clear_caches()
         gc.collect()
+        give_back_memory()
+
+
+@pytest.fixture(autouse=True)
+def precision_stays() -> Iterator[None]:
+    """Fail a test that leaves JAX in another precision: those after it would."""
+    wide = jax.config.jax_enable_x64
+    yield
+    if jax.config.jax_enable_x64 != wide:
+        jax.config.update("jax_enable_x64", wide)
+        pytest.fail("jax_enable_x64 was changed and not set back")
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system: glibc keeps what lies in pieces."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -30,6 +30,13 @@ def float32() -> Iterator[None]:
 
 
 @pytest.fixture
+def nan_is_an_answer() -> Iterator[None]:
+    """Let NaN through where it is meant, also when the session stops at each."""
+    with jax.debug_nans(False):
+        yield
+
+
+@pytest.fixture
 def as_users_do() -> Iterator[None]:
     """Call without the type checker of the tests, which would object first."""
     jaxtyping.config.update("jaxtyping_disable", True)

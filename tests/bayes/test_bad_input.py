@@ -319,7 +319,7 @@ def test_grids(as_users_do):
         ("normal_inverse_wishart", "log_evidence", wishart_of_nan, (np.ones(2),)),
     ],
 )
-def test_a_trace_of_a_family_gives_nan(family, function, prior, data):
+def test_a_trace_of_a_family_gives_nan(family, function, prior, data, nan_is_an_answer):
     result = jax.jit(getattr(getattr(bayes, family), function))(prior(), *data)
     for leaf in jax.tree.leaves(result):
         assert np.isnan(leaf).all()
@@ -334,5 +334,5 @@ def test_a_trace_of_a_family_gives_nan(family, function, prior, data):
         (lambda mass: regions.log_density_level(line(), mass), (NAN,)),
     ],
 )
-def test_a_trace_gives_nan(function, arguments):
+def test_a_trace_gives_nan(function, arguments, nan_is_an_answer):
     assert np.isnan(jax.jit(function)(*arguments)).all()

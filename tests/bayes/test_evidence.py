@@ -16,7 +16,7 @@ from vijax.bayes import (
 from vijax.bayes.numerics import log_densities
 
 
-def test_log_bayes_factor_and_its_limits(x64):
+def test_log_bayes_factor_and_its_limits(x64, nan_is_an_answer):
     np.testing.assert_allclose(evidence.log_bayes_factor(-1000.5, -1001.0), 0.5)
     with pytest.raises(ValueError, match="log_evidence_2 = nan"):
         evidence.log_bayes_factor(-1.0, np.nan)

@@ -121,7 +121,7 @@ def test_quadrature_normalises_and_takes_zero_density():
     assert divergences.kl_quadrature(inside(2.0), inside(1.0), grid) == jnp.inf
 
 
-def test_bad_parameters_are_refused_eagerly_and_nan_in_a_trace():
+def test_bad_parameters_are_refused_eagerly_and_nan_in_a_trace(nan_is_an_answer):
     with pytest.raises(ValueError, match="q_a = -1"):
         divergences.kl_beta(-1.0, 1.0, 1.0, 1.0)
     with pytest.raises(ValueError, match="p_rate = nan"):

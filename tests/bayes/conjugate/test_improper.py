@@ -15,7 +15,7 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_parameters_may_be_zero_and_nothing_below(name):
+def test_parameters_may_be_zero_and_nothing_below(name, nan_is_an_answer):
     family, parameters = FAMILIES[name]
     with numpyro.validation_enabled():
         prior = family(0.0, [0.0, 2.0])

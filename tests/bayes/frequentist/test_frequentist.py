@@ -172,7 +172,7 @@ def test_bad_input(function, arguments, options, message):
         function(*arguments, **options)
 
 
-def test_bad_input_in_a_trace_is_nan():
+def test_bad_input_in_a_trace_is_nan(nan_is_an_answer):
     estimate, error = jax.jit(freq.binomial_estimate)(
         jnp.array([15, 3]), jnp.array([14, 14])
     )

@@ -131,7 +131,7 @@ def test_off_counts_that_are_not_whole(x64):
         (lambda: freq.asimov_significance(1.0, 0.0), "background = 0"),
     ],
 )
-def test_bad_input(call, message, as_users_do):
+def test_bad_input(call, message, as_users_do, nan_is_an_answer):
     with pytest.raises(ValueError, match=message):
         call()
     assert np.isnan(jax.jit(freq.signal_limit)(-1, 1.0))

@@ -92,6 +92,6 @@ def test_bad_input(call, message, as_users_do):
         call()
 
 
-def test_a_trace_gives_nan():
+def test_a_trace_gives_nan(nan_is_an_answer):
     assert np.isnan(jax.jit(freq.combine)(jnp.array([1.0, jnp.nan]), jnp.ones(2))[0])
     assert np.isnan(jax.jit(freq.rate_log_p_value)((-1, 1.0), (3, 1.0)))

@@ -46,7 +46,7 @@ def test_ten_thousand_counts_on_a_coarse_grid(x64):
     )
 
 
-def test_a_trace_says_that_it_missed_the_peak(x64):
+def test_a_trace_says_that_it_missed_the_peak(x64, nan_is_an_answer):
     data = jnp.asarray(counts(10_000))
     after = jax.jit(lambda data: landscape.update(flat(), poisson, data))(data)
     assert not after.resolved
@@ -68,7 +68,7 @@ def test_two_axes(x64):
     np.testing.assert_allclose(np.diag(covariance), shape / 3000**2, rtol=1e-7)
 
 
-def test_a_prior_that_is_not_resolved_is_not_interpolated(x64):
+def test_a_prior_that_is_not_resolved_is_not_interpolated(x64, nan_is_an_answer):
     """What lies between the nodes of a comb nobody knows."""
     comb = landscape.prior(
         lambda theta: 8 * jnp.cos(31.4 * theta[0]), (landscape.axis(0.0, 20.0),)
@@ -79,7 +79,7 @@ def test_a_prior_that_is_not_resolved_is_not_interpolated(x64):
     assert np.isnan(after.log_evidence)
 
 
-def test_more_than_eight_regions(x64):
+def test_more_than_eight_regions(x64, nan_is_an_answer):
     axis = landscape.axis(0.0, 12.0, 1201)
     comb = landscape.prior(lambda theta: -5 * jnp.cos(2 * jnp.pi * theta[0]), (axis,))
     lower, upper = credible_interval(comb, 0.5, kind="highest_density")

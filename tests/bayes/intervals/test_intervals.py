@@ -237,7 +237,7 @@ def bimodal(theta):
     return jnp.logaddexp(one, jnp.log(0.7) - 0.5 * (theta[0] - 4) ** 2)
 
 
-def test_grid_with_two_modes():
+def test_grid_with_two_modes(nan_is_an_answer):
     """Two unit normals far apart: both intervals end at the same density."""
     grid = landscape.prior(bimodal, (landscape.axis(-12.0, 12.0, 4001),))
     lower, upper = credible_interval(grid, 0.9, kind="highest_density")
@@ -279,7 +279,7 @@ def test_credible_intervals_cover_their_mass(key):
         assert abs(covered - 0.8) < 4 * np.sqrt(0.8 * 0.2 / num)
 
 
-def test_bad_input():
+def test_bad_input(nan_is_an_answer):
     beta = dist.Beta(2.0, 3.0)
     with pytest.raises(ValueError, match=r"mass = 1\.0"):
         credible_interval(beta, 1.0)

@@ -71,7 +71,7 @@ def test_upper_tails_of_the_issue(float32):
         np.testing.assert_allclose(upper_quantile(distribution, q), expected, rtol=1e-5)
 
 
-def test_a_tail_that_nobody_knows_is_refused(x64):
+def test_a_tail_that_nobody_knows_is_refused(x64, nan_is_an_answer):
     with pytest.raises(ValueError, match=r"q = 1e-20.*SoftLaplace"):
         upper_quantile(dist.SoftLaplace(0.0, 1.0), 1e-20)
     traced = jax.jit(lambda q: upper_quantile(dist.SoftLaplace(0.0, 1.0), q))
@@ -137,7 +137,7 @@ def test_mixture_with_mass_below_zero(x64):
         np.testing.assert_allclose(below, q, rtol=1e-12)
 
 
-def test_densest_region_of_a_mixture_has_two_intervals(x64):
+def test_densest_region_of_a_mixture_has_two_intervals(x64, nan_is_an_answer):
     share, mass = 0.3, 0.9
     lower, upper = credible_interval(
         two_normals(share=share), mass, kind="highest_density"
@@ -161,7 +161,7 @@ def test_densest_region_of_a_mixture_has_two_intervals(x64):
 
 
 @pytest.mark.slow
-def test_more_than_eight_modes(x64):
+def test_more_than_eight_modes(x64, nan_is_an_answer):
     weights = dist.CategoricalProbs(jnp.ones(12) / 12)
     comb = dist.MixtureSameFamily(weights, dist.Normal(10.0 * jnp.arange(12), 1.0))
     lower, upper = credible_interval(comb, kind="highest_density")
@@ -171,7 +171,7 @@ def test_more_than_eight_modes(x64):
     assert np.isnan(traced).all()
 
 
-def test_batches_of_mixtures(x64):
+def test_batches_of_mixtures(x64, nan_is_an_answer):
     weights = dist.CategoricalProbs(jnp.array([0.5, 0.5]))
     locs = jnp.array([[-3.0, 3.0], [-0.1, 0.1]])
     batch = dist.MixtureSameFamily(weights, dist.Normal(locs, 1.0))

@@ -56,7 +56,7 @@ def test_subsamples_have_the_same_terms_on_average(key):
     assert abs(found.value - whole.value) < 4 * found.standard_error
 
 
-def test_a_site_that_breaks_is_named(key):
+def test_a_site_that_breaks_is_named(key, nan_is_an_answer):
     def breaks(y):
         x = numpyro.sample("x", dist.Normal(0.0, 1.0))
         numpyro.sample("y", dist.Normal(jnp.log(x + 1.5), 1.0), obs=y)

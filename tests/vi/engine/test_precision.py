@@ -19,7 +19,7 @@ def smooth(u):
     return -0.5 * jnp.sum(u**2) - 0.5 * jnp.sum((z - 1.0) ** 2)
 
 
-def test_lost_digits_are_counted(key):
+def test_lost_digits_are_counted(key, nan_is_an_answer):
     def fine(u):
         return -0.5 * jnp.sum(u**2)
 
@@ -35,7 +35,9 @@ def test_lost_digits_are_counted(key):
     assert precision.lost_digits(vi.from_log_density(large, jnp.zeros(9)), z, one) > 0.2
 
 
-def test_a_fit_that_float32_cannot_do_is_done_in_float64(key):
+def test_a_fit_that_float32_cannot_do_is_done_in_float64(
+    key, float32, nan_is_an_answer
+):
     fit = vi.fit(vi.from_log_density(smooth, jnp.zeros(9)), key, family="full_rank")
     assert fit.target.init.dtype == np.float64
     assert fit.q.loc.dtype == np.float64

@@ -50,7 +50,7 @@ def test_the_search_is_the_same_in_a_trace(key):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
 
 
-def test_eigenvalues_of_what_is_not_finite_are_nan():
+def test_eigenvalues_of_what_is_not_finite_are_nan(nan_is_an_answer):
     values, vectors = eigh(np.full((2, 2), np.nan, np.float32))
     assert np.isnan(values).all()
     assert np.isnan(vectors).all()
