@@ -10,6 +10,7 @@ import jax
 import pytest
 
 LONGEST = "tests/experiments/test_experiments.py"
+WIDE = jax.config.values["jax_enable_x64"]
 MANY = 800  # compiled programs, which keep about 1 GB
 
 # Tracing makes objects by the million, few of them garbage: look for it less often.
@@ -62,6 +63,14 @@ def forget_programs(programs: list[str]) -> Iterator[None]:
         jax.clear_caches()
         gc.collect()
         give_back_memory()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_precision() -> Iterator[None]:
+    """Begin each file in the session's precision: pyhf's JAX backend changes it."""
+    jax.config.update("jax_enable_x64", WIDE)
+    yield
+    jax.config.update("jax_enable_x64", WIDE)
 
 
 @pytest.fixture(autouse=True)

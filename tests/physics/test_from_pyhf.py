@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 
 import jax
 import jax.numpy as jnp
@@ -127,14 +128,14 @@ def test_gradient_is_that_of_finite_differences(rich, slopes, x64):
 def test_gradient_in_theta_is_that_of_pyhf_under_jax(rich, x64):
     target, model, data = rich
     theta = draws(model, 2)[1]
-    # For all that follows, pyhf's backend turns float64 on.
-    wide = jax.config.values["jax_enable_x64"]
     pyhf.set_backend("jax", precision="64b")
     try:
         log_density = jax.jit(jax.grad(lambda one: model.logpdf(one, data)[0]))
         wanted = log_density(jnp.array(theta))
     finally:
         pyhf.set_backend("numpy")
+        # It turned float64 on for the whole process.
+        wide = os.environ.get("JAX_ENABLE_X64", "").lower() in ("1", "true")
         jax.config.update("jax_enable_x64", wide)
     found = jax.jit(jax.grad(template_fit, 1))(target.data, jnp.array(theta))
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-8)
