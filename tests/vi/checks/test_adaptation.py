@@ -1,5 +1,7 @@
 """Proposals fitted to weighted draws: their density, their fit, and what they know."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from jax.scipy.special import gammaln
 
 from vijax import vi
 from vijax.vi.after.posterior_draws import posterior_draws
-from vijax.vi.checks import adaptation
+from vijax.vi.checks import adaptation, importance, summary_table
 from vijax.vi.checks.draws_around import (
     Mixed,
     draw_mixture,
@@ -39,9 +41,7 @@ def test_draws_are_those_of_the_density(mixture):
     z = mixture.sample(jax.random.key(0), 20_000)
     near = np.linalg.norm(z - mixture.loc[1], axis=1) < 1
     exact = scipy.stats.multivariate_t(mixture.loc[1], 0.09 * np.eye(2), 8)
-    inside = np.linalg.norm(
-        exact.rvs(200_000, random_state=0) - 0.0 - exact.loc, axis=1
-    )
+    inside = np.linalg.norm(exact.rvs(200_000, random_state=0) - exact.loc, axis=1)
     others = z[:15_000]
     assert abs(near[15_000:].mean() - np.mean(inside < 1)) < 0.02
     covariance = mixture.root[0] @ mixture.root[0].T * 8 / 6
@@ -122,8 +122,10 @@ def test_even_weights_are_left_as_they_are(fit):
 
 
 def test_predictions_use_the_better_draws(fit):
-    drawn = posterior_draws(fit, jax.random.key(4), 4000, "importance")
-    assert drawn.source == "importance"
+    """Also where linear response calls q much too narrow, so that "auto" said q."""
+    assert not fit.correctable
+    drawn = posterior_draws(fit, jax.random.key(4), 4000)
+    assert (drawn.source, drawn.trusted) == ("importance", True)
     assert abs(jnp.std(drawn.values["x"]) / np.exp(0.25) - 1) < 0.05
 
 
@@ -147,3 +149,24 @@ def test_digits_lost_far_out_do_not_make_weights():
     assert np.sum(np.abs(rows[near, 0]) > 5) > 20
     found = np.asarray(first.log_weights)[near]
     np.testing.assert_allclose(found, exact[near], rtol=1e-3, atol=1e-2)
+
+
+def test_what_the_evidence_moves_by_is_in_the_errors(fit, monkeypatch):
+    def weigh(*args):
+        first, found = importance.weigh(*args)
+        assert found.drift is not None
+        return first, replace(found, drift=drift)
+
+    monkeypatch.setattr(summary_table, "weigh", weigh)
+    for drift, known in ((0.02, True), (0.03, False)):  # 2 · 0.03 sd is above 5 %
+        table = vi.summary(fit, key=jax.random.key(1))
+        assert table.log_evidence_se > drift
+        error = table["v"]["corrected_mean_se"]
+        assert bool(error >= 2 * drift * 0.95) is known
+        assert bool(np.isfinite(error)) is known
+
+
+def test_with_many_unknowns_draws_are_left_as_they_are(fit, monkeypatch):
+    monkeypatch.setattr(adaptation, "MAX_DIM", 3)
+    first = draw_mixture(fit, jax.random.key(2), 10_000, 8)
+    assert adaptation.more_even(fit, jax.random.key(3), first, 8) is first

@@ -287,7 +287,7 @@ def _drawn(
     if source == IMPORTANCE:
         smoothed = psis(log_weights)
         given = float(smoothed.tail_shape), float(smoothed.effective_sample_size)
-        trusted, advice = judge_weights(fit._replace(chains=None), *given)
+        trusted, advice = judge_weights(fit, drawn, *given)
     else:
         own = fit if source != Q else fit._replace(chains=None)
         trusted, advice = bool(own.trusted), own.advice

@@ -8,8 +8,12 @@ weighted_draws(fit, key, num_samples)    with log weights: for estimates
 "importance"  draws of q, of the normal that linear response finds, and around other
               modes, weighed by w = p / (their mixture): where the verdict tells to
               use corrected moments; with equal weights, resampled by them
-"auto"        the first of these that the verdict tells to use; q where it tells to
-              use none, and then `trusted` is False
+"auto"        the first of these that the verdict tells to use; where it tells to use
+              none, outside of a trace, "importance" if draws that adapt correct q,
+              else q, and then `trusted` is False
+
+Outside of a trace draws of "importance" adapt where their weights are uneven
+(`checks.adaptation`); in one they do not, and are then others.
 """
 
 from functools import partial
@@ -22,7 +26,7 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key
 from vijax.validate import is_traced
-from vijax.vi.checks.adaptation import HOPELESS, more_even
+from vijax.vi.checks.adaptation import HOPELESS, may_adapt, more_even
 from vijax.vi.checks.draws_around import draw_mixture, freedom_of
 from vijax.vi.checks.summary_table import sample
 from vijax.vi.engine.batched_density import constrained_sites
@@ -62,6 +66,7 @@ class WeightedDraws(NamedTuple):
     source: str
     num_parts: int  # draws of equal noise, one block after another
     num_chains: int  # chains, one block after another; 0: no chains
+    adapted: bool = False  # whether some are of a proposal fitted to the others
 
 
 def source_of(fit: Fit, draws: str = "auto") -> str:
@@ -91,8 +96,7 @@ def source_of(fit: Fit, draws: str = "auto") -> str:
         )
     # The verdict of a fit that is there is known inside a trace too.
     with jax.ensure_compile_time_eval():
-        near = fit.verdict == "converged" and float(fit.khat) < HOPELESS
-        return IMPORTANCE if near and not fit.trusted else Q
+        return IMPORTANCE if fit.correctable and not fit.trusted else Q
 
 
 def posterior_draws(
@@ -116,14 +120,13 @@ def posterior_draws(
         ValueError: as `source_of`.
     """
     source = source_of(fit, draws)
+    found = None
     if source == IMPORTANCE:
         found = _resampled(fit, key, num_samples)
-        # Few different draws are no better than q's own, where neither is good.
-        with jax.ensure_compile_time_eval():
-            good = found.trusted or draws != "auto" or bool(fit.correctable)
-        if not good:
-            found = _as_they_are(fit, key, num_samples, Q)
-    else:
+    elif draws == "auto" and source == Q and not is_traced(key) and _is_near(fit):
+        found = _resampled(fit, key, num_samples)
+        found = found if found.trusted else None
+    if found is None:
         found = _as_they_are(fit, key, num_samples, source)
     if deterministic:
         return found
@@ -160,12 +163,7 @@ def _resampled(fit: Fit, key: Key, num_samples: int) -> PosteriorDraws:
     size = 1 / (1 / num_samples + 1 / effective)
     if is_traced(khat, fit.status):
         return PosteriorDraws(values, IMPORTANCE, False, khat, size, "")
-    fit = fit._replace(chains=None)
-    log_weights = psis(np.asarray(pool.log_weights, float)).log_weights
-    tails = moment_tails(np.asarray(pool.positions, float), log_weights)
-    known = bool(np.max(tails) < VARIANCE_LIMIT)
-    given = float(khat), float(effective)
-    trusted, advice = judge_weights(fit, *given, known=known)
+    trusted, advice = judge_weights(fit, pool, float(khat), float(effective))
     return PosteriorDraws(values, IMPORTANCE, trusted, float(khat), float(size), advice)
 
 
@@ -183,25 +181,43 @@ def _choose(
 
 
 def judge_weights(
-    fit: Fit, khat: float, effective: float, *, known: bool = False
+    fit: Fit, pool: "WeightedDraws", khat: float, effective: float
 ) -> tuple[bool, str]:
-    """Say whether draws that importance weights correct may be used, and in words.
-
-    `known` says that the weights know the sd of every unknown: then a q that linear
-    response finds much too narrow is corrected all the same.
-    """
+    """Say whether draws that importance weights correct may be used, and in words."""
+    fit = fit._replace(chains=None)
     quality = f"k̂ = {khat:.2f}, {effective:.0f} effective samples"
     if fit.verdict != "converged":
         return False, f"Do not trust it: {fit.advice}"
     good = khat < KHAT_LIMIT and effective >= MIN_EFFECTIVE_SAMPLE_SIZE
-    known &= khat < VARIANCE_LIMIT
-    if good and (fit.correctable or fit.trusted or known):
+    if good and _correct(fit, pool, khat):
         return True, f"Trust it: corrected by importance weights ({quality})."
-    why = quality if not good else "linear response finds q much too narrow"
+    why = quality
+    if good:
+        why = "linear response finds q much too narrow"
+        why = "their tail is long for a fitted proposal" if pool.adapted else why
     return False, (
         f"Do not trust it: importance weights do not correct q ({why}); {remedy(fit)}, "
         "or use vi.nuts(fit, key)."
     )
+
+
+def _correct(fit: Fit, pool: "WeightedDraws", khat: float) -> bool:
+    """Say whether weights with a good k̂ correct q.
+
+    Those of draws that adapted do where they have a variance and know each sd, however
+    narrow q is; others not where linear response finds q much too narrow.
+    """
+    if not pool.adapted:
+        return bool(fit.correctable or fit.trusted)
+    log_weights = psis(np.asarray(pool.log_weights, float)).log_weights
+    tails = moment_tails(np.asarray(pool.positions, float), log_weights)
+    return khat < VARIANCE_LIMIT and bool(np.max(tails) < VARIANCE_LIMIT)
+
+
+def _is_near(fit: Fit) -> bool:
+    """Say whether draws that adapt may correct a q that is not trusted."""
+    with jax.ensure_compile_time_eval():
+        return not fit.trusted and may_adapt(fit) and float(fit.khat) < HOPELESS
 
 
 def weighted_draws(
@@ -229,6 +245,7 @@ def weighted_draws(
         thinned = positions[:, ::step]
         flat = thinned.reshape(-1, target.dim)
         return WeightedDraws(flat, jnp.zeros_like(flat[:, 0]), source, 1, len(thinned))
+    adapted = False
     if hasattr(fit.q, "weigh"):  # a q that evaluates the density to draw
         drawn = fit.q.weigh(key, num_samples)
         log_weights = jnp.asarray(drawn.log_joint)
@@ -241,12 +258,13 @@ def weighted_draws(
         drawn = draw_mixture(fit, key, num_samples, freedom)
         if long_tails and source == IMPORTANCE:
             drawn = more_even(fit, fold_in(key, 1), drawn, freedom)
+        adapted = drawn.drift is not None
         positions = jnp.asarray(drawn.positions)
         log_weights = jnp.asarray(drawn.log_weights)
     if source == Q:
         log_weights = jnp.zeros_like(log_weights)
     parts = len(positions) // num_samples
-    return WeightedDraws(positions, log_weights, source, parts, 0)
+    return WeightedDraws(positions, log_weights, source, parts, 0, adapted)
 
 
 def light(fit: Fit) -> Fit:

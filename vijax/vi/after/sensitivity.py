@@ -165,7 +165,7 @@ def power_scaling(
     if source == IMPORTANCE:
         smoothed = psis(np.asarray(drawn.log_weights, float))
         given = float(smoothed.tail_shape), float(smoothed.effective_sample_size)
-        table.trusted, words = judge_weights(fit._replace(chains=None), *given)
+        table.trusted, words = judge_weights(fit, drawn, *given)
     else:
         own = fit if source != Q else fit._replace(chains=None)
         table.trusted, words = bool(own.trusted), own.advice

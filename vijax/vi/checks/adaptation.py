@@ -31,7 +31,7 @@ from vijax.vi.checks.draws_around import (
     log_mixture,
     over,
 )
-from vijax.vi.checks.t_mixture import TMixture, fit_mixture
+from vijax.vi.checks.t_mixture import MAX_DIM, TMixture, fit_mixture
 from vijax.vi.engine.threefry import fold_in
 from vijax.vi.importance_weights import KHAT_LIMIT, VARIANCE_LIMIT, Smoothed, psis
 from vijax.vi.result import Fit
@@ -94,19 +94,19 @@ def more_even(
 ) -> Mixed:
     """Return draws with more even weights, or the first where none are found.
 
-    None are looked for in a trace, where the search has not converged, where a draw is
-    a pass over many rows, or where the weights of the first have no long tail.
+    None are looked for in a trace, where the search has not converged, with more than
+    200 unknowns, where a draw is a pass over many rows, where q weighs its draws
+    itself, or where the weights of the first have no long tail.
 
     Args:
-        fit: with a q that does not weigh its draws itself.
+        fit: one fit.
         key: random key.
         first: draws by `draw_mixture` with the same degrees of freedom.
         freedom: of the t distributions around q.
         wanted: how many draws are to be added to those of the last round.
         least: tail shape of the first weights, below which they are left as they are.
     """
-    costly = fit.target.subsampled or fit.target.streamed
-    if costly or is_traced(fit, first) or fit.verdict != "converged":
+    if is_traced(fit, first) or not may_adapt(fit):
         return first
     smoothed = psis(np.asarray(first.log_weights, float))
     rounds = batches_affordable(fit.target, first)
@@ -126,6 +126,13 @@ def more_even(
     return found
 
 
+def may_adapt(fit: Fit) -> bool:
+    """Say whether draws of a fit, outside of a trace, are ever adapted."""
+    costly = fit.target.subsampled or fit.target.streamed
+    usual = not costly and not hasattr(fit.q, "weigh")
+    return usual and fit.target.dim <= MAX_DIM and fit.verdict == "converged"
+
+
 def _best_round(
     fit: Fit, key: Key, first: Mixed, freedom: int, max_rounds: int
 ) -> _Round | None:
@@ -133,10 +140,8 @@ def _best_round(
     log_weights = np.asarray(first.log_weights, float)
     positions = np.asarray(first.positions, float)
     log_first = np.asarray(log_mixture(fit, first.positions, freedom), float)
-    log_p = log_weights + log_first
-    pool = _Pool(positions, log_p, log_first, first.sites)
-    before = psis(log_weights)
-    drawn = pool
+    pool = _Pool(positions, log_weights + log_first, log_first, first.sites)
+    before, drawn = psis(log_weights), pool
     best: _Round | None = None
     for number in range(max_rounds):
         fit_key, new_key = (fold_in(key, 2 * number + i) for i in range(2))
@@ -172,8 +177,13 @@ def _draw(
 
 def _mixed(first: Mixed, drawn: _Pool, log_weights: Any, drift: float) -> Mixed:
     """Return draws whose noise has no exact moments."""
-    eps, (reference, sites) = np.empty((len(log_weights), 0)), (first[3], drawn.sites)
-    return Mixed(eps, drawn.positions, log_weights, reference, sites, drift)
+    return first._replace(
+        eps=np.empty((len(log_weights), 0)),
+        positions=drawn.positions,
+        log_weights=log_weights,
+        sites=drawn.sites,
+        drift=drift,
+    )
 
 
 def _evidence_se(smoothed: Any) -> float:

@@ -28,7 +28,7 @@ from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi import importance_weights
-from vijax.vi.checks.adaptation import UNEVEN, more_even
+from vijax.vi.checks.adaptation import UNEVEN, may_adapt, more_even
 from vijax.vi.checks.draws_around import (
     MAX_BATCHES,
     MAX_NUMBERS,
@@ -57,7 +57,7 @@ class Weighed:
     # more log weights of each entry by itself, (samples, *shape), where q has them
     blocks: dict[str, Any] = field(default_factory=dict)
     positions: Any = None  # (parts · samples, dim), of one batch
-    drift: float = 0.0  # nats that the evidence moved by, where draws adapt
+    drift: float | None = None  # nats that the evidence moved by; of draws that adapt
 
     @cached_property
     def smoothed(self) -> importance_weights.Smoothed:
@@ -162,6 +162,8 @@ def _adapted(
     fit: Fit, key: Key, found: Weighed, batch: Weighed, affordable: int
 ) -> Weighed:
     """Draw from a proposal that is fitted to a batch; the batch where there is none."""
+    if not may_adapt(fit):
+        return batch
     # The weights may have a short tail where their product with an unknown has not.
     known = all(
         np.max(tail) < importance_weights.VARIANCE_LIMIT
@@ -221,6 +223,8 @@ def _batch(fit: Fit, key: Key, num_samples: int, number: int) -> Weighed:
         drawn = _draw(fit, key, num_samples, freedom)
     if is_traced(drawn):
         return Weighed(*drawn)
+    if number == 0 or not may_adapt(fit):  # only a second batch is fitted to
+        drawn = drawn[:5]
     # Not twice the memory of very many numbers.
     eps, log_weights, draws, reference, *rest = jax.tree.map(
         lambda x: np.asarray(x, float if x.size <= MAX_NUMBERS else None), drawn

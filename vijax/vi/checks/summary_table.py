@@ -1,6 +1,7 @@
 """What a fit says about the unknowns: constrained draws, moments and their errors."""
 
 import html
+import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -270,12 +271,13 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.correctable = (
         fit.verdict == "converged"
         and share >= (LEAST_KNOWN if table.khat < VARIANCE_LIMIT else 1.0)
-        and table.khat < (VARIANCE_LIMIT if weighed.drift > 0 else KHAT_LIMIT)
+        and table.khat < (KHAT_LIMIT if weighed.drift is None else VARIANCE_LIMIT)
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE
     )
     table.log_evidence = float(smoothed.log_evidence) + weighed.reference
     shares = np.mean(np.reshape(weighed.shares, (-1, len(weighed.eps))), axis=0)
-    table.log_evidence_se = float(np.std(shares, ddof=1) / len(shares) ** 0.5)
+    chance = float(np.std(shares, ddof=1) / len(shares) ** 0.5)
+    table.log_evidence_se = math.hypot(chance, weighed.drift or 0.0)
     quality = (
         f"k̂ = {table.khat:.2f} ± {table.khat_se:.2f}, "
         f"{table.effective_sample_size:.0f} effective samples"
@@ -353,14 +355,15 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
             "sd_se": xp.hypot(sd_se, scale_error * sd),
         }
         mean, sd, mean_se, sd_se = weighed.moments[name]
+        missed = MISSED * (weighed.drift or 0.0) * sd
         of_mean, of_sd = weighed.tails(name)
         for column, value, error, tail in (
             ("mean", mean, mean_se, of_mean),
             ("sd", sd, sd_se, of_sd),
         ):
             error = error * slower(len(weighed.log_weights), tail)
-            error = xp.hypot(error, MISSED * weighed.drift * weighed.moments[name][1])
-            small = error <= WELL_KNOWN * weighed.moments[name][1]
+            error = xp.hypot(error, missed)
+            small = error <= WELL_KNOWN * sd
             known = (tail < KHAT_LIMIT) & small
             table[name][f"corrected_{column}"] = xp.where(known, value, xp.nan)
             table[name][f"corrected_{column}_se"] = xp.where(known, error, xp.nan)

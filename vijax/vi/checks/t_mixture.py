@@ -82,17 +82,16 @@ def fit_mixture(
     draws at hand have seen least of.
 
     Args:
-        key: random key, of the draws that are taken and of the first centres.
+        key: random key, of the first centres.
         positions: the draws.
         log_weights: normalised, their exponentials sum to 1.
     """
     dim = positions.shape[1]
     weights = np.exp(log_weights)
     effective = 1 / np.sum(weights**2)
-    number = int(min(MAX_COMPONENTS, effective // (DRAWS_PER_NUMBER * dim)))
     if dim > MAX_DIM or effective < 4 * (dim + 2):
         return None
-    number = max(1, number)
+    number = int(min(MAX_COMPONENTS, max(1, effective // (DRAWS_PER_NUMBER * dim))))
     mean = weights @ positions
     centred = positions - mean
     pooled = (centred * weights[:, None]).T @ centred
@@ -100,18 +99,13 @@ def fit_mixture(
         whole = np.linalg.cholesky(pooled)
     except np.linalg.LinAlgError:
         return None
-    # Equally weighted draws, in the coordinates in which all of them are N(0, I).
-    pick, start = (
-        np.asarray(noise.normal(fold_in(key, i), (n,), np.float32))
-        for i, n in ((0, 1), (1, MAX_FITTED))
-    )
-    size = int(min(MAX_FITTED, len(weights)))
-    offset = 0.5 * (1 + math.erf(float(pick[0]) / math.sqrt(2)))
-    places = (np.arange(size) + offset) / size
+    # Equally weighted draws, in the coordinates in which all of them have covariance I.
+    size = min(MAX_FITTED, len(weights))
     ends = np.cumsum(weights)
-    chosen = np.minimum(np.searchsorted(ends / ends[-1], places), len(weights) - 1)
+    chosen = np.searchsorted(ends, ends[-1] * (np.arange(size) + 0.5) / size)
     x = np.linalg.solve(whole, centred[chosen].T).T.astype(np.float32)
-    loc = x[np.argsort(start[:size])[:number]]
+    order = np.argsort(np.asarray(noise.normal(key, (size,), np.float32)))
+    loc = x[order[:number]]
     loc, cov, shares = _maximised(x, loc, min(float(effective), float(size)))
     root = np.linalg.cholesky((1 + 1 / dim) * cov.astype(float))
     shares = shares.astype(float) / np.sum(shares, dtype=float)
