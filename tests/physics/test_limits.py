@@ -63,6 +63,13 @@ def test_limits_solve_for_the_level(target):
     np.testing.assert_allclose(np.diag(tested.expected_cls[1:]), 0.05, rtol=1e-6)
 
 
+def test_a_signal_that_adds_nothing_has_no_limit():
+    spec = one_bin()
+    spec["channels"][0]["samples"][0]["data"] = [0.0]
+    limit = physics.upper_limit(physics.from_pyhf(spec))
+    assert np.isnan([limit.observed, *limit.expected]).all()
+
+
 def test_discovery_is_by_the_closed_form():
     """Of a known background: √(2 (n log(n/b) − n + b)), also for the Asimov data."""
     found = physics.discovery_test(physics.from_pyhf(one_bin(11.0)))

@@ -208,9 +208,11 @@ def _solve(excess: Any, start: np.ndarray) -> np.ndarray:
         of_high = np.where(right, 0.5 * of_high, value)
         of_low = np.where(right, value, 0.5 * of_low)
         low, high = np.where(right, middle, low), np.where(right, high, middle)
-        if (high - low <= 1e-8 * high).all() or (np.abs(value) < 1e-10).all():
+        solved = (high - low <= 1e-8 * high) | (np.abs(value) < 1e-10)
+        if (solved | np.isnan(value)).all():
             break
-    return np.where(np.isfinite(value) & (of_low > 0), middle, np.nan)
+    solved &= (of_low > 0) & (of_high <= 0)  # else the curve never falls to 0
+    return np.where(solved, middle, np.nan)
 
 
 # ---- the fits ----
