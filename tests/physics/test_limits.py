@@ -160,6 +160,13 @@ def test_bad_arguments_are_named(target):
         physics.upper_limit(target, level=1.5)
     with pytest.raises(ValueError, match="'nu' is not one of"):
         physics.profile_scan(target, np.ones(2), parameter="nu")
+    with pytest.raises(ValueError, match=r"'shape' have shape \(3,\): give one, or 2"):
+        physics.maximum_likelihood(target, fixed={"shape": np.ones(3)})
+    with pytest.raises(ValueError, match=r"fixed\['mu'\] = nan is not valid"):
+        physics.maximum_likelihood(target, fixed={"mu": np.nan})
+    for shape in (np.ones(3), np.ones((2, 1)), 1.0):
+        with pytest.raises(ValueError, match=r"'shape' have shape .* give 2 entries"):
+            physics.expected_counts(target, {"shape": shape})
     with pytest.raises(ValueError, match="num_toys = 3 is not valid"):
         physics.toy_test(jax.random.key(0), target, 1.0, num_toys=3)
     other = vi.from_log_density(lambda p: -(p["x"] ** 2), {"x": 0.0})

@@ -75,14 +75,16 @@ def maximum_likelihood(
 
     Args:
         target: from `from_pyhf`.
-        fixed: values of parameters that stay there, by name.
+        fixed: values of parameters that stay there, by name; one number, or one for
+            each entry.
 
     Returns:
         The TemplateFit; `converged` is False where the search did not end well, as can
         be with the interpolation codes 0 and 1, which have kinks at 0.
 
     Raises:
-        ValueError: the target is not a template fit; a name is not a parameter's.
+        ValueError: the target is not a template fit; a name is not a parameter's; its
+            values are not finite, or not as many as it has entries.
 
     Example:
         >>> from vijax.physics.target import from_pyhf
@@ -259,11 +261,19 @@ def _held(
     start = xp.asarray(data.init)
     for name, value in fixed.items():
         parameter = layout.parameter(name)
-        for entry in range(parameter.start, parameter.start + parameter.size):
+        if np.shape(value) not in ((), (parameter.size,)):
+            raise ValueError(
+                f"fixed: values of {name!r} have shape {np.shape(value)}: give one, or "
+                f"{parameter.size}"
+            )
+        one = xp.asarray(value, float)
+        check(xp.isfinite(one), f"fixed[{name!r}]", value, "give finite values")
+        own = xp.broadcast_to(one, parameter.size)
+        for place, entry in enumerate(
+            range(parameter.start, parameter.start + parameter.size)
+        ):
             held[entry] = True
-            one = xp.ravel(xp.asarray(value))
-            own = one[entry - parameter.start] if one.shape[0] > 1 else one[0]
-            start = with_entry(start, entry, own)
+            start = with_entry(start, entry, own[place])
     return held, start
 
 

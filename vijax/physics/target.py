@@ -187,7 +187,8 @@ def expected_counts(
         channel -> sample -> counts, (…, bins).
 
     Raises:
-        ValueError: the target is not a template fit; a name is not a parameter's.
+        ValueError: the target is not a template fit; a name is not a parameter's, or
+            its values have another shape.
     """
     layout, data = parts_of(target)
     theta = theta_of(layout, data, values)
@@ -216,6 +217,11 @@ def theta_of(layout: Layout, data: FitData, values: Mapping[str, Any]) -> Array:
         own = jnp.asarray(data.init[p.start : p.start + p.size])
         given = jnp.asarray(values.get(p.name, own[0] if p.is_scalar else own))
         part = given[..., None] if p.is_scalar else given
+        if part.shape[-1:] != (p.size,):
+            raise ValueError(
+                f"values of {p.name!r} have shape {given.shape}: give {p.size} entries "
+                "along the last axis"
+            )
         parts.append(part)
         shapes.append(part.shape[:-1])
     leading = jnp.broadcast_shapes(*shapes)
