@@ -70,6 +70,29 @@ def test_a_signal_that_adds_nothing_has_no_limit():
     assert np.isnan([limit.observed, *limit.expected]).all()
 
 
+def test_an_estimate_at_the_upper_bound_gives_no_numbers():
+    """100 counts on 4 + 6 μ have their maximum at 16, beyond the workspace's 10."""
+    target = physics.from_pyhf(one_bin(100.0))
+    limit = physics.upper_limit(target)
+    tested = physics.hypothesis_test(target, 17.0)
+    found = [limit.observed, tested.cls, physics.discovery_test(target).significance]
+    assert np.isnan(found).all()
+
+
+def test_each_statistic_has_its_lower_bound(target):
+    with pytest.raises(ValueError, match=r"interest = 0\.0 is not valid: q is for one"):
+        physics.hypothesis_test(target, 1.0, statistic="q")
+    spec = one_bin()
+    parameters = [{"name": "mu", "bounds": [[-0.5, 10.0]]}]
+    spec["measurements"][0]["config"]["parameters"] = parameters
+    below = physics.from_pyhf(spec)
+    with pytest.raises(ValueError, match=r"interest = -0\.5 is not valid: qtilde is"):
+        physics.upper_limit(below)
+    # Of n on 4 + 6 μ: t(μ) by the closed form, above the estimate.
+    found = physics.hypothesis_test(below, 1.0, statistic="q")
+    np.testing.assert_allclose(found.statistic, 2 * (6 * np.log(0.6) + 4), rtol=1e-7)
+
+
 def test_discovery_is_by_the_closed_form():
     """Of a known background: √(2 (n log(n/b) − n + b)), also for the Asimov data."""
     found = physics.discovery_test(physics.from_pyhf(one_bin(11.0)))
@@ -188,9 +211,11 @@ def test_tests_with_every_modifier_are_those_of_pyhf(seed):
     _, value = pyhf.infer.mle.fit(data, model, return_fitted_val=True)
     assert fit.converged
     assert -2 * fit.log_likelihood < value + 1e-4
-    found = physics.hypothesis_test(target, np.array([0.5, 2.0]))
+    found = physics.hypothesis_test(target, np.array([0.5, 2.0]), statistic="q")
     for mu, cls, band in zip([0.5, 2.0], found.cls, found.expected_cls, strict=True):
-        one, bands = pyhf.infer.hypotest(mu, data, model, return_expected_set=True)
+        one, bands = pyhf.infer.hypotest(
+            mu, data, model, test_stat="q", return_expected_set=True
+        )
         np.testing.assert_allclose(cls, one, atol=1e-4)
         np.testing.assert_allclose(band, bands, atol=1e-4)
 
