@@ -96,9 +96,11 @@ def from_pyhf(
         The Target, for `vi.fit`, and for `physics.maximum_likelihood` and the others.
 
     Raises:
-        ValueError: pyhf refuses the workspace; the data have another length, or are
-            negative; a modifier is not HistFactory's; a bound is not finite; a prior is
-            of no parameter, or of one that has a constraint term or is fixed.
+        ValueError: pyhf refuses the workspace; it holds numbers that are not finite, or
+            a normsys of 0 or below; the data are no numbers, have another length, or
+            are negative; the settings are not as above; a modifier is not
+            HistFactory's; a bound is not finite; a prior is of no parameter, or of one
+            that has a constraint term or is fixed.
         ImportError: pyhf is not installed.
 
     Example:
