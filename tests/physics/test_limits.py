@@ -75,8 +75,8 @@ def test_an_estimate_at_the_upper_bound_gives_no_numbers():
     target = physics.from_pyhf(one_bin(100.0))
     limit = physics.upper_limit(target)
     tested = physics.hypothesis_test(target, 17.0)
-    found = [limit.observed, tested.cls, physics.discovery_test(target).significance]
-    assert np.isnan(found).all()
+    assert np.isnan([limit.observed, tested.cls]).all()
+    assert np.isnan(physics.discovery_test(target)).all()
 
 
 def test_each_statistic_has_its_lower_bound(target):
@@ -174,7 +174,13 @@ def test_same_numbers_in_float32_sessions_and_under_jit(target, x64):
     np.testing.assert_allclose(one, traced, rtol=1e-6)
 
 
-def test_bad_arguments_are_named(target):
+def test_a_traced_strength_is_tested_in_float32_sessions(target, float32):
+    one = physics.hypothesis_test(target, 1.0).cls
+    traced = jax.jit(lambda mu: physics.hypothesis_test(target, mu).cls)(1.0)
+    np.testing.assert_allclose(one, traced, rtol=1e-4)
+
+
+def test_bad_arguments_are_named(target, as_users_do):
     with pytest.raises(ValueError, match="statistic = 'tmu' is not one of"):
         physics.hypothesis_test(target, 1.0, statistic="tmu")
     with pytest.raises(ValueError, match="mu = nan is not valid"):
@@ -190,6 +196,13 @@ def test_bad_arguments_are_named(target):
     for shape in (np.ones(3), np.ones((2, 1)), 1.0):
         with pytest.raises(ValueError, match=r"'shape' have shape .* give 2 entries"):
             physics.expected_counts(target, {"shape": shape})
+    for function in (physics.hypothesis_test, physics.profile_scan):
+        with pytest.raises(ValueError, match="are empty: give at least one"):
+            function(target, np.ones(0))
+    with pytest.raises(ValueError, match="give one finite signal strength"):
+        physics.toy_test(jax.random.key(0), target, np.ones(2))
+    with pytest.raises(ValueError, match="has no nuisance parameters"):
+        physics.impacts(physics.from_pyhf(one_bin()))
     with pytest.raises(ValueError, match="num_toys = 3 is not valid"):
         physics.toy_test(jax.random.key(0), target, 1.0, num_toys=3)
     other = vi.from_log_density(lambda p: -(p["x"] ** 2), {"x": 0.0})

@@ -30,6 +30,7 @@ from vijax.array_module import array_module
 from vijax.physics.bounded_newton import Minimum
 from vijax.physics.histfactory import Observed, constants, expected
 from vijax.physics.likelihood_fit import (
+    check_some,
     entry_of,
     held_and_start,
     in_double,
@@ -101,8 +102,8 @@ def hypothesis_test(
 
     Raises:
         ValueError: the target is not a template fit, or has no parameter of interest;
-            a strength is not finite; an unknown statistic, or one that is not of the
-            workspace's lower bound of μ.
+            a strength is not finite, or there is none; an unknown statistic, or one
+            that is not of the workspace's lower bound of μ.
 
     Example:
         >>> from vijax.physics.target import from_pyhf
@@ -121,6 +122,7 @@ def hypothesis_test(
     xp = array_module(target, mu)
     mu = xp.asarray(mu, float)
     check(xp.isfinite(mu), "mu", mu, "give finite signal strengths")
+    check_some("mu", mu)
     held, start = held_and_start(target)
     free = free_fits(data, held, start, index, 0.0)
     tested = _test_many(data, held, free, index, mu.ravel(), statistic)
@@ -298,9 +300,10 @@ def _test_many(
 def _discovery(both: Ratio) -> Discovery:
     """Return the p-value by the asymptotic formula, of data and of Asimov data."""
     statistic = jnp.where(both.estimate < 0, 0.0, both.statistic)[:, 0]
-    found, expected_at = jnp.where(both.converged.all(), jnp.sqrt(statistic), jnp.nan)
-    return Discovery(
-        ndtr(-found), found, expected_at, statistic[0], both.estimate[0, 0]
+    found, expected_at = jnp.sqrt(statistic)
+    return where_valid(
+        both.converged.all(),
+        Discovery(ndtr(-found), found, expected_at, statistic[0], both.estimate[0, 0]),
     )
 
 

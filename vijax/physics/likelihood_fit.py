@@ -45,13 +45,13 @@ class Profile(NamedTuple):
 def in_double(function: Function) -> Function:
     """Run a function of a target in float64, for likelihoods are subtracted.
 
-    In a trace the precision is the target's own.
+    In a trace, of the target or of another argument, the precision is the target's own.
     """
 
     @wraps(function)
     def call(target: Target, *args: Any, **kwargs: Any) -> Any:
         parts_of(target)
-        if is_traced(target):
+        if is_traced(target, args, kwargs):
             return function(target, *args, **kwargs)
         with jax.enable_x64(True):
             if target.init.dtype != np.float64:
@@ -124,6 +124,7 @@ def profile_scan(target: Target, values: Any, *, parameter: str = "") -> Profile
     values = array_module(values).asarray(values, float)
     check(np.ndim(values) == 1, "values", values, "give a vector of values")
     check(array_module(values).isfinite(values), "values", values, "give finite values")
+    check_some("values", values)
     held, start = _held(layout, data, {})
     best, fitted = fit_once(data, start, held)
     found = search_at(data, data.observed, best.theta, held, index, values)
@@ -220,6 +221,12 @@ def search_all(data: FitData, observed: Observed, start: Any, held: Any) -> Mini
         parts = jax.device_get(parts)
     xp = array_module(parts)
     return jax.tree.map(lambda *x: xp.concatenate(x)[:number], *parts)
+
+
+def check_some(name: str, values: Any) -> None:
+    """Refuse an array without entries: there is nothing to fit."""
+    if not np.size(values):
+        raise ValueError(f"{name} are empty: give at least one")
 
 
 def stacked(*trees: Any) -> Any:
