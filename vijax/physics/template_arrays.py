@@ -103,7 +103,8 @@ def _check_numbers(
     if not np.isfinite(nominal).all():
         raise ValueError("workspace_or_model is not valid: a template is not finite")
     for kind, name, data, _, channel in applied:
-        numbers = np.hstack([np.ravel(x) for x in jax.tree.leaves(data)] or [0.0])
+        leaves = [np.ravel(leaf) for leaf in jax.tree.leaves(data)]
+        numbers = np.concatenate([*leaves, []])
         positive = kind == "normsys"
         if not np.isfinite(numbers).all() or (positive and (numbers <= 0).any()):
             raise ValueError(
