@@ -11,7 +11,17 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import bayes
-from vijax.bayes import evidence, frequentist, intervals, landscape, regions, theorem
+from vijax.bayes import (
+    evidence,
+    frequentist,
+    intervals,
+    known_background,
+    landscape,
+    on_off,
+    regions,
+    theorem,
+    uncertain_signal,
+)
 from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
 from vijax.bayes.conjugate.normal_inverse_wishart import NormalInverseWishart
 
@@ -336,3 +346,34 @@ def test_a_trace_of_a_family_gives_nan(family, function, prior, data, nan_is_an_
 )
 def test_a_trace_gives_nan(function, arguments, nan_is_an_answer):
     assert np.isnan(jax.jit(function)(*arguments)).all()
+
+
+def narrow():
+    return dist.Gamma(2.0, 0.5)
+
+
+def many():
+    """As many as 14 counts have components, padded: they were mixed up in silence."""
+    return dist.Gamma(jnp.linspace(1.0, 2.0, 64), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: on_off.posterior(many(), narrow(), 14, 10, 0.5), "signal_prior"),
+        (lambda: on_off.posterior(narrow(), many(), 14, 10, 0.5), "background_prior"),
+        (lambda: on_off.log_evidence(many(), narrow(), 14, 10, 0.5), "signal_prior"),
+        (
+            lambda: on_off.log_evidence(narrow(), many(), 14, 10, 0.5),
+            "background_prior",
+        ),
+        (lambda: known_background.posterior(many(), 14, 5.0), "signal_prior"),
+        (lambda: known_background.log_evidence(many(), 14, 5.0), "signal_prior"),
+        (lambda: uncertain_signal.posterior(14, 5.0, many()), "efficiency"),
+        (lambda: uncertain_signal.posterior(14, many(), narrow()), "background"),
+    ],
+)
+def test_a_signal_has_one_prior(call, name):
+    message = rf"{name} has shape \(64,\): give one distribution, and vmap"
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -306,6 +306,18 @@ def test_chains_of_two_bins_have_the_names_of_the_parameters():
         ({"prior": {"mu": 3.0}}, "give a NumPyro distribution"),
         ({"prior": {"mu": dist.Normal(jnp.zeros(3), 1.0)}}, r"has shape \(3,\)"),
         ({"modifier_settings": {"histosys": {"interpcode": "code7"}}}, "code7"),
+        ({"modifier_settings": {"normsis": {"interpcode": "code1"}}}, "'normsis'"),
+        (
+            {"modifier_settings": {"normsys": "code1"}},
+            "'normsys': 'code1' is not valid",
+        ),
+        ({"data": ["a", "b"]}, "data is not valid: .* give a vector of counts"),
+        (
+            {"data": [[1.0], [2.0, 3.0]]},
+            "data is not valid: .* give a vector of counts",
+        ),
+        ({"patches": [[{"op": "remove", "path": "/channels/9"}]]}, "says pyhf: Json"),
+        ({"patches": [{"op": "remove"}]}, "says pyhf: InvalidJsonPatch"),
     ],
 )
 def test_bad_arguments_are_named(change, message, as_users_do):
@@ -334,6 +346,33 @@ def test_bad_models_are_named(tmp_path):
     broken.write_text("{")
     with pytest.raises(ValueError, match=r"broken\.json is not valid"):
         physics.from_pyhf(broken)
+
+
+@pytest.mark.parametrize(
+    ("sample", "data", "modifier", "message"),
+    [
+        (1, [np.nan, 60.0], None, "a template is not finite"),
+        (1, [50.0, 60.0], ("shapesys", [np.nan, 1.0]), r"shapesys 'x' .* \[nan, 1.0\]"),
+        (1, [50.0, 60.0], ("normsys", {"hi": 1.1, "lo": 0.0}), "numbers above 0"),
+        (
+            0,
+            [5.0, 10.0],
+            ("histosys", {"hi_data": [np.inf, 1.0], "lo_data": [1.0, 1.0]}),
+            "histosys 'x' in channel 'region'",
+        ),
+    ],
+)
+def test_numbers_that_make_the_likelihood_nan_are_refused(
+    sample, data, modifier, message
+):
+    spec = two_bins()
+    changed = spec["channels"][0]["samples"][sample]
+    changed["data"] = data
+    if modifier is not None:
+        kind, numbers = modifier
+        changed["modifiers"].append({"name": "x", "type": kind, "data": numbers})
+    with pytest.raises(ValueError, match=message):
+        physics.from_pyhf(spec)
 
 
 def test_a_shapefactor_that_reaches_too_far_is_refused():

@@ -63,6 +63,36 @@ def test_limits_solve_for_the_level(target):
     np.testing.assert_allclose(np.diag(tested.expected_cls[1:]), 0.05, rtol=1e-6)
 
 
+def test_a_signal_that_adds_nothing_has_no_limit():
+    spec = one_bin()
+    spec["channels"][0]["samples"][0]["data"] = [0.0]
+    limit = physics.upper_limit(physics.from_pyhf(spec))
+    assert np.isnan([limit.observed, *limit.expected]).all()
+
+
+def test_an_estimate_at_the_upper_bound_gives_no_numbers():
+    """100 counts on 4 + 6 μ have their maximum at 16, beyond the workspace's 10."""
+    target = physics.from_pyhf(one_bin(100.0))
+    limit = physics.upper_limit(target)
+    tested = physics.hypothesis_test(target, 17.0)
+    assert np.isnan([limit.observed, tested.cls]).all()
+    assert np.isnan(physics.discovery_test(target)).all()
+
+
+def test_each_statistic_has_its_lower_bound(target):
+    with pytest.raises(ValueError, match=r"interest = 0\.0 is not valid: q is for one"):
+        physics.hypothesis_test(target, 1.0, statistic="q")
+    spec = one_bin()
+    parameters = [{"name": "mu", "bounds": [[-0.5, 10.0]]}]
+    spec["measurements"][0]["config"]["parameters"] = parameters
+    below = physics.from_pyhf(spec)
+    with pytest.raises(ValueError, match=r"interest = -0\.5 is not valid: qtilde is"):
+        physics.upper_limit(below)
+    # Of n on 4 + 6 μ: t(μ) by the closed form, above the estimate.
+    found = physics.hypothesis_test(below, 1.0, statistic="q")
+    np.testing.assert_allclose(found.statistic, 2 * (6 * np.log(0.6) + 4), rtol=1e-7)
+
+
 def test_discovery_is_by_the_closed_form():
     """Of a known background: √(2 (n log(n/b) − n + b)), also for the Asimov data."""
     found = physics.discovery_test(physics.from_pyhf(one_bin(11.0)))
@@ -144,7 +174,13 @@ def test_same_numbers_in_float32_sessions_and_under_jit(target, x64):
     np.testing.assert_allclose(one, traced, rtol=1e-6)
 
 
-def test_bad_arguments_are_named(target):
+def test_a_traced_strength_is_tested_in_float32_sessions(target, float32):
+    one = physics.hypothesis_test(target, 1.0).cls
+    traced = jax.jit(lambda mu: physics.hypothesis_test(target, mu).cls)(1.0)
+    np.testing.assert_allclose(one, traced, rtol=1e-4)
+
+
+def test_bad_arguments_are_named(target, as_users_do):
     with pytest.raises(ValueError, match="statistic = 'tmu' is not one of"):
         physics.hypothesis_test(target, 1.0, statistic="tmu")
     with pytest.raises(ValueError, match="mu = nan is not valid"):
@@ -153,6 +189,20 @@ def test_bad_arguments_are_named(target):
         physics.upper_limit(target, level=1.5)
     with pytest.raises(ValueError, match="'nu' is not one of"):
         physics.profile_scan(target, np.ones(2), parameter="nu")
+    with pytest.raises(ValueError, match=r"'shape' have shape \(3,\): give one, or 2"):
+        physics.maximum_likelihood(target, fixed={"shape": np.ones(3)})
+    with pytest.raises(ValueError, match=r"fixed\['mu'\] = nan is not valid"):
+        physics.maximum_likelihood(target, fixed={"mu": np.nan})
+    for shape in (np.ones(3), np.ones((2, 1)), 1.0):
+        with pytest.raises(ValueError, match=r"'shape' have shape .* give 2 entries"):
+            physics.expected_counts(target, {"shape": shape})
+    for function in (physics.hypothesis_test, physics.profile_scan):
+        with pytest.raises(ValueError, match="are empty: give at least one"):
+            function(target, np.ones(0))
+    with pytest.raises(ValueError, match="give one finite signal strength"):
+        physics.toy_test(jax.random.key(0), target, np.ones(2))
+    with pytest.raises(ValueError, match="has no nuisance parameters"):
+        physics.impacts(physics.from_pyhf(one_bin()))
     with pytest.raises(ValueError, match="num_toys = 3 is not valid"):
         physics.toy_test(jax.random.key(0), target, 1.0, num_toys=3)
     other = vi.from_log_density(lambda p: -(p["x"] ** 2), {"x": 0.0})
@@ -174,9 +224,11 @@ def test_tests_with_every_modifier_are_those_of_pyhf(seed):
     _, value = pyhf.infer.mle.fit(data, model, return_fitted_val=True)
     assert fit.converged
     assert -2 * fit.log_likelihood < value + 1e-4
-    found = physics.hypothesis_test(target, np.array([0.5, 2.0]))
+    found = physics.hypothesis_test(target, np.array([0.5, 2.0]), statistic="q")
     for mu, cls, band in zip([0.5, 2.0], found.cls, found.expected_cls, strict=True):
-        one, bands = pyhf.infer.hypotest(mu, data, model, return_expected_set=True)
+        one, bands = pyhf.infer.hypotest(
+            mu, data, model, test_stat="q", return_expected_set=True
+        )
         np.testing.assert_allclose(cls, one, atol=1e-4)
         np.testing.assert_allclose(band, bands, atol=1e-4)
 

@@ -6,6 +6,9 @@ With t(μ) = −2 log [L(μ, θ̂̂) / L(μ̂, θ̂)],
     qtilde   the same with μ ≥ 0 (the bounds of the workspace say so)
     q0       t(0): discovery
 
+Where μ̂ is at the workspace's upper bound, the maximum is beyond it and t is not known:
+the results are NaN, as where a fit did not converge; give μ a wider range.
+
 By Wald's approximation √q is normal; its spread is that of the Asimov data, which are
 the expected counts of the background alone (of μ = 1 for q0). CLs = CLs+b / CLb.
 
@@ -27,6 +30,7 @@ from vijax.array_module import array_module
 from vijax.physics.bounded_newton import Minimum
 from vijax.physics.histfactory import Observed, constants, expected
 from vijax.physics.likelihood_fit import (
+    check_some,
     entry_of,
     held_and_start,
     in_double,
@@ -35,7 +39,7 @@ from vijax.physics.likelihood_fit import (
     with_entry,
 )
 from vijax.physics.target import FitData, parts_of
-from vijax.validate import check
+from vijax.validate import check, where_valid
 from vijax.vi.targets.target import Target
 
 STATISTICS = ("qtilde", "q")
@@ -90,14 +94,16 @@ def hypothesis_test(
     Args:
         target: from `from_pyhf`.
         mu: values of the parameter of interest, any shape.
-        statistic: "qtilde" or "q".
+        statistic: "qtilde", where the workspace keeps μ ≥ 0, or "q", where it lets μ be
+            negative.
 
     Returns:
         The HypothesisTest, arrays of the shape of `mu`.
 
     Raises:
         ValueError: the target is not a template fit, or has no parameter of interest;
-            a strength is not finite; an unknown statistic.
+            a strength is not finite, or there is none; an unknown statistic, or one
+            that is not of the workspace's lower bound of μ.
 
     Example:
         >>> from vijax.physics.target import from_pyhf
@@ -110,16 +116,18 @@ def hypothesis_test(
         >>> round(hypothesis_test(target, 1.0).cls.item(), 4)
         0.0525
     """
-    _check_statistic(statistic)
     layout, data = parts_of(target)
+    index = entry_of(layout)
+    valid = _check_statistic(statistic, data, index)
     xp = array_module(target, mu)
     mu = xp.asarray(mu, float)
     check(xp.isfinite(mu), "mu", mu, "give finite signal strengths")
+    check_some("mu", mu)
     held, start = held_and_start(target)
-    index = entry_of(layout)
     free = free_fits(data, held, start, index, 0.0)
     tested = _test_many(data, held, free, index, mu.ravel(), statistic)
-    return jax.tree.map(lambda x: x.reshape(*mu.shape, *x.shape[1:]), tested)
+    shaped = jax.tree.map(lambda x: x.reshape(*mu.shape, *x.shape[1:]), tested)
+    return where_valid(valid, shaped)
 
 
 @in_double
@@ -154,7 +162,7 @@ def upper_limit(
     Args:
         target: from `from_pyhf`.
         level: of confidence.
-        statistic: "qtilde" or "q".
+        statistic: as in `hypothesis_test`.
 
     Returns:
         The UpperLimit.
@@ -162,11 +170,11 @@ def upper_limit(
     Raises:
         ValueError: as `hypothesis_test`; the level is not between 0 and 1.
     """
-    _check_statistic(statistic)
     check(0 < level < 1, "level", level, "give one between 0 and 1")
     layout, data = parts_of(target)
-    held, start = held_and_start(target)
     index = entry_of(layout)
+    _check_statistic(statistic, data, index)
+    held, start = held_and_start(target)
     free = free_fits(data, held, start, index, 0.0)
 
     def excess(mu: np.ndarray) -> np.ndarray:
@@ -179,9 +187,17 @@ def upper_limit(
     return UpperLimit(limits[0], limits[1:])
 
 
-def _check_statistic(statistic: str) -> None:
+def _check_statistic(statistic: str, data: FitData, index: int) -> Any:
+    """Say whether the workspace's lower bound of μ is that of the statistic."""
     if statistic not in STATISTICS:
         raise ValueError(f"statistic = {statistic!r} is not one of {STATISTICS}")
+    lower = data.lower[index]
+    fits, remedy = (
+        (lower == 0, "qtilde is for 0: take q for one below, or change the workspace")
+        if statistic == "qtilde"
+        else (lower < 0, "q is for one below 0: take qtilde for 0")
+    )
+    return check(fits, "lower bound of the parameter of interest", lower, remedy)
 
 
 def _solve(excess: Any, start: np.ndarray) -> np.ndarray:
@@ -208,9 +224,11 @@ def _solve(excess: Any, start: np.ndarray) -> np.ndarray:
         of_high = np.where(right, 0.5 * of_high, value)
         of_low = np.where(right, value, 0.5 * of_low)
         low, high = np.where(right, middle, low), np.where(right, high, middle)
-        if (high - low <= 1e-8 * high).all() or (np.abs(value) < 1e-10).all():
+        solved = (high - low <= 1e-8 * high) | (np.abs(value) < 1e-10)
+        if (solved | np.isnan(value)).all():
             break
-    return np.where(np.isfinite(value) & (of_low > 0), middle, np.nan)
+    solved &= (of_low > 0) & (of_high <= 0)  # else the curve never falls to 0
+    return np.where(solved, middle, np.nan)
 
 
 # ---- the fits ----
@@ -234,6 +252,9 @@ def free_fits(
         np.stack([held, with_entry(held, index, True)]),
     )
     to_data, at = (jax.tree.map(lambda x, n=n: x[n], both) for n in (0, 1))
+    # At the upper bound the likelihood has its maximum beyond: t(μ) is not known.
+    inside = held[index] | (to_data.theta[index] < data.upper[index])
+    to_data = to_data._replace(converged=to_data.converged & inside)
     asimov = _asimov(data, at.theta)
     one = stacked(asimov), at.theta[None], held[None]
     to_asimov = jax.tree.map(lambda x: x[0], search_all(data, *one))
@@ -279,9 +300,10 @@ def _test_many(
 def _discovery(both: Ratio) -> Discovery:
     """Return the p-value by the asymptotic formula, of data and of Asimov data."""
     statistic = jnp.where(both.estimate < 0, 0.0, both.statistic)[:, 0]
-    found, expected_at = jnp.where(both.converged.all(), jnp.sqrt(statistic), jnp.nan)
-    return Discovery(
-        ndtr(-found), found, expected_at, statistic[0], both.estimate[0, 0]
+    found, expected_at = jnp.sqrt(statistic)
+    return where_valid(
+        both.converged.all(),
+        Discovery(ndtr(-found), found, expected_at, statistic[0], both.estimate[0, 0]),
     )
 
 

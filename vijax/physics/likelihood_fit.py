@@ -45,13 +45,13 @@ class Profile(NamedTuple):
 def in_double(function: Function) -> Function:
     """Run a function of a target in float64, for likelihoods are subtracted.
 
-    In a trace the precision is the target's own.
+    In a trace, of the target or of another argument, the precision is the target's own.
     """
 
     @wraps(function)
     def call(target: Target, *args: Any, **kwargs: Any) -> Any:
         parts_of(target)
-        if is_traced(target):
+        if is_traced(target, args, kwargs):
             return function(target, *args, **kwargs)
         with jax.enable_x64(True):
             if target.init.dtype != np.float64:
@@ -75,14 +75,16 @@ def maximum_likelihood(
 
     Args:
         target: from `from_pyhf`.
-        fixed: values of parameters that stay there, by name.
+        fixed: values of parameters that stay there, by name; one number, or one for
+            each entry.
 
     Returns:
         The TemplateFit; `converged` is False where the search did not end well, as can
         be with the interpolation codes 0 and 1, which have kinks at 0.
 
     Raises:
-        ValueError: the target is not a template fit; a name is not a parameter's.
+        ValueError: the target is not a template fit; a name is not a parameter's; its
+            values are not finite, or not as many as it has entries.
 
     Example:
         >>> from vijax.physics.target import from_pyhf
@@ -122,6 +124,7 @@ def profile_scan(target: Target, values: Any, *, parameter: str = "") -> Profile
     values = array_module(values).asarray(values, float)
     check(np.ndim(values) == 1, "values", values, "give a vector of values")
     check(array_module(values).isfinite(values), "values", values, "give finite values")
+    check_some("values", values)
     held, start = _held(layout, data, {})
     best, fitted = fit_once(data, start, held)
     found = search_at(data, data.observed, best.theta, held, index, values)
@@ -220,6 +223,12 @@ def search_all(data: FitData, observed: Observed, start: Any, held: Any) -> Mini
     return jax.tree.map(lambda *x: xp.concatenate(x)[:number], *parts)
 
 
+def check_some(name: str, values: Any) -> None:
+    """Refuse an array without entries: there is nothing to fit."""
+    if not np.size(values):
+        raise ValueError(f"{name} are empty: give at least one")
+
+
 def stacked(*trees: Any) -> Any:
     """Return trees of arrays as one, with a first axis."""
     xp = array_module(trees)
@@ -259,11 +268,19 @@ def _held(
     start = xp.asarray(data.init)
     for name, value in fixed.items():
         parameter = layout.parameter(name)
-        for entry in range(parameter.start, parameter.start + parameter.size):
+        if np.shape(value) not in ((), (parameter.size,)):
+            raise ValueError(
+                f"fixed: values of {name!r} have shape {np.shape(value)}: give one, or "
+                f"{parameter.size}"
+            )
+        one = xp.asarray(value, float)
+        check(xp.isfinite(one), f"fixed[{name!r}]", value, "give finite values")
+        own = xp.broadcast_to(one, parameter.size)
+        for place, entry in enumerate(
+            range(parameter.start, parameter.start + parameter.size)
+        ):
             held[entry] = True
-            one = xp.ravel(xp.asarray(value))
-            own = one[entry - parameter.start] if one.shape[0] > 1 else one[0]
-            start = with_entry(start, entry, own)
+            start = with_entry(start, entry, own[place])
     return held, start
 
 

@@ -55,7 +55,8 @@ def impacts(target: Target) -> Impacts:
         The Impacts; printing them gives a table.
 
     Raises:
-        ValueError: the target is not a template fit, or has no parameter of interest.
+        ValueError: the target is not a template fit, or has no parameter of interest,
+            or no nuisance parameters.
     """
     layout, data = parts_of(target)
     held, start = held_and_start(target)
@@ -64,6 +65,8 @@ def impacts(target: Target) -> Impacts:
     entries = np.flatnonzero(~held)
     entries = entries[entries != index]
     errors, number = fitted.errors, len(entries)
+    if not number:
+        raise ValueError(f"target = {target} has no nuisance parameters")
     is_moved = np.arange(layout.size) == np.tile(entries, 2)[:, None]
     shifts = is_moved * errors * np.repeat([1.0, -1.0], number)[:, None]
     starts = np.clip(best.theta + shifts, data.lower, data.upper)

@@ -8,6 +8,7 @@ the modifiers are then built of the model's specification, in `template_arrays`.
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +53,8 @@ def parse(
     """Read a workspace or a model with pyhf; see `from_pyhf` for the arguments."""
     _check_settings(settings or {})
     pyhf = require("pyhf", extra="physics", purpose="vijax.physics.from_pyhf")
-    with warnings.catch_warnings():  # of pyhf 0.7's way to call jsonschema
+    # Of pyhf 0.7's way to call jsonschema, and of numbers that are refused later.
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", DeprecationWarning)
         model, data = _model_and_data(pyhf, given, data, measurement, patches, settings)
     layout = _layout(model)
@@ -109,8 +111,14 @@ def _model_and_data(
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    for kind, codes in CODES.items():
-        code = settings.get(kind, {}).get("interpcode", codes[0])
+    for kind, given in settings.items():
+        if kind not in CODES or not isinstance(given, Mapping):
+            raise ValueError(
+                f"modifier_settings: {kind!r}: {given!r} is not valid: give "
+                f'{{"interpcode": a code}} of one of {tuple(CODES)}'
+            )
+        codes = CODES[kind]
+        code = given.get("interpcode", codes[0])
         if code not in codes:
             raise ValueError(
                 f"modifier_settings: interpcode {code!r} of {kind} is not one of "
@@ -148,7 +156,9 @@ def _errors(pyhf: Any) -> tuple[type[Exception], ...]:
         "Unsupported",
     )
     own = tuple(getattr(pyhf.exceptions, name) for name in names)
-    return (KeyError, *own)
+    jsonpatch: Any = import_module("jsonpatch")  # pyhf's own requirement
+    of_patches = jsonpatch.JsonPatchException, jsonpatch.JsonPointerException
+    return (KeyError, *of_patches, *own)
 
 
 def _required(data: Any) -> Any:
@@ -197,7 +207,12 @@ def _layout(model: Any) -> Layout:
 
 def split_data(model: Any, layout: Layout, template: Template, data: Any) -> Observed:
     """Part the data into counts, Gaussian and Poisson auxiliary data."""
-    values = np.asarray(data, float)
+    try:
+        values = np.asarray(data, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"data is not valid: {error}; give a vector of counts"
+        ) from error
     num_bins, auxiliary = sum(layout.bins), np.asarray(model.config.auxdata, float)
     if values.shape == (num_bins,):
         values = np.concatenate([values, auxiliary])

@@ -96,9 +96,11 @@ def from_pyhf(
         The Target, for `vi.fit`, and for `physics.maximum_likelihood` and the others.
 
     Raises:
-        ValueError: pyhf refuses the workspace; the data have another length, or are
-            negative; a modifier is not HistFactory's; a bound is not finite; a prior is
-            of no parameter, or of one that has a constraint term or is fixed.
+        ValueError: pyhf refuses the workspace; it holds numbers that are not finite, or
+            a normsys of 0 or below; the data are no numbers, have another length, or
+            are negative; the settings are not as above; a modifier is not
+            HistFactory's; a bound is not finite; a prior is of no parameter, or of one
+            that has a constraint term or is fixed.
         ImportError: pyhf is not installed.
 
     Example:
@@ -187,7 +189,8 @@ def expected_counts(
         channel -> sample -> counts, (…, bins).
 
     Raises:
-        ValueError: the target is not a template fit; a name is not a parameter's.
+        ValueError: the target is not a template fit; a name is not a parameter's, or
+            its values have another shape.
     """
     layout, data = parts_of(target)
     theta = theta_of(layout, data, values)
@@ -216,6 +219,11 @@ def theta_of(layout: Layout, data: FitData, values: Mapping[str, Any]) -> Array:
         own = jnp.asarray(data.init[p.start : p.start + p.size])
         given = jnp.asarray(values.get(p.name, own[0] if p.is_scalar else own))
         part = given[..., None] if p.is_scalar else given
+        if part.shape[-1:] != (p.size,):
+            raise ValueError(
+                f"values of {p.name!r} have shape {given.shape}: give {p.size} entries "
+                "along the last axis"
+            )
         parts.append(part)
         shapes.append(part.shape[:-1])
     leading = jnp.broadcast_shapes(*shapes)

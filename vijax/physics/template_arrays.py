@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from vijax.physics.histfactory import SCALE_CODES, SHAPE_CODES, Template
@@ -43,6 +44,7 @@ def build_template(model: Any, layout: Layout) -> Template:
     """Build the arrays of the model's samples, modifiers and constraints."""
     nominal = _nominal(model, layout)
     applied = list(_applications(model, layout))
+    _check_numbers(layout, nominal, applied)
     shape_of, linear, bend = _shapes(layout, nominal, applied)
     scale_of, logs, powers, row_factors = _rows(layout, nominal, applied)
     normal_of, sigma = _constraints(model, layout, "normal")
@@ -92,6 +94,24 @@ def _applications(model: Any, layout: Layout) -> Iterator[Application]:
             last = {(m["type"], m["name"]): m for m in modifiers}
             for (kind, name), modifier in last.items():
                 yield Application(kind, name, modifier["data"], slot, c)
+
+
+def _check_numbers(
+    layout: Layout, nominal: np.ndarray, applied: list[Application]
+) -> None:
+    """Refuse what makes the likelihood NaN everywhere, which pyhf lets pass."""
+    if not np.isfinite(nominal).all():
+        raise ValueError("workspace_or_model is not valid: a template is not finite")
+    for kind, name, data, _, channel in applied:
+        leaves = [np.ravel(leaf) for leaf in jax.tree.leaves(data)]
+        numbers = np.concatenate([*leaves, []])
+        positive = kind == "normsys"
+        if not np.isfinite(numbers).all() or (positive and (numbers <= 0).any()):
+            raise ValueError(
+                f"workspace_or_model is not valid: its {kind} {name!r} in channel "
+                f"{layout.channels[channel]!r} holds {numbers.tolist()}; give finite "
+                f"numbers{' above 0' if positive else ''}"
+            )
 
 
 def _shapes(
@@ -180,7 +200,6 @@ def _floor(model: Any, name: str) -> float:
     return -np.inf if floor is None else float(floor)
 
 
-@np.errstate(divide="ignore", invalid="ignore")
 def _scale_arrays(limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return logs of up and down, and the polynomial of code 4, powers 1 to 6.
 

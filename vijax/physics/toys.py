@@ -61,7 +61,7 @@ def toy_test(key: Key, target: Target, mu: float, *, num_toys: int = 2000) -> To
 
     Raises:
         ValueError: the target is not a template fit, or has no parameter of interest;
-            the strength is not finite; fewer than 10 toys.
+            the strength is not one finite number; fewer than 10 toys.
 
     References:
         ATLAS and CMS (2011), ATL-PHYS-PUB-2011-11, CMS NOTE-2011/005.
@@ -69,7 +69,8 @@ def toy_test(key: Key, target: Target, mu: float, *, num_toys: int = 2000) -> To
     check(
         is_whole(num_toys) and num_toys >= 10, "num_toys", num_toys, "give at least 10"
     )
-    check(np.isfinite(mu), "mu", mu, "give a finite signal strength")
+    one = np.shape(mu) == () and np.isfinite(mu)
+    check(one, "mu", mu, "give one finite signal strength")
     return _toy_test(target, key, mu, num_toys)
 
 

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
 from vijax.bayes.conjugate import streaming
-from vijax.bayes.numerics import log_gamma
-from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
+from vijax.bayes.conjugate.support import gamma_rates
+from vijax.bayes.validation import Numbers, Sample, value_checks
 from vijax.types import Key
 from vijax.validate import where_valid
 
@@ -83,12 +83,7 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
         >>> update(dist.Gamma(1.0, 2.0), data).rate.item()
         4.0
     """
-    shape_checks.of_type("prior", prior, dist.Gamma)
-    concentration = prior.concentration + data.num_times
-    rate = prior.rate + data.total_time
-    valid = value_checks.parameters(concentration=prior.concentration, rate=prior.rate)
-    valid &= value_checks.proper_posterior(concentration=concentration, rate=rate)
-    return dist.Gamma(*where_valid(valid, (concentration, rate)))
+    return gamma_rates.updated(prior, data.num_times, data.total_time)
 
 
 def log_evidence(prior: dist.Gamma, times: Sample) -> Float[Array, "..."]:
@@ -109,13 +104,8 @@ def log_evidence(prior: dist.Gamma, times: Sample) -> Float[Array, "..."]:
         >>> print(f"{value:.4f}")
         -1.3863
     """
-    shape_checks.of_type("prior", prior, dist.Gamma)
     data = sufficient_statistics(times)
-    valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
-    log_ratio = log_gamma.log_gamma_ratio(prior.concentration, data.num_times)
-    log_ratio -= prior.concentration * jnp.log1p(data.total_time / prior.rate)
-    log_ratio -= data.num_times * jnp.log(prior.rate + data.total_time)
-    return where_valid(valid, log_ratio)
+    return gamma_rates.log_mean_density(prior, data.num_times, data.total_time)
 
 
 def predictive(posterior: dist.Gamma) -> "Lomax":

@@ -5,7 +5,6 @@ Waiting times for the k-th event, energies shared by k modes; k = 1 is exponenti
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln, xlogy
@@ -14,7 +13,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
 from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
-from vijax.bayes.numerics import log_gamma
+from vijax.bayes.conjugate.support import gamma_rates
 from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
 
@@ -87,12 +86,7 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
         >>> update(dist.Gamma(1.0, 2.0), data).concentration.item()
         7.0
     """
-    shape_checks.of_type("prior", prior, dist.Gamma)
-    concentration = prior.concentration + data.total_shape
-    rate = prior.rate + data.total
-    valid = value_checks.parameters(concentration=prior.concentration, rate=prior.rate)
-    valid &= value_checks.proper_posterior(concentration=concentration, rate=rate)
-    return dist.Gamma(*where_valid(valid, (concentration, rate)))
+    return gamma_rates.updated(prior, data.total_shape, data.total)
 
 
 def log_evidence(
@@ -116,15 +110,10 @@ def log_evidence(
         >>> print(f"{value:.4f}")
         -1.3863
     """
-    shape_checks.of_type("prior", prior, dist.Gamma)
-    valid = value_checks.proper(concentration=prior.concentration, rate=prior.rate)
-    observations, shape, data_valid = _data(observations, shape)
-    total = observations.sum()
-    log_ratio = log_gamma.log_gamma_ratio(prior.concentration, shape.sum())
-    log_ratio -= prior.concentration * jnp.log1p(total / prior.rate)
-    log_ratio -= shape.sum() * jnp.log(prior.rate + total)
-    log_ratio += (xlogy(shape - 1, observations) - gammaln(shape)).sum()
-    return where_valid(valid & data_valid, log_ratio)
+    observations, shape, valid = _data(observations, shape)
+    of_rate = gamma_rates.log_mean_density(prior, shape.sum(), observations.sum())
+    of_data = (xlogy(shape - 1, observations) - gammaln(shape)).sum()
+    return where_valid(valid, of_rate + of_data)
 
 
 def predictive(posterior: dist.Gamma, shape: ArrayLike = 1.0) -> BetaPrime:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import streaming
 from vijax.bayes.conjugate.distributions.count_distributions import GammaPoisson
+from vijax.bayes.conjugate.support import gamma_rates
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import Sample, shape_checks, value_checks
 from vijax.validate import where_valid
@@ -81,13 +82,7 @@ def update(prior: dist.Gamma, data: Statistics) -> dist.Gamma:
         >>> update(dist.Gamma(1.0, 2.0), data).concentration.item()
         10.0
     """
-    shape_checks.of_type("prior", prior, dist.Gamma)
-    concentration = prior.concentration + data.counts
-    rate = prior.rate + data.exposure
-    valid = value_checks.parameters(
-        concentration=prior.concentration, rate=prior.rate
-    ) & value_checks.proper_posterior(concentration=concentration, rate=rate)
-    return dist.Gamma(*where_valid(valid, (concentration, rate)))
+    return gamma_rates.updated(prior, data.counts, data.exposure)
 
 
 def log_evidence(

@@ -9,7 +9,6 @@ upper quantile is Helene's limit, and the densest interval Kraft, Burrows and No
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp, xlogy
 from jaxtyping import Array, Float
@@ -42,7 +41,7 @@ def posterior(
 
     Raises:
         ValueError: a prior of another family, an impossible count or background, arrays
-            of them; an improper posterior. In a trace such input gives NaN.
+            of any of these; an improper posterior. In a trace such input gives NaN.
 
     References:
         O. Helene (1983), Nucl. Instrum. Meth. 212, 319.
@@ -56,7 +55,7 @@ def posterior(
     max_count = components.max_count_of(counts, max_count, "counts")
     counts, background, valid = _data(counts, background)
     valid &= components.is_enough(counts, max_count)
-    shape_checks.of_type("signal_prior", signal_prior, dist.Gamma)
+    shape_checks.one_prior("signal_prior", signal_prior, dist.Gamma)
     a = value_checks.as_float(signal_prior.concentration)
     rate = value_checks.as_float(signal_prior.rate)
     valid &= value_checks.parameters(concentration=a, rate=rate)
@@ -94,7 +93,7 @@ def log_evidence(
     max_count = components.max_count_of(counts, max_count, "counts")
     counts, background, valid = _data(counts, background)
     valid &= components.is_enough(counts, max_count)
-    shape_checks.of_type("signal_prior", signal_prior, dist.Gamma)
+    shape_checks.one_prior("signal_prior", signal_prior, dist.Gamma)
     a = value_checks.as_float(signal_prior.concentration)
     rate = value_checks.as_float(signal_prior.rate)
     valid &= value_checks.proper(concentration=a, rate=rate)
@@ -119,10 +118,7 @@ def _log_evidence(a: Array, rate: Array, n: Array, b: Array, k: Array) -> Array:
 
 
 def _data(counts: Numbers, background: Numbers) -> tuple[Array, Array, Array]:
-    for name, value in (("counts", counts), ("background", background)):
-        if np.ndim(value):
-            remedy = "give one number, and vmap over data sets"
-            raise ValueError(f"{name} has shape {np.shape(value)}: {remedy}")
+    shape_checks.one_number(counts=counts, background=background)
     counts, valid = value_checks.counts("counts", counts)
     background, background_valid = value_checks.nonnegative("background", background)
     counts, background = shape_checks.broadcast(counts=counts, background=background)

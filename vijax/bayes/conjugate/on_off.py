@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float
@@ -60,8 +59,8 @@ def posterior(
             traced, since it fixes the shapes.
 
     Raises:
-        ValueError: a prior of another family, impossible counts or alpha, arrays of
-            them; an improper posterior.
+        ValueError: a prior of another family, impossible counts or alpha, arrays of any
+            of these; an improper posterior.
 
     References:
         T. Loredo (1992), in Statistical Challenges in Modern Astronomy, section 5.2.
@@ -76,7 +75,7 @@ def posterior(
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
     valid &= components.is_enough(n_on, max_count)
     for name, prior in _named(signal_prior, background_prior):
-        shape_checks.of_type(name, prior, dist.Gamma)
+        shape_checks.one_prior(name, prior, dist.Gamma)
         valid &= value_checks.parameters(
             concentration=prior.concentration, rate=prior.rate
         )
@@ -122,7 +121,7 @@ def log_evidence(
     n_on, n_off, alpha, valid = _data(n_on, n_off, alpha)
     valid &= components.is_enough(n_on, max_count)
     for name, prior in _named(signal_prior, background_prior):
-        shape_checks.of_type(name, prior, dist.Gamma)
+        shape_checks.one_prior(name, prior, dist.Gamma)
         valid &= value_checks.proper(concentration=prior.concentration, rate=prior.rate)
     terms = _Terms(signal_prior, background_prior, n_on, n_off, alpha)
     counts = jnp.arange(components.padded(max_count), dtype=n_on.dtype)
@@ -210,8 +209,5 @@ def _log_shape(prior: dist.Gamma, count: Array, exposure: Numbers) -> Array:
 def _data(
     n_on: Numbers, n_off: Numbers, alpha: Numbers
 ) -> tuple[Array, Array, Array, Array]:
-    for name, value in (("n_on", n_on), ("n_off", n_off), ("alpha", alpha)):
-        if np.ndim(value):
-            remedy = "give one number, and vmap over data sets"
-            raise ValueError(f"{name} has shape {np.shape(value)}: {remedy}")
+    shape_checks.one_number(n_on=n_on, n_off=n_off, alpha=alpha)
     return count_checks.on_off(n_on, n_off, alpha)

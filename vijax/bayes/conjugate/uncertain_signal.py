@@ -9,7 +9,6 @@ and s, their ratio, a mixture of beta primes. The frequentist counterpart is
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import gammaln
 from jaxtyping import Array
@@ -47,9 +46,9 @@ def posterior(
         A mixture for `intervals.quantile` and `intervals.credible_interval`.
 
     Raises:
-        ValueError: an impossible count or background, arrays of them; an efficiency
-            that is no Gamma distribution, or so uncertain that the posterior is
-            improper, c <= a. In a trace such input gives NaN.
+        ValueError: an impossible count or background, arrays of any argument; an
+            efficiency that is no Gamma distribution, or so uncertain that the
+            posterior is improper, c <= a. In a trace such input gives NaN.
 
     References:
         L. Demortier (2004), A fully Bayesian computation of upper limits for Poisson
@@ -63,9 +62,10 @@ def posterior(
         6.1590
     """
     max_count = components.max_count_of(counts, max_count, "counts")
-    counts, valid = value_checks.counts("counts", _one("counts", counts))
+    shape_checks.one_number(counts=counts, concentration=concentration)
+    counts, valid = value_checks.counts("counts", counts)
     valid &= components.is_enough(counts, max_count)
-    shape_checks.of_type("efficiency", efficiency, dist.Gamma)
+    shape_checks.one_prior("efficiency", efficiency, dist.Gamma)
     a, a_valid = value_checks.positive("concentration", concentration)
     c = value_checks.as_float(efficiency.concentration)
     rate = value_checks.as_float(efficiency.rate)
@@ -75,6 +75,7 @@ def posterior(
     valid &= value_checks.checked(certain, "efficiency.concentration", c, remedy)
     k = jnp.arange(components.padded(max_count), dtype=counts.dtype)
     if isinstance(background, dist.Gamma):
+        shape_checks.one_prior("background", background, dist.Gamma)
         b, of_b = (
             value_checks.as_float(x)
             for x in (background.concentration, background.rate)
@@ -82,9 +83,8 @@ def posterior(
         valid &= value_checks.proper(concentration=b, rate=of_b)
         log_weights = _by_gamma(a, counts, b, of_b, k)
     else:
-        mean, mean_valid = value_checks.nonnegative(
-            "background", _one("background", background)
-        )
+        shape_checks.one_number(background=background)
+        mean, mean_valid = value_checks.nonnegative("background", background)
         valid &= mean_valid
         log_weights = _by_known(a, counts, mean, k)
     if not is_traced(log_weights):
@@ -94,13 +94,6 @@ def posterior(
         dist.CategoricalLogits(jnp.maximum(log_weights, -1e30)),
         BetaPrime(a + k, c - a, rate),
     )
-
-
-def _one(name: str, value: Numbers) -> Numbers:
-    if np.ndim(value):
-        remedy = "give one number, and vmap over data sets"
-        raise ValueError(f"{name} has shape {np.shape(value)}: {remedy}")
-    return value
 
 
 @jax.jit

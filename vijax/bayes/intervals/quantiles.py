@@ -269,11 +269,11 @@ def _by_icdf(distribution: Any, q: Array, upper: bool) -> Array:
         if not upper:
             return jnp.asarray(distribution.icdf(q))
         x = jnp.asarray(distribution.icdf(1 - q))
-    except NotImplementedError:
+    except NotImplementedError as error:
         kind = type(distribution).__name__
         raise ValueError(
             f"distribution is a {kind}, which has no quantiles: give draws of it"
-        ) from None
+        ) from error  # which is NumPyro's way to say so, or a fault in its `icdf`
     q = jnp.broadcast_to(q, jnp.broadcast_shapes(q.shape, x.shape))
     enough = seen(q) >= float(jnp.finfo(q.dtype).eps) ** 0.5
     remedy = (

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from vijax.bayes.validation import value_checks
@@ -21,6 +22,37 @@ def of_type(name: str, value: Any, *types: type) -> None:
     if not isinstance(value, types):
         names = " or a ".join(one.__name__ for one in types)
         raise ValueError(f"{name} is a {type(value).__name__}: give a {names}")
+
+
+def one_prior(name: str, value: Any, *types: type) -> None:
+    """Refuse a distribution that is none of these types, or an array of one.
+
+    Example:
+        >>> import numpyro.distributions as dist
+        >>> one_prior("prior", dist.Gamma(jnp.ones(3), 1.0), dist.Gamma)
+        Traceback (most recent call last):
+        ...
+        ValueError: prior has shape (3,): give one distribution, and vmap over several
+    """
+    of_type(name, value, *types)
+    if value.batch_shape:
+        remedy = "give one distribution, and vmap over several"
+        raise ValueError(f"{name} has shape {value.batch_shape}: {remedy}")
+
+
+def one_number(**values: Numbers) -> None:
+    """Refuse arrays.
+
+    Example:
+        >>> one_number(counts=jnp.ones(2))
+        Traceback (most recent call last):
+        ...
+        ValueError: counts has shape (2,): give one number, and vmap over data sets
+    """
+    for name, value in values.items():
+        if np.ndim(value):
+            remedy = "give one number, and vmap over data sets"
+            raise ValueError(f"{name} has shape {np.shape(value)}: {remedy}")
 
 
 def broadcast(**arrays: Array) -> tuple[Array, ...]:

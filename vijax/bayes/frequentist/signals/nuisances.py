@@ -6,6 +6,7 @@ A background or an efficiency may be a number (known), or one of the measurement
 All terms of the log likelihood are minus deviances: 0 at the best, never positive.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -54,12 +55,7 @@ def background(value: Numbers | Measured | Sideband) -> tuple[str, Pair, Array]:
         counts, valid = value_checks.counts("background.counts", value.counts)
         ratio, other = value_checks.positive("background.ratio", value.ratio)
         return "sideband", (counts, ratio), valid & other
-    if isinstance(value, Measured):
-        estimate, valid = value_checks.nonnegative("background", value.estimate)
-        error, other = value_checks.positive("background.error", value.error)
-        return "measured", (estimate, error), valid & other
-    known, valid = value_checks.nonnegative("background", value)
-    return "known", (known, jnp.zeros_like(known)), valid
+    return _known_or_measured("background", value, value_checks.nonnegative)
 
 
 def efficiency(value: Numbers | Measured | Selected) -> tuple[str, Pair, Array]:
@@ -78,11 +74,17 @@ def efficiency(value: Numbers | Measured | Selected) -> tuple[str, Pair, Array]:
         remedy = "give one that passed or more: without, no signal is excluded"
         some = value_checks.checked(passed > 0, "efficiency.passed", passed, remedy)
         return "selected", (passed, trials), valid & some
+    return _known_or_measured("efficiency", value, value_checks.positive)
+
+
+def _known_or_measured(
+    name: str, value: Numbers | Measured, checked: Callable[..., tuple[Array, Array]]
+) -> tuple[str, Pair, Array]:
     if isinstance(value, Measured):
-        estimate, valid = value_checks.positive("efficiency", value.estimate)
-        error, other = value_checks.positive("efficiency.error", value.error)
+        estimate, valid = checked(name, value.estimate)
+        error, other = value_checks.positive(f"{name}.error", value.error)
         return "measured", (estimate, error), valid & other
-    known, valid = value_checks.positive("efficiency", value)
+    known, valid = checked(name, value)
     return "known", (known, jnp.zeros_like(known)), valid
 
 
