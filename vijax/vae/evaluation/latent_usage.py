@@ -120,7 +120,7 @@ def aggregate_posterior(
 
     Raises:
         ValueError: data of another shape or outside the support, fewer than two
-            examples.
+            examples, a prior that depends on covariates.
 
     References:
         Hoffman & Johnson (2016), ELBO surgery.
@@ -135,10 +135,15 @@ def aggregate_posterior(
         (1.0, True)
     """
     x = check_in_support(model, x)
+    p = _prior(model, params)
+    if hasattr(p, "given"):
+        raise ValueError(
+            "the prior depends on covariates, so the codes of all data have no single "
+            "one: compare with evaluation.held_out_elbo"
+        )
     q = posteriors(model, params, x)
     draws = _draw(key, q)
     log_all = map_batches(partial(_log_mean_density, q), draws.z, batch_size=batch_size)
-    p = autoencoders.prior_of(model, params, x)
     return _aggregate(q, p, draws, log_all)
 
 
@@ -194,6 +199,12 @@ def posteriors(
 
 
 _code = jax.jit(autoencoders.code_of, static_argnums=0)
+
+
+# Compiled: a VampPrior goes through the encoder.
+@partial(jax.jit, static_argnums=0)
+def _prior(model: VAE, params: ModelParams) -> Any:
+    return model.prior.distribution(model, params)
 
 
 @partial(jax.jit, static_argnums=0)
