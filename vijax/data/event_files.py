@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vijax.data import arrow_files, hdf5_files, root_files
-from vijax.data.open_tables import Block, FileContentError, OpenTable, listed
+from vijax.data.open_tables import LEAVE, Block, FileContentError, OpenTable, listed
 from vijax.data.selection import Select, Selection, parse
 
 BATCH_SIZE = 2**16
@@ -118,9 +118,7 @@ class Batches:
         where = f"{path}, column {name}"
         is_text = array.dtype.kind in "OU"
         if is_text and name not in self.text:
-            raise FileContentError(
-                f"{where}: expected numbers, found text: leave it out by columns=[…]"
-            )
+            raise FileContentError(f"{where}: expected numbers, found text: {LEAVE}")
         missing = ~_is_there(array)
         if missing.any():
             where += f", row {int(rows[np.argmax(missing)])}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vijax.data import event_files, hdf5_files, text_table
-from vijax.data.open_tables import Block, FileContentError
+from vijax.data.open_tables import LEAVE, Block, FileContentError
 from vijax.data.selection import Select, parse
 
 ARRAYS = (".npy", ".npz")
@@ -57,7 +57,9 @@ def read_csv(path: Path, choice: Choice) -> Content:
     else:
         found = [text_table.column_index(cells, name) for name in choice.columns]
         kept = [index for index in found if there[index] != label]
-    arrays = {"train": text_table.numbers(cells, kept)}
+    arrays = {
+        "train": text_table.numbers(cells, kept, remedy=f": fill it in, or {LEAVE}")
+    }
     label_names = None
     if label is not None:
         column = text_table.column(cells, label) or []
@@ -177,7 +179,7 @@ def matrix(path: Path, columns: Block) -> tuple[np.ndarray, tuple[str, ...]]:
         if whole and max(int(array.max()), -int(array.min())) > EXACT:
             raise FileContentError(
                 f"{path}, column {name}: whole numbers above 2^53 would be rounded: "
-                "leave it out by columns=[…]"
+                f"{LEAVE}"
             )
         width = array.shape[1] if array.ndim == 2 else None
         names += [name] if width is None else [f"{name}[{i}]" for i in range(width)]

@@ -125,8 +125,15 @@ def typed(cells: list[str]) -> np.ndarray:
         return np.array([cell or None for cell in cells], object)
 
 
-def numbers(table: TextTable, kept: Sequence[int] | None = None) -> np.ndarray:
+def numbers(
+    table: TextTable, kept: Sequence[int] | None = None, *, remedy: str = ""
+) -> np.ndarray:
     """Return the cells of all columns, or of those kept, as float64 (rows, columns).
+
+    Args:
+        table: the cells.
+        kept: where the columns stand.
+        remedy: that an error ends with.
 
     Raises:
         ValueError: a cell that is not a finite number; names its line and column.
@@ -143,7 +150,7 @@ def numbers(table: TextTable, kept: Sequence[int] | None = None) -> np.ndarray:
             bad = next(index for index in kept if not _is_finite(row[index]))
             raise ValueError(
                 f"{table.path}, line {table.lines[i]}, column {names[bad]}: expected "
-                f"a finite number, found {row[bad]!r}"
+                f"a finite number, found {row[bad]!r}{remedy}"
             )
     return values
 
