@@ -19,6 +19,7 @@ import numpy as np
 
 from vijax.data import root_files
 from vijax.data.open_tables import FileContentError, listed, named_errors
+from vijax.data.whole_files import replaced
 from vijax.extras import require
 
 Path_ = str | os.PathLike[str]
@@ -209,14 +210,9 @@ def write_histograms(path: Path_, histograms: Mapping[str, Histogram]) -> Path:
         raise ValueError(f"histograms = {histograms!r} is not valid: give one or more")
     path = Path(path).expanduser()
     written = {name: _to_root(uproot, h, name) for name, h in histograms.items()}
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with uproot.recreate(unfinished) as file:
-            for name, content in written.items():
-                file[name] = content
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced(path) as new, uproot.recreate(new) as file:
+        for name, content in written.items():
+            file[name] = content
     return path
 
 
