@@ -196,6 +196,14 @@ def test_the_remedy_of_a_missing_value_can_be_copied(tmp_path):
         data.load(path, select="isfinite(`m [GeV]`)", label="kind")
 
 
+def test_the_remedy_names_the_number_that_is_missing(tmp_path):
+    lists = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
+    path = write("h5", tmp_path, {"p": np.array(lists)})
+    with pytest.raises(ValueError, match=r"row 1: .*select=\"isfinite\(p\[1\]\)\""):
+        data.load(path)
+    assert len(both(data.load(path, select="isfinite(p[1])"))) == 2
+
+
 def test_names_of_files_are_taken_as_they_are(tmp_path, table):
     for kind in ("root", "h5", "parquet", "feather"):
         folder = tmp_path / "a:b*[1] ä"

@@ -121,12 +121,15 @@ class Batches:
             raise FileContentError(f"{where}: expected numbers, found text: {LEAVE}")
         missing = ~_is_there(array)
         if missing.any():
-            where += f", row {int(rows[np.argmax(missing)])}"
+            first = int(np.argmax(missing))
+            where += f", row {int(rows[first])}"
             if is_text:
                 raise FileContentError(
                     f"{where}: expected a text, found a missing value: fill it in"
                 )
             quoted = name if name.isidentifier() else f"`{name}`"
+            if array.ndim == 2:
+                quoted += f"[{int(np.argmin(np.isfinite(_seen(array[first]))))}]"
             raise FileContentError(
                 f"{where}: expected a finite number, found a missing value, NaN or an "
                 "infinity: fill it in, or leave such rows out by "
