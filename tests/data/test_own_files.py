@@ -128,6 +128,7 @@ def test_csv_with_labels(tmp_path, labels, numbers, names):
             "a,b\n1,2\n3,x\n",
             "line 3, column b: expected a finite number, found 'x': .*columns",
         ),
+        ("run,x\n2024_01,2\n", "column run: expected a finite number, found '2024_01'"),
         ("1,2\n3,nan\n", "line 2, column 2: expected a finite number, found 'nan'"),
         ("1,2\n-inf,4\n", "line 2, column 1: expected a finite number, found '-inf'"),
         ("1,2\n3,\n", "line 2, column 2: expected a finite number, found ''"),
