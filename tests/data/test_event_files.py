@@ -198,7 +198,7 @@ def test_the_remedy_of_a_missing_value_can_be_copied(tmp_path):
 
 def test_the_remedy_names_the_number_that_is_missing(tmp_path):
     lists = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
-    path = write("h5", tmp_path, {"p": np.array(lists)})
+    path = write("h5", tmp_path, {"p": np.array(lists), "y": np.arange(3)})
     with pytest.raises(ValueError, match=r"row 1: .*select=\"isfinite\(p\[1\]\)\""):
         data.load(path)
     assert len(both(data.load(path, select="isfinite(p[1])"))) == 2

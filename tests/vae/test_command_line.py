@@ -309,3 +309,19 @@ def test_bad_input_ends_with_one_line(table, tmp_path):
     assert found.stderr.startswith(expected)
     assert len(found.stderr.splitlines()) == 1
     assert data.load(folder / "table.csv").feature_names == ("mass", "charge", "run")
+
+
+def test_arrays_are_read_once(tmp_path, monkeypatch):
+    """To see that a file holds no table, no array of it is read."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file["x"] = np.zeros((5, 3, 3))
+    read, once = [], h5py.Dataset.__getitem__
+
+    def noted(*given, **options):
+        read.append(given)
+        return once(*given, **options)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", noted)
+    found = files.read_raw(tmp_path / "images.h5", files.ALL, ("x",))
+    assert (found.shape, len(read)) == ((5, 3, 3), 1)

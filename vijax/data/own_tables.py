@@ -76,10 +76,9 @@ def read_events(path: Path, choice: Choice) -> Content:
         ImportError: what reads such a file is not installed.
         ValueError: as `event_files.batches`; whole numbers above 2^53.
     """
-    arrays = _hdf5_arrays(path, choice)
-    if arrays is not None:
+    if _holds_arrays(path, choice.table):
         refuse(path, choice, "columns", "select", "label")
-        return Content(arrays)
+        return Content(hdf5_files.read_arrays(path, choice.table, KEYS))
     label = _label(path, choice.label, event_files.column_names(path, choice.table))
     columns = _all_rows(path, choice, label)
     found = {}
@@ -111,7 +110,7 @@ def read_mixed(path: Path, choice: Choice) -> dict[str, np.ndarray] | None:
             index = text_table.column_index(cells, name)
             columns[name] = text_table.typed([row[index].strip() for row in cells.rows])
     elif suffix in event_files.READERS and path.is_file():
-        if _hdf5_arrays(path, choice) is not None:
+        if _holds_arrays(path, choice.table):
             return None
         label = _label(path, choice.label, event_files.column_names(path, choice.table))
         columns = _all_rows(path, choice, label, raw=True)
@@ -136,10 +135,7 @@ def source_columns(
     there: tuple[str, ...] | None = None
     if path.suffix.lower() == ".csv":
         there = text_table.read(path).names
-    elif (
-        path.suffix.lower() in event_files.READERS
-        and _hdf5_arrays(path, Choice(table=table)) is None
-    ):
+    elif path.suffix.lower() in event_files.READERS and not _holds_arrays(path, table):
         there = event_files.column_names(path, table)
     if there is None:
         return None
@@ -215,10 +211,9 @@ def _all_rows(
     return {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
 
 
-def _hdf5_arrays(path: Path, choice: Choice) -> dict[str, np.ndarray] | None:
-    if path.suffix.lower() not in HDF5:
-        return None
-    return hdf5_files.read_arrays(path, choice.table, KEYS)
+def _holds_arrays(path: Path, table: str | None) -> bool:
+    is_hdf5 = path.suffix.lower() in HDF5
+    return is_hdf5 and hdf5_files.holds_arrays(path, table, KEYS)
 
 
 def _selected(path: Path, choice: Choice) -> text_table.TextTable:
