@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vijax import data, vi
-from vijax.data import root_files
+from vijax.data.files import root_files
 
 ROWS = 50
 KINDS = ("root", "rntuple", "h5", "records", "parquet", "feather", "csv")

@@ -16,8 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vijax.data import arrow_files, hdf5_files, root_files
-from vijax.data.open_tables import LEAVE, Block, FileContentError, OpenTable, listed
+from vijax.data.files import arrow_files, hdf5_files, root_files
+from vijax.data.files.open_tables import (
+    LEAVE,
+    Block,
+    FileContentError,
+    OpenTable,
+    listed,
+)
 from vijax.data.selection import Select, Selection, parse
 
 BATCH_SIZE = 2**16

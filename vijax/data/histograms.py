@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vijax.data import root_files
-from vijax.data.open_tables import FileContentError, listed, named_errors
-from vijax.data.whole_files import replaced
+from vijax.data.files import root_files
+from vijax.data.files.open_tables import FileContentError, listed, named_errors
+from vijax.data.files.whole_files import replaced
 from vijax.extras import require
 
 Path_ = str | os.PathLike[str]

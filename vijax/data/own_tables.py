@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vijax.data import event_files, hdf5_files, text_table
-from vijax.data.open_tables import LEAVE, Block, FileContentError
+from vijax.data import event_files
+from vijax.data.files import hdf5_files, text_table
+from vijax.data.files.open_tables import LEAVE, Block, FileContentError
 from vijax.data.selection import Select, parse
 
 ARRAYS = (".npy", ".npz")

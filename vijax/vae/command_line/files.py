@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from vijax.data import event_files, own_files, own_tables
-from vijax.data.whole_files import replaced
+from vijax.data.files.whole_files import replaced
 from vijax.extras import require
 from vijax.vae import event_tables
 from vijax.vae.models import likelihoods

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vijax import plot
-from vijax.data.whole_files import replaced
+from vijax.data.files.whole_files import replaced
 from vijax.extras import require
 from vijax.types import Key
 from vijax.vae import anomaly, evaluation, models
