@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import download, idx, tfds_folder
+from vijax.data import download, tfds_folder
+from vijax.data.files import idx
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import download, idx, tfds_folder
+from vijax.data import download, tfds_folder
+from vijax.data.files import idx
 
 WAYS_OUT = r"Ways out: .*train-images.*data_dir.*VIJAX_DATA_DIR.*TFDS_DATA_DIR.*digits"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vijax import data, vi
-from vijax.data import root_files
+from vijax.data.files import root_files
 
 ROWS = 50
 KINDS = ("root", "rntuple", "h5", "records", "parquet", "feather", "csv")
@@ -194,6 +194,14 @@ def test_the_remedy_of_a_missing_value_can_be_copied(tmp_path):
     assert block["m [GeV]"].tolist() == [1.0, 3.0]
     with pytest.raises(ValueError, match="row 2: expected a text, found a missing val"):
         data.load(path, select="isfinite(`m [GeV]`)", label="kind")
+
+
+def test_the_remedy_names_the_number_that_is_missing(tmp_path):
+    lists = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
+    path = write("h5", tmp_path, {"p": np.array(lists), "y": np.arange(3)})
+    with pytest.raises(ValueError, match=r"row 1: .*select=\"isfinite\(p\[1\]\)\""):
+        data.load(path)
+    assert len(both(data.load(path, select="isfinite(p[1])"))) == 2
 
 
 def test_names_of_files_are_taken_as_they_are(tmp_path, table):

@@ -18,6 +18,7 @@ def save(path, content):
     elif isinstance(content, dict):
         np.savez(path, **content)
     else:
+        # Writes the hostile file that must be refused; reading never unpickles.
         np.save(path, content, allow_pickle=True)
     return path
 
@@ -123,7 +124,11 @@ def test_csv_with_labels(tmp_path, labels, numbers, names):
         ("a,b\n", "expected rows of numbers, found none"),
         ("1,2\n3\n", "line 2: expected 2 cells as in other lines, found 1"),
         ("a,b\n1,2\n3,4,5\n", "line 3: expected 2 cells as in other lines, found 3"),
-        ("a,b\n1,2\n3,x\n", "line 3, column b: expected a finite number, found 'x'"),
+        (
+            "a,b\n1,2\n3,x\n",
+            "line 3, column b: expected a finite number, found 'x': .*columns",
+        ),
+        ("run,x\n2024_01,2\n", "column run: expected a finite number, found '2024_01'"),
         ("1,2\n3,nan\n", "line 2, column 2: expected a finite number, found 'nan'"),
         ("1,2\n-inf,4\n", "line 2, column 1: expected a finite number, found '-inf'"),
         ("1,2\n3,\n", "line 2, column 2: expected a finite number, found ''"),
@@ -170,6 +175,8 @@ def test_csv_that_is_no_text(tmp_path):
 
 
 class Bomb:
+    """What pickle would run if anything unpickled it: the test would fail."""
+
     def __reduce__(self):
         return pytest.fail, ("unpickled",)
 
@@ -181,6 +188,7 @@ def test_objects_are_never_unpickled(tmp_path, suffix):
     path = save(tmp_path / f"events{suffix}", content)
     with pytest.raises(ValueError, match=r"expected arrays of numbers.*pickle"):
         data.load(path)
+    # Only written, never loaded by pickle: a file that is a pickle and nothing else.
     (tmp_path / f"bare{suffix}").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ValueError, match=r"expected arrays of numbers.*pickle"):
         data.load(tmp_path / f"bare{suffix}")

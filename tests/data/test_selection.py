@@ -10,6 +10,7 @@ COLUMNS = {
     "big": np.array([2**53, 2**53 + 1, 5, 6]),
     "is_tight": np.array([True, False, True, True]),
     "kind": np.array(["a", "b", "a", None], object),
+    "mark": np.array(["`a`", "it's", "'`a`'", ""], object),
     "p4": np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]),
     "mass [GeV]": np.array([90.0, 91.0, 92.0, 93.0]),
     "Muon.pt": np.array([1.0, 2.0, 3.0, 4.0]),
@@ -40,6 +41,7 @@ COLUMNS = {
         ("p4[1] > 4", [2, 3]),
         ("hypot(p4[0], p4[1]) < 5.5", [0, 1]),
         ("`mass [GeV]` > 91.5", [2, 3]),
+        ("mark == '`a`' and `mass [GeV]` > 1", [0]),
         ("Muon.pt >= 3", [2, 3]),
         ("log(eta) > -1", [1, 2]),  # of negative ones NaN, which fails
         ("minimum(pt, 20) + sqrt(n) == 22", [3]),

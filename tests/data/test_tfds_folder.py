@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import idx, tfds_folder
+from vijax.data import tfds_folder
+from vijax.data.files import idx
 
 
 def assert_same(found: data.Dataset, expected: data.Dataset) -> None:
@@ -190,7 +191,8 @@ import sys, time
 from pathlib import Path
 import numpy as np
 import tensorflow_datasets
-from vijax.data import idx, tfds_folder
+from vijax.data import tfds_folder
+from vijax.data.files import idx
 
 arrays, root = np.load(sys.argv[1]), Path(sys.argv[2])
 arrays = idx.Arrays(*(arrays[name] for name in idx.Arrays._fields))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
@@ -37,6 +38,13 @@ PARTS = {
     "vamp, autoregressive": {"prior": priors.vamp(3), "posterior": flows},
 }
 KINDS = (*PARTS, "layered", "ladder")
+pairs_are_slow = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow) if "," in kind else kind
+        for kind in KINDS
+    ],
+)
 
 
 class Solved(NamedTuple):

@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from vijax import data, metrics
-from vijax.vae import anomaly
+from vijax.vae import anomaly, models, store
 from vijax.vae.command_line import commands, files
 from vijax.vae.command_line.files import Choice
 
@@ -99,6 +101,22 @@ def test_samples_are_of_the_same_kind(images, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "new.npz")["x"], new)
     with pytest.raises(ValueError, match=r"new\.csv: images are written as \.npy"):
         commands.sample(folder / "model.npz", tmp_path / "new.csv")
+
+
+def test_samples_come_from_a_learned_prior(tmp_path):
+    prior = models.priors.mixture(1)
+    vae = models.vae((2,), latent=1, hidden=(), prior=prior)
+    params = models.init(vae, jax.random.key(0))
+    # z = 40 ± ½, and pixels that are 1 where z is above 30.
+    decoder = {"kernel": jnp.ones((1, 2)), "bias": jnp.full(2, -30.0)}
+    far = params.prior | {"loc": jnp.full((1, 1), 40.0)}
+    params = params._replace(decoder={"output": decoder}, prior=far)
+    extra = {"scale": None, "num_levels": 2}
+    store.save(tmp_path / "model.npz", vae, params, extra=extra)
+    commands.sample(tmp_path / "model.npz", tmp_path / "new.npy", number=5)
+    np.testing.assert_array_equal(np.load(tmp_path / "new.npy"), np.ones((5, 2)))
+    with pytest.raises(ValueError, match="num_samples = 0 is not valid"):
+        commands.sample(tmp_path / "model.npz", tmp_path / "new.npy", number=0)
 
 
 def test_binary_images_keep_their_type(tmp_path):
@@ -291,3 +309,19 @@ def test_bad_input_ends_with_one_line(table, tmp_path):
     assert found.stderr.startswith(expected)
     assert len(found.stderr.splitlines()) == 1
     assert data.load(folder / "table.csv").feature_names == ("mass", "charge", "run")
+
+
+def test_arrays_are_read_once(tmp_path, monkeypatch):
+    """To see that a file holds no table, no array of it is read."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file["x"] = np.zeros((5, 3, 3))
+    read, once = [], h5py.Dataset.__getitem__
+
+    def noted(*given, **options):
+        read.append(given)
+        return once(*given, **options)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", noted)
+    found = files.read_raw(tmp_path / "images.h5", files.ALL, ("x",))
+    assert (found.shape, len(read)) == ((5, 3, 3), 1)

@@ -29,15 +29,13 @@ from pathlib import Path
 from vijax.data import binarized, digits, mnist, own_files, physics_tables
 from vijax.data.dataset import Dataset
 from vijax.data.event_files import Batches, batches, checked_names
-from vijax.data.histograms import (
-    Histogram,
-    from_hist,
+from vijax.data.histograms import Histogram, from_hist, to_hist
+from vijax.data.own_tables import Choice
+from vijax.data.root_histograms import (
     histogram_names,
     read_histogram,
-    to_hist,
     write_histograms,
 )
-from vijax.data.own_tables import Choice
 from vijax.data.selection import Select
 
 __all__ = [

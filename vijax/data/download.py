@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from vijax.data import idx
+from vijax.data.files import idx
 
 T = TypeVar("T")
 

@@ -16,8 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vijax.data import arrow_files, hdf5_files, root_files
-from vijax.data.open_tables import Block, FileContentError, OpenTable, listed
+from vijax.data.files import arrow_files, hdf5_files, root_files
+from vijax.data.files.open_tables import (
+    LEAVE,
+    Block,
+    FileContentError,
+    OpenTable,
+    listed,
+)
 from vijax.data.selection import Select, Selection, parse
 
 BATCH_SIZE = 2**16
@@ -118,17 +124,18 @@ class Batches:
         where = f"{path}, column {name}"
         is_text = array.dtype.kind in "OU"
         if is_text and name not in self.text:
-            raise FileContentError(
-                f"{where}: expected numbers, found text: leave it out by columns=[…]"
-            )
+            raise FileContentError(f"{where}: expected numbers, found text: {LEAVE}")
         missing = ~_is_there(array)
         if missing.any():
-            where += f", row {int(rows[np.argmax(missing)])}"
+            first = int(np.argmax(missing))
+            where += f", row {int(rows[first])}"
             if is_text:
                 raise FileContentError(
                     f"{where}: expected a text, found a missing value: fill it in"
                 )
             quoted = name if name.isidentifier() else f"`{name}`"
+            if array.ndim == 2:
+                quoted += f"[{int(np.argmin(np.isfinite(_seen(array[first]))))}]"
             raise FileContentError(
                 f"{where}: expected a finite number, found a missing value, NaN or an "
                 "infinity: fill it in, or leave such rows out by "

@@ -1,28 +1,18 @@
-"""Histograms as three arrays, to and from ROOT files and `hist`.
+"""Histograms as three arrays, to and from `hist`; `root_histograms` has files.
 
-    mass = read_histogram("fit.root", "channel/mass")       uproot: TH1, TH2, TH3
     mass = from_hist(h)                                     hist, boost-histogram
-    to_hist(mass), write_histograms("new.root", {"mass": mass})
+    to_hist(mass)                                           a hist.Hist
 
 Variances are sums of squared weights; of unweighted counts they are the counts. What
 lies outside of the axes is left out, unless `flow=True` asks for it: then the first and
 last bins of each axis reach to -inf and inf, and go back to where they came from.
 """
 
-import os
-import re
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vijax.data import root_files
-from vijax.data.open_tables import FileContentError, listed, named_errors
 from vijax.extras import require
-
-Path_ = str | os.PathLike[str]
-KINDS = re.compile("TH[123][CSILFD]")
 
 
 class Histogram(NamedTuple):
@@ -40,66 +30,6 @@ class Histogram(NamedTuple):
         )
         total, error = self.values.sum(), self.variances.sum() ** 0.5
         return f"histogram of {axes}: {total:g} ± {error:g}"
-
-
-def histogram_names(path: Path_) -> tuple[str, ...]:
-    """Return the names of the histograms in a ROOT file.
-
-    Args:
-        path: of the file.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ImportError: uproot is not installed.
-        ValueError: a damaged or foreign file.
-    """
-    path = _file(path)
-    with root_files.open_root(path) as file, named_errors(path, root_files.KIND):
-        kinds = file.classnames(cycle=False).items()
-        return tuple(name for name, kind in kinds if KINDS.fullmatch(kind))
-
-
-def read_histogram(
-    path: Path_, name: str | None = None, *, flow: bool = False
-) -> Histogram:
-    """Return a histogram of a ROOT file: a TH1, TH2 or TH3.
-
-    Args:
-        path: of the file.
-        name: of the histogram, "folder/name"; None where there is one only.
-        flow: whether what lies outside of the axes is there, as bins to -inf and inf.
-
-    Returns:
-        `Histogram` in float64.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ImportError: uproot is not installed.
-        ValueError: a damaged or foreign file; no such histogram, or several.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "counts.root"
-        >>> counts = Histogram((np.array([0.0, 1.0, 4.0]),), np.ones(2), np.ones(2))
-        >>> print(read_histogram(write_histograms(path, {"counts": counts})))
-        histogram of 2 bins from 0 to 4: 2 ± 1.41421
-    """
-    path = _file(path)
-    with root_files.open_root(path) as file:
-        with named_errors(path, root_files.KIND):
-            kinds = file.classnames(cycle=False)
-        there = [key for key, kind in kinds.items() if KINDS.fullmatch(kind)]
-        if name is None and len(there) != 1:
-            raise FileContentError(
-                f"{path}: expected one histogram, found {listed(there)}: name it"
-            )
-        name = (name or there[0]).strip("/")
-        if name.partition(";")[0] not in there:
-            raise FileContentError(
-                f"{path}: there is no histogram {name!r}: give one of {listed(there)}"
-            )
-        with named_errors(path, root_files.KIND):
-            return from_hist(file[name], flow=flow)
 
 
 def from_hist(histogram: Any, *, flow: bool = False) -> Histogram:
@@ -173,58 +103,12 @@ def to_hist(histogram: Histogram) -> Any:
         2.0
     """
     hist = require("hist", extra="hist", purpose="data.to_hist")
-    inner, values, variances = _with_flow(histogram)
+    inner, values, variances = with_flow(histogram)
     axes = [hist.axis.Variable(edges) for edges in inner]
     found = hist.Hist(*axes, storage=hist.storage.Weight())
     view = found.view(flow=True)
     view.value, view.variance = values, variances
     return found
-
-
-def write_histograms(path: Path_, histograms: Mapping[str, Histogram]) -> Path:
-    """Write histograms to a ROOT file, as TH1D, TH2D or TH3D with their variances.
-
-    Args:
-        path: of the file; one that is there is replaced when the new one is whole.
-        histograms: by name, "folder/name" too.
-
-    Returns:
-        The file's path.
-
-    Raises:
-        ImportError: uproot is not installed.
-        ValueError: no histogram, shapes that do not fit, edges that do not rise, more
-            than three axes.
-        OSError: the file cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "counts.root"
-        >>> counts = Histogram((np.array([0.0, 1.0, 4.0]),), np.ones(2), np.ones(2))
-        >>> histogram_names(write_histograms(path, {"channel/counts": counts}))
-        ('channel/counts',)
-    """
-    uproot = require("uproot", extra="root", purpose="data.write_histograms")
-    if not histograms:
-        raise ValueError(f"histograms = {histograms!r} is not valid: give one or more")
-    path = Path(path).expanduser()
-    written = {name: _to_root(uproot, h, name) for name, h in histograms.items()}
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with uproot.recreate(unfinished) as file:
-            for name, content in written.items():
-                file[name] = content
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
-
-
-def _file(path: Path_) -> Path:
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected a file, found none")
-    return path
 
 
 def _checked(histogram: Histogram) -> Histogram:
@@ -258,10 +142,14 @@ def _lost_squares(histogram: Any) -> bool:
     return not np.isclose(total, squares, rtol=1e-6, atol=0)
 
 
-def _with_flow(
+def with_flow(
     histogram: Histogram,
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Return finite edges, and the contents with a bin outside at each end."""
+    """Return finite edges, and the contents with a bin outside at each end.
+
+    Raises:
+        ValueError: shapes that do not fit, edges that do not rise, no finite bin.
+    """
     _checked(histogram)
     inner, padding = [], []
     for edges in histogram.edges:
@@ -275,42 +163,3 @@ def _with_flow(
         for array in (histogram.values, histogram.variances)
     )
     return inner, values, variances
-
-
-def _to_root(uproot: Any, histogram: Histogram, name: str) -> Any:
-    """Return uproot's model of a histogram."""
-    inner, values, variances = _with_flow(histogram)
-    if len(inner) > 3:
-        raise ValueError(f"histogram {name!r} has {len(inner)} axes: ROOT has up to 3")
-    identify = uproot.writing.identify
-    axes = [
-        identify.to_TAxis(
-            fName=axis_name,
-            fTitle="",
-            fNbins=len(edges) - 1,
-            fXmin=edges[0],
-            fXmax=edges[-1],
-            fXbins=edges,
-        )
-        for axis_name, edges in zip(("xaxis", "yaxis", "zaxis"), inner, strict=False)
-    ]
-    # ROOT's order: the first axis runs fastest.
-    contents, squares = values.ravel(order="F"), variances.ravel(order="F")
-    within = (slice(1, -1),) * len(inner)
-    sums = _moments(inner, values[within], variances[within])
-    make = (identify.to_TH1x, identify.to_TH2x, identify.to_TH3x)[len(inner) - 1]
-    title = name.rpartition("/")[2]
-    return make(title, title, contents, values.sum(), *sums, squares, *axes)
-
-
-def _moments(
-    edges: list[np.ndarray], values: np.ndarray, variances: np.ndarray
-) -> list[float]:
-    """Return the sums that ROOT keeps: of w, w², w x, w x², w y, w y², w x y."""
-    centres = [(e[1:] + e[:-1]) / 2 for e in edges]
-    grid = np.meshgrid(*centres, indexing="ij")
-    found = [values.sum(), variances.sum()]
-    for index, x in enumerate(grid):
-        found += [(values * x).sum(), (values * x**2).sum()]
-        found += [(values * x * y).sum() for y in grid[:index]]
-    return [float(value) for value in found]

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vijax.data import download, idx, tfds_folder
+from vijax.data import download, tfds_folder
 from vijax.data.dataset import Dataset, images
+from vijax.data.files import idx
 
 NAMES = tuple(idx.FILES)
 LABEL_NAMES = {

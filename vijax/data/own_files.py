@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vijax.data import event_files, image_folder
+from vijax.data import event_files
 from vijax.data.dataset import Dataset, hold_out, images
+from vijax.data.files import image_folder
 from vijax.data.own_tables import (
     ALL,
     ARRAYS,

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vijax.data import event_files, hdf5_files, text_table
-from vijax.data.open_tables import Block, FileContentError
+from vijax.data import event_files
+from vijax.data.files import hdf5_files, text_table
+from vijax.data.files.open_tables import LEAVE, Block, FileContentError
 from vijax.data.selection import Select, parse
 
 ARRAYS = (".npy", ".npz")
@@ -57,7 +58,9 @@ def read_csv(path: Path, choice: Choice) -> Content:
     else:
         found = [text_table.column_index(cells, name) for name in choice.columns]
         kept = [index for index in found if there[index] != label]
-    arrays = {"train": text_table.numbers(cells, kept)}
+    arrays = {
+        "train": text_table.numbers(cells, kept, remedy=f": fill it in, or {LEAVE}")
+    }
     label_names = None
     if label is not None:
         column = text_table.column(cells, label) or []
@@ -74,10 +77,9 @@ def read_events(path: Path, choice: Choice) -> Content:
         ImportError: what reads such a file is not installed.
         ValueError: as `event_files.batches`; whole numbers above 2^53.
     """
-    arrays = _hdf5_arrays(path, choice)
-    if arrays is not None:
+    if _holds_arrays(path, choice.table):
         refuse(path, choice, "columns", "select", "label")
-        return Content(arrays)
+        return Content(hdf5_files.read_arrays(path, choice.table, KEYS))
     label = _label(path, choice.label, event_files.column_names(path, choice.table))
     columns = _all_rows(path, choice, label)
     found = {}
@@ -109,7 +111,7 @@ def read_mixed(path: Path, choice: Choice) -> dict[str, np.ndarray] | None:
             index = text_table.column_index(cells, name)
             columns[name] = text_table.typed([row[index].strip() for row in cells.rows])
     elif suffix in event_files.READERS and path.is_file():
-        if _hdf5_arrays(path, choice) is not None:
+        if _holds_arrays(path, choice.table):
             return None
         label = _label(path, choice.label, event_files.column_names(path, choice.table))
         columns = _all_rows(path, choice, label, raw=True)
@@ -134,10 +136,7 @@ def source_columns(
     there: tuple[str, ...] | None = None
     if path.suffix.lower() == ".csv":
         there = text_table.read(path).names
-    elif (
-        path.suffix.lower() in event_files.READERS
-        and _hdf5_arrays(path, Choice(table=table)) is None
-    ):
+    elif path.suffix.lower() in event_files.READERS and not _holds_arrays(path, table):
         there = event_files.column_names(path, table)
     if there is None:
         return None
@@ -177,7 +176,7 @@ def matrix(path: Path, columns: Block) -> tuple[np.ndarray, tuple[str, ...]]:
         if whole and max(int(array.max()), -int(array.min())) > EXACT:
             raise FileContentError(
                 f"{path}, column {name}: whole numbers above 2^53 would be rounded: "
-                "leave it out by columns=[…]"
+                f"{LEAVE}"
             )
         width = array.shape[1] if array.ndim == 2 else None
         names += [name] if width is None else [f"{name}[{i}]" for i in range(width)]
@@ -213,10 +212,9 @@ def _all_rows(
     return {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
 
 
-def _hdf5_arrays(path: Path, choice: Choice) -> dict[str, np.ndarray] | None:
-    if path.suffix.lower() not in HDF5:
-        return None
-    return hdf5_files.read_arrays(path, choice.table, KEYS)
+def _holds_arrays(path: Path, table: str | None) -> bool:
+    is_hdf5 = path.suffix.lower() in HDF5
+    return is_hdf5 and hdf5_files.holds_arrays(path, table, KEYS)
 
 
 def _selected(path: Path, choice: Choice) -> text_table.TextTable:

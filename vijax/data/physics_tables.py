@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vijax.data import text_table
 from vijax.data.dataset import Dataset, hold_out
+from vijax.data.files import text_table
 
 
 class Source(NamedTuple):

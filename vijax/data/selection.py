@@ -87,12 +87,14 @@ def parse(select: Select | None) -> Selection | None:
     quoted: dict[str, str] = {}  # stand-in -> a name in backticks
 
     def stand_in(match: re.Match[str]) -> str:
+        if match[1] is None:  # 'text', whose backticks are its own
+            return match[0]
         name = f"_quoted_{len(quoted)}_"
         quoted[name] = match[1]
         return name
 
     try:
-        text = re.sub(r"`([^`]+)`", stand_in, select.strip())
+        text = re.sub(r"'[^']*'|\"[^\"]*\"|`([^`]+)`", stand_in, select.strip())
         tree = ast.parse(text, mode="eval").body
         names: set[str] = set()
         condition = _compiled(tree, quoted, names)

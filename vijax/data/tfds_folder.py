@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vijax.data import idx, png
+from vijax.data.files import idx, png
 from vijax.extras import require
 
 SIDE = 28  # pixels

@@ -1,6 +1,7 @@
 """The figures of anomaly detection draw the areas and curves that they are given."""
 
 import numpy as np
+import pytest
 
 from vijax.plot.vae import anomaly_detection
 
@@ -21,6 +22,12 @@ def test_roc_curves_are_drawn_by_background():
         np.testing.assert_allclose(ax.lines[0].get_data(), [x, y])
         assert ax.lines[0].get_label() == f"score   {area:.2f}"
         assert ax.get_title() == title
+
+
+def test_more_roc_curves_than_colours_are_refused():
+    many = {f"score {i}": ([0.0, 1.0], [0.0, 1.0], 0.5) for i in range(8)}
+    with pytest.raises(ValueError, match="'a' has 8 scores, and 7 colours"):
+        anomaly_detection.roc_by_background({"a": many})
 
 
 def test_injected_signal_is_drawn_in_percent_with_its_yardstick():

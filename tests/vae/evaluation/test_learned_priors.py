@@ -86,13 +86,7 @@ def test_a_grid_that_misses_the_prior_is_refused():
         evaluation.quadrature_log_evidence(solved.model, far, solved.x)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.slow) if "," in kind else kind
-        for kind in kinds.KINDS
-    ],
-)
+@kinds.pairs_are_slow
 def test_all_estimates_agree(kind, key):
     """The ELBO, its error, anomaly scores and usage, against log w of own draws."""
     model, params = kinds.make(kind)

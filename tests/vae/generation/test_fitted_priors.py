@@ -39,6 +39,16 @@ def test_the_prior_is_that_of_the_codes(two_clusters, prior, key):
     assert after.marginal_kl < (0.02 if prior.name == "mixture" else 1.0)
 
 
+@pytest.mark.parametrize("prior", [priors.mixture(2), priors.flow(num_couplings=1)])
+def test_a_second_fit_compiles_nothing(two_clusters, prior, key, compiled):
+    model, params, x = two_clusters
+    generation.fit_prior(key, model, params, x, prior=prior, num_steps=3)
+    assert compiled
+    compiled.clear()
+    generation.fit_prior(key, model, params, x, prior=prior, num_steps=3)
+    assert not compiled
+
+
 def test_the_bound_rises_by_what_the_prior_gains(two_clusters, key):
     model, params, x = two_clusters
     fitted = generation.fit_prior(key, model, params, x, prior=priors.mixture(2))

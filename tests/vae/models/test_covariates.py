@@ -168,6 +168,10 @@ def test_what_a_conditional_model_has_not_is_named(solved, key):
         evaluation.quadrature_log_evidence(model, params, rows)
     with pytest.raises(ValueError, match="the prior depends on covariates: give x"):
         models.prior_of(model, params)
+    with pytest.raises(ValueError, match="the prior depends on covariates, so the"):
+        evaluation.aggregate_posterior(model, params, key, rows)
+    with pytest.raises(ValueError, match="prior depends on covariates, and the codes'"):
+        generation.fit_prior(key, model, params, rows, prior=model.prior)
     scale = vae.event_tables.fit_scale(np.asarray(rows))
     with pytest.raises(ValueError, match="a conditional model codes no rows"):
         compression.encode_table(model, params, np.asarray(rows), scale, 0.1)

@@ -67,13 +67,7 @@ def nodes(number: int) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(points, jnp.float32), jnp.asarray(weights, jnp.float32)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.slow) if "," in kind else kind
-        for kind in kinds.KINDS
-    ],
-)
+@kinds.pairs_are_slow
 def test_bounds_and_their_gradients_equal_quadrature(kind, key):
     """The ELBO and the bound of two draws, in all parameters, by three estimators."""
     model, params = kinds.make(kind)

@@ -56,8 +56,18 @@ def roc_by_background(
     """Draw ROC curves of several scores, one panel for each choice of background.
 
     Args:
-        panels: title -> score -> (false positive rates, true positive rates, AUC).
+        panels: title -> score -> (false positive rates, true positive rates, AUC);
+            seven scores at most in a panel, as there are colours.
+
+    Raises:
+        ValueError: more scores.
     """
+    for title, scores in panels.items():
+        if len(scores) > len(COLOURS):
+            raise ValueError(
+                f"panels: {title!r} has {len(scores)} scores, and {len(COLOURS)} "
+                "colours can be told apart: spread them over more panels"
+            )
     fig, axes = style.figure(1, len(panels), width=6.8, height=3.4)
     for ax, (title, scores) in zip(axes[0], panels.items(), strict=True):
         for index, (score, (x, y, area)) in enumerate(scores.items()):

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vijax.vae import anomaly, models, store, training
+from vijax.vae import anomaly, generation, models, store, training
 from vijax.vae.anomaly.detector import p_value_of_score
 from vijax.vae.command_line import report as html
 from vijax.vae.command_line.files import (
@@ -79,9 +79,8 @@ def sample(model: Path, output: Path, *, number: int = 16, seed: int = 0) -> str
         seed: of all random numbers.
     """
     vae, params, extra = _load_vae(model)
-    keys = jax.random.split(jax.random.key(seed))
-    z = jax.random.normal(keys[0], (number, vae.latent))
-    x = vae.likelihood.sample(keys[1], models.decode(vae, params, z))
+    key = jax.random.key(seed)
+    x = generation.draw_from_prior(key, vae, params, num_samples=number).x
     return write_examples(output, restored(np.asarray(x), extra), extra.get("columns"))
 
 

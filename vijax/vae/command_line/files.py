@@ -5,9 +5,6 @@ A file holds a table (rows, columns) or images (n, height, width), or with colou
 """
 
 import csv
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from vijax.data import event_files, own_files, own_tables
+from vijax.data.files.whole_files import replaced
 from vijax.extras import require
 from vijax.vae import event_tables
 from vijax.vae.models import likelihoods
@@ -191,7 +189,7 @@ def write_table(path: Path, columns: dict[str, np.ndarray]) -> None:
         raise ValueError(
             f"{path}: a table is written as {', '.join(OUTPUTS[2:])}: give one of them"
         )
-    with _replaced(path) as new:
+    with replaced(path) as new:
         if suffix == ".csv":
             _write_csv(new, columns)
         elif suffix == ".root":
@@ -221,7 +219,7 @@ def _write_csv(path: Path, columns: dict[str, np.ndarray]) -> None:
 
 
 def _write_array(path: Path, x: np.ndarray) -> None:
-    with _replaced(path) as new:
+    with replaced(path) as new:
         if path.suffix.lower() in (".h5", ".hdf5"):
             h5py = require("h5py", extra="hdf5", purpose=f"writing {path.name}")
             with h5py.File(new, "w") as file:
@@ -250,14 +248,3 @@ def _write_images(folder: Path, x: np.ndarray) -> None:
     digits = len(str(len(x)))
     for number, pixels in enumerate(levels, 1):
         image.fromarray(pixels).save(folder / f"{number:0{digits}}.png")
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """Yield a path beside the file that takes its place when all is written."""
-    new = path.with_name(f".{path.stem}.unfinished{path.suffix}")
-    try:
-        yield new
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)

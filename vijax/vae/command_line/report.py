@@ -1,6 +1,5 @@
 """One page of HTML about a model and data: everything is inside, pictures too."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vijax import plot
+from vijax.data.files.whole_files import replaced
 from vijax.extras import require
 from vijax.types import Key
 from vijax.vae import anomaly, evaluation, models
@@ -114,12 +114,8 @@ def write(path: Path, text: str) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    new = path.with_name(f".{path.name}.unfinished")
-    try:
+    with replaced(path) as new:
         new.write_text(text, encoding="utf-8")
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _evenly(count: int, most: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from vijax.vae.models import autoencoders, bound_terms
 from vijax.vae.models.autoencoders import VAE, Images, ModelParams
 from vijax.vae.models.bound_terms import Draws
 from vijax.vae.models.posteriors import Posterior
+from vijax.vae.models.priors import log_prob_table
 from vijax.validate import check, is_traced
 
 
@@ -119,7 +120,7 @@ def aggregate_posterior(
 
     Raises:
         ValueError: data of another shape or outside the support, fewer than two
-            examples.
+            examples, a prior that depends on covariates.
 
     References:
         Hoffman & Johnson (2016), ELBO surgery.
@@ -134,19 +135,16 @@ def aggregate_posterior(
         (1.0, True)
     """
     x = check_in_support(model, x)
+    p = _prior(model, params)
+    if hasattr(p, "given"):
+        raise ValueError(
+            "the prior depends on covariates, so the codes of all data have no single "
+            "one: compare with evaluation.held_out_elbo"
+        )
     q = posteriors(model, params, x)
     draws = _draw(key, q)
-    if isinstance(q, Posterior):
-        log_own, log_all = map_batches(
-            partial(_log_densities, q), draws.z, *q, batch_size=batch_size
-        )
-    else:
-        log_own = draws.log_q
-        log_all = map_batches(
-            partial(_log_mean_density, q), draws.z, batch_size=batch_size
-        )
-    p = autoencoders.prior_of(model, params, x)
-    return _aggregate(q, p, draws, log_own, log_all)
+    log_all = map_batches(partial(_log_mean_density, q), draws.z, batch_size=batch_size)
+    return _aggregate(q, p, draws, log_all)
 
 
 @jax.jit
@@ -156,9 +154,9 @@ def _draw(key: Key, q: Any) -> Draws:
 
 
 @jax.jit
-def _aggregate(
-    q: Any, p: Any, draws: Draws, log_own: Array, log_all: Array
-) -> AggregatePosterior:
+def _aggregate(q: Any, p: Any, draws: Draws, log_all: Array) -> AggregatePosterior:
+    # As in the mean over all: so each term is log n at most, rounded or not.
+    log_own = q.log_prob(draws.z) if isinstance(q, Posterior) else draws.log_q
     information = jnp.mean(log_own - log_all)
     kl = bound_terms.closed_kl(q, p)
     kl = jnp.mean(bound_terms.kl_of_draws(p, draws) if kl is None else kl)
@@ -173,30 +171,15 @@ def _aggregate(
 @jax.jit
 def _log_mean_density(q: Any, z: Array) -> Array:
     """Return the log mean over all x of q(z | x)."""
+    if isinstance(q, Posterior):
+        every = log_prob_table(q, z)
+        return jax.nn.logsumexp(every, axis=1) - jnp.log(every.shape[1])
 
     def one(z: Array) -> Array:
         every = q.log_prob(z)
         return jax.nn.logsumexp(every) - jnp.log(len(every))
 
     return jax.lax.map(one, z)
-
-
-@jax.jit
-def _log_densities(
-    q: Posterior, z: Array, loc: Array, log_scale: Array
-) -> tuple[Array, Array]:
-    """Return log q(z | own x) and the log mean over all x of q(z | x), 2π left out."""
-    precision = jnp.exp(-2 * q.log_scale)
-    # Σ_j (z - loc)² / scale² for all pairs, as three matrix products.
-    square = (
-        z**2 @ precision.T
-        - 2 * z @ (q.loc * precision).T
-        + jnp.sum(q.loc**2 * precision, axis=1)
-    )
-    every = -0.5 * square - jnp.sum(q.log_scale, axis=1)
-    own = -0.5 * ((z - loc) * jnp.exp(-log_scale)) ** 2 - log_scale
-    log_mean = jax.nn.logsumexp(every, axis=1) - jnp.log(every.shape[1])
-    return jnp.sum(own, axis=1), log_mean
 
 
 def posteriors(
@@ -216,6 +199,12 @@ def posteriors(
 
 
 _code = jax.jit(autoencoders.code_of, static_argnums=0)
+
+
+# Compiled: a VampPrior goes through the encoder.
+@partial(jax.jit, static_argnums=0)
+def _prior(model: VAE, params: ModelParams) -> Any:
+    return model.prior.distribution(model, params)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -15,13 +15,13 @@ References:
     Dempster, Laird & Rubin (1977), J. R. Stat. Soc. B 39(1) (the mixtures' algorithm).
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vijax import optimize
 from vijax.types import Key, Scalar
@@ -75,8 +75,8 @@ def fit_prior(
 
     Raises:
         ValueError: data of another shape or outside the support, fewer than two, a
-            prior that is none, more components than data, a setting that is not whole
-            and positive.
+            prior that is none or depends on covariates, more components than data, a
+            setting that is not whole and positive.
 
     Example:
         >>> from vijax.vae.models import autoencoders as models
@@ -125,33 +125,61 @@ def _by_adam(
     batch_size: int,
 ) -> ModelParams:
     init_key, run_key = jax.random.split(key)
-
-    # New draws in each step: a prior that learns old ones by heart gains nothing.
-    def loss(own: Any, key: Key, q: Any) -> tuple[Scalar, Any]:
-        z = bound_terms.draw(key, q, num_samples=1)[0]
-        p = model.prior.distribution(model, params._replace(prior=own))
-        mean = -jnp.mean(p.log_prob(z))
-        return mean, {"loss": mean}
-
-    def batches(key: Key, q: Any) -> Array:
-        return jax.random.randint(key, (chunk_size, batch_size), 0, len(q.loc))
-
+    start = model.prior.init(init_key, model)
+    p = model.prior.distribution(model, params._replace(prior=start))
+    if hasattr(p, "given"):
+        raise ValueError(
+            "prior depends on covariates, and the codes' mean does not: train the "
+            "model with it, models.conditional_vae(…, prior=…)"
+        )
     chunk_size = min(num_steps, 100)
     optimizer = optimizers.Adam(learning_rate=LEARNING_RATE)
-    start = model.prior.init(init_key, model)
     state, _ = optimize.minimize(
-        loss,
+        _loss(model),
         optimizers.start(start, optimizer, num_steps=num_steps),
         run_key,
-        q,
+        Codes(params, q),
         optimizer=optimizers.transformation(optimizer),
         num_chunks=-(-num_steps // chunk_size),
         chunk_size=chunk_size,
-        make_batches=batches,
-        select=lambda q, rows: q.take(rows),
+        make_batches=_rows(chunk_size, batch_size),
+        select=_select,
         description="fit a prior",
     )
     return params._replace(prior=state.params)
+
+
+class Codes(NamedTuple):
+    """What a prior is fitted to by Adam."""
+
+    params: ModelParams  # of the trained model: a VampPrior needs its encoder
+    q: Any  # q(z | x) of all data
+
+
+# Remembered, for jit knows functions by identity: a second fit compiles nothing.
+@lru_cache
+def _loss(model: VAE) -> optimize.LossFn:
+    # New draws in each step: a prior that learns old ones by heart gains nothing.
+    def loss(own: Any, key: Key, codes: Codes) -> tuple[Scalar, Any]:
+        z = bound_terms.draw(key, codes.q, num_samples=1)[0]
+        p = model.prior.distribution(model, codes.params._replace(prior=own))
+        mean = -jnp.mean(p.log_prob(z))
+        return mean, {"loss": mean}
+
+    return loss
+
+
+@lru_cache
+def _rows(num_batches: int, batch_size: int) -> optimize.MakeBatches:
+    def make_batches(key: Key, codes: Codes) -> Int[Array, "batches batch"]:
+        shape = num_batches, batch_size
+        return jax.random.randint(key, shape, 0, len(codes.q.loc))
+
+    return make_batches
+
+
+def _select(codes: Codes, rows: Int[Array, " batch"]) -> Codes:
+    return codes._replace(q=codes.q.take(rows))
 
 
 def fit_mixture(

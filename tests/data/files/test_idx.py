@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import idx
+from vijax.data.files import idx
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 

@@ -120,13 +120,20 @@ def typed(cells: list[str]) -> np.ndarray:
         (array([ 1., nan]), array(['1', None, 'a'], dtype=object))
     """
     try:
-        return np.array([float(cell or "nan") for cell in cells])
+        return np.array([_number(cell or "nan") for cell in cells])
     except ValueError:
         return np.array([cell or None for cell in cells], object)
 
 
-def numbers(table: TextTable, kept: Sequence[int] | None = None) -> np.ndarray:
+def numbers(
+    table: TextTable, kept: Sequence[int] | None = None, *, remedy: str = ""
+) -> np.ndarray:
     """Return the cells of all columns, or of those kept, as float64 (rows, columns).
+
+    Args:
+        table: the cells.
+        kept: where the columns stand.
+        remedy: that an error ends with.
 
     Raises:
         ValueError: a cell that is not a finite number; names its line and column.
@@ -136,14 +143,14 @@ def numbers(table: TextTable, kept: Sequence[int] | None = None) -> np.ndarray:
     values = np.empty((len(table.rows), len(kept)))
     for i, row in enumerate(table.rows):
         try:
-            values[i] = [float(row[index]) for index in kept]
+            values[i] = [_number(row[index]) for index in kept]
         except ValueError:
             values[i] = np.nan
         if not np.isfinite(values[i]).all():
             bad = next(index for index in kept if not _is_finite(row[index]))
             raise ValueError(
                 f"{table.path}, line {table.lines[i]}, column {names[bad]}: expected "
-                f"a finite number, found {row[bad]!r}"
+                f"a finite number, found {row[bad]!r}{remedy}"
             )
     return values
 
@@ -163,7 +170,7 @@ def classes(
     if "" in cells:
         raise ValueError(f"{path}: expected a label in every row, found an empty cell")
     try:
-        return np.array([int(cell) for cell in cells], np.int64), None
+        return np.array([int(_plain(cell)) for cell in cells], np.int64), None
     except ValueError:
         pass  # not integers: they must be text
     if any(map(_is_number, cells)):
@@ -175,9 +182,20 @@ def classes(
     return labels.astype(np.int64), tuple(str(name) for name in names)
 
 
+def _plain(cell: str) -> str:
+    """Return a cell that may be a number: Python alone reads 2024_01 as 202401."""
+    if "_" in cell:
+        raise ValueError(f"{cell} is no number")
+    return cell
+
+
+def _number(cell: str) -> float:
+    return float(_plain(cell))
+
+
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        _number(cell)
     except ValueError:
         return False
     return True

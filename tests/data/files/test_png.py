@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vijax.data import png
+from vijax.data.files import png
 
 
 @pytest.fixture

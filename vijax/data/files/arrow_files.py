@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vijax.data.open_tables import (
+from vijax.data.files.open_tables import (
     Block,
     FileContentError,
     OpenTable,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vijax.data.open_tables import (
+from vijax.data.files.open_tables import (
     Block,
     FileContentError,
     OpenTable,
@@ -54,8 +54,8 @@ def open_table(path: Path, table: str | None) -> Iterator[OpenTable]:
 
 def read_arrays(
     path: Path, table: str | None, keys: Sequence[str]
-) -> dict[str, np.ndarray] | None:
-    """Return arrays of examples and labels, or None where the file is a table.
+) -> dict[str, np.ndarray]:
+    """Return arrays of examples and labels, where `holds_arrays` says so.
 
     Args:
         path: the file.
@@ -67,20 +67,24 @@ def read_arrays(
         ValueError: as for `open_table`.
     """
     with _open(path) as file, named_errors(path, KIND):
-        found = _found(path, file, table)
-        if _is_data(found):
-            return None if _is_column(found) else {"train": np.asarray(found[()])}
-        members = {name: item for name, item in found.items() if _is_data(item)}
-        arrays = [name for name, item in members.items() if not _is_column(item)]
-        if not arrays or ("train" not in members and len(arrays) > 1):
-            return None
-        if set(members) <= set(keys):
-            return {name: item[()] for name, item in members.items()}
-        others = set(members) - set(arrays)
-        if len(arrays) == 1 and others <= {"labels", "label"}:
-            names = {arrays[0]: "train"} | dict.fromkeys(others, "train_labels")
-            return {names[name]: item[()] for name, item in members.items()}
-        return None
+        found = _arrays(_found(path, file, table), keys) or {}
+        return {name: np.asarray(item[()]) for name, item in found.items()}
+
+
+def holds_arrays(path: Path, table: str | None, keys: Sequence[str]) -> bool:
+    """Say whether a file has arrays of examples, no table; reads none of them.
+
+    Args:
+        path: the file.
+        table: name of a data set or a group.
+        keys: as for `read_arrays`.
+
+    Raises:
+        ImportError: h5py is not installed.
+        ValueError: as for `open_table`.
+    """
+    with _open(path) as file, named_errors(path, KIND):
+        return _arrays(_found(path, file, table), keys) is not None
 
 
 @contextmanager
@@ -113,6 +117,23 @@ def _found(path: Path, file: Any, table: str | None) -> Any:
             f"{listed(list(found))}: name a group or a data set by table="
         )
     return found
+
+
+def _arrays(found: Any, keys: Sequence[str]) -> dict[str, Any] | None:
+    """Return the data sets of examples and labels by part; None of a table."""
+    if _is_data(found):
+        return None if _is_column(found) else {"train": found}
+    members = {name: item for name, item in found.items() if _is_data(item)}
+    arrays = [name for name, item in members.items() if not _is_column(item)]
+    if not arrays or ("train" not in members and len(arrays) > 1):
+        return None
+    if set(members) <= set(keys):
+        return members
+    others = set(members) - set(arrays)
+    if len(arrays) == 1 and others <= {"labels", "label"}:
+        names = {arrays[0]: "train"} | dict.fromkeys(others, "train_labels")
+        return {names[name]: item for name, item in members.items()}
+    return None
 
 
 def _is_data(item: Any) -> bool:

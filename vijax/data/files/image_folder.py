@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vijax.data.open_tables import FileContentError, listed, named_errors
+from vijax.data.files.open_tables import FileContentError, listed, named_errors
 from vijax.extras import require
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vijax import data
-from vijax.data import image_folder
+from vijax.data.files import image_folder
 
 image = pytest.importorskip("PIL.Image")
 
