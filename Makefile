@@ -29,7 +29,7 @@ PEERS := .venv-peers
 ARVIZ := .venv-arviz
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lecture report test test-all test-arviz lint format dist docs docs-serve bench vi-benchmark constraints clean $(EXPERIMENTS)
+.PHONY: help setup lecture report test test-examples test-all test-arviz lint format dist docs docs-serve bench vi-benchmark constraints clean $(EXPERIMENTS)
 
 help:  ## list the targets
 	@echo "make TARGET [DATASET=auto|digits|mnist|fashion_mnist|FILE] [SEED=0] [ARGS='--more options']"
@@ -64,14 +64,18 @@ report: $(READY)  ## write results/report.html again from the results that are t
 # Most of the time of the tests is compilation. Less optimisation halves it, and one process
 # for the files of a folder shares it (conftest.py). test-all compiles as users do. Each core
 # has a process already: more threads of BLAS in each would only wait for one another.
-test test-all: export OPENBLAS_NUM_THREADS = 1
+test test-examples test-all: export OPENBLAS_NUM_THREADS = 1
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
+test: TESTS = tests README.md
+test-examples: TESTS = vijax
 test: $(READY)  ## run the tests (a few minutes)
+test-examples: $(READY)  ## run the examples in the docstrings, which CI does too
+test test-examples:
 	@XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/xla_flags.py $(QUICK))" \
-	  $(BIN)/python $(PYTEST) $(ARGS)
+	  $(BIN)/python $(PYTEST) $(TESTS) $(ARGS)
 
-test-all: $(READY)  ## run the slow tests too
+test-all: $(READY)  ## run both, and the slow tests too
 	@$(BIN)/python $(PYTEST) -m '' $(ARGS)
 
 $(ARVIZ)/.ready: pyproject.toml $(CONSTRAINTS)

@@ -185,7 +185,7 @@ def moment_tails(
     k̂ of the weights alone says whether they have a variance, not whether the weighted
     variance of an entry converges. Where w (x − mean)² has a tail of shape 0.7 or more,
     no number of draws at hand gives the sd. Outside of a trace an entry of which no
-    draw has 2 % of the variance, or 500 times its fair share, is passed over, its shape
+    draw has 2 % of the variance, or 100 times its fair share, is passed over, its shape
     given as 0.
 
     References:
@@ -204,7 +204,7 @@ def moment_tails(
     log_square = log_w + power * xp.log(xp.abs(x - mean))
     if xp is np:
         square = np.exp(log_square - np.max(log_square, axis=0))
-        heavy = np.sum(square, axis=0) < max(50, len(x) / 500)
+        heavy = np.sum(square, axis=0) < max(50, len(x) / 100)
         shapes = np.zeros(x.shape[1])
         columns = log_square[:, heavy].T
         shapes[heavy] = [psis(column).tail_shape for column in columns]

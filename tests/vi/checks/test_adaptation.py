@@ -170,3 +170,17 @@ def test_with_many_unknowns_draws_are_left_as_they_are(fit, monkeypatch):
     monkeypatch.setattr(adaptation, "MAX_DIM", 3)
     first = draw_mixture(fit, jax.random.key(2), 10_000, 8)
     assert adaptation.more_even(fit, jax.random.key(3), first, 8) is first
+
+
+def test_draws_that_miss_a_part_know_nothing(key, fit, monkeypatch):
+    """Where Stein's identities fail, neither a summary nor a prediction is trusted."""
+    assert vi.summary(fit).correctable
+    monkeypatch.setattr(adaptation, "stein_residual", lambda *args: 3.6)
+    table = vi.summary(fit)
+    assert not table.correctable
+    assert "draws miss part of the posterior" in table.advice
+    for columns in table.values():
+        assert np.isnan(columns["corrected_sd"]).all()
+    drawn = posterior_draws(fit, key, 100, "importance")
+    assert not drawn.trusted
+    assert "draws miss part of the posterior" in drawn.advice

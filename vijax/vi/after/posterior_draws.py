@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key
 from vijax.validate import is_traced
-from vijax.vi.checks.adaptation import HOPELESS, may_adapt, more_even
+from vijax.vi.checks.adaptation import HOPELESS, UNEVEN, may_adapt, more_even
 from vijax.vi.checks.draws_around import draw_mixture, freedom_of
 from vijax.vi.checks.summary_table import sample
 from vijax.vi.engine.batched_density import constrained_sites
@@ -66,7 +66,7 @@ class WeightedDraws(NamedTuple):
     source: str
     num_parts: int  # draws of equal noise, one block after another
     num_chains: int  # chains, one block after another; 0: no chains
-    adapted: bool = False  # whether some are of a proposal fitted to the others
+    drift: float | None = None  # of draws that adapt; see `draws_around.Mixed`
 
 
 def source_of(fit: Fit, draws: str = "auto") -> str:
@@ -194,7 +194,10 @@ def judge_weights(
     why = quality
     if good:
         why = "linear response finds q much too narrow"
-        why = "their tail is long for a fitted proposal" if pool.adapted else why
+        if pool.drift is not None:
+            why = "their tail is long for a fitted proposal"
+        if pool.drift == np.inf:
+            why = "by the gradients of its density, draws miss part of the posterior"
     return False, (
         f"Do not trust it: importance weights do not correct q ({why}); {remedy(fit)}, "
         "or use vi.nuts(fit, key)."
@@ -204,14 +207,15 @@ def judge_weights(
 def _correct(fit: Fit, pool: "WeightedDraws", khat: float) -> bool:
     """Say whether weights with a good k̂ correct q.
 
-    Those of draws that adapted do where they have a variance and know each sd, however
+    Those of draws that adapted do where they are even and know each sd, however
     narrow q is; others not where linear response finds q much too narrow.
     """
-    if not pool.adapted:
+    if pool.drift is None:
         return bool(fit.correctable or fit.trusted)
     log_weights = psis(np.asarray(pool.log_weights, float)).log_weights
     tails = moment_tails(np.asarray(pool.positions, float), log_weights)
-    return khat < VARIANCE_LIMIT and bool(np.max(tails) < VARIANCE_LIMIT)
+    known = khat < UNEVEN and bool(np.max(tails) < VARIANCE_LIMIT)
+    return known and pool.drift < np.inf
 
 
 def _is_near(fit: Fit) -> bool:
@@ -245,7 +249,7 @@ def weighted_draws(
         thinned = positions[:, ::step]
         flat = thinned.reshape(-1, target.dim)
         return WeightedDraws(flat, jnp.zeros_like(flat[:, 0]), source, 1, len(thinned))
-    adapted = False
+    drift = None
     if hasattr(fit.q, "weigh"):  # a q that evaluates the density to draw
         drawn = fit.q.weigh(key, num_samples)
         log_weights = jnp.asarray(drawn.log_joint)
@@ -258,13 +262,13 @@ def weighted_draws(
         drawn = draw_mixture(fit, key, num_samples, freedom)
         if long_tails and source == IMPORTANCE:
             drawn = more_even(fit, fold_in(key, 1), drawn, freedom)
-        adapted = drawn.drift is not None
+        drift = drawn.drift
         positions = jnp.asarray(drawn.positions)
         log_weights = jnp.asarray(drawn.log_weights)
     if source == Q:
         log_weights = jnp.zeros_like(log_weights)
     parts = len(positions) // num_samples
-    return WeightedDraws(positions, log_weights, source, parts, 0, adapted)
+    return WeightedDraws(positions, log_weights, source, parts, 0, drift)
 
 
 def light(fit: Fit) -> Fit:

@@ -6,12 +6,14 @@ from,
 
     w(z) = p(z) / (α q₀(z) + (1 − α) r(z)),
 
-q₀ the mixture of q and what is around it (`draws_around`). It ends where the weights
-have a variance and no longer get more even. What is found must hold still: while the
+q₀ the mixture of q and what is around it (`draws_around`). It ends where k̂ is below
+0.4 and the weights no longer get more even. What is found must hold still: while the
 evidence moves from one round to the next, draws have yet to find part of the posterior.
 Where it moves by more than 0.02 nats, and by more than twice its error, there is no
 answer; what it moves by is the share of the mass that may be missed still, and its
-effect on a mean, at some sds' distance, is part of the stated errors.
+effect on a mean, at some sds' distance, is part of the stated errors. And the draws
+have to know the moments of p's gradient, which they do not where p goes on beyond the
+last of them (`stein_identities`): else nothing is known.
 
 References:
     Cappé, Douc, Guillin, Marin & Robert (2008), Stat. Comput. 18, arXiv:0710.4242.
@@ -31,15 +33,19 @@ from vijax.vi.checks.draws_around import (
     log_mixture,
     over,
 )
+from vijax.vi.checks.stein_identities import stein_residual
 from vijax.vi.checks.t_mixture import MAX_DIM, TMixture, fit_mixture
 from vijax.vi.engine.threefry import fold_in
-from vijax.vi.importance_weights import KHAT_LIMIT, VARIANCE_LIMIT, Smoothed, psis
+from vijax.vi.importance_weights import KHAT_LIMIT, Smoothed, psis
 from vijax.vi.result import Fit
 
-UNEVEN = 0.4  # tail shape of the weights, above which a better proposal is looked for
+# Tail shape of the weights, from which on a better proposal is looked for, and no
+# proposal believed: k̂ is a little too good for one that is fitted to its own draws.
+UNEVEN = 0.4
 HOPELESS = 1.0  # above, the draws have not seen enough to fit anything to
 MAX_ROUNDS = 6
 MIN_GAIN = 1.2  # of the effective draws in a round, to go on
+MAX_RESIDUAL = 3.5  # standard errors, of the largest of Stein's identities
 STILL = 0.02  # nats that the evidence may move by in a round, or twice its error
 
 
@@ -94,6 +100,8 @@ def more_even(
 ) -> Mixed:
     """Return draws with more even weights, or the first where none are found.
 
+    Their drift is infinite where Stein's identities say that they miss part of p.
+
     None are looked for in a trace, where the search has not converged, with more than
     200 unknowns, where a draw is a pass over many rows, where q weighs its draws
     itself, or where the weights of the first have no long tail.
@@ -113,8 +121,21 @@ def more_even(
     if not least <= smoothed.tail_shape < HOPELESS or rounds < 2:
         return first
     best = _best_round(fit, key, first, freedom, min(rounds, MAX_ROUNDS))
-    if best is None:
-        return first
+    found = first if best is None else _extended(fit, key, first, best, freedom, wanted)
+    smoothed = psis(np.asarray(found.log_weights, float))
+    residual = stein_residual(fit.target, found.positions, smoothed.log_weights)
+    return found if residual <= MAX_RESIDUAL else found._replace(drift=np.inf)
+
+
+def _extended(
+    fit: Fit,
+    key: Key,
+    first: Mixed,
+    best: _Round,
+    freedom: int,
+    wanted: Callable[[Mixed], int],
+) -> Mixed:
+    """Return the draws of a round and as many more as are wanted."""
     found = _mixed(first, best.drawn, best.log_weights, best.moved)
     more = wanted(found)
     if more > 0:
@@ -159,7 +180,7 @@ def _best_round(
             continue
         if best is None or _efficiency(after) > _efficiency(best.smoothed):
             best = _Round(drawn, proposal, log_weights, after, moved)
-        if after.tail_shape < VARIANCE_LIMIT and not more_even:
+        if after.tail_shape < UNEVEN and not more_even:
             break
     return best
 

@@ -50,7 +50,8 @@ class Mixed(NamedTuple):
     log_weights: Any  # log p less that of the mixture, and less the reference
     reference: Any
     sites: dict[str, Any]  # constrained, by name
-    drift: float | None = None  # nats that the evidence moved by; of draws that adapt
+    # Of draws that adapt: nats that the evidence moved by; infinite: part is missed.
+    drift: float | None = None
 
 
 def draw_mixture(fit: Fit, key: Key, num_samples: int, freedom: int) -> Mixed:

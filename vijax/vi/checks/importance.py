@@ -57,7 +57,7 @@ class Weighed:
     # more log weights of each entry by itself, (samples, *shape), where q has them
     blocks: dict[str, Any] = field(default_factory=dict)
     positions: Any = None  # (parts · samples, dim), of one batch
-    drift: float | None = None  # nats that the evidence moved by; of draws that adapt
+    drift: float | None = None  # see `Mixed`
 
     @cached_property
     def smoothed(self) -> importance_weights.Smoothed:

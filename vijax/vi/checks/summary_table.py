@@ -15,6 +15,7 @@ from jaxtyping import Array
 from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import check, is_traced
+from vijax.vi.checks.adaptation import UNEVEN
 from vijax.vi.checks.importance import Weighed, weigh
 from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine.batched_density import constrained_sites, over_draws
@@ -270,8 +271,8 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     share = _share_known(table)
     table.correctable = (
         fit.verdict == "converged"
-        and share >= (LEAST_KNOWN if table.khat < VARIANCE_LIMIT else 1.0)
-        and table.khat < (KHAT_LIMIT if weighed.drift is None else VARIANCE_LIMIT)
+        and share >= LEAST_KNOWN
+        and table.khat < (VARIANCE_LIMIT if weighed.drift is None else UNEVEN)
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE
     )
     table.log_evidence = float(smoothed.log_evidence) + weighed.reference
@@ -282,6 +283,8 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         f"k̂ = {table.khat:.2f} ± {table.khat_se:.2f}, "
         f"{table.effective_sample_size:.0f} effective samples"
     )
+    if weighed.drift == math.inf:
+        quality += "; by the gradients of its density, draws miss part of the posterior"
     evidence = "log evidence not known but for this lower bound"
     advice = fit.advice
     if table.correctable:
@@ -300,7 +303,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
                 )
             elif fit.correctable:
                 advice = f"{fit.advice} The corrected moments are {known}."
-    elif fit.correctable and not fit.trusted:
+    elif (fit.correctable or weighed.drift is not None) and not fit.trusted:
         advice = (
             f"Do not trust its corrected moments either ({quality}); {remedy(fit)}."
         )
