@@ -66,7 +66,8 @@ report: $(READY)  ## write results/report.html again from the results that are t
 # has a process already: more threads of BLAS in each would only wait for one another.
 test test-examples test-all: export OPENBLAS_NUM_THREADS = 1
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
-QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
+QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+  --xla_cpu_parallel_codegen_split_count=1
 test: TESTS = tests README.md
 test-examples: TESTS = vijax
 test: $(READY)  ## run the tests (a few minutes)

@@ -56,6 +56,7 @@ def test_quantiles_agree_with_mpmath(name):
     assert np.all(error <= 10 * np.maximum(scipys_error, floor))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_large_batches_whose_last_elements_go_on_alone(name):
@@ -190,6 +191,7 @@ def test_gamma_edges(a, p, expected):
     np.testing.assert_equal(special.gammainccinv(a, 1 - p).item(), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_transformations(key):
     a, b = jnp.exp(jax.random.normal(key, (2, 30)))
@@ -211,6 +213,7 @@ def test_chunks_are_put_together(monkeypatch, key):
     np.testing.assert_allclose(whole, jnp.concatenate(parts), rtol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_second_derivatives():
     point, step = jnp.array([2.5, 0.3]), 1e-5

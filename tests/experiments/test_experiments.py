@@ -93,6 +93,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 TABLES = {"magic", "cms_multijet"}
+LONG = {"learned_priors", "limit_coverage", "template_fit", "workflow"}
 NEED_POSTERIORDB = {"advi_benchmark", "posterior_gallery"}
 # Of these metrics null is an answer: "there is none".
 MAY_BE_NULL = {
@@ -146,7 +147,10 @@ def test_every_experiment_of_the_report_is_here() -> None:
 
 
 @pytest.mark.usefixtures("short_tables")
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in SMALL],
+)
 def test_experiment_runs_small(name: str, tmp_path: Path) -> None:
     experiment = module(name)
     if name in NEED_POSTERIORDB and not posteriordb.is_there():

@@ -141,6 +141,7 @@ def test_gradient_in_theta_is_that_of_pyhf_under_jax(rich, x64):
     np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_float32_keeps_the_digits_of_large_counts(float32):
     """Near the counts the gain is found from λ − n: 1e-3 of a log L of 10⁶ events."""
     channel = {
@@ -167,6 +168,7 @@ def test_float32_keeps_the_digits_of_large_counts(float32):
     np.testing.assert_allclose(found, wanted, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_and_below_is_as_in_pyhf(x64):
     zero = {
         "name": "region",
@@ -265,6 +267,7 @@ def test_expected_counts_are_those_of_pyhf(rich, x64):
             np.testing.assert_allclose(row, wanted, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_posterior_by_fit_agrees_with_a_grid(x64, tmp_path):
     """One bin, no nuisance parameters: the posterior of μ is a Gamma, cut at 10."""
     target = physics.from_pyhf(one_bin())

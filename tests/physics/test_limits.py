@@ -140,6 +140,7 @@ def test_yields_and_their_errors_are_those_of_propagation():
     np.testing.assert_allclose(shapes.error, [5.0, 12.0])
 
 
+@pytest.mark.slow
 def test_toys_of_a_counting_experiment_are_exact():
     """q falls with the count, so that P(q ≥ q_obs | μ) = P(N ≤ n | μ s + b)."""
     target = physics.from_pyhf(one_bin(5.0))
@@ -174,6 +175,7 @@ def test_same_numbers_in_float32_sessions_and_under_jit(target, x64):
     np.testing.assert_allclose(one, traced, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_traced_strength_is_tested_in_float32_sessions(target, float32):
     one = physics.hypothesis_test(target, 1.0).cls
     traced = jax.jit(lambda mu: physics.hypothesis_test(target, mu).cls)(1.0)

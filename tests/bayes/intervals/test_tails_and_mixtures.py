@@ -137,6 +137,7 @@ def test_mixture_with_mass_below_zero(x64):
         np.testing.assert_allclose(below, q, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_densest_region_of_a_mixture_has_two_intervals(x64, nan_is_an_answer):
     share, mass = 0.3, 0.9
     lower, upper = credible_interval(
@@ -171,6 +172,7 @@ def test_more_than_eight_modes(x64, nan_is_an_answer):
     assert np.isnan(traced).all()
 
 
+@pytest.mark.slow
 def test_batches_of_mixtures(x64, nan_is_an_answer):
     weights = dist.CategoricalProbs(jnp.array([0.5, 0.5]))
     locs = jnp.array([[-3.0, 3.0], [-0.1, 0.1]])
@@ -192,14 +194,12 @@ SMOOTH = {
     "two_normals": (lambda a: two_normals(gap=a, share=0.3), 3.0),
     "half_normal": (dist.HalfNormal, 2.0),
 }
+LONG = {"beta", "two_normals"}
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name == "beta" else ())
-        for name in SMOOTH
-    ],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in SMOOTH],
 )
 def test_slopes_of_the_densest_region(name, x64):
     family, at = SMOOTH[name]
@@ -219,6 +219,7 @@ def test_slopes_of_the_densest_region(name, x64):
         np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_slope_in_a_python_float(x64):
     def lower(a):
         return credible_interval(dist.Beta(a, 5.0), kind="highest_density")[0]

@@ -36,6 +36,7 @@ def narrow_and_broad():
     return parts
 
 
+@pytest.mark.slow
 def test_broad_background_hides_narrow_anomalies(narrow_and_broad):
     """The asymmetry of MAGIC, where its reason is known."""
     result = anomaly.both_directions(

@@ -48,7 +48,7 @@ def bits_of_draws(model, params, x):
     ("likelihood", "num_levels"),
     [
         (likelihoods.bernoulli(), 2),
-        (likelihoods.beta_binomial(17), 17),
+        pytest.param(likelihoods.beta_binomial(17), 17, marks=pytest.mark.slow),
         (likelihoods.discretised_logistic(17), 17),
     ],
 )

@@ -9,6 +9,7 @@ from vijax.vae.evaluation import Walk, annealed_sampling, log_evidence
 from vijax.vae.models import autoencoders
 
 
+@pytest.mark.slow
 def test_forward_and_reverse_walks_find_the_exact_evidence(linear_vae, key):
     vae = linear_vae
     weights, bias = (vae.params.decoder["output"][name] for name in ("kernel", "bias"))

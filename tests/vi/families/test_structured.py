@@ -210,6 +210,7 @@ WALK = np.cumsum(np.random.default_rng(5).normal(0, 0.5, 60))
 WALK = WALK + np.random.default_rng(6).normal(0, 0.5, 60)
 
 
+@pytest.mark.slow
 def test_a_chain_has_the_exact_marginal(key):
     """log p(log s, y) = −½ log det H(s) + …, by quadrature with dense matrices."""
     init = {"log_s": 0.0, "x": jnp.zeros(60)}
