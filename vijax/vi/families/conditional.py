@@ -30,6 +30,7 @@ from vijax.vi.engine import banded
 from vijax.vi.families.base import LOG_2PI
 from vijax.vi.families.block_integrals import Integral, integrate, log_ratios
 from vijax.vi.targets.dependencies import Structure
+from vijax.vi.targets.hessians import hessian_product
 from vijax.vi.targets.target import Target
 
 MAX_STEPS = 50  # of Newton's method for the locals
@@ -416,7 +417,7 @@ def curvature(
     density: Callable[[Locals], Scalar], structure: Structure, position: Locals
 ) -> Factors:
     """Return the negative Hessian's bands at a position."""
-    _, product = jax.linearize(jax.grad(density), position)
+    product = hessian_product(density, position)
     colours = range(structure.num_colours)
     seeds = tuple(
         jnp.stack([_everywhere(group.seed(colour), z) for colour in colours])

@@ -29,6 +29,7 @@ from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import FullRankNormal
 from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.newton import lower_root
+from vijax.vi.targets.hessians import hessian
 from vijax.vi.targets.target import Target
 
 
@@ -116,10 +117,10 @@ def find_mode(
 
     def look(position: Array) -> tuple[Array, ...]:
         value, gradient = jax.value_and_grad(log_density)(position)
-        hessian = jax.hessian(log_density)(position)
-        diagonal = jnp.abs(jnp.diag(hessian))
+        curvature = hessian(log_density, position)
+        diagonal = jnp.abs(jnp.diag(curvature))
         unit = jnp.where(diagonal > 0, 1 / jnp.sqrt(diagonal), 1.0)
-        scaled = -0.5 * (hessian + hessian.T) * jnp.outer(unit, unit)
+        scaled = -0.5 * (curvature + curvature.T) * jnp.outer(unit, unit)
         return value, unit * gradient, unit, *jnp.linalg.eigh(scaled)
 
     def attempt(mode: Mode) -> Mode:

@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vijax.validate import is_traced
+from vijax.vi.targets.hessians import hessian_product
 from vijax.vi.targets.target import Site, Target
 
 LEAST_LOCAL = 8  # entries, below which an unknown counts as global
@@ -360,5 +361,4 @@ def _times(bands: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 @jax.jit
 def _product(target: Target, position: Array, vector: Array) -> Array:
-    gradient = jax.grad(target.log_density)
-    return jax.jvp(gradient, (position,), (vector,))[1]
+    return hessian_product(target.log_density, position)(vector)
