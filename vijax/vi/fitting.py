@@ -322,6 +322,7 @@ def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Peaks | 
     num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
     max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
     options: Any = {"num_starts": num_starts, "max_steps": max_steps}
+    options["surroundings"] = True
     peaks = mode_search.find_modes(target, found.q, key, **options)
     return peaks if len(peaks.loc) else None
 
