@@ -254,6 +254,10 @@ def _loses_digits(target: Target, found: Fit | None) -> bool:
     if found is None:
         scale = np.full(target.dim, 0.1)
         positions = np.asarray(target.init) + scale * eps
+    elif precision.too_coarse(
+        base.mean(found.q, target.init), base.scale(found.q, target.init)
+    ):
+        return True
     else:
         large = np.finfo(np.float32).eps * abs(float(found.elbo))
         if found.verdict == "converged" and not large > precision.ENOUGH:

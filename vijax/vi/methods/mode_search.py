@@ -8,10 +8,10 @@ see `verdict`. The looking is done in the coordinates of q, z = m + L v:
     starts   v = r · (a random direction, or one axis), r from 1 to 300 sds;
              −z of draws (signs);  within (−2, 2) around 0, as NumPyro starts
 
-What climbs home has begun somewhere, though, and the log density there is known: weighed
-by the density s(z) of the starts, Σ p/s says whether much of the mass, or of a variance,
-is far around q without a mode of its own. Where it is, a normal of that mass is given as
-a peak: draws of q, all of them in the middle, have even weights and say nothing of it.
+What climbs home has begun somewhere, though, and the log density there is known.
+Weighed by the density s(z) of the starts, Σ p/s says whether much of the mass, or of a
+variance, is far around q without a mode of its own. Where it is, a normal of that mass
+is given as a peak: draws of q, all of them in the middle, say nothing of it.
 
 No search can promise to find all: a mode that is narrow in many dimensions has no
 basin that a start could fall into.
@@ -150,7 +150,7 @@ class _Home(NamedTuple):
     def distances(self, z: np.ndarray, order: float = np.inf) -> np.ndarray:
         """Return how many sds positions are away, the farthest coordinate of each.
 
-        By order = 2 it is the Euclidean distance of all coordinates together.
+        By order = 2.0 it is the Euclidean distance of all coordinates together.
         """
         places = zip(self.centres, self.inverse_roots, strict=True)
         return np.stack(
@@ -168,7 +168,7 @@ class _Home(NamedTuple):
         """
         rows = np.reshape(z, (-1, self.dim))
         inside = self.distances(rows) < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
-        inside &= self.distances(rows, order=2) < 3.0 + np.sqrt(self.dim)
+        inside &= self.distances(rows, order=2.0) < 3.0 + np.sqrt(self.dim)
         return np.reshape(inside.any(axis=0), z.shape[:-1]) & self.skip_own
 
 
