@@ -29,7 +29,7 @@ from vijax.vi.engine.batched_density import constrained_entries, slopes_of_many
 from vijax.vi.engine.compilation import in_trace
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half
+from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half, lie_around
 from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
 
@@ -279,7 +279,7 @@ def _visits(fit: Fit, z: np.ndarray) -> float:
     # Of mass around q, the draws within its inner half are mostly q's.
     apart = np.ones(len(modes.mass), bool)
     if fit.modes is not None:
-        apart = ~modes.lie_around(base.mean(fit.q, fit.target.init))
+        apart = ~lie_around(modes, base.mean(fit.q, fit.target.init))
     for loc, root, mass in zip(*(np.asarray(x)[apart] for x in modes), strict=True):
         share = 2 * np.mean(inner_half(z, loc, root)) / max(mass, 1e-12)
         worst = share if abs(share - 1) > abs(worst - 1) else worst

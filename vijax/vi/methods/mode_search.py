@@ -59,15 +59,6 @@ class Modes(NamedTuple):
     root: Any  # (modes, dim, dim), covariance = root rootᵀ
     mass: Any  # (modes,), shares of the posterior's mass
 
-    def lie_around(self, position: Any) -> np.ndarray:
-        """Say of which modes a position is within the inner half: (modes,).
-
-        Where it is q's centre, they are no hills of their own, but mass far around q.
-        """
-        places = zip(np.asarray(self.loc), np.asarray(self.root), strict=True)
-        z = np.asarray(position, float)[None]
-        return np.array([inner_half(z, loc, root)[0] for loc, root in places], bool)
-
 
 @np.errstate(all="ignore")
 def find_modes(
@@ -106,8 +97,7 @@ def find_modes(
     centre = np.asarray(base.mean(q, like), float)
     scale = np.asarray(base.scale(q, like), float)
     starts = scatter(key, centre, scale, num_starts)
-    centres, roots = _places(q, centre, scale)
-    home = _Home(centres, np.linalg.inv(roots), scale, dim, skip_own)
+    home = _home_of(q, centre, scale, skip_own)
     seen = look(starts)
     z, value = climb(look, starts, seen, scale, home, max_steps)
     own = look(home.centres)[0]
@@ -128,6 +118,28 @@ def find_modes(
         log_p = np.where(outside, seen[0], -np.inf) + np.sum(np.log(scale))
         return _surroundings(v, log_p - log_evidence, centre, scale) or peaks
     return peaks
+
+
+def lie_around(modes: Peaks | Modes, position: Any) -> np.ndarray:
+    """Say of which modes a position is within the inner half: (modes,).
+
+    Where it is q's centre, they are no hills of their own, but mass far around q.
+    """
+    places = zip(np.asarray(modes.loc), np.asarray(modes.root), strict=True)
+    z = np.asarray(position, float)[None]
+    return np.array([inner_half(z, loc, root)[0] for loc, root in places], bool)
+
+
+def is_far(q: Any, like: Any, z: Any) -> Any:
+    """Say which positions are outside of the bulk of q, where its draws are."""
+    centre = np.asarray(base.mean(q, like), float)
+    scale = np.asarray(base.scale(q, like), float)
+    return ~_home_of(q, centre, scale, True).holds(np.asarray(z, float))
+
+
+def _home_of(q: Any, centre: np.ndarray, scale: np.ndarray, skip_own: bool) -> "_Home":
+    centres, roots = _places(q, centre, scale)
+    return _Home(centres, np.linalg.inv(roots), scale, len(centre), skip_own)
 
 
 def _places(q: Any, centre: np.ndarray, scale: np.ndarray) -> tuple[Any, Any]:
