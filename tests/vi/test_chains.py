@@ -9,6 +9,7 @@ from vijax import vi
 from vijax.vi import chains
 from vijax.vi.chains import known_modes
 from vijax.vi.families import NormalMixture
+from vijax.vi.methods.mode_search import Modes
 
 SCALES = np.array([0.01, 1.0, 50.0])
 
@@ -92,3 +93,13 @@ def test_components_of_a_mixture_are_modes_that_chains_must_visit(chained):
     # The far one has none of the draws that its mass asks for, the near one twice.
     assert abs(chains._visits(of_mixture, z) - 1) > 0.8
     assert chains._visits(chained, z) == 1.0
+
+
+def test_mass_around_q_asks_for_no_visits(chained):
+    """Of 1 % of the mass: nearly all draws are within its inner half, and are q's."""
+    loc = np.array(chained.q.loc)[None]
+    wide = 30 * np.diag(np.append(SCALES, 1.0))[None]
+    z = np.reshape(np.asarray(chained.chains.positions), (-1, 4))
+    for place, visits in ((loc, 1.0), (loc + 1e4, 0.0)):
+        modes = Modes(place, wide, np.array([0.01]))
+        assert chains._visits(chained._replace(modes=modes), z) == visits

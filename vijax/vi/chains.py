@@ -29,7 +29,7 @@ from vijax.vi.engine.batched_density import constrained_entries, slopes_of_many
 from vijax.vi.engine.compilation import in_trace
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import MAX_DIM, Modes
+from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half, lie_around
 from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
 
@@ -276,10 +276,11 @@ def _visits(fit: Fit, z: np.ndarray) -> float:
     if modes is None:
         return 1.0
     worst = 1.0
-    for loc, root, mass in zip(*(np.asarray(x) for x in modes), strict=True):
-        inner = np.linalg.solve(root, (z - loc).T)
-        # Half of a normal's draws are within the median of χ², by Wilson and Hilferty.
-        radius = len(loc) * (1 - 2 / (9 * len(loc))) ** 3
-        share = 2 * np.mean(np.sum(inner**2, axis=0) < radius) / max(mass, 1e-12)
+    # Of mass around q, the draws within its inner half are mostly q's.
+    apart = np.ones(len(modes.mass), bool)
+    if fit.modes is not None:
+        apart = ~lie_around(modes, base.mean(fit.q, fit.target.init))
+    for loc, root, mass in zip(*(np.asarray(x)[apart] for x in modes), strict=True):
+        share = 2 * np.mean(inner_half(z, loc, root)) / max(mass, 1e-12)
         worst = share if abs(share - 1) > abs(worst - 1) else worst
     return float(worst)

@@ -254,6 +254,10 @@ def _loses_digits(target: Target, found: Fit | None) -> bool:
     if found is None:
         scale = np.full(target.dim, 0.1)
         positions = np.asarray(target.init) + scale * eps
+    elif precision.too_coarse(
+        base.mean(found.q, target.init), base.scale(found.q, target.init)
+    ):
+        return True
     else:
         large = np.finfo(np.float32).eps * abs(float(found.elbo))
         if found.verdict == "converged" and not large > precision.ENOUGH:
@@ -322,6 +326,7 @@ def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Peaks | 
     num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
     max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
     options: Any = {"num_starts": num_starts, "max_steps": max_steps}
+    options["surroundings"] = True
     peaks = mode_search.find_modes(target, found.q, key, **options)
     return peaks if len(peaks.loc) else None
 

@@ -14,7 +14,7 @@ from vijax.vi import importance_weights
 from vijax.vi.engine.compilation import light_jit
 from vijax.vi.engine.precision import precision_of
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import MAX_DIM, Modes
+from vijax.vi.methods.mode_search import MAX_DIM, Modes, lie_around
 from vijax.vi.targets.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
@@ -199,6 +199,9 @@ def advise(fit: Fit) -> str:
     if fit.modes is not None and not fit.trusted:
         shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in fit.modes.mass)
         other = "other modes hold" if len(fit.modes.mass) > 1 else "another mode holds"
+        with precision_of(fit.target):
+            if lie_around(fit.modes, base.mean(fit.q, fit.target.init)).all():
+                other = "what is far around q, without a mode of its own, holds"
         use = (
             "Use the corrected moments of vi.summary, which count them"
             if fit.correctable

@@ -184,3 +184,14 @@ def test_draws_that_miss_a_part_know_nothing(key, fit, monkeypatch):
     drawn = posterior_draws(fit, key, 100, "importance")
     assert not drawn.trusted
     assert "draws miss part of the posterior" in drawn.advice
+
+
+def test_first_draws_that_miss_a_part_are_still_a_table(fit, monkeypatch):
+    """Where no round is better, and q has a normal beside it: draws of two parts."""
+    assert fit.covariance is not None
+    monkeypatch.setattr(adaptation, "_best_round", lambda *args: None)
+    monkeypatch.setattr(adaptation, "stein_residual", lambda *args: 3.6)
+    table = vi.summary(fit, num_samples=1000)
+    assert not table.correctable
+    assert np.isnan(table["x"]["corrected_sd"]).all()
+    assert np.isfinite(table["x"]["sd"]).all()

@@ -66,3 +66,10 @@ def test_no_gradient_no_answer(nan_is_an_answer):
     )
     draws = np.random.default_rng(2).normal(size=(4096, 1))
     assert residual(target, draws) == np.inf
+
+
+def test_weight_on_fewer_draws_than_unknowns_is_no_answer(funnel):
+    target, draws = funnel
+    weights = np.full(len(draws), 1e-300)
+    weights[:2] = 0.5
+    assert residual(target, draws, weights) == np.inf

@@ -50,3 +50,17 @@ def test_a_fit_that_float32_cannot_do_is_done_in_float64(
         wide = vi.from_log_density(smooth, jnp.zeros(9))
         expected = vi.fit(wide, key, family="full_rank")
     np.testing.assert_allclose(fit.means, expected.means, atol=0.02)
+
+
+def test_an_unknown_with_a_large_offset_is_fitted_in_float64(key, float32):
+    """2000 ± 0.001, a measurement of the same size: 0.001 / √2, known in float64."""
+
+    def log_density(year):
+        off = 1e3 * (year - 2000.0)
+        return -0.5 * (off**2 + (off - 2.0) ** 2)
+
+    fit = vi.fit(vi.from_log_density(log_density, 0.0), key)
+    assert fit.target.init.dtype == np.float64
+    np.testing.assert_allclose(fit.means, 2000.001, atol=1e-5)
+    np.testing.assert_allclose(fit.sds, 1e-3 / 2**0.5, rtol=1e-3)
+    assert fit.trusted

@@ -121,3 +121,41 @@ def test_the_neck_of_a_hierarchy_is_no_mode(key):
     start = {"log_tau": 0.0, "z": jnp.zeros(8)}
     fit = vi.fit(vi.from_log_density(log_density, start), key, family="full_rank")
     assert fit.modes is None
+
+
+def around(u):
+    """0.99 N(0, I) + 0.01 N(0, 30² I): one hill, and sds of √(0.99 + 9) = 3.16."""
+    dim, squares = u.shape[0], jnp.sum(u**2)
+    narrow = jnp.log(0.99) - 0.5 * squares
+    return jnp.logaddexp(narrow, jnp.log(0.01) - 0.5 * squares / 900 - dim * 3.4012)
+
+
+@pytest.mark.parametrize("dim", [1, 4])
+def test_mass_around_q_without_a_mode_is_seen(key, dim):
+    """All draws of q are in the middle, where their weights are equal."""
+    fit = vi.fit(vi.from_log_density(around, jnp.zeros(dim)), key)
+    assert not fit.trusted
+    np.testing.assert_allclose(fit.modes.mass, [0.01], rtol=0.2)
+    assert "what is far around q, without a mode of its own, holds" in fit.advice
+    assert mode_search.lie_around(fit.modes, np.zeros(dim)).all()
+    table = vi.summary(fit, num_samples=4000)
+    assert table.correctable
+    sd = np.sqrt(0.99 + 0.01 * 900)
+    np.testing.assert_allclose(table["params"]["corrected_sd"], sd, rtol=0.05)
+
+
+def test_a_mode_in_a_corner_of_what_q_covers_is_seen(key):
+    """At (3, 3, 3): each coordinate is within q's draws, all three together are not."""
+
+    def log_density(u):
+        far = jnp.sum((u - 3.0) ** 2) / 0.49
+        other = jnp.log(0.07 / 0.7**3) - 0.5 * far
+        return jnp.logaddexp(jnp.log(0.93) - 0.5 * jnp.sum(u**2), other)
+
+    for seed in range(3):
+        target = vi.from_log_density(log_density, jnp.zeros(3))
+        fit = vi.fit(target, jax.random.key(seed))
+        assert not fit.trusted
+        np.testing.assert_allclose(fit.modes.mass, [0.07], atol=0.005)
+        np.testing.assert_allclose(fit.modes.loc, [[3, 3, 3]], atol=0.05)
+        assert not mode_search.lie_around(fit.modes, np.zeros(3)).any()

@@ -389,3 +389,18 @@ def test_target_is_numpyros_potential(x64, model, y):
     np.testing.assert_allclose(value, expected, rtol=1e-10)
     np.testing.assert_allclose(grad, expected_grad, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(again, positions, rtol=1e-6, atol=1e-7)
+
+
+def test_times_that_float32_would_blur_are_refused(float32):
+    def line(t, y):
+        slope = numpyro.sample("slope", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(slope * t, 1.0), obs=y)
+
+    minute, years = np.arange(60.0), np.arange(1900.0, 1960.0)
+    with pytest.raises(ValueError, match="like 1600000000, which differ by 17"):
+        vi.from_numpyro(line, 1.6e9 + minute, minute)
+    constant = 0.1 + 1e-17 * minute
+    for kept in (minute, years, years.astype(np.float32), constant, 1e30 * minute):
+        assert vi.from_numpyro(line, kept, minute).dim == 1
+    with jax.enable_x64(True):
+        assert vi.from_numpyro(line, 1.6e9 + minute, minute).dim == 1

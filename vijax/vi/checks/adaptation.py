@@ -124,7 +124,10 @@ def more_even(
     found = first if best is None else _extended(fit, key, first, best, freedom, wanted)
     smoothed = psis(np.asarray(found.log_weights, float))
     residual = stein_residual(fit.target, found.positions, smoothed.log_weights)
-    return found if residual <= MAX_RESIDUAL else found._replace(drift=np.inf)
+    if residual <= MAX_RESIDUAL:
+        return found
+    # Draws in one part: their noise, of as many parts as q has around it, goes.
+    return found._replace(eps=_no_noise(found.log_weights), drift=np.inf)
 
 
 def _extended(
@@ -199,12 +202,16 @@ def _draw(
 def _mixed(first: Mixed, drawn: _Pool, log_weights: Any, drift: float) -> Mixed:
     """Return draws whose noise has no exact moments."""
     return first._replace(
-        eps=np.empty((len(log_weights), 0)),
+        eps=_no_noise(log_weights),
         positions=drawn.positions,
         log_weights=log_weights,
         sites=drawn.sites,
         drift=drift,
     )
+
+
+def _no_noise(log_weights: Any) -> np.ndarray:
+    return np.empty((len(log_weights), 0))
 
 
 def _evidence_se(smoothed: Any) -> float:

@@ -37,7 +37,8 @@ def stein_residual(target: Target, positions: Any, log_weights: Any) -> float:
         log_weights: (draws,), normalised and smoothed.
 
     Returns:
-        the residual; infinite where p has no gradient on more than 0.1 % of its mass.
+        the residual; infinite where p has no gradient on more than 0.1 % of its mass,
+        and where the weight of the draws is on too few of them to have a covariance.
 
     Example:
         Draws of N(0, 1) know its identities; without those below −1 they do not.
@@ -62,7 +63,10 @@ def stein_residual(target: Target, positions: Any, log_weights: Any) -> float:
     centred = centred - weights @ centred
     covariance = (weights[:, None] * centred).T @ centred
     sds = np.sqrt(np.diag(covariance))
-    root = np.linalg.cholesky(covariance)
+    try:
+        root = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:  # nearly all weight is on fewer draws than unknowns
+        return np.inf
     combined = np.linalg.solve(root, centred.T).T
     return max(
         _residual(weights, centred / sds, slopes * sds),

@@ -38,7 +38,9 @@ LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
 WELL_KNOWN = 0.05  # sds, that a number's standard error may be
 ENOUGH_TO_CONTRADICT = 4000  # draws; the fit's own verdict has 2000
 MISSED = 2.0  # sds away, where mass may be that draws have yet to find
-MOVED = 0.1  # sds, that draws move a moment by where they contradict it
+# Sds that draws move a moment by where they contradict it: what is off by 0.1 must be
+# seen, but where nothing better than q's own is known, and it may be right.
+MOVED, MOVED_FAR = 0.05, 0.1
 LEAST_KNOWN = 0.5  # of the numbers; all of them where the weights have no variance
 MAX_NUMBERS = 2**24  # that the draws of a summary may be, but for the least
 MAX_ROWS = 200  # of the printed table
@@ -205,13 +207,15 @@ def _unit(columns: dict[str, Any]) -> np.ndarray:
 def _contradicts(table: Summary) -> bool:
     """Say whether these draws, more than the fit's, move q's own moments.
 
-    By more than 0.1 sd, or 10 % of an sd, beyond twice the standard error.
+    By more than 0.05 sd, or 5 % of an sd, beyond twice the standard error, where the
+    corrected moments may be used instead; else by more than 0.1.
     """
+    limit = MOVED if table.correctable else MOVED_FAR
     for columns in table.values():
         for name in ("mean", "sd"):
             off = np.abs(columns[name] - columns[f"corrected_{name}"])
             excess = off - 2 * columns[f"corrected_{name}_se"]
-            if np.any(excess > MOVED * _unit(columns)):
+            if np.any(excess > limit * _unit(columns)):
                 return True
     return False
 

@@ -20,6 +20,7 @@ from vijax.vi.targets.target import Target
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ENOUGH = 0.05  # nats, or nats per sd, that two precisions may differ by
+COARSE = 0.01  # sds between neighbouring numbers in float32
 
 
 def precision_of(target: Target) -> AbstractContextManager[Any]:
@@ -53,6 +54,18 @@ def in_float64(target: Target) -> Target:
     with jax.enable_x64(True):
         data, init = jax.tree.map(widen, (target.data, target.init))
         return replace(target, data=data, init=init)
+
+
+@np.errstate(all="ignore")
+def too_coarse(loc: Any, scale: Any) -> bool:
+    """Say whether float32 has too few numbers within the sds of an unknown.
+
+    Example:
+        >>> too_coarse(2000.0, 1.0), too_coarse(2000.0, 1e-3)
+        (False, True)
+    """
+    steps = np.finfo(np.float32).eps * np.abs(np.asarray(loc))
+    return bool(np.any(steps > COARSE * np.asarray(scale)))
 
 
 @np.errstate(all="ignore")

@@ -8,6 +8,11 @@ see `verdict`. The looking is done in the coordinates of q, z = m + L v:
     starts   v = r · (a random direction, or one axis), r from 1 to 300 sds;
              −z of draws (signs);  within (−2, 2) around 0, as NumPyro starts
 
+What climbs home has begun somewhere, though, and the log density there is known.
+Weighed by the density s(z) of the starts, Σ p/s says whether much of the mass, or of a
+variance, is far around q without a mode of its own. Where it is, a normal of that mass
+is given as a peak: draws of q, all of them in the middle, say nothing of it.
+
 No search can promise to find all: a mode that is narrow in many dimensions has no
 basin that a start could fall into.
 
@@ -32,6 +37,8 @@ MAX_DIM = 200  # unknowns, above which modes are not looked for
 MAX_STARTS = 1024  # climbers, fewer where the density is costly
 MAX_MODES = 8  # that are kept
 FARTHEST = 300.0  # sds of q that a start is away
+MUCH = 0.05  # of q's variance, that what is far around it has
+LEAST_MET = 8  # effective starts that have met it
 GOLDEN = 0.618033988749895  # multiples, less their whole parts, fill (0, 1) evenly
 MEMORY = 8  # steps that L-BFGS remembers
 Look = Callable[[Any], tuple[np.ndarray, np.ndarray]]
@@ -62,6 +69,7 @@ def find_modes(
     num_starts: int,
     max_steps: int,
     skip_own: bool = True,
+    surroundings: bool = False,
 ) -> Peaks:
     """Return the modes that climbers from around q arrive at.
 
@@ -72,6 +80,7 @@ def find_modes(
         num_starts: climbers, and positions that are looked at at a time.
         max_steps: that each may take.
         skip_own: whether what is found within the bulk of q is left out.
+        surroundings: whether mass far around q, where no mode is found, is a peak too.
     """
     like = target.init
     dim = like.shape[0]
@@ -88,19 +97,49 @@ def find_modes(
     centre = np.asarray(base.mean(q, like), float)
     scale = np.asarray(base.scale(q, like), float)
     starts = scatter(key, centre, scale, num_starts)
-    centres, roots = _places(q, centre, scale)
-    home = _Home(centres, np.linalg.inv(roots), scale, dim, skip_own)
-    z, value = climb(look, starts, scale, home, max_steps)
+    home = _home_of(q, centre, scale, skip_own)
+    seen = look(starts)
+    z, value = climb(look, starts, seen, scale, home, max_steps)
     own = look(home.centres)[0]
     peaks = _distinct(look, z, value, np.max(own), home)
-    if not skip_own or not len(peaks.loc):
-        return peaks
-    nearest = [int(np.argmin(home.distances(loc[None])[:, 0])) for loc in peaks.loc]
-    apart = [
-        _is_valley(look, home.centres[k], loc, own[k])
-        for k, loc in zip(nearest, peaks.loc, strict=True)
-    ]
-    return Peaks(*(x[np.array(apart)] for x in peaks))
+    if skip_own and len(peaks.loc):
+        distances = [home.distances(loc[None])[:, 0] for loc in peaks.loc]
+        nearest = [int(np.argmin(distance)) for distance in distances]
+        apart = [
+            _is_valley(look, home.centres[k], loc, own[k])
+            for k, loc in zip(nearest, peaks.loc, strict=True)
+        ]
+        peaks = Peaks(*(x[np.array(apart)] for x in peaks))
+    if surroundings and not len(peaks.loc):
+        at_centres = np.asarray(base.log_probs(q, home.centres.astype(like.dtype)))
+        log_evidence = float(np.max(own - at_centres))
+        outside = ~home.holds(starts)
+        v = (starts - centre) / scale
+        log_p = np.where(outside, seen[0], -np.inf) + np.sum(np.log(scale))
+        return _surroundings(v, log_p - log_evidence, centre, scale) or peaks
+    return peaks
+
+
+def lie_around(modes: Peaks | Modes, position: Any) -> np.ndarray:
+    """Say of which modes a position is within the inner half: (modes,).
+
+    Where it is q's centre, they are no hills of their own, but mass far around q.
+    """
+    places = zip(np.asarray(modes.loc), np.asarray(modes.root), strict=True)
+    z = np.asarray(position, float)[None]
+    return np.array([inner_half(z, loc, root)[0] for loc, root in places], bool)
+
+
+def is_far(q: Any, like: Any, z: Any) -> Any:
+    """Say which positions are outside of the bulk of q, where its draws are."""
+    centre = np.asarray(base.mean(q, like), float)
+    scale = np.asarray(base.scale(q, like), float)
+    return ~_home_of(q, centre, scale, True).holds(np.asarray(z, float))
+
+
+def _home_of(q: Any, centre: np.ndarray, scale: np.ndarray, skip_own: bool) -> "_Home":
+    centres, roots = _places(q, centre, scale)
+    return _Home(centres, np.linalg.inv(roots), scale, len(centre), skip_own)
 
 
 def _places(q: Any, centre: np.ndarray, scale: np.ndarray) -> tuple[Any, Any]:
@@ -120,22 +159,29 @@ class _Home(NamedTuple):
     dim: int
     skip_own: bool
 
-    def distances(self, z: np.ndarray) -> np.ndarray:
-        """Return how many sds positions are away, the farthest coordinate of each."""
+    def distances(self, z: np.ndarray, order: float = np.inf) -> np.ndarray:
+        """Return how many sds positions are away, the farthest coordinate of each.
+
+        By order = 2.0 it is the Euclidean distance of all coordinates together.
+        """
         places = zip(self.centres, self.inverse_roots, strict=True)
         return np.stack(
             [
-                np.max(np.abs((z - centre) @ inverse.T), axis=1)
+                np.linalg.norm((z - centre) @ inverse.T, order, axis=1)
                 for centre, inverse in places
             ]
         )
 
     def holds(self, z: np.ndarray) -> Any:
-        """Say which positions are within the bulk of a component."""
+        """Say which positions are within the bulk of a component.
+
+        Where draws of it are: within √dim + 3 sds, none of them farther along any one
+        axis than its draws get. The corners of that box alone are far out of a ball.
+        """
         rows = np.reshape(z, (-1, self.dim))
-        near = np.min(self.distances(rows), axis=0)
-        inside = near < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
-        return np.reshape(inside, z.shape[:-1]) & self.skip_own
+        inside = self.distances(rows) < 3.0 + np.sqrt(2 * np.log(1 + self.dim))
+        inside &= self.distances(rows, order=2.0) < 3.0 + np.sqrt(self.dim)
+        return np.reshape(inside.any(axis=0), z.shape[:-1]) & self.skip_own
 
 
 def scatter(
@@ -158,14 +204,18 @@ def scatter(
 def climb(
     look: Look,
     z: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
     scale: np.ndarray,
     home: _Home,
     max_steps: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Follow log p upwards from every start; return the ends and log p there."""
+    """Follow log p upwards from every start; return the ends and log p there.
+
+    What is `seen` are log p and its gradient at the starts z.
+    """
     num, dim = z.shape
     v = z / scale
-    value, gradient = look(z)
+    value, gradient = seen
     gradient = gradient * scale
     share = np.ones(num)
     steps = np.zeros((0, num, dim))
@@ -221,6 +271,43 @@ def _ascent(gradient: np.ndarray, steps: np.ndarray, turns: np.ndarray) -> np.nd
     return np.where(uphill, direction, gradient)
 
 
+def _surroundings(
+    v: np.ndarray, log_p: np.ndarray, centre: np.ndarray, scale: np.ndarray
+) -> Peaks | None:
+    """Return a normal of the mass far around q, if that holds much of a variance.
+
+    Args:
+        v: all starts of the search, in sds of q from its centre.
+        log_p: normalised log density there, as far as q is right; −∞ within its bulk.
+        centre: mean of q.
+        scale: its sds.
+    """
+    number, dim = v.shape
+    radial = np.arange(number) % 8 > 2
+    radial &= np.arange(number) % 4 != 0
+    v, log_p = v[radial], log_p[radial]
+    # A normal whose log sd is uniform between 0 and that of the farthest.
+    log_sd = np.linspace(0.0, np.log(FARTHEST), 65)[1:] - np.log(FARTHEST) / 128
+    squares = np.sum(v**2, axis=1)[:, None] * np.exp(-2 * log_sd)
+    log_s = np.logaddexp.reduce(-0.5 * squares - dim * log_sd, axis=1)
+    log_s -= np.log(len(log_sd)) + 0.5 * dim * base.LOG_2PI
+    share = np.exp(np.minimum(log_p - log_s, 50.0)) / len(v)
+    second = share[:, None] * v**2
+    most = second[:, np.argmax(np.sum(second, axis=0))]
+    met = np.sum(most) ** 2 / np.maximum(np.sum(most**2), 1e-300)
+    if not (np.sum(most) > MUCH and met >= LEAST_MET):
+        return None
+    mass = np.sum(share)
+    mean = share @ v / mass
+    spread = ((v - mean) * share[:, None]).T @ (v - mean) / mass
+    # Drawn to a round one, which few starts know better than its shape.
+    round_one = np.trace(spread) / dim * np.eye(dim)
+    effective = mass**2 / np.sum(share**2)
+    covariance = (effective * spread + (dim + 2) * round_one) / (effective + dim + 2)
+    root = scale[:, None] * np.linalg.cholesky(covariance)
+    return Peaks((centre + scale * mean)[None], root[None], np.log(mass)[None])
+
+
 def _distinct(
     look: Look, z: np.ndarray, value: np.ndarray, own: float, home: _Home
 ) -> Peaks:
@@ -262,6 +349,16 @@ def _is_valley(look: Look, here: np.ndarray, there: np.ndarray, own: float) -> b
     share = np.linspace(0.0, 1.0, 17)[1:, None]
     values = look(here + share * (there - here))[0]
     return bool(np.min(values) < min(own, values[-1]) - 0.1)
+
+
+def inner_half(z: np.ndarray, loc: Any, root: Any) -> Any:
+    """Say which positions are where half of the draws of a normal are, the inner one.
+
+    The median of χ² is by Wilson and Hilferty.
+    """
+    dim = len(loc)
+    squares = np.sum(np.linalg.solve(root, (z - loc).T) ** 2, axis=0)
+    return squares < dim * (1 - 2 / (9 * dim)) ** 3
 
 
 def _is_near(z: np.ndarray, loc: np.ndarray, root: np.ndarray) -> bool:

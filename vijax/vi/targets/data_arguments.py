@@ -55,6 +55,41 @@ def split(arguments: PyTree, level: int) -> tuple[list[Array], Hashable]:
 _DATA = ("data", None)
 
 
+def refuse_lost_digits(arguments: PyTree) -> None:
+    """Raise a ValueError where float32 would blur an array of float64.
+
+    By more than a thousandth of the spread of its finite numbers. Numbers that are
+    equal up to float64's own rounding have none.
+
+    Example:
+        >>> try:
+        ...     refuse_lost_digits({"t": 1.6e9 + np.arange(60.0)})
+        ... except ValueError as error:
+        ...     print(error)  # doctest: +ELLIPSIS
+        the data have numbers like 1600000000, which differ by 17, and float32 moves ...
+    """
+    if jax.config.read("jax_enable_x64"):
+        return
+    for leaf in jax.tree.leaves(arguments):
+        if not isinstance(leaf, np.ndarray) or leaf.dtype != np.float64:
+            continue
+        known = leaf[np.isfinite(leaf)]
+        largest = np.max(np.abs(known), initial=0.0)
+        if not 0 < largest < np.finfo(np.float32).max:
+            continue
+        # Rounding moves by half a step: only a spread of few steps is looked at.
+        spread = np.std(known)
+        if not 1e-12 * largest < spread < 1e-4 * largest:
+            continue
+        moved = np.max(np.abs(known - known.astype(np.float32)))
+        if moved > 1e-3 * spread:
+            raise ValueError(
+                f"the data have numbers like {known.flat[0]:.10g}, which differ by "
+                f"{spread:.2g}, and float32 moves them by {moved:.2g}: subtract an "
+                'offset, or set jax.config.update("jax_enable_x64", True)'
+            )
+
+
 def _is_numeric(leaf: Any) -> bool:
     return (
         isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float)

@@ -18,7 +18,12 @@ from numpyro.primitives import Messenger
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
 from vijax.vi.targets import enumeration
-from vijax.vi.targets.data_arguments import join, split, to_device
+from vijax.vi.targets.data_arguments import (
+    join,
+    refuse_lost_digits,
+    split,
+    to_device,
+)
 from vijax.vi.targets.model_sites import (
     UnknownsInsideError,
     all_rows,
@@ -67,7 +72,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         ValueError: the model raises; it has no continuous unknown, learns a
             `numpyro.param`, needs a random key, has unknowns in a loop that NumPyro
             does not see; its data have another shape than their distribution; its
-            discrete sites cannot be summed out.
+            discrete sites cannot be summed out; float32 does not keep what an array of
+            float64 says (times in seconds since 1970, say).
         ImportError: it has discrete sites and funsor is not installed.
 
     Example:
@@ -84,6 +90,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         bound = len(model.args), tuple(model.keywords)
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
+
+    refuse_lost_digits((args, kwargs))
 
     def make(level: int) -> Target:
         data, structure = split((args, kwargs), level)
