@@ -14,7 +14,7 @@ from vijax.vi import importance_weights
 from vijax.vi.engine.compilation import light_jit
 from vijax.vi.engine.precision import precision_of
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import MAX_DIM, Modes, lie_around
+from vijax.vi.methods.mode_search import MAX_DIM, Modes
 from vijax.vi.targets.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
@@ -198,18 +198,14 @@ def advise(fit: Fit) -> str:
         )
     if fit.modes is not None and not fit.trusted:
         shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in fit.modes.mass)
-        other = "other modes hold" if len(fit.modes.mass) > 1 else "another mode holds"
-        with precision_of(fit.target):
-            if lie_around(fit.modes, base.mean(fit.q, fit.target.init)).all():
-                other = "what is far around q, without a mode of its own, holds"
-        use = (
-            "Use the corrected moments of vi.summary, which count them"
-            if fit.correctable
-            else remedy(fit)
-        )
+        uncovered = f"{shares} of the mass is far from q (fit.modes), which misses it"
+        if fit.correctable:
+            return (
+                f"Use the corrected moments of vi.summary, which count it: {uncovered}."
+            )
+        use = remedy(fit)
         return (
-            f"Do not trust its means and sds: {other} {shares} of the mass, which q "
-            f"does not cover. {use[0].upper() + use[1:]}."
+            f"Do not trust its means and sds: {uncovered}. {use[0].upper() + use[1:]}."
         )
     narrowness = float(fit.narrowness)
     narrow = (

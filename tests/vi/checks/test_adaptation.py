@@ -85,7 +85,8 @@ def funnel(p):
 @pytest.fixture(scope="module")
 def fit():
     target = vi.from_log_density(funnel, {"v": 0.0, "x": jnp.zeros(3)})
-    return vi.fit(target, jax.random.key(0))
+    # Without what the search has seen around it, which makes the first weights even.
+    return vi.fit(target, jax.random.key(0))._replace(modes=None)
 
 
 def test_a_funnel_is_corrected(fit):
