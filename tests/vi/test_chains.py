@@ -100,6 +100,6 @@ def test_mass_around_q_asks_for_no_visits(chained):
     loc = np.array(chained.q.loc)[None]
     wide = 30 * np.diag(np.append(SCALES, 1.0))[None]
     z = np.reshape(np.asarray(chained.chains.positions), (-1, 4))
-    for place, visits in ((loc, 1.0), (loc + 1e4, 0.0)):
-        modes = Modes(place, wide, np.array([0.01]))
+    for hill, visits in ((False, 1.0), (True, 0.0)):
+        modes = Modes(loc + 1e4, wide, np.array([0.01]), np.array([hill]))
         assert chains._visits(chained._replace(modes=modes), z) == visits

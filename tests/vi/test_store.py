@@ -131,7 +131,9 @@ def with_chains(fit):
     positions = jnp.asarray(rng.normal(size=(2, 50, fit.target.dim)), jnp.float32)
     return fit._replace(
         chains=Chains(positions, 1.25, ones, 2 * ones, ones, ones, ones, 3),
-        modes=Modes(np.zeros((1, 3)), np.eye(3)[None], np.array([0.25])),
+        modes=Modes(
+            np.zeros((1, 3)), np.eye(3)[None], np.array([0.25]), np.array([True])
+        ),
     )
 
 

@@ -29,7 +29,7 @@ from vijax.vi.engine.batched_density import constrained_entries, slopes_of_many
 from vijax.vi.engine.compilation import in_trace
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half, lie_around
+from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half
 from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
 
@@ -123,8 +123,8 @@ def nuts(
     coordinates = _coordinates(fit, z)
     starts = _choose(start_key, z, log_weights, num_chains)
     modes = known_modes(fit)
-    if modes is not None:
-        others = np.asarray(modes.loc, starts.dtype)
+    if modes is not None and np.any(modes.hill):
+        others = np.asarray(modes.loc, starts.dtype)[np.asarray(modes.hill)]
         starts[1::2] = np.resize(others, starts[1::2].shape)
     inner = _inverse(coordinates, starts)
     deadline = np.inf if seconds is None else began + seconds
@@ -267,7 +267,8 @@ def known_modes(fit: Fit) -> Modes | None:
         return fit.modes
     locs, roots = (np.asarray(x, float) for x in fit.q.components())
     mass = np.exp(np.asarray(fit.q.log_weights, float))
-    return Modes(locs, roots, mass) if len(locs) > 1 else None
+    hill = np.ones(len(locs), bool)
+    return Modes(locs, roots, mass, hill) if len(locs) > 1 else None
 
 
 def _visits(fit: Fit, z: np.ndarray) -> float:
@@ -276,11 +277,9 @@ def _visits(fit: Fit, z: np.ndarray) -> float:
     if modes is None:
         return 1.0
     worst = 1.0
-    # Of mass around q, the draws within its inner half are mostly q's.
-    apart = np.ones(len(modes.mass), bool)
-    if fit.modes is not None:
-        apart = ~lie_around(modes, base.mean(fit.q, fit.target.init))
-    for loc, root, mass in zip(*(np.asarray(x)[apart] for x in modes), strict=True):
+    # Within the inner half of what is no hill, the draws are mostly q's.
+    hills = (np.asarray(x)[np.asarray(modes.hill)] for x in modes[:3])
+    for loc, root, mass in zip(*hills, strict=True):
         share = 2 * np.mean(inner_half(z, loc, root)) / max(mass, 1e-12)
         worst = share if abs(share - 1) > abs(worst - 1) else worst
     return float(worst)

@@ -80,16 +80,22 @@ def climb(
 
 def _with_modes(best: Fit, tried: list[Fit]) -> Fit:
     """Return the best fit, with the modes that any has found: NUTS must visit them."""
-    found = [fit.modes for fit in tried if fit.modes is not None]
-    if known_modes(best) is not None or not found:
+    richest = max(tried, key=_num_hills)
+    modes = known_modes(best)
+    if (modes is not None and np.any(modes.hill)) or not _num_hills(richest):
         return best
-    return best._replace(modes=max(found, key=lambda modes: len(modes.mass)))
+    return best._replace(modes=richest.modes)
+
+
+def _num_hills(fit: Fit) -> int:
+    """Return how many other modes a fit has met; a wide tail around q is none."""
+    return 0 if fit.modes is None else int(np.sum(fit.modes.hill))
 
 
 def _can_help(family: str, target: Target, tried: list[Fit]) -> bool:
     """Say whether a rung is worth its time after those that were tried."""
     small = target.dim <= MAX_DIM and not target.subsampled
-    modes = any(fit.modes is not None for fit in tried)
+    modes = any(_num_hills(fit) > 0 for fit in tried)
     lost = any(fit.verdict != "converged" for fit in tried)
     few = target.dim <= FLOW_DIM
     if family == "structured":  # which looks for no modes: there must be none

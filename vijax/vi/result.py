@@ -198,7 +198,9 @@ def advise(fit: Fit) -> str:
         )
     if fit.modes is not None and not fit.trusted:
         shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in fit.modes.mass)
-        uncovered = f"{shares} of the mass is far from q (fit.modes), which misses it"
+        where = "another mode" if len(fit.modes.mass) == 1 else "other modes"
+        where = where if np.all(fit.modes.hill) else "long tails"
+        uncovered = f"{shares} of the mass is in {where}, which q misses"
         if fit.correctable:
             return (
                 f"Use the corrected moments of vi.summary, which count it: {uncovered}."

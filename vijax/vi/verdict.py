@@ -33,7 +33,7 @@ from vijax.vi.engine.batched_density import (
 from vijax.vi.families import base
 from vijax.vi.families.base import normal_log_prob
 from vijax.vi.methods.base import Found
-from vijax.vi.methods.mode_search import Modes, Peaks, is_far, lie_around
+from vijax.vi.methods.mode_search import Modes, Peaks, is_far
 from vijax.vi.result import Fit
 from vijax.vi.targets.data_arguments import to_device
 from vijax.vi.targets.target import Target
@@ -103,8 +103,8 @@ def check_modes(
     mixture = np.logaddexp.reduce(weighted, axis=0)
     log_p, reference, sites = evaluate(target, z)
     shares = np.exp(weighted[1:] - mixture).T
-    around = lie_around(modes, base.mean(q, like))
-    shares[:, around] *= is_far(q, like, z)[:, None]  # within the bulk they are q's
+    # Within the bulk of q, draws of its tails are q's.
+    shares[:, ~modes.hill] *= is_far(q, like, z)[:, None]
     return Checked(log_p - mixture, entries(target, sites), reference, shares)
 
 
@@ -168,7 +168,8 @@ def judge(
         mass = np.exp(smoothed.log_weights) @ np.asarray(beside.shares)
         matters = mass >= LEAST_SHARE
         if matters.any():
-            modes = Modes(*(x[matters] for x in (peaks.loc, peaks.root, mass)))
+            fields = (peaks.loc, peaks.root, mass, peaks.hill)
+            modes = Modes(*(x[matters] for x in fields))
         # Beside other modes, the weights are as good as those of all draws together.
         numbers["khat"] = np.maximum(numbers["khat"], smoothed.tail_shape)
     shares = len(log_weights) * xp.exp(smoothed.log_weights)

@@ -44,7 +44,7 @@ def test_the_other_mode_is_found_and_its_mass_is_right(fitted):
 
 def test_a_fit_that_misses_a_mode_is_not_trusted_but_corrected(fitted):
     assert not fitted.trusted
-    assert "30 % of the mass is far from q" in fitted.advice
+    assert "30 % of the mass is in another mode" in fitted.advice
     table = vi.summary(fitted)
     assert table.correctable
     mean = HEIGHTS @ PLACES
@@ -136,8 +136,8 @@ def test_mass_around_q_without_a_mode_is_seen(key, dim):
     fit = vi.fit(vi.from_log_density(around, jnp.zeros(dim)), key)
     assert not fit.trusted
     np.testing.assert_allclose(fit.modes.mass, [0.01], rtol=0.2)
-    assert "% of the mass is far from q" in fit.advice
-    assert mode_search.lie_around(fit.modes, np.zeros(dim)).all()
+    assert "% of the mass is in long tails" in fit.advice
+    assert not fit.modes.hill.any()
     table = vi.summary(fit, num_samples=4000)
     assert table.correctable
     sd = np.sqrt(0.99 + 0.01 * 900)
@@ -158,4 +158,4 @@ def test_a_mode_in_a_corner_of_what_q_covers_is_seen(key):
         assert not fit.trusted
         np.testing.assert_allclose(fit.modes.mass, [0.07], atol=0.005)
         np.testing.assert_allclose(fit.modes.loc, [[3, 3, 3]], atol=0.05)
-        assert not mode_search.lie_around(fit.modes, np.zeros(3)).any()
+        assert fit.modes.hill.all()

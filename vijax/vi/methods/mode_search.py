@@ -50,6 +50,7 @@ class Peaks(NamedTuple):
     loc: Any  # (peaks, dim)
     root: Any  # (peaks, dim, dim), covariance = root rootᵀ
     log_mass: Any  # (peaks,), by Laplace's formula, in nats
+    hill: Any  # (peaks,), whether log p has a maximum there; else it is a wide tail
 
 
 class Modes(NamedTuple):
@@ -58,6 +59,7 @@ class Modes(NamedTuple):
     loc: Any  # (modes, dim)
     root: Any  # (modes, dim, dim), covariance = root rootᵀ
     mass: Any  # (modes,), shares of the posterior's mass
+    hill: Any  # (modes,), whether log p has a maximum there; else it is a wide tail
 
 
 @np.errstate(all="ignore")
@@ -118,16 +120,6 @@ def find_modes(
         log_p = np.where(outside, seen[0], -np.inf) + np.sum(np.log(scale))
         return _surroundings(v, log_p - log_evidence, centre, scale) or peaks
     return peaks
-
-
-def lie_around(modes: Peaks | Modes, position: Any) -> np.ndarray:
-    """Say of which modes a position is within the inner half: (modes,).
-
-    Where it is q's centre, they are no hills of their own, but mass far around q.
-    """
-    places = zip(np.asarray(modes.loc), np.asarray(modes.root), strict=True)
-    z = np.asarray(position, float)[None]
-    return np.array([inner_half(z, loc, root)[0] for loc, root in places], bool)
 
 
 def is_far(q: Any, like: Any, z: Any) -> Any:
@@ -305,7 +297,8 @@ def _surroundings(
     effective = mass**2 / np.sum(share**2)
     covariance = (effective * spread + (dim + 2) * round_one) / (effective + dim + 2)
     root = scale[:, None] * np.linalg.cholesky(covariance)
-    return Peaks((centre + scale * mean)[None], root[None], np.log(mass)[None])
+    loc = centre + scale * mean
+    return Peaks(loc[None], root[None], np.log(mass)[None], np.zeros(1, bool))
 
 
 def _distinct(
@@ -336,7 +329,10 @@ def _distinct(
         masses.append(mass)
     shape = (len(locs), dim)
     return Peaks(
-        np.reshape(locs, shape), np.reshape(roots, (*shape, dim)), np.array(masses)
+        np.reshape(locs, shape),
+        np.reshape(roots, (*shape, dim)),
+        np.array(masses),
+        np.ones(len(locs), bool),
     )
 
 
