@@ -34,7 +34,7 @@ from vijax.vi.targets.target import Target
 
 MOST_NUMBERS = 2**24  # that the data or the locals of all draws may hold
 NUM_PAIRS = 64  # of draws that the weight of one θ is a mean over
-LEAST_DRAWS, MOST_DRAWS = 500, 2000
+LEAST_DRAWS, MOST_DRAWS = 500, 10_000
 MOST_OF_CHAINS = 500  # each of which looks at many draws of the chain
 
 
