@@ -144,6 +144,21 @@ def test_levels_equal_scipy(x64):
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "name", ["discretised_logistic", "logistics_17", "beta_binomial"]
+)
+def test_all_masses_at_once_are_those_of_each_level(name):
+    """To within the 24 bits of an entropy coder, float32 as it is used."""
+    likelihood, outputs = MAKE[name](), jnp.asarray(OUTPUTS[name], jnp.float32)
+    x, _ = support(name)
+    found = np.asarray(jax.jit(likelihood.masses)(outputs))
+    assert found.shape == (len(outputs), LEVELS[name])
+    for mass, out in zip(found, OUTPUTS[name], strict=True):
+        expected = np.exp(evaluate(likelihood, x, np.array(out, np.float32)))
+        np.testing.assert_allclose(mass, expected, rtol=1e-4, atol=2e-7)
+        assert mass.min() >= 0
+
+
 @pytest.mark.parametrize("name", MAKE)
 def test_float32_values_and_gradients_are_finite(name):
     likelihood = MAKE[name]()

@@ -98,9 +98,22 @@ def discretised_logistic(
         x = loc + scale * jax.random.logistic(noise_key, loc.shape, loc.dtype)
         return jnp.clip(jnp.round(x * top), 0, top) / top
 
+    def masses(outputs: Outputs) -> Array:
+        log_weights, loc, scale = components(outputs)
+        edges = (jnp.arange(top, dtype=loc.dtype) + 0.5) * width
+        below = sum(
+            jnp.exp(log_weights[..., [i]])
+            * jax.nn.sigmoid((edges - loc[..., [i]]) / scale[..., [i]])
+            for i in range(num_components)
+        )
+        whole = jnp.pad(jnp.asarray(below), [(0, 0)] * (loc.ndim - 1) + [(1, 0)])
+        mass = jnp.diff(whole, axis=-1, append=jnp.ones_like(whole[..., :1]))
+        return jnp.maximum(mass, 0.0)
+
     name = "discretised_logistic" + (f" x {num_components}" if several else "")
     size = (2 + several) * num_components
-    return _levels(name, num_levels, log_prob, mean, sample, num_outputs=size)
+    found = _levels(name, num_levels, log_prob, mean, sample, num_outputs=size)
+    return found._replace(masses=masses)
 
 
 @cached
@@ -145,7 +158,18 @@ def beta_binomial(num_levels: int = 256) -> Likelihood:
         p = jax.random.beta(keys[0], a, b, dtype=a.dtype)
         return jax.random.binomial(keys[1], top, p, dtype=a.dtype) / top
 
-    return _levels("beta_binomial", num_levels, log_prob, mean, sample)
+    def masses(outputs: Outputs) -> Array:
+        a, b = (part[..., None] for part in parameters(outputs))
+        k = jnp.arange(top, dtype=a.dtype)
+        # P(k + 1) / P(k), level by level.
+        ratio = (top - k) * (a + k) / ((k + 1) * (b + top - 1 - k))
+        log_mass = jnp.cumsum(jnp.log(ratio), axis=-1)
+        return jax.nn.softmax(
+            jnp.concatenate([jnp.zeros_like(log_mass[..., :1]), log_mass], axis=-1)
+        )
+
+    found = _levels("beta_binomial", num_levels, log_prob, mean, sample)
+    return found._replace(masses=masses)
 
 
 def _levels(
