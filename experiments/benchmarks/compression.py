@@ -2,8 +2,9 @@
 
     python -m experiments.benchmarks.compression --folder data --runs runs
 
-The folder holds data sets as `vijax.data` finds them; `--runs` keeps trained models, so
-that a second call only codes. Every file here is decoded again and compared.
+Peers are in `requirements.txt`. The folder holds data sets as `vijax.data` finds
+them; `--runs` keeps trained models, so that a second call only codes. Every file is
+decoded again and compared.
 
 Images without loss: static binarised MNIST, MNIST and Fashion-MNIST, their test images.
 Peers see all images in one picture ("sheet"), each image as a file of its own ("each";
@@ -25,7 +26,6 @@ import bz2
 import gzip
 import importlib.util
 import io
-import json
 import lzma
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
 
@@ -132,7 +131,7 @@ STREAM_CODES: dict[str, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]
 
 
 def peers_of_images(levels: np.ndarray, *, binary: bool) -> Iterator[Row]:
-    """Code whole numbers of (n, height, width) by everything else; decode them again."""
+    """Code whole numbers of (n, height, width) by everything else, and decode."""
     for name, code in picture_codes(binary=binary).items():
         if isinstance(code, str):
             yield name, np.nan, code
@@ -248,7 +247,8 @@ def rates_of_images(config: Config, name: str) -> Iterator[Row]:
             f"bound of {number} draws {cost.bound_bits_per_pixel:.4f} ± "
             f"{cost.bound_bits_per_pixel_standard_error:.4f}, ELBO {cost.elbo:.2f} ± "
             f"{cost.elbo_standard_error:.2f}, decoded; {seconds:.0f} s, trained for "
-            f"{minutes:.1f} processor minutes; weights {cost.weights_bytes / 1e6:.1f} MB"
+            f"{minutes:.1f} processor minutes, {cost.weights_bytes / 1e6:.1f} MB of "
+            "weights"
         )
         yield "vijax, file", cost.bits_per_pixel, remark
     yield from peers_of_images(levels, binary=binary)
@@ -278,7 +278,7 @@ def zfp(scaled: np.ndarray) -> tuple[int, np.ndarray]:
 def peers_of_table(
     table: np.ndarray, logarithm: np.ndarray, bound: np.ndarray
 ) -> Iterator[Row]:
-    """Code by SZ3 and zfp, each column alone and the whole table in its bounds' units."""
+    """Code by SZ3 and zfp, columns alone and the table in units of its bounds."""
     u = np.where(logarithm, np.log(np.where(logarithm, table, 1.0)), table)
     # A hair less than the bound, for the rounding of floats on the way back.
     width = np.where(logarithm, np.log1p(bound), bound) * (1 - 1e-6)
