@@ -195,7 +195,7 @@ def test_every_flipped_bit_of_the_header_is_found(binary):
         for bit in range(8):
             broken = bytearray(data)
             broken[position] ^= 1 << bit
-            with pytest.raises(ValueError, match=r"damaged|no such file"):
+            with pytest.raises(ValueError, match=r"damaged|no such file|format"):
                 file_format.decode_images(model, params, bytes(broken))
 
 
@@ -218,6 +218,8 @@ def test_foreign_files_are_refused(binary):
         file_format.decode_images(model, params, b"PK" + data)
     with pytest.raises(ValueError, match="no such file"):
         file_format.decode_images(model, params, data[:10])
+    with pytest.raises(ValueError, match="format '2'"):
+        file_format.decode_images(model, params, b"VXIM2" + data[5:])
     other = init(model, jax.random.key(9))
     with pytest.raises(ValueError, match="other parameters"):
         file_format.decode_images(model, other, data)

@@ -166,7 +166,9 @@ def _options(settings: BitsBackSettings) -> tuple[list[int], list[int]]:
         [2**i for i in range((top - 1).bit_length())] + [top]
         for top in (settings.batch_size, settings.num_samples)
     )
-    return sizes + sizes[:1], [0, *draws]  # two or more: the coder wants a choice
+    if len(sizes) == 1:
+        sizes *= 2  # the coder wants a choice
+    return sizes, [0, *draws]
 
 
 def _affordable(

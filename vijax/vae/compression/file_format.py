@@ -270,6 +270,12 @@ def _unpack(
     data, sizes = bytes(data), struct.Struct(f"<B{len(model.shape)}I")
     head = len(magic) + _CRC.size
     start = head + _HEADER.size
+    if data[: len(magic)] != magic and data[:4] == magic[:4]:
+        version = data[4:5].decode("latin-1")
+        raise ValueError(
+            f"the file is of format {version!r}, this vijax reads and writes "
+            f"{magic[4:].decode()!r}: decode it with the version that wrote it"
+        )
     if not data.startswith(magic) or len(data) < start + sizes.size:
         raise ValueError("this is no such file of vijax, or it is cut short")
     if _CRC.unpack_from(data, len(magic)) != (zlib.crc32(data[head:]),):
