@@ -98,11 +98,13 @@ def encode_symbols(
     options, stop = _options(settings), len(symbols)
     while stop > 0:
         last = symbols[max(0, stop - settings.batch_size) : stop]
-        moments = np.stack(grid.posterior(code.to_x(last))).reshape(2, len(last), -1)
-        batch = _affordable(stack, moments[1], options)
+        scale = grid.posterior(code.to_x(last))[1].reshape(len(last), -1)
+        batch = _affordable(stack, scale, options)
         rows, stop = slice(stop - batch.num_rows, stop), stop - batch.num_rows
-        q = moments[:, -batch.num_rows :].reshape(2, -1)
-        z, which = _take_draws(stack, grid, code.to_x(symbols[rows]), q, batch)
+        x = code.to_x(symbols[rows])
+        # Again, as the decoder will: floats may depend on a row's place in its batch.
+        q = np.stack(grid.posterior(x))
+        z, which = _take_draws(stack, grid, x, q, batch)
         stack.encode_reverse(symbols[rows].ravel(), *code.given(grid.values(z)))
         grid.put(stack, z, nothing_back=batch.num_draws == 0)
         if batch.num_draws > 1:
@@ -110,6 +112,8 @@ def encode_symbols(
         for number, numbers in zip(batch, options, strict=True):
             index = np.array([numbers.index(number)], np.int32)
             stack.encode_reverse(index, _uniform(len(numbers)))
+        if settings.num_samples > 1:
+            stack = _scrambled(stack, stop)
     return stack.get_compressed()
 
 
@@ -139,6 +143,8 @@ def decode_symbols(
     symbols = np.zeros((num_rows, *model.shape), np.int32)
     options, start = _options(settings), 0
     while start < num_rows:
+        if settings.num_samples > 1:
+            stack = _scrambled(stack, start)
         draws, size = (
             numbers[stack.decode(_uniform(len(numbers)), 1)[0]]
             for numbers in reversed(options)
@@ -158,6 +164,20 @@ def decode_symbols(
         if not _put_draws(stack, grid, x, q, batch, z, which):
             return None
     return symbols if stack.is_empty() else None
+
+
+def _scrambled(stack: Any, seed: int) -> Any:
+    """Return the stack with pseudo-random bits flipped; twice is not at all.
+
+    Draws that were not chosen go back as the bits that they came from. Without this the
+    next batch would draw with the same bits, and those that make bad draws, far out in
+    q's tails, would gather on the stack.
+    """
+    words = stack.get_compressed()
+    below = max(len(words) - 2, 0)  # the uppermost 64 bits are the coder's state
+    pad = np.random.PCG64(seed).random_raw((below + 1) // 2).view(np.uint32)
+    words[:below] ^= pad[:below]
+    return constriction.stream.stack.AnsCoder(words)
 
 
 def _options(settings: BitsBackSettings) -> tuple[list[int], list[int]]:
