@@ -37,14 +37,13 @@ import jax
 import numpy as np
 import tyro
 
-from experiments.beyond import learned_priors
 from experiments.studies import cms_multijet
 from vijax import data
 from vijax.data import Dataset
 from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, table_files
 from vijax.vae.compression.table_files import TableCoderSettings
-from vijax.vae.models import autoencoders, likelihoods
+from vijax.vae.models import autoencoders, likelihoods, priors
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.store import load, save
 
@@ -70,9 +69,10 @@ class Config:
     tables: tuple[str, ...] = ("cms_multijet", "magic")
     max_images: int | None = None  # test images in a file; None: all
     epochs: int = 12  # passes over grey images
+    binary_epochs: int = 60  # passes over binary ones
     num_components: int = 3  # logistics of a grey pixel
     num_samples: int = 1  # draws of z for each grey image
-    binary_samples: int = 64  # draws of z for each binary one
+    binary_samples: int = 1  # draws of z for each binary one
     bounds: tuple[float, ...] = (0.1, 0.01, 0.001)
     table_epochs: int = 15  # passes over the rows of a table
     peers_only: bool = False  # leave vijax out
@@ -180,17 +180,30 @@ def model_of_images(config: Config, name: str) -> tuple[VAE, ModelParams, float]
 def fit_binary(
     config: Config, dataset: Dataset, folder: Path | None
 ) -> tuple[VAE, ModelParams]:
-    """Train as `make learned-priors` does: 784-300-300-40 with a VampPrior."""
-    recipe = learned_priors.Config(dataset=BINARY, runs=folder, seed=config.seed)
-    train, held_out = learned_priors._split(recipe, dataset)
-    prior = learned_priors.priors.vamp(min(recipe.num_components, len(train)))
-    model = learned_priors.model_of(recipe, dataset, prior)
-    keys = jax.random.split(jax.random.key(config.seed), 4)
-    trained = learned_priors.fit(
-        recipe, model, keys[1], train, held_out, learned_priors.VAMP
+    """Train 784-300-300-40 and its mirror with a VampPrior of 500 pseudo-inputs."""
+    model = autoencoders.vae(
+        dataset.train.shape[1:],
+        latent=40,
+        hidden=(300, 300),
+        activation="silu",
+        prior=priors.vamp(500),
     )
-    assert trained.best is not None
-    return model, trained.best.params
+    key = jax.random.key(config.seed)
+    params = autoencoders.init_at_mean(model, jax.random.fold_in(key, 2), dataset.train)
+    trained = training.fit(
+        model,
+        jax.random.fold_in(key, 1),
+        dataset.train,
+        epochs=config.binary_epochs,
+        batch_size=500,
+        optimizer=training.Muon(0.05),
+        params=priors.with_pseudo_inputs(model, params, dataset.train[:500]),
+        kl_warm_up=10,
+        on_epoch=training.csv_log(folder / "epochs.csv") if folder else (),
+        checkpoint=training.Checkpoint(folder / "run", 30.0) if folder else None,
+        description=dataset.name,
+    )
+    return model, trained.params
 
 
 def fit_grey(
