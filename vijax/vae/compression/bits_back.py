@@ -112,8 +112,7 @@ def encode_symbols(
         for number, numbers in zip(batch, options, strict=True):
             index = np.array([numbers.index(number)], np.int32)
             stack.encode_reverse(index, _uniform(len(numbers)))
-        if settings.num_samples > 1:
-            stack = _scrambled(stack, stop)
+        stack = _scrambled(stack, stop)
     return stack.get_compressed()
 
 
@@ -143,8 +142,7 @@ def decode_symbols(
     symbols = np.zeros((num_rows, *model.shape), np.int32)
     options, start = _options(settings), 0
     while start < num_rows:
-        if settings.num_samples > 1:
-            stack = _scrambled(stack, start)
+        stack = _scrambled(stack, start)
         draws, size = (
             numbers[stack.decode(_uniform(len(numbers)), 1)[0]]
             for numbers in reversed(options)
@@ -169,12 +167,12 @@ def decode_symbols(
 def _scrambled(stack: Any, seed: int) -> Any:
     """Return the stack with pseudo-random bits flipped; twice is not at all.
 
-    Draws that were not chosen go back as the bits that they came from. Without this the
-    next batch would draw with the same bits, and those that make bad draws, far out in
-    q's tails, would gather on the stack.
+    What surprises the model leaves bits that are not random, and draws that were not
+    chosen go back as the bits that they came from. The next batch would draw with these
+    bits, far out in q's tails, which surprises again: it does not stop by itself.
     """
     words = stack.get_compressed()
-    below = max(len(words) - 2, 0)  # the uppermost 64 bits are the coder's state
+    below = max(len(words) - 1, 0)  # the coder's state must not begin with zeros
     pad = np.random.PCG64(seed).random_raw((below + 1) // 2).view(np.uint32)
     words[:below] ^= pad[:below]
     return constriction.stream.stack.AnsCoder(words)

@@ -30,6 +30,7 @@ from vijax.vae.models.priors import MixturePrior, StandardNormal
 MAX_LATENT = 8.0  # standard deviations of the prior that the grid spans
 MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
 MIN_SCALE = 0.05  # of q, in steps of the grid
+_ROOT_2_PI = np.sqrt(2 * np.pi)
 
 
 class Latents:
@@ -102,7 +103,10 @@ class Latents:
             q: mean and scale for each latent of a row, in steps of the grid.
         """
         loc, scale = q.reshape(2, *z.shape[1:])
-        log_q = -np.sum(0.5 * ((z - loc) / scale) ** 2, axis=-1)
+        each = -0.5 * ((z - loc) / scale) ** 2 - np.log(_ROOT_2_PI * scale)
+        # The coder gives 2⁻²⁴ to every number of the grid: draws far out do happen, and
+        # a normal's density there would make them look as if they were worth it.
+        log_q = np.sum(np.maximum(each, -24 * np.log(2)), axis=-1)
         u = self._coordinates(z)
         joint = partial(_log_joint, self.model, self.params)
         x = np.tile(x, (len(z), *[1] * (x.ndim - 1)))
