@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from vijax.vae import event_tables
-from vijax.vae.compression import file_format
+from vijax.vae.compression import bits_back, file_format
 from vijax.vae.evaluation import elbo
 from vijax.vae.models import autoencoders, bound_terms, likelihoods
 
@@ -39,6 +39,25 @@ def log_weights_of_draws(model, params, x):
     return bound_terms.log_likelihood(model, params, x, z) + log_ratio.sum(axis=-1)
 
 
+@pytest.fixture
+def bits_beside(monkeypatch):
+    """Return a function that says how long header and numbers of batches are."""
+    found, batches = bits_back._affordable, []
+
+    def counted(stack, scale, options):
+        batches.append(sum(np.log2(len(numbers)) for numbers in options))
+        return found(stack, scale, options)
+
+    monkeypatch.setattr(bits_back, "_affordable", counted)
+
+    def since_last_time():
+        total = 8 * 42 + sum(batches)
+        batches.clear()
+        return total
+
+    return since_last_time
+
+
 def bits_of_draws(model, params, x):
     """Return −log2 p(x, z) / q(z | x) of 500 draws of z for each image."""
     return -np.asarray(log_weights_of_draws(model, params, x)) / np.log(2)
@@ -52,7 +71,9 @@ def bits_of_draws(model, params, x):
         (likelihoods.discretised_logistic(17), 17),
     ],
 )
-def test_file_decodes_exactly_and_is_as_long_as_the_bound(likelihood, num_levels):
+def test_file_decodes_exactly_and_is_as_long_as_the_bound(
+    likelihood, num_levels, bits_beside
+):
     """The rate is the model's -ELBO, whether the model is good or, as here, is not."""
     model, params, x = make(likelihood, num_levels)
     data = file_format.encode_images(model, params, x, num_levels=num_levels)
@@ -61,8 +82,67 @@ def test_file_decodes_exactly_and_is_as_long_as_the_bound(likelihood, num_levels
     np.testing.assert_array_equal(decoded, x)
     bits = bits_of_draws(model, params, x)
     spread = np.sqrt(bits.var(axis=0).sum())  # of one draw for each image
-    # Header and first image add 40 bytes and some 30 bits.
-    assert abs(8 * (len(data) - 40) - 30 - bits.mean(axis=0).sum()) < 3 * spread + 30
+    length = 8 * len(data) - bits_beside()
+    # The first image adds some 30 bits.
+    assert abs(length - 30 - bits.mean(axis=0).sum()) < 3 * spread + 30
+
+
+def test_more_draws_take_fewer_bits(binary):
+    """With K draws the rate is the importance-weighted bound, nearer to log p(x)."""
+    model, params, x = binary
+    far = params._replace(encoder=jax.tree.map(lambda a: 1.5 * a, params.encoder))
+    log_w = -bits_of_draws(model, far, x) * np.log(2)  # 500 draws
+    groups = log_w[:496].reshape(8, 62, len(x))
+    bounds = {1: log_w.mean(axis=0)}
+    bounds[8] = np.mean(np.log(np.mean(np.exp(groups), axis=0)), axis=0)
+    sizes = {}
+    for number in bounds:
+        data = file_format.encode_images(model, far, x, num_samples=number)
+        np.testing.assert_array_equal(file_format.decode_images(model, far, data), x)
+        sizes[number] = 8 * len(data)
+    bits = {number: -bound.sum() / np.log(2) for number, bound in bounds.items()}
+    # The first images have bits for fewer draws.
+    assert sizes[8] < sizes[1] - 0.5 * (bits[1] - bits[8])
+    assert sizes[8] > bits[8]
+    with pytest.raises(ValueError, match="num_samples = 0"):
+        file_format.encode_images(model, params, x, num_samples=0)
+
+
+def test_draws_that_are_not_chosen_do_not_spoil_the_next_ones():
+    """Draws far out in the coder's tails looked as if they were worth choosing."""
+    model = autoencoders.vae((4, 4), latent=30, hidden=())
+    params = init(model, jax.random.key(0))
+    params = params._replace(decoder=jax.tree.map(lambda a: 3 * a, params.decoder))
+    x = np.random.default_rng(0).integers(2, size=(400, 4, 4)).astype(np.float32)
+    one, many = (
+        len(file_format.encode_images(model, params, x, num_samples=number))
+        for number in (1, 8)
+    )
+    assert many < one
+
+
+def test_many_latents_wait_until_there_are_bits_for_them(bits_beside):
+    """What is not there cannot come back: half of the batches found an empty stack."""
+    model = autoencoders.vae((4,), latent=100, hidden=())
+    params = init(model, jax.random.key(0))
+    params = params._replace(encoder=jax.tree.map(lambda a: 0.1 * a, params.encoder))
+    x = np.random.default_rng(0).integers(2, size=(300, 4)).astype(np.float32)
+    data = file_format.encode_images(model, params, x, latent_step=2.0**-12)
+    np.testing.assert_array_equal(file_format.decode_images(model, params, data), x)
+    bits = bits_of_draws(model, params, x)
+    spread = np.sqrt(bits.var(axis=0).sum())
+    dear = 100 * np.log2(np.sqrt(2 * np.pi) * 2.0**12)  # z of an image: nothing back
+    excess = 8 * len(data) - bits_beside() - bits.mean(axis=0).sum()
+    assert 0.9 * dear - 3 * spread < excess < 2.1 * dear + 3 * spread
+
+
+def test_levels_that_the_model_does_not_know_take_no_bits(binary):
+    model, params, x = binary
+    two, many = (
+        len(file_format.encode_images(model, params, x, num_levels=number))
+        for number in (2, 4)
+    )
+    assert abs(many - two) < 0.01 * two
 
 
 def test_bits_come_back(binary):
@@ -128,7 +208,7 @@ def test_every_flipped_bit_of_the_header_is_found(binary):
         for bit in range(8):
             broken = bytearray(data)
             broken[position] ^= 1 << bit
-            with pytest.raises(ValueError, match=r"damaged|no such file"):
+            with pytest.raises(ValueError, match=r"damaged|no such file|format"):
                 file_format.decode_images(model, params, bytes(broken))
 
 
@@ -151,6 +231,8 @@ def test_foreign_files_are_refused(binary):
         file_format.decode_images(model, params, b"PK" + data)
     with pytest.raises(ValueError, match="no such file"):
         file_format.decode_images(model, params, data[:10])
+    with pytest.raises(ValueError, match="format '2'"):
+        file_format.decode_images(model, params, b"VXIM2" + data[5:])
     other = init(model, jax.random.key(9))
     with pytest.raises(ValueError, match="other parameters"):
         file_format.decode_images(model, other, data)

@@ -16,6 +16,7 @@ OUTPUTS = {
     "continuous_bernoulli": [[-30.0], [-0.61], [-0.59], [0.0], [1e-6], [2.0], [30.0]],
     "discretised_logistic": [[0.5, -3.0], [-0.2, -2.0], [1.3, 0.5], [0.31, -20.0]],
     "logistic_17": [[0.5, -3.0], [0.9, -1.0]],
+    "logistics_17": [[0.3, -1.0, 0.2, -0.4, 0.1, 0.5, -3.0, -2.0, -6.0]],
     "beta_binomial": [[0.0, 0.0], [-4.0, -3.0], [5.0, 30.0], [-9.0, 4.0]],
 }
 MAKE = {
@@ -25,12 +26,14 @@ MAKE = {
     "continuous_bernoulli": likelihoods.continuous_bernoulli,
     "discretised_logistic": likelihoods.discretised_logistic,
     "logistic_17": lambda: likelihoods.discretised_logistic(17),
+    "logistics_17": lambda: likelihoods.discretised_logistic(17, num_components=3),
     "beta_binomial": likelihoods.beta_binomial,
 }
 LEVELS = {
     "bernoulli": 2,
     "discretised_logistic": 256,
     "logistic_17": 17,
+    "logistics_17": 17,
     "beta_binomial": 256,
 }
 CASES = [(name, np.array(out)) for name, outs in OUTPUTS.items() for out in outs]
@@ -128,10 +131,32 @@ def test_levels_equal_scipy(x64):
     actual = evaluate(likelihoods.discretised_logistic(), x, np.array([0.4, -3.0]))
     np.testing.assert_allclose(actual, expected, rtol=1e-7)
 
+    mixed = likelihoods.discretised_logistic(num_components=2)
+    other = np.log(np.diff(stats.logistic(0.9, scale).cdf(edges)))
+    actual = evaluate(mixed, x, np.array([np.log(3.0), 0.0, 0.4, -0.1, -3.0, -3.0]))
+    np.testing.assert_allclose(
+        np.exp(actual), 0.75 * np.exp(expected) + 0.25 * np.exp(other), rtol=1e-7
+    )
+
     a, b = np.log1p(np.exp([0.3, 2.0])) + 0.001
     expected = stats.betabinom(255, a, b).logpmf(np.arange(256))
     actual = evaluate(likelihoods.beta_binomial(), x, np.array([0.3, 2.0]))
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", ["discretised_logistic", "logistics_17", "beta_binomial"]
+)
+def test_all_masses_at_once_are_those_of_each_level(name):
+    """To within the 24 bits of an entropy coder, float32 as it is used."""
+    likelihood, outputs = MAKE[name](), jnp.asarray(OUTPUTS[name], jnp.float32)
+    x, _ = support(name)
+    found = np.asarray(jax.jit(likelihood.masses)(outputs))
+    assert found.shape == (len(outputs), LEVELS[name])
+    for mass, out in zip(found, OUTPUTS[name], strict=True):
+        expected = np.exp(evaluate(likelihood, x, np.array(out, np.float32)))
+        np.testing.assert_allclose(mass, expected, rtol=1e-4, atol=2e-7)
+        assert mass.min() >= 0
 
 
 @pytest.mark.parametrize("name", MAKE)

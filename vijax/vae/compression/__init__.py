@@ -31,6 +31,7 @@ from vijax.vae.compression.image_files import (
     packed_image_rates,
     png_of_images,
     rates_of_first_images,
+    sheet_of_images,
 )
 from vijax.vae.compression.latent_grids import Grid, dequantise, quantise, uniform_grid
 from vijax.vae.compression.lossy import (
@@ -98,6 +99,7 @@ __all__ = [
     "quantity_errors",
     "rate_distortion",
     "rates_of_first_images",
+    "sheet_of_images",
     "symbol_concentration",
     "uniform_grid",
 ]

@@ -10,16 +10,27 @@ inverses. For each batch of examples, from the last to the first, the encoder do
 
 and the decoder undoes it in reverse. z lives on a grid whose step is below the scales
 of q(z | x). How fine the grid is does not matter, since what it costs comes back.
-`latent_codes` says what the grid is where prior or q are not the default ones. The
-first batch finds an empty stack: its z is the mean of q, and nothing comes back.
+`latent_codes` says what the grid is where prior or q are not the default ones.
+
+With K draws an example costs its importance-weighted bound, which is tighter. With
+w_k = p(x, z_k) / q(z_k | x) the encoder does
+
+    take   z_1, …, z_K ~ q(z | x),  then one of them, j, with probability w_j / Σ w
+    put    the others under q(z | x),  x under p(x | z_j),  z_j under p(z),
+           j under equal probabilities
+
+The first example finds an empty stack: its z is the mean of q, and nothing comes back.
+The next ones find little: as many examples and draws are coded at once as there are
+bits for, and both numbers are put on the stack with them.
 
 Encoder and decoder both compute q(z | x) and p(x | z) and must get the same floats to
 the last bit. So decode with the parameters, the versions and the kind of machine that
 encoded. `file_format` writes files that notice when something went wrong.
 
 References:
-    Townsend, Bird & Barber (2019), arXiv:1901.04866; Bamler (2022), arXiv:2201.01741
-    (the coder, `constriction`).
+    Townsend, Bird & Barber (2019), arXiv:1901.04866; Ruan et al. (2021),
+    arXiv:2102.11086 (several draws); Bamler (2022), arXiv:2201.01741 (the coder,
+    `constriction`).
 """
 
 from collections.abc import Callable
@@ -40,6 +51,8 @@ from vijax.vae.models.autoencoders import VAE, ModelParams
 MIN_STEP = latent_codes.MIN_STEP
 
 _Symbols = Int[np.ndarray, "rows ..."]
+_uniform = constriction.stream.model.Uniform
+_categorical = constriction.stream.model.Categorical(perfect=False)
 
 
 class SymbolCode(NamedTuple):
@@ -54,6 +67,14 @@ class BitsBackSettings(NamedTuple):
 
     batch_size: int  # examples that the networks see at once
     latent_step: float  # of the grid of z
+    num_samples: int  # K, draws of z for an example
+
+
+class _Batch(NamedTuple):
+    """How many examples are coded at once, and with how many draws of z each."""
+
+    num_rows: int
+    num_draws: int  # 0: z is the mean of q, and nothing comes back
 
 
 def encode_symbols(
@@ -69,18 +90,29 @@ def encode_symbols(
         model: the VAE.
         params: its parameters.
         code: of the model's likelihood, from `level_code` or `bin_code`.
-        settings: batch size and latent step.
+        settings: batch size, latent step and draws.
         symbols: (n, *shape), integers.
     """
     stack = constriction.stream.stack.AnsCoder()
-    grid = Latents(model, params, *settings)
-    batches = _batches(len(symbols), settings.batch_size)
-    for rows in reversed(batches):
-        q = grid.posterior(code.to_x(symbols[rows]))
-        first = rows is batches[-1]
-        z = grid.rounded(q) if first else stack.decode(grid.code, *q)
+    grid = Latents(model, params, settings.batch_size, settings.latent_step)
+    options, stop = _options(settings), len(symbols)
+    while stop > 0:
+        last = symbols[max(0, stop - settings.batch_size) : stop]
+        scale = grid.posterior(code.to_x(last))[1].reshape(len(last), -1)
+        batch = _affordable(stack, scale, options)
+        rows, stop = slice(stop - batch.num_rows, stop), stop - batch.num_rows
+        x = code.to_x(symbols[rows])
+        # Again, as the decoder will: floats may depend on a row's place in its batch.
+        q = np.stack(grid.posterior(x))
+        z, which = _take_draws(stack, grid, x, q, batch)
         stack.encode_reverse(symbols[rows].ravel(), *code.given(grid.values(z)))
-        grid.put(stack, z, nothing_back=first)
+        grid.put(stack, z, nothing_back=batch.num_draws == 0)
+        if batch.num_draws > 1:
+            stack.encode_reverse(which, _uniform(batch.num_draws))
+        for number, numbers in zip(batch, options, strict=True):
+            index = np.array([numbers.index(number)], np.int32)
+            stack.encode_reverse(index, _uniform(len(numbers)))
+        stack = _scrambled(stack, stop)
     return stack.get_compressed()
 
 
@@ -106,20 +138,133 @@ def decode_symbols(
         The symbols, or None if the words are not a whole stack of this model.
     """
     stack = constriction.stream.stack.AnsCoder(words.astype(np.uint32))
-    grid = Latents(model, params, *settings)
+    grid = Latents(model, params, settings.batch_size, settings.latent_step)
     symbols = np.zeros((num_rows, *model.shape), np.int32)
-    batches = _batches(num_rows, settings.batch_size)
-    for rows in batches:
-        size = rows.stop - rows.start
-        z = grid.take(stack, size, nothing_back=rows is batches[-1])
+    options, start = _options(settings), 0
+    while start < num_rows:
+        stack = _scrambled(stack, start)
+        draws, size = (
+            numbers[stack.decode(_uniform(len(numbers)), 1)[0]]
+            for numbers in reversed(options)
+        )
+        batch = _Batch(size, draws)
+        which = np.zeros(size, np.int32)
+        if draws > 1:
+            which = stack.decode(_uniform(draws), size)
+        if start + size > num_rows:
+            return None
+        z = grid.take(stack, size, nothing_back=draws == 0)
         flat = stack.decode(*code.given(grid.values(z)))
+        rows, start = slice(start, start + size), start + size
         symbols[rows] = flat.reshape(size, *model.shape)
-        q = grid.posterior(code.to_x(symbols[rows]))
-        if rows is not batches[-1]:
-            stack.encode_reverse(z, grid.code, *q)
-        elif not np.array_equal(z, grid.rounded(q)):
+        x = code.to_x(symbols[rows])
+        q = np.stack(grid.posterior(x))
+        if not _put_draws(stack, grid, x, q, batch, z, which):
             return None
     return symbols if stack.is_empty() else None
+
+
+def _scrambled(stack: Any, seed: int) -> Any:
+    """Return the stack with pseudo-random bits flipped; twice is not at all.
+
+    What surprises the model leaves bits that are not random, and draws that were not
+    chosen go back as the bits that they came from. The next batch would draw with these
+    bits, far out in q's tails, which surprises again: it does not stop by itself.
+    """
+    words = stack.get_compressed()
+    below = max(len(words) - 1, 0)  # the coder's state must not begin with zeros
+    pad = np.random.PCG64(seed).random_raw((below + 1) // 2).view(np.uint32)
+    words[:below] ^= pad[:below]
+    return constriction.stream.stack.AnsCoder(words)
+
+
+def _options(settings: BitsBackSettings) -> tuple[list[int], list[int]]:
+    """Return the numbers of rows and of draws that a batch may have: powers of two."""
+    sizes, draws = (
+        [2**i for i in range((top - 1).bit_length())] + [top]
+        for top in (settings.batch_size, settings.num_samples)
+    )
+    if len(sizes) == 1:
+        sizes *= 2  # the coder wants a choice
+    return sizes, [0, *draws]
+
+
+def _affordable(
+    stack: Any,
+    scale: Float[np.ndarray, "rows latent"],
+    options: tuple[list[int], list[int]],
+) -> _Batch:
+    """Return the batch for whose draws there are bits: draws first, then rows."""
+    sizes, draws = options
+    bits = np.sum(np.log2(1 + _SPREAD * scale), axis=1)[::-1].cumsum()  # of last rows
+    # What a draw takes varies by one bit a latent. Where the stack runs out, draws come
+    # from far out in q's tails, which would be dear.
+    there = stack.num_valid_bits() - 32
+
+    def fits(draws: int, rows: int) -> bool:
+        varies = 3 * np.sqrt(draws * rows * scale.shape[1])
+        return bool(draws * bits[rows - 1] + varies <= there)
+
+    most = max((n for n in draws if n and fits(n, 1)), default=0)
+    if most == 0:
+        return _Batch(1, 0)
+    return _Batch(max(n for n in sizes if n <= len(bits) and fits(most, n)), most)
+
+
+# A normal's entropy in bits is log2(√(2πe) scale).
+_SPREAD = float(np.sqrt(2 * np.pi * np.e))
+
+
+def _take_draws(
+    stack: Any, grid: Latents, x: np.ndarray, q: np.ndarray, batch: _Batch
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return z, and which of the draws it is; the other draws go back."""
+    size, draws = batch
+    if draws == 0:
+        return grid.rounded(q), np.zeros(size, np.int32)
+    all_z = stack.decode(grid.code, *np.tile(q, draws))
+    if draws == 1:
+        return all_z, np.zeros(size, np.int32)
+    all_z = all_z.reshape(draws, size, -1)
+    which = stack.decode(_categorical, grid.weights(x, all_z, q))
+    is_other = np.arange(draws)[:, None] != which
+    # Row by row, the draws that were not chosen in their order.
+    others = all_z.swapaxes(0, 1)[is_other.T]
+    stack.encode_reverse(others.ravel(), grid.code, *_of_others(q, batch))
+    return all_z[which, np.arange(size)].ravel(), which
+
+
+def _put_draws(
+    stack: Any,
+    grid: Latents,
+    x: np.ndarray,
+    q: np.ndarray,
+    batch: _Batch,
+    z: np.ndarray,
+    which: np.ndarray,
+) -> bool:
+    """Undo `_take_draws`, and say whether z is what it returned."""
+    size, draws = batch
+    if draws == 0:
+        return np.array_equal(z, grid.rounded(q))
+    if draws == 1:
+        stack.encode_reverse(z, grid.code, *q)
+        return True
+    all_z = np.empty((size, draws, z.size // size), np.int32)
+    is_other = np.arange(draws) != which[:, None]
+    others = stack.decode(grid.code, *_of_others(q, batch))
+    all_z[is_other] = others.reshape(-1, all_z.shape[-1])
+    all_z[~is_other] = z.reshape(size, -1)
+    all_z = all_z.swapaxes(0, 1)
+    stack.encode_reverse(which, _categorical, grid.weights(x, all_z, q))
+    stack.encode_reverse(all_z.ravel(), grid.code, *np.tile(q, draws))
+    return True
+
+
+def _of_others(q: np.ndarray, batch: _Batch) -> np.ndarray:
+    """Return q's numbers for all draws of a row but one, row by row."""
+    by_row = q.reshape(2, batch.num_rows, 1, -1)
+    return np.repeat(by_row, batch.num_draws - 1, axis=2).reshape(2, -1)
 
 
 def level_code(
@@ -127,18 +272,14 @@ def level_code(
 ) -> SymbolCode:
     """Return the code of grey levels 0, 1, …, num_levels - 1, where x = level / top."""
     top = np.float32(num_levels - 1)
-    stream = constriction.stream.model
-    bernoulli, categorical = (
-        stream.Bernoulli(perfect=False),
-        stream.Categorical(perfect=False),
-    )
+    bernoulli = constriction.stream.model.Bernoulli(perfect=False)
 
     def given(z: np.ndarray) -> tuple[Any, ...]:
         filled = latent_codes.fill(z, settings.batch_size)
-        p = np.exp(_log_levels(model, num_levels, params, filled)[: len(z)])
+        p = np.asarray(_masses(model, num_levels, params, filled))[: len(z)]
         p = p.reshape(-1, num_levels)
         if num_levels > 2:
-            return categorical, p
+            return _categorical, p
         # Both levels stay possible in the coder's 24 bits.
         share = (p[:, 1] / p.sum(axis=1)).astype(float)
         return bernoulli, np.clip(share, 2e-7, 1 - 2e-7)
@@ -187,27 +328,20 @@ def bin_code(
     return SymbolCode(to_x, given)
 
 
-def _batches(num_rows: int, batch_size: int) -> list[slice]:
-    """Return batches of rows in the decoder's order; the encoder starts at the last.
-
-    The encoder's first batches are small. A batch can only take off the stack what was
-    put there before it.
-    """
-    stop, done, slices = num_rows, 0, []
-    while stop > 0:
-        size = min(batch_size, max(1, done // 2), stop)
-        slices.append(slice(stop - size, stop))
-        stop, done = stop - size, done + size
-    return slices[::-1]
-
-
 @partial(jax.jit, static_argnums=(0, 1))
-def _log_levels(model: VAE, num_levels: int, params: ModelParams, z: Array) -> Array:
+def _masses(model: VAE, num_levels: int, params: ModelParams, z: Array) -> Array:
+    """Return the probability of each level, (rows, *shape, num_levels)."""
     outputs = autoencoders.decode(model, params, z)
+    if model.likelihood.masses is not None:
+        p = model.likelihood.masses(outputs)
+        if p.shape[-1] == num_levels:
+            return p
 
     def one(level: Array) -> Array:
         x = jnp.full(outputs.shape[:-1], level)
-        return model.likelihood.log_prob(x, outputs)
+        # Levels that the model does not know cannot be among the symbols.
+        known = model.likelihood.support(x)
+        return jnp.where(known, jnp.exp(model.likelihood.log_prob(x, outputs)), 0.0)
 
     grid = jnp.arange(num_levels) / (num_levels - 1)
     return jnp.moveaxis(jax.lax.map(one, grid), 0, -1)

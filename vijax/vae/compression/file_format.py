@@ -24,9 +24,9 @@ from vijax.vae.compression.bits_back import BitsBackSettings
 from vijax.vae.event_tables import BinnedTable, ColumnScale, Table
 from vijax.vae.models import likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
-IMAGES, TABLE = b"VXIM2", b"VXTB2"
+IMAGES, TABLE = b"VXIM3", b"VXTB3"
 REAL = ("gaussian", "continuous_bernoulli")
 BATCH_SIZE, LATENT_STEP = 32, 2.0**-6
 
@@ -40,9 +40,10 @@ class _Header(NamedTuple):
     num_levels: int  # of a pixel; 0 for a table
     batch_size: int
     latent_step: float
+    num_samples: int
 
 
-_HEADER = struct.Struct("<IIIIHd")
+_HEADER = struct.Struct("<IIIIHdH")
 _CRC = struct.Struct("<I")  # of all that follows it
 
 
@@ -54,6 +55,7 @@ def encode_images(
     num_levels: int = 2,
     batch_size: int = BATCH_SIZE,
     latent_step: float = LATENT_STEP,
+    num_samples: int = 1,
 ) -> bytes:
     """Return a file of images that decodes to them exactly.
 
@@ -65,6 +67,8 @@ def encode_images(
         num_levels: grey levels of a pixel.
         batch_size: images that the networks see at once; for speed.
         latent_step: step of the grid of z; keep it below the scales of q(z | x).
+        num_samples: K, draws of z for each image; more make a smaller file, of the
+            importance-weighted bound of K draws, and take longer in proportion.
 
     Raises:
         ValueError: a likelihood of real numbers, another shape, no image, pixels that
@@ -88,7 +92,7 @@ def encode_images(
             "likelihood of levels codes without loss"
         )
     check(2 <= num_levels <= 2**16, "num_levels", num_levels, "give 2 to 65536")
-    settings = _settings(model, x, batch_size, latent_step)
+    settings = _settings(model, x, batch_size, latent_step, num_samples)
     _check_params(params)
     likelihoods.check_support(model.likelihood, x)
     top = num_levels - 1
@@ -116,7 +120,7 @@ def decode_images(model: VAE, params: ModelParams, data: bytes) -> np.ndarray:
     header, body = _unpack(IMAGES, model, params, data)
     if not 2 <= header.num_levels <= 2**16:
         raise ValueError("the file is damaged: its pixels have no levels")
-    settings = BitsBackSettings(header.batch_size, header.latent_step)
+    settings = _settings_in(header)
     code = bits_back.level_code(model, params, settings, num_levels=header.num_levels)
     symbols = _decode(model, params, code, settings, header, body, ())
     return (symbols / (header.num_levels - 1)).astype(np.float32)
@@ -131,6 +135,7 @@ def encode_table(
     *,
     batch_size: int = BATCH_SIZE,
     latent_step: float = LATENT_STEP,
+    num_samples: int = 1,
 ) -> bytes:
     """Return a file of a table; each number comes back within its column's bound.
 
@@ -143,6 +148,8 @@ def encode_table(
             where the column is scaled by its logarithm. Below ½ it keeps whole numbers.
         batch_size: events that the networks see at once; for speed.
         latent_step: step of the grid of z; keep it below the scales of q(z | x).
+        num_samples: K, draws of z for each event; more make a smaller file, of the
+            importance-weighted bound of K draws, and take longer in proportion.
 
     Raises:
         ValueError: another likelihood, another shape, no event, NaN or infinities, a
@@ -166,7 +173,7 @@ def encode_table(
             "Gaussian one"
         )
     table = np.asarray(table, float)
-    settings = _settings(model, table, batch_size, latent_step)
+    settings = _settings(model, table, batch_size, latent_step, num_samples)
     _check_params(params)
     symbols, lower, step = event_tables.to_bins(table, scale, bound)
     num_bins = symbols.max(axis=0) + 1
@@ -199,7 +206,7 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     loc, spread, logarithm, lower, step, num_bins = columns
     if not (np.isfinite(columns).all() and (step > 0).all() and (num_bins >= 1).all()):
         raise ValueError("the file is damaged: its columns make no sense")
-    settings = BitsBackSettings(header.batch_size, header.latent_step)
+    settings = _settings_in(header)
     code = bits_back.bin_code(
         model,
         params,
@@ -217,7 +224,7 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
 
 
 def _settings(
-    model: VAE, x: np.ndarray, batch_size: int, latent_step: float
+    model: VAE, x: np.ndarray, batch_size: int, latent_step: float, num_samples: int
 ) -> BitsBackSettings:
     if x.shape[1:] != model.shape or not len(x):
         shape = ", ".join(["n", *map(str, model.shape)])
@@ -225,7 +232,15 @@ def _settings(
     check(1 <= batch_size < 2**16, "batch_size", batch_size, "give 1 to 65535")
     low = bits_back.MIN_STEP
     check(low <= latent_step <= 1, "latent_step", latent_step, f"give {low} to 1")
-    return BitsBackSettings(batch_size, latent_step)
+    whole = is_whole(num_samples) and 1 <= num_samples < 2**16
+    check(whole, "num_samples", num_samples, "give 1 to 65535")
+    return BitsBackSettings(batch_size, latent_step, num_samples)
+
+
+def _settings_in(header: _Header) -> BitsBackSettings:
+    return BitsBackSettings(
+        *(getattr(header, name) for name in BitsBackSettings._fields)
+    )
 
 
 def _check_params(params: ModelParams) -> None:
@@ -255,6 +270,12 @@ def _unpack(
     data, sizes = bytes(data), struct.Struct(f"<B{len(model.shape)}I")
     head = len(magic) + _CRC.size
     start = head + _HEADER.size
+    if data[: len(magic)] != magic and data[:4] == magic[:4]:
+        version = data[4:5].decode("latin-1")
+        raise ValueError(
+            f"the file is of format {version!r}, this vijax reads and writes "
+            f"{magic[4:].decode()!r}: decode it with the version that wrote it"
+        )
     if not data.startswith(magic) or len(data) < start + sizes.size:
         raise ValueError("this is no such file of vijax, or it is cut short")
     if _CRC.unpack_from(data, len(magic)) != (zlib.crc32(data[head:]),):
@@ -264,7 +285,8 @@ def _unpack(
         raise ValueError("the file was made with other parameters: decode with those")
     body = data[start + sizes.size :]
     fits = sizes.unpack_from(data, start) == (len(model.shape), *model.shape)
-    sensible = header.num_rows > 0 and header.batch_size > 0 and len(body) % 4 == 0
+    numbers = header.num_rows, header.batch_size, header.num_samples
+    sensible = min(numbers) > 0 and len(body) % 4 == 0
     step = header.latent_step
     if not (fits and sensible and bits_back.MIN_STEP <= step <= 1):
         raise ValueError("the file is damaged: its header makes no sense")

@@ -1,4 +1,4 @@
-"""What a file of binary images costs: by a VAE, and by gzip, bz2, xz and PNG.
+"""What a file of images costs: by a VAE, and by gzip, bz2, xz and PNG.
 
     cost = measure_image_file(model, params, key, x)      a real file, decoded again
     cost.bits_per_pixel, cost.bound_bits_per_pixel, cost.others["PNG"]
@@ -11,7 +11,8 @@ says how many images it takes until these have paid for themselves.
 import io
 import time
 from collections.abc import Sequence
-from math import isqrt, prod
+from functools import partial
+from math import gcd, isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,9 @@ import numpy as np
 from vijax.extras import require
 from vijax.types import Key
 from vijax.vae.compression import baselines, file_format, lossy
-from vijax.vae.evaluation import elbo
+from vijax.vae.evaluation import elbo, log_evidence
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.validate import check
+from vijax.validate import check, is_whole
 
 BATCH_SIZE = 100
 
@@ -31,7 +32,7 @@ class ImageFileCost(NamedTuple):
 
     bits_per_pixel: float
     file_bytes: int
-    bound_bits_per_pixel: float  # −ELBO, in bits
+    bound_bits_per_pixel: float  # −ELBO, or the bound of more draws, in bits
     bound_bits_per_pixel_standard_error: float
     elbo: float  # nats per image
     elbo_standard_error: float
@@ -50,6 +51,8 @@ def measure_image_file(
     key: Key,
     x: Any,
     *,
+    num_levels: int = 2,
+    num_samples: int = 1,
     batch_size: int = BATCH_SIZE,
 ) -> ImageFileCost:
     """Code images into a file, decode it, and hold its size against its bound.
@@ -57,17 +60,21 @@ def measure_image_file(
     Everything is compiled before the clock starts.
 
     Args:
-        model: a VAE of binary pixels.
+        model: a VAE of binary pixels or of grey levels.
         params: its parameters.
         key: for the draws of the bound.
-        x: (n, height, width), 0 or 1; two images or more.
+        x: (n, height, width), multiples of 1 / (num_levels - 1) in [0, 1]; two images
+            or more.
+        num_levels: grey levels of a pixel, 256 at the most.
+        num_samples: draws of z for each image, as for `file_format.encode_images`.
         batch_size: images that the networks see at once, n at the most; for speed.
 
     Returns:
         `ImageFileCost`.
 
     Raises:
-        ValueError: as `file_format.encode_images` and `elbo.held_out_elbo`.
+        ValueError: as `file_format.encode_images`, `elbo.held_out_elbo` and
+            `other_image_rates`.
         RuntimeError: if the file does not give back every pixel.
 
     Example:
@@ -83,33 +90,47 @@ def measure_image_file(
         True
     """
     x = np.asarray(x, np.float32)
-    options = {"batch_size": min(batch_size, max(len(x), 1))}
-    file_format.decode_images(
-        model, params, file_format.encode_images(model, params, x, **options)
+    encode = partial(
+        file_format.encode_images,
+        model,
+        params,
+        num_levels=num_levels,
+        num_samples=num_samples,
+        batch_size=min(batch_size, max(len(x), 1)),
     )
+    file_format.decode_images(model, params, encode(x[: 2 * num_samples + 2]))
     start = time.perf_counter()
-    data = file_format.encode_images(model, params, x, **options)
+    data = encode(x)
     encoded = time.perf_counter()
-    found = file_format.decode_images(model, params, data)
+    back = file_format.decode_images(model, params, data)
     decoded = time.perf_counter()
-    if not np.array_equal(found, x):
+    if not np.array_equal(back, x):
         raise RuntimeError("the file does not decode to what went in")
-    bound = elbo.held_out_elbo(model, params, key, x)
-    pixels = prod(model.shape)
+    pixels, found = prod(model.shape), elbo.held_out_elbo(model, params, key, x)
+    bound, error = found.elbo, found.elbo_standard_error
+    if num_samples > 1:
+        draws = log_evidence.importance_log_evidence(
+            model,
+            params,
+            key,
+            x,
+            num_samples=num_samples,
+            chunk_size=gcd(num_samples, 64),
+        )
+        mean = log_evidence.mean_log_evidence(draws)
+        bound, error = mean.log_evidence, mean.standard_error
     weights = lossy.parameter_bits(params)
     rate = 8 * len(data) / x.size
-    others = other_image_rates(x)
+    others = other_image_rates(x, num_levels=num_levels)
     name, best = min(others.items(), key=lambda item: item[1])
     saved = pixels * (best - rate)  # bits an image
     return ImageFileCost(
         bits_per_pixel=rate,
         file_bytes=len(data),
-        bound_bits_per_pixel=float(lossy.bits_per_pixel(-bound.elbo, pixels)),
-        bound_bits_per_pixel_standard_error=float(
-            lossy.bits_per_pixel(bound.elbo_standard_error, pixels)
-        ),
-        elbo=float(bound.elbo),
-        elbo_standard_error=float(bound.elbo_standard_error),
+        bound_bits_per_pixel=float(lossy.bits_per_pixel(-bound, pixels)),
+        bound_bits_per_pixel_standard_error=float(lossy.bits_per_pixel(error, pixels)),
+        elbo=float(found.elbo),
+        elbo_standard_error=float(found.elbo_standard_error),
         weights_bytes=weights // 8,
         bits_per_pixel_with_weights=rate + weights / x.size,
         others=others,
@@ -170,11 +191,12 @@ def rates_of_first_images(
     return {"bits_per_pixel": rates, "best_other": best}
 
 
-def other_image_rates(x: Any) -> dict[str, float]:
-    """Return bits per pixel of packed bits under gzip, bz2 and xz, and of one PNG.
+def other_image_rates(x: Any, *, num_levels: int = 2) -> dict[str, float]:
+    """Return bits per pixel under gzip, bz2 and xz, and of one PNG of all images.
 
     Args:
-        x: (n, height, width), 0 or 1.
+        x: (n, height, width), multiples of 1 / (num_levels - 1) in [0, 1].
+        num_levels: grey levels of a pixel, 256 at the most; two are packed first.
 
     Raises:
         ValueError: if x has another shape or other numbers.
@@ -183,14 +205,18 @@ def other_image_rates(x: Any) -> dict[str, float]:
         >>> sorted(other_image_rates(np.zeros((9, 8, 8))))
         ['PNG', 'bz2', 'gzip', 'xz']
     """
-    return packed_image_rates(x) | {"PNG": 8 * len(png_of_images(x)) / np.size(x)}
+    png = png_of_images(x, num_levels=num_levels)
+    return packed_image_rates(x, num_levels=num_levels) | {
+        "PNG": 8 * len(png) / np.size(x)
+    }
 
 
-def packed_image_rates(x: Any) -> dict[str, float]:
-    """Return bits per pixel of eight pixels a byte, under gzip, bz2 and xz.
+def packed_image_rates(x: Any, *, num_levels: int = 2) -> dict[str, float]:
+    """Return bits per pixel under gzip, bz2 and xz, of a byte for each pixel.
 
     Args:
-        x: (n, height, width), 0 or 1.
+        x: as for `other_image_rates`.
+        num_levels: as there; of two levels, eight pixels are a byte.
 
     Raises:
         ValueError: if x has another shape or other numbers.
@@ -199,16 +225,18 @@ def packed_image_rates(x: Any) -> dict[str, float]:
         >>> sorted(packed_image_rates(np.zeros((9, 8, 8))))
         ['bz2', 'gzip', 'xz']
     """
-    packed = np.packbits(_binary(x)).tobytes()
+    levels = _levels(x, num_levels)
+    packed = (np.packbits(levels) if num_levels == 2 else levels).tobytes()
     sizes = baselines.general_purpose_bits(packed)
     return {name: bits / np.size(x) for name, bits in sizes.items()}
 
 
-def png_of_images(x: Any) -> bytes:
-    """Return one PNG of one bit a pixel that holds all images side by side.
+def png_of_images(x: Any, *, num_levels: int = 2) -> bytes:
+    """Return one PNG that holds all images side by side.
 
     Args:
-        x: (n, height, width), 0 or 1.
+        x: as for `other_image_rates`.
+        num_levels: as there; of two levels a pixel is a bit, of more a byte.
 
     Raises:
         ValueError: if x has another shape or other numbers.
@@ -219,23 +247,42 @@ def png_of_images(x: Any) -> bytes:
         >>> Image.open(io.BytesIO(png_of_images(np.ones((5, 4, 2))))).size
         (6, 8)
     """
-    x = _binary(x)
+    levels = _levels(x, num_levels)
     image_file = require("PIL.Image", extra="data", purpose="the size of a PNG")
-    n, height, width = x.shape
-    columns = isqrt(n - 1) + 1
-    rows = -(-n // columns)
-    sheet = np.zeros((rows * columns, height, width), bool)
-    sheet[:n] = x
-    sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2)
     stream = io.BytesIO()
-    image = image_file.fromarray(sheet.reshape(rows * height, columns * width))
+    sheet = sheet_of_images(levels)
+    image = image_file.fromarray(sheet.astype(bool) if num_levels == 2 else sheet)
     image.save(stream, format="PNG", optimize=True)
     return stream.getvalue()
 
 
-def _binary(x: Any) -> np.ndarray:
+def sheet_of_images(images: np.ndarray) -> np.ndarray:
+    """Return one picture, as square as can be, of images side by side, row by row.
+
+    Example:
+        >>> sheet_of_images(np.ones((5, 4, 2))).shape  # the sixth is empty
+        (8, 6)
+    """
+    n, height, width = images.shape
+    columns = isqrt(n - 1) + 1
+    rows = -(-n // columns)
+    sheet = np.zeros((rows * columns, height, width), images.dtype)
+    sheet[:n] = images
+    sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2)
+    return sheet.reshape(rows * height, columns * width)
+
+
+def _levels(x: Any, num_levels: int) -> np.ndarray:
     x = np.asarray(x)
     if x.ndim != 3 or not x.size:
         raise ValueError(f"x has shape {x.shape}: give (n, height, width), none empty")
-    check((x == 0) | (x == 1), "x", x, "give binary images: binarise them")
-    return x.astype(np.uint8)
+    valid = is_whole(num_levels) and 2 <= num_levels <= 256
+    check(valid, "num_levels", num_levels, "give 2 to 256")
+    if num_levels == 2:
+        check((x == 0) | (x == 1), "x", x, "give binary images: binarise them")
+        return x.astype(np.uint8)
+    levels = np.rint(x * (num_levels - 1))
+    near = np.abs(levels / (num_levels - 1) - x) < 1e-6
+    on_a_level = near & (levels >= 0) & (levels < num_levels)
+    check(on_a_level, "x", x, f"give multiples of 1/{num_levels - 1} in [0, 1]")
+    return levels.astype(np.uint8)

@@ -12,6 +12,7 @@ from q's noise to the grid and B its derivative at ε = 0, the variances are one
 diagonal of (B Bᵀ)⁻¹. What comes back is exact whatever q is; the rate is this normal's.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,7 @@ from vijax.vae.models.priors import MixturePrior, StandardNormal
 MAX_LATENT = 8.0  # standard deviations of the prior that the grid spans
 MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
 MIN_SCALE = 0.05  # of q, in steps of the grid
+_ROOT_2_PI = np.sqrt(2 * np.pi)
 
 
 class Latents:
@@ -90,7 +92,30 @@ class Latents:
         )
         return np.clip(loc, -self.span, self.span), np.maximum(scale, MIN_SCALE)
 
-    def rounded(self, q: tuple[np.ndarray, np.ndarray]) -> Int[np.ndarray, " n"]:
+    def weights(
+        self, x: np.ndarray, z: Int[np.ndarray, "draws rows latent"], q: np.ndarray
+    ) -> Float[np.ndarray, "rows draws"]:
+        """Return the weights p(x, z) / q(z | x) of several draws, which sum to 1.
+
+        Args:
+            x: what the encoder network sees.
+            z: the grid's numbers.
+            q: mean and scale for each latent of a row, in steps of the grid.
+        """
+        loc, scale = q.reshape(2, *z.shape[1:])
+        each = -0.5 * ((z - loc) / scale) ** 2 - np.log(_ROOT_2_PI * scale)
+        # The coder gives 2⁻²⁴ to every number of the grid: draws far out do happen, and
+        # a normal's density there would make them look as if they were worth it.
+        log_q = np.sum(np.maximum(each, -24 * np.log(2)), axis=-1)
+        u = self._coordinates(z)
+        joint = partial(_log_joint, self.model, self.params)
+        x = np.tile(x, (len(z), *[1] * (x.ndim - 1)))
+        log_p = by_batches(joint, self.batch_size, x, self.values(z), u)
+        log_w = log_p.reshape(log_q.shape).astype(float) - log_q
+        w = np.exp(log_w - log_w.max(axis=0))
+        return np.ascontiguousarray((w / w.sum(axis=0)).T.astype(np.float32))
+
+    def rounded(self, q: np.ndarray) -> Int[np.ndarray, " n"]:
         """Return the grid's numbers nearest to the mean."""
         return np.rint(q[0]).astype(np.int32)
 
@@ -99,8 +124,8 @@ class Latents:
         u = self._coordinates(z)
         if self.model.prior.name == "standard normal" or self.mixture is not None:
             return u
-        found = _from_coordinates(self.model, self.params, fill(u, self.batch_size))
-        return np.asarray(found)[: len(u)]
+        from_coordinates = partial(_from_coordinates, self.model, self.params)
+        return by_batches(from_coordinates, self.batch_size, u)
 
     def _coordinates(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
         return (z.reshape(-1, self.model.latent) * self.step).astype(np.float32)
@@ -150,6 +175,20 @@ def mixture_of(
     return None
 
 
+def by_batches(
+    apply: Callable[..., Array], batch_size: int, *rows: np.ndarray
+) -> np.ndarray:
+    """Apply a function of rows to so many rows at a time."""
+    starts = range(0, len(rows[0]), batch_size)
+    parts = [
+        np.asarray(
+            apply(*(fill(part[i : i + batch_size], batch_size) for part in rows))
+        )
+        for i in starts
+    ]
+    return np.concatenate(parts)[: len(rows[0])]
+
+
 def fill(rows: np.ndarray, batch_size: int) -> Float[np.ndarray, "batch ..."]:
     """Fill up a batch with zeros, so that networks compile for one shape only."""
     filled = np.zeros((batch_size, *rows.shape[1:]), np.float32)
@@ -183,6 +222,19 @@ def _posterior(model: VAE, params: ModelParams, x: Array) -> tuple[Array, Array]
 def _from_coordinates(model: VAE, params: ModelParams, u: Array) -> Array:
     z: Array = autoencoders.prior_of(model, params).transform(u)
     return z
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_joint(
+    model: VAE, params: ModelParams, x: Array, z: Array, u: Array
+) -> Float[Array, " rows"]:
+    """Return log p(x, z) up to a constant, z's density as the grid sees it."""
+    outputs = autoencoders.decode(model, params, z)
+    log_p = model.likelihood.log_prob(x, outputs).reshape(len(x), -1).sum(axis=1)
+    p = autoencoders.prior_of(model, params)
+    if isinstance(p, MixturePrior):
+        return log_p + p.log_prob(u)
+    return log_p - 0.5 * jnp.sum(u**2, axis=-1)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -30,6 +30,9 @@ class Likelihood(NamedTuple):
     remedy_images: str  # what images must be
     # outputs -> (slope, offset), where log_prob = slope x + offset; None where not.
     affine: Callable[[Outputs], tuple[Pixels, Pixels]] | None = None
+    # outputs -> probability of each level, (…, num_levels), to within 2⁻²⁴ or so: what
+    # an entropy coder needs, and much faster than log_prob of each. None where not.
+    masses: Callable[[Outputs], Float[Array, "..."]] | None = None
     recipe: Recipe | None = None  # how it was made, for a file
 
 

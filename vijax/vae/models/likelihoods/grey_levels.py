@@ -19,21 +19,25 @@ from vijax.validate import check, is_whole
 
 @cached
 def discretised_logistic(
-    num_levels: int = 256, *, min_scale: float = 1e-3
+    num_levels: int = 256, *, num_components: int = 1, min_scale: float = 1e-3
 ) -> Likelihood:
-    """A logistic distribution's mass in the bin of each grey level.
+    """A logistic distribution's mass in the bin of each grey level, or several ones'.
 
-    P(level) = σ((x + δ/2 - loc) / scale) - σ((x - δ/2 - loc) / scale), with
-    δ = 1 / (num_levels - 1) between levels; the first and the last bin reach to
-    infinity. The decoder gives loc and, through a softplus, the scale of each pixel.
+    P(level) = Σ_k w_k [σ((x + δ/2 - loc_k) / scale_k) - σ((x - δ/2 - loc_k) / scale_k)]
+    with δ = 1 / (num_levels - 1) between levels; the first and the last bin reach to
+    infinity. The decoder gives loc and, through a softplus, the scale of each pixel's
+    components; with more than one, first the logits of their weights, and to the locs
+    are added numbers from 0 to 1, equally spaced, so that they begin apart.
 
     Args:
         num_levels: grey levels of the source, 256 for a byte.
+        num_components: logistics that are mixed, 1 or more. Three let a pixel be black,
+            white or in between.
         min_scale: added to the scale, in units of the whole range [0, 1].
 
     Raises:
-        ValueError: `num_levels` is not a whole number of 2 or more, or `min_scale` is
-            not above 0.
+        ValueError: `num_levels` is not a whole number of 2 or more, `num_components` of
+            1 or more, or `min_scale` is not above 0.
 
     References:
         Salimans, Karpathy, Chen & Kingma (2017), arXiv:1701.05517, equation 2.
@@ -46,38 +50,70 @@ def discretised_logistic(
         1.0
     """
     check(min_scale > 0, "min_scale", min_scale, "give a number above 0")
-    top = _top(num_levels)
+    valid = is_whole(num_components) and num_components >= 1
+    check(valid, "num_components", num_components, "give 1 or more")
+    top, several = _top(num_levels), num_components > 1
     width = 1 / top
+    begin = jnp.linspace(0.0, float(several), num_components)
 
-    def edges(x: Pixels, outputs: Outputs) -> tuple[Pixels, Pixels, Pixels]:
-        scale = jax.nn.softplus(outputs[..., 1]) + min_scale
-        centre = x - outputs[..., 0]
-        return (centre - width / 2) / scale, (centre + width / 2) / scale, scale
+    def components(outputs: Outputs) -> tuple[Array, Array, Array]:
+        """Return log weights, locs and scales."""
+        *logits, loc, raw = jnp.split(outputs, 2 + several, axis=-1)
+        scale = jax.nn.softplus(raw) + min_scale
+        log_weights = jax.nn.log_softmax(logits[0]) if several else jnp.zeros_like(loc)
+        return log_weights, loc + begin.astype(loc.dtype), scale
 
     def log_prob(x: Pixels, outputs: Outputs) -> Pixels:
-        lower, upper, scale = edges(x, outputs)
+        log_weights, loc, scale = components(outputs)
+        centre = x[..., None] - loc
+        lower, upper = (centre - width / 2) / scale, (centre + width / 2) / scale
         # σ(b) - σ(a) = σ(b) σ(-a) (1 - exp(a - b)); an open bin lacks two factors.
-        first, last = x < width / 2, x > 1 - width / 2
+        first, last = (e[..., None] for e in (x < width / 2, x > 1 - width / 2))
         below = jnp.where(last, 0.0, jax.nn.log_sigmoid(upper))
         above = jnp.where(first, 0.0, jax.nn.log_sigmoid(-lower))
         inside = jnp.log(-jnp.expm1(-width / scale))
-        return below + above + jnp.where(first | last, 0.0, inside)
+        each = below + above + jnp.where(first | last, 0.0, inside)
+        if not several:
+            return each[..., 0]
+        # The sum of weighted masses is 1 at most, but for rounding.
+        return jnp.minimum(jax.nn.logsumexp(log_weights + each, axis=-1), 0.0)
 
     def mean(outputs: Outputs) -> Pixels:
-        # E[level] = Σ_k P(level >= k), one level at a time to spare the memory.
-        def add(k: Array, total: Pixels) -> Pixels:
-            lower, _, _ = edges(k * width, outputs)
-            return total + jax.nn.sigmoid(-lower)
+        log_weights, loc, scale = components(outputs)
 
-        zero = jnp.zeros_like(outputs[..., 0])
-        return jax.lax.fori_loop(1, num_levels, add, zero) / top
+        # E[level] = Σ_k P(level >= k), one level at a time to spare the memory.
+        def add(k: Array, total: Array) -> Array:
+            return total + jax.nn.sigmoid((loc - (k - 0.5) * width) / scale)
+
+        each = jax.lax.fori_loop(1, num_levels, add, jnp.zeros_like(loc)) / top
+        return jnp.sum(jnp.exp(log_weights) * each, axis=-1)
 
     def sample(key: Key, outputs: Outputs) -> Pixels:
-        loc, scale = outputs[..., 0], jax.nn.softplus(outputs[..., 1]) + min_scale
-        x = loc + scale * jax.random.logistic(key, loc.shape, loc.dtype)
+        log_weights, loc, scale = components(outputs)
+        noise_key, which_key = jax.random.split(key) if several else (key, key)
+        which = jax.random.categorical(which_key, log_weights)[..., None]
+        loc, scale = (
+            jnp.take_along_axis(part, which, axis=-1)[..., 0] for part in (loc, scale)
+        )
+        x = loc + scale * jax.random.logistic(noise_key, loc.shape, loc.dtype)
         return jnp.clip(jnp.round(x * top), 0, top) / top
 
-    return _levels("discretised_logistic", num_levels, log_prob, mean, sample)
+    def masses(outputs: Outputs) -> Array:
+        log_weights, loc, scale = components(outputs)
+        edges = (jnp.arange(top, dtype=loc.dtype) + 0.5) * width
+        below = sum(
+            jnp.exp(log_weights[..., [i]])
+            * jax.nn.sigmoid((edges - loc[..., [i]]) / scale[..., [i]])
+            for i in range(num_components)
+        )
+        whole = jnp.pad(jnp.asarray(below), [(0, 0)] * (loc.ndim - 1) + [(1, 0)])
+        mass = jnp.diff(whole, axis=-1, append=jnp.ones_like(whole[..., :1]))
+        return jnp.maximum(mass, 0.0)
+
+    name = "discretised_logistic" + (f" x {num_components}" if several else "")
+    size = (2 + several) * num_components
+    found = _levels(name, num_levels, log_prob, mean, sample, num_outputs=size)
+    return found._replace(masses=masses)
 
 
 @cached
@@ -122,7 +158,18 @@ def beta_binomial(num_levels: int = 256) -> Likelihood:
         p = jax.random.beta(keys[0], a, b, dtype=a.dtype)
         return jax.random.binomial(keys[1], top, p, dtype=a.dtype) / top
 
-    return _levels("beta_binomial", num_levels, log_prob, mean, sample)
+    def masses(outputs: Outputs) -> Array:
+        a, b = (part[..., None] for part in parameters(outputs))
+        k = jnp.arange(top, dtype=a.dtype)
+        # P(k + 1) / P(k), level by level.
+        ratio = (top - k) * (a + k) / ((k + 1) * (b + top - 1 - k))
+        log_mass = jnp.cumsum(jnp.log(ratio), axis=-1)
+        return jax.nn.softmax(
+            jnp.concatenate([jnp.zeros_like(log_mass[..., :1]), log_mass], axis=-1)
+        )
+
+    found = _levels("beta_binomial", num_levels, log_prob, mean, sample)
+    return found._replace(masses=masses)
 
 
 def _levels(
@@ -131,6 +178,8 @@ def _levels(
     log_prob: Callable[[Pixels, Outputs], Pixels],
     mean: Callable[[Outputs], Pixels],
     sample: Callable[[Key, Outputs], Pixels],
+    *,
+    num_outputs: int = 2,
 ) -> Likelihood:
     top = num_levels - 1
 
@@ -141,7 +190,7 @@ def _levels(
     remedy = f"multiples of 1/{top} in [0, 1]: divide whole grey levels by {top}"
     return Likelihood(
         name=f"{name}({num_levels})",
-        num_outputs=2,
+        num_outputs=num_outputs,
         log_prob=log_prob,
         mean=mean,
         sample=sample,
