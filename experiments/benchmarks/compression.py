@@ -166,6 +166,7 @@ def model_of_images(config: Config, name: str) -> tuple[VAE, ModelParams, float]
     folder = None if config.runs is None else config.runs / name
     if folder is not None and (folder / "model.npz").exists():
         found = load(folder / "model.npz")
+        assert isinstance(found.model, VAE)
         return found.model, found.params, float(found.extra["minutes"])
     start = time.process_time()
     dataset = data.load(name, data_dir=config.folder)
@@ -330,13 +331,14 @@ def rates_of_table(config: Config, name: str) -> Iterator[tuple[float, list[Row]
     """Code the test rows by everything, for each bound."""
     dataset = data.load(name, data_dir=config.folder)
     train, table = (np.asarray(x, float) for x in (dataset.train, dataset.test))
+    bound_of: Callable[[float], Any]
     if name == "cms_multijet":
         logarithm, bound_of = cms_multijet.LOGARITHM, cms_multijet.bounds
         finest = cms_multijet.bounds(min(config.bounds), counts=0.5)
     else:
         spread = train.std(axis=0)
         logarithm = np.zeros(table.shape[1], bool)
-        bound_of = lambda share: share * spread  # noqa: E731
+        bound_of = spread.__mul__
         finest = bound_of(min(config.bounds))
     coder = None
     if not config.peers_only:
