@@ -6,7 +6,7 @@
     logistic_regression   ten thousand steps of a stochastic fit
     posteriordb           seconds to the right answer on twenty posteriors
     vae                   epochs of a VAE
-    posteriors            models that vijax was not tuned to, with references
+    posteriors            models with references, for the verdict
 
 `posteriordb_systems` and `posteriordb_pymc` hold the systems that `posteriordb` runs;
 README.md has its results. The peers have an environment of their own.

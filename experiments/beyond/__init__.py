@@ -2,7 +2,7 @@
 
     limit_coverage      how often limits of a signal contain it
     workflow            two tables, each from raw rows to a decision
-    verdict_benchmark   what became of fits of models that nobody tuned to
+    verdict_benchmark   what became of fits of models with known answers
     advi_benchmark      variational fits of twenty posteriors, held to the truth
     posterior_gallery   their marginals, drawn over reference draws
     anomaly_detection   images, air showers, collisions: which score finds what

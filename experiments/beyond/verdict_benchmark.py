@@ -1,4 +1,4 @@
-"""Is the verdict right? What became of fits of models that nobody tuned to.
+"""Is the verdict right? What became of fits of models with known answers.
 
 The rows are those of `make vi-benchmark`: this machine's where it has been run (it
 takes hours), else those that are kept in experiments/studies/verdicts.jsonl, with

@@ -33,11 +33,13 @@ def outcome(row: Row) -> str:
 def worst_error(row: Row) -> float:
     """Return the worst error of the answer, or of the better one that is refused.
 
-    In units of the limit between right and wrong.
+    In units of the limit between right and wrong; NaN where no number was given.
     """
     errors: Iterable[Any] = [(row.get("mean_error"), row.get("sd_error"))]
     if row["used"] == "none":
-        errors = row["errors"].values()
+        errors = [pair for pair in row["errors"].values() if min(pair) > 0]
+    if not errors:
+        return float("nan")
     return min(max(mean / MEAN_LIMIT, sd / SD_LIMIT) for mean, sd in errors)
 
 

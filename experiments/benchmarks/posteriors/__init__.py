@@ -1,4 +1,4 @@
-"""Models that vijax was never tuned to, with the truth about their posteriors.
+"""Models with the truth about their posteriors, which the verdict is held against.
 
 Each kind of model has a file: a function a model, on synthetic data of a seeded
 generator, entered in a table by `register`. `load` returns them all, `get` one by its
