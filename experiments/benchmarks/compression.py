@@ -331,15 +331,15 @@ def rates_of_table(config: Config, name: str) -> Iterator[tuple[float, list[Row]
     """Code the test rows by everything, for each bound."""
     dataset = data.load(name, data_dir=config.folder)
     train, table = (np.asarray(x, float) for x in (dataset.train, dataset.test))
-    bound_of: Callable[[float], Any]
-    if name == "cms_multijet":
-        logarithm, bound_of = cms_multijet.LOGARITHM, cms_multijet.bounds
+    spread, is_cms = train.std(axis=0), name == "cms_multijet"
+    logarithm = cms_multijet.LOGARITHM if is_cms else np.zeros(len(spread), bool)
+
+    def bound_of(share: float) -> np.ndarray:
+        return cms_multijet.bounds(share) if is_cms else share * spread
+
+    finest = bound_of(min(config.bounds))
+    if is_cms:
         finest = cms_multijet.bounds(min(config.bounds), counts=0.5)
-    else:
-        spread = train.std(axis=0)
-        logarithm = np.zeros(table.shape[1], bool)
-        bound_of = spread.__mul__
-        finest = bound_of(min(config.bounds))
     coder = None
     if not config.peers_only:
         start = time.process_time()
