@@ -135,7 +135,9 @@ def test_a_table_is_compressed_from_and_into_every_file(suffix, table, tmp_path)
     folder, columns = table
     source, back = tmp_path / f"table{suffix}", tmp_path / f"back{suffix}"
     files.write_table(source, columns)
-    commands.compress(folder / "model.npz", source, tmp_path / "t.vx", bound=0.01)
+    commands.compress(
+        folder / "model.npz", source, tmp_path / "t.vx", bound=0.01, num_samples=4
+    )
     commands.decompress(folder / "model.npz", tmp_path / "t.vx", back)
     found = files.read_examples(back, Choice())
     assert found.names == ("mass", "charge")

@@ -91,6 +91,7 @@ def compress(
     *,
     choice: Choice = ALL,
     bound: float = 0.01,
+    num_samples: int = 1,
 ) -> str:
     """Compress data: images without loss, a table within a bound.
 
@@ -100,15 +101,20 @@ def compress(
         output: file to write.
         choice: what is read of the data.
         bound: greatest error of a table's numbers, in its units.
+        num_samples: draws of z for each example; more make a smaller file, slowly.
     """
+    options = {"num_samples": num_samples}
     vae, params, extra = _load_vae(model)
     array = read_examples(data, choice, names=_names(extra)).x
     if extra["scale"] is not None:
-        content = file_format.encode_table(vae, params, array, extra["scale"], bound)
+        scale = extra["scale"]
+        content = file_format.encode_table(vae, params, array, scale, bound, **options)
     else:
         levels = extra["num_levels"]
         x = as_images(array)
-        content = file_format.encode_images(vae, params, x, num_levels=levels)
+        content = file_format.encode_images(
+            vae, params, x, num_levels=levels, **options
+        )
     output.write_bytes(content)
     return f"{array.nbytes} bytes in {len(content)}: {array.nbytes / len(content):.2f}"
 
