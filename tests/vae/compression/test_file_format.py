@@ -142,7 +142,9 @@ def test_levels_that_the_model_does_not_know_take_no_bits(binary):
         len(file_format.encode_images(model, params, x, num_levels=number))
         for number in (2, 4)
     )
-    assert abs(many - two) < 0.01 * two
+    # The two files draw other z.
+    spread = np.sqrt(2 * bits_of_draws(model, params, x).var(axis=0).sum())
+    assert 8 * abs(many - two) < 4 * spread < 0.1 * 8 * two
 
 
 def test_bits_come_back(binary):
