@@ -40,6 +40,7 @@ import tyro
 from experiments.studies import cms_multijet
 from vijax import data
 from vijax.data import Dataset
+from vijax.types import Key
 from vijax.vae import training
 from vijax.vae.compression import image_files, lossy, table_files
 from vijax.vae.compression.table_files import TableCoderSettings
@@ -191,20 +192,9 @@ def fit_binary(
     )
     key = jax.random.key(config.seed)
     params = autoencoders.init_at_mean(model, jax.random.fold_in(key, 2), dataset.train)
-    trained = training.fit(
-        model,
-        jax.random.fold_in(key, 1),
-        dataset.train,
-        epochs=config.binary_epochs,
-        batch_size=500,
-        optimizer=training.Muon(0.05),
-        params=priors.with_pseudo_inputs(model, params, dataset.train[:500]),
-        kl_warm_up=10,
-        on_epoch=training.csv_log(folder / "epochs.csv") if folder else (),
-        checkpoint=training.Checkpoint(folder / "run", 30.0) if folder else None,
-        description=dataset.name,
-    )
-    return model, trained.params
+    params = priors.with_pseudo_inputs(model, params, dataset.train[:500])
+    options: dict[str, Any] = {"epochs": config.binary_epochs, "kl_warm_up": 10}
+    return model, _trained(model, key, dataset, params, folder, options)
 
 
 def fit_grey(
@@ -225,19 +215,33 @@ def fit_grey(
     output = params.decoder["output"]
     bias = output["bias"].reshape(-1, model.likelihood.num_outputs)
     output = output | {"bias": bias.at[:, -number:].set(-4.0).ravel()}
-    trained = training.fit(
+    params = params._replace(decoder=params.decoder | {"output": output})
+    options: dict[str, Any] = {"epochs": config.epochs}
+    return model, _trained(model, key, dataset, params, folder, options)
+
+
+def _trained(
+    model: VAE,
+    key: Key,
+    dataset: Dataset,
+    params: ModelParams,
+    folder: Path | None,
+    options: dict[str, Any],
+) -> ModelParams:
+    """Return the parameters after training, which takes up what is in the folder."""
+    found = training.fit(
         model,
         jax.random.fold_in(key, 1),
         dataset.train,
-        epochs=config.epochs,
         batch_size=500,
         optimizer=training.Muon(0.05),
-        params=params._replace(decoder=params.decoder | {"output": output}),
+        params=params,
         on_epoch=training.csv_log(folder / "epochs.csv") if folder else (),
         checkpoint=training.Checkpoint(folder / "run", 30.0) if folder else None,
         description=dataset.name,
+        **options,
     )
-    return model, trained.params
+    return found.params
 
 
 def rates_of_images(config: Config, name: str) -> Iterator[Row]:

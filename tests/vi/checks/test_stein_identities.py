@@ -73,3 +73,10 @@ def test_weight_on_fewer_draws_than_unknowns_is_no_answer(funnel):
     weights = np.full(len(draws), 1e-300)
     weights[:2] = 0.5
     assert residual(target, draws, weights) == np.inf
+
+
+def test_a_density_without_slope_fails_without_a_warning():
+    """An improper flat unknown: E[z ∂ log p] is 0, not −1, at every draw."""
+    target = vi.from_log_density(lambda u: -0.5 * u[0] ** 2, jnp.zeros(2))
+    draws = np.random.default_rng(3).normal(size=(4096, 2))
+    assert residual(target, draws) > 1e6

@@ -159,3 +159,17 @@ def test_a_mode_in_a_corner_of_what_q_covers_is_seen(key):
         np.testing.assert_allclose(fit.modes.mass, [0.07], atol=0.005)
         np.testing.assert_allclose(fit.modes.loc, [[3, 3, 3]], atol=0.05)
         assert fit.modes.hill.all()
+
+
+def test_radial_starts_are_those_of_scatter(key):
+    """Along no axis, in no box: radii of a normal times 1 to 300."""
+    z = mode_search.scatter(key, np.zeros(3), np.ones(3), 1024)
+    chosen = mode_search.radial(1024)
+    on_axis = (z == 0).sum(axis=1) == 2
+    assert on_axis.mean() == 0.25
+    assert chosen.mean() == 0.5
+    assert not (chosen & on_axis).any()
+    radius = np.log(np.linalg.norm(z, axis=1))
+    np.testing.assert_allclose(radius[chosen].mean(), np.log(300) / 2 + 0.37, atol=0.2)
+    rest = ~(chosen | on_axis)
+    assert radius[rest].max() < 2 < np.median(radius[chosen])

@@ -80,6 +80,8 @@ def _residual(weights: np.ndarray, z: np.ndarray, slopes: np.ndarray) -> float:
     for terms in (slopes, z * slopes + 1):
         mean = weights @ terms
         error = np.sqrt(weights**2 @ (terms - mean) ** 2)
-        large = np.where(np.abs(mean) > NEGLIGIBLE, np.abs(mean), 0.0)
-        worst = max(worst, float(np.max(large / error)))
+        large = np.abs(mean) > NEGLIGIBLE
+        with np.errstate(divide="ignore"):  # an identity that all draws miss alike
+            ratios = np.abs(mean[large]) / error[large]
+        worst = max(worst, float(np.max(ratios, initial=0.0)))
     return worst

@@ -193,6 +193,12 @@ def scatter(
     return np.where(kind == 2, 2 * np.tanh(direction), z)
 
 
+def radial(num_starts: int) -> np.ndarray:
+    """Say which starts of `scatter` are a random direction times a radius."""
+    number = np.arange(num_starts)
+    return (number % 8 > 2) & (number % 4 != 0)
+
+
 def climb(
     look: Look,
     z: np.ndarray,
@@ -275,9 +281,8 @@ def _surroundings(
         scale: its sds.
     """
     number, dim = v.shape
-    radial = np.arange(number) % 8 > 2
-    radial &= np.arange(number) % 4 != 0
-    v, log_p = v[radial], log_p[radial]
+    chosen = radial(number)
+    v, log_p = v[chosen], log_p[chosen]
     # A normal whose log sd is uniform between 0 and that of the farthest.
     log_sd = np.linspace(0.0, np.log(FARTHEST), 65)[1:] - np.log(FARTHEST) / 128
     squares = np.sum(v**2, axis=1)[:, None] * np.exp(-2 * log_sd)
