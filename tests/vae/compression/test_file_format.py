@@ -121,6 +121,16 @@ def test_draws_that_are_not_chosen_do_not_spoil_the_next_ones():
     assert many < one
 
 
+def test_scrambling_pays_where_data_surprise_the_model(monkeypatch):
+    model = autoencoders.vae((4, 4), latent=30, hidden=())
+    params = init(model, jax.random.key(0))
+    params = params._replace(decoder=jax.tree.map(lambda a: 3 * a, params.decoder))
+    x = np.random.default_rng(0).integers(2, size=(400, 4, 4)).astype(np.float32)
+    scrambled = len(file_format.encode_images(model, params, x))
+    monkeypatch.setattr(bits_back, "_scrambled", lambda stack, seed: stack)
+    assert scrambled < 0.97 * len(file_format.encode_images(model, params, x))
+
+
 def test_many_latents_wait_until_there_are_bits_for_them(bits_beside):
     """What is not there cannot come back: half of the batches found an empty stack."""
     model = autoencoders.vae((4,), latent=100, hidden=())
