@@ -167,3 +167,17 @@ def test_shifts_are_the_moves_of_mean_and_sd(key):
     assert max(by_chance) < 0.3 / np.sqrt(4000)
     equal = np.full(len(z), -np.log(len(z)))
     np.testing.assert_allclose(importance_weights.shifts(z, equal), 0.0, atol=1e-12)
+
+
+def test_tails_of_many_columns_are_those_of_each():
+    rng = np.random.default_rng(0)
+    values = rng.standard_t(3, size=(500, 70))
+    values[:, 3] = 1.0  # nothing to fit
+    values[0, 5] = 1e9  # one draw is all of it
+    log_weights = rng.normal(size=500)
+    found = importance_weights.moment_tails(values, log_weights)
+    traced = jax.jit(importance_weights.moment_tails)(values, log_weights)
+    np.testing.assert_allclose(found, traced, rtol=2e-3, atol=2e-3)
+    mean = np.average(values[:, 0], weights=np.exp(log_weights))
+    squares = log_weights + 2 * np.log(np.abs(values[:, 0] - mean))
+    assert found[0] == pytest.approx(importance_weights.psis(squares).tail_shape)

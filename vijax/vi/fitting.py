@@ -25,6 +25,7 @@ from vijax.validate import check
 from vijax.vi import ladder
 from vijax.vi.engine import precision
 from vijax.vi.engine.batched_density import BATCH, enough_draws
+from vijax.vi.engine.blas_threads import on_one_thread
 from vijax.vi.engine.compilation import in_trace
 from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
@@ -217,6 +218,7 @@ def _fit_auto(
     return ladder.climb(target, key, fit_once, seconds=seconds, progress=progress)
 
 
+@on_one_thread
 def _fit_precisely(
     target: Target,
     key: Key,

@@ -39,6 +39,7 @@ KHAT_LIMIT = 0.7
 VARIANCE_LIMIT = 0.5  # weights of a smaller k̂ have a variance
 MEAN_LIMIT = 0.05  # sds that a mean may be off
 SD_LIMIT = 0.05  # fraction that an sd may be off
+ROWS = 64  # tails that are fitted at a time
 EXCUSED = 0.03  # of a move, in sds or relative, that chance may explain at most
 # The correction's own error of a mean is 1/√400 = 0.05 sd.
 MIN_EFFECTIVE_SAMPLE_SIZE = 400
@@ -94,20 +95,16 @@ def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
     given = xp.asarray(log_weights)
     num_samples = given.shape[0]
     check(num_samples >= 25, "num_samples", num_samples, "k̂ needs at least 25 weights")
-    tail_size = min(num_samples // 5, math.ceil(3 * num_samples**0.5))
+    tail_size = _tail_size(num_samples)
     order = xp.argsort(given)
     ascending = given[order]
     largest = ascending[-1]
     ascending = ascending - largest
     body, tail = ascending[:-tail_size], ascending[-tail_size:]
-    cutoff = xp.exp(body[-1])
-    excess = xp.exp(tail) - cutoff
-    khat, scale = pareto_fit(excess)
+    fitted = _fit_tail(ascending[-tail_size - 1 :])
+    khat, flat = fitted.khat, fitted.flat
     p = (xp.arange(tail_size) + 0.5) / tail_size
-    quantiles = cutoff + scale * _expm1_over(khat, -xp.log1p(-p))
-    # Weights that are equal to rounding have no tail to smooth.
-    flat = ~(excess[-1] >= 1e3 * np.finfo(excess.dtype).eps)
-    khat = xp.where(flat, 0.0, khat)
+    quantiles = fitted.cutoff + fitted.scale * _expm1_over(khat, -xp.log1p(-p))
     smooth = xp.minimum(xp.log(xp.where(flat, 1.0, quantiles)), 0.0)
     # A distribution without a mean (k >= 1) says nothing of the weights' average.
     ascending = xp.concatenate([body, xp.where(flat | (khat >= 1), tail, smooth)])
@@ -118,9 +115,35 @@ def psis(log_weights: Float[ArrayLike, " samples"]) -> Smoothed:
         khat,
         total + largest - math.log(num_samples),
         1 / xp.sum(xp.exp(2 * normalised)),
-        xp.mean(tail - body[-1]),
+        fitted.hill,
         tail_size,
     )
+
+
+class _Tail(NamedTuple):
+    """A generalised Pareto distribution of the largest weights, or one for each row."""
+
+    khat: Any
+    scale: Any
+    cutoff: Any  # the largest weight that is not of the tail
+    hill: Any  # Hill's estimate of the shape
+    flat: Any  # weights that are equal to rounding have no tail to smooth
+
+
+def _fit_tail(log_weights: Float[ArrayLike, "*rows tail_and_one"]) -> _Tail:
+    """Fit the ascending log weights of a tail, the largest 0, the first its cutoff."""
+    xp = array_module(log_weights)
+    given = xp.asarray(log_weights)
+    cutoff = xp.exp(given[..., 0])
+    excess = xp.exp(given[..., 1:]) - cutoff[..., None]
+    khat, scale = pareto_fit(excess)
+    flat = ~(excess[..., -1] >= 1e3 * np.finfo(excess.dtype).eps)
+    hill = xp.mean(given[..., 1:] - given[..., :1], axis=-1)
+    return _Tail(xp.where(flat, 0.0, khat), scale, cutoff, hill, flat)
+
+
+def _tail_size(num_samples: int) -> int:
+    return min(num_samples // 5, math.ceil(3 * num_samples**0.5))
 
 
 @np.errstate(all="ignore")
@@ -206,10 +229,21 @@ def moment_tails(
         square = np.exp(log_square - np.max(log_square, axis=0))
         heavy = np.sum(square, axis=0) < max(50, len(x) / 100)
         shapes = np.zeros(x.shape[1])
-        columns = log_square[:, heavy].T
-        shapes[heavy] = [psis(column).tail_shape for column in columns]
+        shapes[heavy] = _tail_shapes(log_square[:, heavy].T)
         return shapes
     return jax.vmap(lambda column: psis(column).tail_shape)(log_square.T)
+
+
+def _tail_shapes(log_weights: np.ndarray) -> np.ndarray:
+    """Return `psis(row).tail_shape` of each row, without what else is in it."""
+    size = _tail_size(log_weights.shape[1]) + 1
+    largest = np.sort(np.partition(log_weights, -size, axis=1)[:, -size:], axis=1)
+    parts = []
+    for start in range(0, len(largest), ROWS):  # the fit makes a grid of each
+        some = largest[start : start + ROWS]
+        fitted = _fit_tail(some - some[:, -1:])
+        parts.append(np.minimum(fitted.khat, fitted.hill))
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def slower(num_samples: int, tail_shape: Any) -> Any:
@@ -245,8 +279,8 @@ def _nonzero(x: Any) -> Any:
     return array_module(x).where(x > 0, x, 1.0)
 
 
-def pareto_fit(excess: Float[ArrayLike, " tail"]) -> tuple[Any, Any]:
-    r"""Fit a generalised Pareto distribution to ascending excesses: (k̂, scale).
+def pareto_fit(excess: Float[ArrayLike, "*rows tail"]) -> tuple[Any, Any]:
+    r"""Fit a generalised Pareto distribution to each row's ascending excesses: (k̂, scale).
 
     The density is (1/σ) (1 + k x/σ)^(−1/k − 1). θ = −k/σ is averaged over its
     profile posterior on a grid; k̂ is then shrunk to ½ by a prior worth 10 draws.
@@ -256,19 +290,19 @@ def pareto_fit(excess: Float[ArrayLike, " tail"]) -> tuple[Any, Any]:
     """
     xp = array_module(excess)
     given = xp.asarray(excess)
-    size = given.shape[0]
+    size = given.shape[-1]
     grid_size = 30 + int(size**0.5)
-    largest = given[-1]
-    x = given / xp.where(largest > 0, largest, 1.0)
+    largest = given[..., -1]
+    x = given / xp.where(largest > 0, largest, 1.0)[..., None]
     # Rounding may tie the small excesses at zero.
-    quartile = xp.maximum(x[int(size / 4 + 0.5) - 1], 1e-10)
+    quartile = xp.maximum(x[..., int(size / 4 + 0.5) - 1], 1e-10)
     i = xp.arange(1, grid_size + 1)
-    theta = 1 + (1 - xp.sqrt(grid_size / (i - 0.5))) / (3 * quartile)
-    k = xp.mean(xp.log1p(-theta[:, None] * x), axis=1)
+    theta = 1 + (1 - xp.sqrt(grid_size / (i - 0.5))) / (3 * quartile[..., None])
+    k = xp.mean(xp.log1p(-theta[..., :, None] * x[..., None, :]), axis=-1)
     log_profile = size * (xp.log(-theta / k) - k - 1)
-    weights = xp.exp(log_profile - xp.max(log_profile))
-    theta_hat = xp.sum(weights * theta) / xp.sum(weights)
-    k_hat = xp.mean(xp.log1p(-theta_hat * x))
+    weights = xp.exp(log_profile - xp.max(log_profile, axis=-1, keepdims=True))
+    theta_hat = xp.sum(weights * theta, axis=-1) / xp.sum(weights, axis=-1)
+    k_hat = xp.mean(xp.log1p(-theta_hat[..., None] * x), axis=-1)
     scale = -k_hat / theta_hat * largest
     return (size * k_hat + 10 * 0.5) / (size + 10), scale
 

@@ -173,3 +173,23 @@ def test_radial_starts_are_those_of_scatter(key):
     np.testing.assert_allclose(radius[chosen].mean(), np.log(300) / 2 + 0.37, atol=0.2)
     rest = ~(chosen | on_axis)
     assert radius[rest].max() < 2 < np.median(radius[chosen])
+
+
+def test_who_is_home_is_not_looked_at_again(key):
+    looked = []
+
+    def look(z):
+        looked.append(len(z))
+        return -0.5 * np.sum(z**2, axis=1), -z
+
+    centre, scale = np.zeros(2), np.ones(2)
+    starts = mode_search.scatter(key, centre, scale, 64)
+    home = mode_search._Home(centre[None], np.eye(2)[None], scale, 2, True)
+    given = starts, look(starts), scale, home
+    ends, values = mode_search.climb(look, *given, max_steps=40)
+    assert home.holds(ends).all()
+    np.testing.assert_allclose(values, look(ends)[0], rtol=1e-12)
+    away = np.count_nonzero(~home.holds(starts))
+    assert looked[1] == away < 64
+    assert looked[1:-1] == sorted(looked[1:-1], reverse=True)
+    assert looked[-2] < away

@@ -42,7 +42,8 @@ def normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Any:
     if in_trace():
         drawn: Any = jax.lax.map(draw, jnp.asarray(numbers)).reshape(-1)
     else:
-        drawn = np.concatenate([np.asarray(draw(number)) for number in numbers])
+        blocks = [draw(number) for number in numbers]  # one is made as others begin
+        drawn = np.concatenate([np.asarray(block) for block in blocks])
     return drawn[:count].reshape(shape)
 
 

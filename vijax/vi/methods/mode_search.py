@@ -209,18 +209,17 @@ def climb(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow log p upwards from every start; return the ends and log p there.
 
-    What is `seen` are log p and its gradient at the starts z.
+    What is `seen` are log p and its gradient at the starts z. Who has settled, or is
+    home, waits there, and costs nothing more.
     """
-    num, dim = z.shape
-    v = z / scale
-    value, gradient = seen
-    gradient = gradient * scale
-    share = np.ones(num)
-    steps = np.zeros((0, num, dim))
-    turns = np.zeros((0, num, dim))
-    settled = ~np.isfinite(value)
+    ends, tops = z.copy(), seen[0].copy()
+    here = np.flatnonzero(np.isfinite(tops) & ~home.holds(z))
+    v, value, gradient = z[here] / scale, tops[here], seen[1][here] * scale
+    share = np.ones(len(here))
+    steps = np.zeros((0, *v.shape))
+    turns = np.zeros((0, *v.shape))
     for _ in range(max_steps):
-        if np.all(settled | home.holds(scale * v)):
+        if not len(here):
             break
         direction = _ascent(gradient, steps, turns)
         length = np.max(np.abs(direction), axis=1, keepdims=True)
@@ -242,8 +241,11 @@ def climb(
         gradient = np.where(better[:, None], new_gradient, gradient)
         value = np.where(better, new_value, value)
         share = np.where(better, 1.0, 0.3 * share)
-        settled = ~np.isfinite(value) | (better & (gain < 1e-3)) | (share < 1e-6)
-    return scale * v, value
+        ends[here], tops[here] = scale * v, value
+        going = ~((better & (gain < 1e-3)) | (share < 1e-6) | home.holds(scale * v))
+        here, v, value, gradient = here[going], v[going], value[going], gradient[going]
+        share, steps, turns = share[going], steps[:, going], turns[:, going]
+    return ends, tops
 
 
 def _ascent(gradient: np.ndarray, steps: np.ndarray, turns: np.ndarray) -> np.ndarray:

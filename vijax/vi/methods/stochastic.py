@@ -126,12 +126,23 @@ class Stochastic:
             "antithetic": self.num_draws % 2 == 0,
         }
 
+        draw = partial(
+            stochastic_loop.draw_noise,
+            noise_key,
+            like=like,
+            num_draws=self.num_draws,
+            plan=plan,
+        )
+        ahead: dict[int, Any] = {}
+
         def step(carry: stochastic_loop.Carry) -> stochastic_loop.Carry:
-            eps = stochastic_loop.draw_noise(
-                noise_key, carry.chunk, like, self.num_draws, plan
-            )
+            traced = in_trace()
+            eps = None if traced else ahead.pop(int(carry.chunk), None)
+            eps = draw(carry.chunk) if eps is None else eps
             given = target, start.q, anchor, carry.state, row_key, eps
             taken = _take_chunk(*given, **options)
+            if not traced and (following := int(carry.chunk) + 1) < plan.num_chunks:
+                ahead[following] = draw(following)  # while the chunk's program runs
             return stochastic_loop.record(carry, like, *taken, plan=plan)
 
         carry = stochastic_loop.begin(
