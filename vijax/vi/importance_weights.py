@@ -280,8 +280,9 @@ def _nonzero(x: Any) -> Any:
 
 
 def pareto_fit(excess: Float[ArrayLike, "*rows tail"]) -> tuple[Any, Any]:
-    r"""Fit a generalised Pareto distribution to each row's ascending excesses: (k̂, scale).
+    r"""Fit a generalised Pareto distribution to ascending excesses: (k̂, scale).
 
+    Of each row by itself.
     The density is (1/σ) (1 + k x/σ)^(−1/k − 1). θ = −k/σ is averaged over its
     profile posterior on a grid; k̂ is then shrunk to ½ by a prior worth 10 draws.
 
