@@ -28,7 +28,7 @@ DRAWS_PER_NUMBER = 10  # effective ones, that a centre's coordinate is fitted to
 MAX_FITTED = 3000  # draws that a mixture is fitted to
 MAX_DIM = 200  # above, covariances want more draws than there are
 STEPS = 12
-LEAST_FREEDOM, MOST_FREEDOM = 3, 30
+LEAST_FREEDOM, MOST_FREEDOM = 3, 8  # longer tails than the draws have shown
 
 
 class TMixture(NamedTuple):
