@@ -1,4 +1,4 @@
-"""Is the verdict right? Every family on 94 models, beside the truth.
+"""Is the verdict right? Every family on 129 models, beside the truth.
 
 A row is a fit. Its answer is what the verdict told to use: q's own moments where the
 fit is trusted, else the corrected ones where these may be used, else none. An answer is
@@ -76,7 +76,8 @@ def moments(table: Any, prefix: str) -> tuple[Row, Row]:
 
 def run_one(entry: collection.Entry, system: str, seed: int) -> Row:
     """Fit one model and compare its answer with the truth."""
-    row: Row = {"model": entry.name, "kind": entry.kind, "family": system, "seed": seed}
+    row: Row = {"model": entry.name, "kind": entry.kind, "history": entry.history}
+    row |= {"family": system, "seed": seed}
     began, worked = time.perf_counter(), time.process_time()
 
     def clocks() -> Row:

@@ -5,6 +5,13 @@ takes hours), else those that are kept in experiments/studies/verdicts.jsonl, wi
 the machine and the versions in verdicts.json. An answer is wrong where a mean is off by
 more than 0.1 sd or an sd by more than 10 %; peers give no verdict, and all their
 answers are used.
+
+Our fits are also counted apart by what the verdict's rules owe to the model: "tuned",
+of the first list, on which they were made; "mended", written afterwards to mislead the
+verdict, with success, after which a rule was changed; "new", written afterwards too,
+and no rule was changed. What is "new" is so because it needed no mending, or because
+none was found: its share of wrong answers flatters. The fair number of what a verdict
+did before it was mended is in docs/explained/verdict.md.
 """
 
 import json
@@ -14,7 +21,14 @@ from pathlib import Path
 
 from experiments import common
 from experiments.studies import verdicts
-from experiments.studies.verdicts import Row, outcome, shares, totals, worst_error
+from experiments.studies.verdicts import (
+    Row,
+    by_history,
+    outcome,
+    shares,
+    totals,
+    worst_error,
+)
 from vijax.plot.vi import verdicts as plot
 from vijax.validate import check
 
@@ -42,11 +56,13 @@ def run(config: Config) -> common.Result:
         for name in systems
     }
     ours = [row for row in rows if row.get("verdict") != verdicts.NO_VERDICT]
+    apart = by_history(ours)
     metrics: Row = {
         "about": {} if own else json.loads(KEPT.with_suffix(".json").read_text()),
         "models": len({row["model"] for row in rows}),
         "systems": {name: totals(rows, name) for name in systems},
         "ours": shares(ours),
+        "ours_by_history": apart,
         "auto": shares([row for row in ours if row["family"] == "auto"]),
         "wrong": [
             {key: row[key] for key in ("model", "family", "mean_error", "sd_error")}
@@ -71,6 +87,7 @@ def run(config: Config) -> common.Result:
     ]
     figures = {
         "outcomes": plot.outcomes(counts),
+        "histories": plot.outcomes(apart),
         "seconds": plot.error_against_seconds(points),
     }
     return common.Result(metrics, figures)

@@ -54,6 +54,22 @@ def totals(rows: list[Row], system: str) -> Row:
     return found
 
 
+def by_history(rows: list[Row]) -> dict[str, Row]:
+    """Return the shares apart for models that the rules were made on, and new ones.
+
+    A row's history is what the verdict's rules owed to its model when it was fitted:
+    "tuned", "mended" or "new" (`History` of the collection). Rows that do not say are
+    of the first list, all of it tuned on.
+    """
+    apart: dict[str, list[Row]] = {}
+    for row in rows:
+        apart.setdefault(row.get("history", "tuned"), []).append(row)
+    return {
+        history: {"models": len({row["model"] for row in chosen})} | shares(chosen)
+        for history, chosen in apart.items()
+    }
+
+
 def shares(rows: list[Row]) -> Row:
     """Return counts, and the shares that the verdict is held to, with their errors.
 

@@ -6,7 +6,13 @@ import pytest
 
 from experiments.benchmarks import posteriors, verdicts
 from experiments.benchmarks.posteriors.moments import Moments
-from experiments.studies.verdicts import OUTCOMES, outcome, shares, totals
+from experiments.studies.verdicts import (
+    OUTCOMES,
+    by_history,
+    outcome,
+    shares,
+    totals,
+)
 
 TRUTH = {"x": Moments(np.array(0.0), np.array(1.0), np.array(0.0), np.array(0.0))}
 
@@ -91,9 +97,32 @@ def test_shares_count_each_fit_once():
     assert totals(timed, "peer")["median_cpu_seconds"] == 2.0
 
 
+def test_models_that_the_rules_were_made_on_are_counted_apart():
+    rows = [
+        {"model": "old", "used": "own", "wrong": False},
+        {"model": "old", "used": "own", "wrong": True, "history": "tuned"},
+        {"model": "late", "used": "own", "wrong": True, "history": "new"},
+    ]
+    found = by_history(rows)
+    assert list(found) == ["tuned", "new"]
+    counts = [(row["models"], row["fits"]) for row in found.values()]
+    assert counts == [(1, 2), (1, 1)]
+    wrong = [row["wrong_and_used_share"] for row in found.values()]
+    assert wrong == [0.5, 1.0]
+
+
+def test_a_row_says_what_the_rules_owe_to_its_model():
+    late = entry(ValueError("no prior"))._replace(history="new")
+    assert verdicts.run_one(late, "mean_field", 0)["history"] == "new"
+
+
 @pytest.mark.slow
 def test_hardly_an_answer_that_is_used_is_wrong(monkeypatch):
-    """Mean field on all models: the published shares, with room for other machines."""
+    """Mean field on all models: the published shares, with room for other machines.
+
+    They are of the first list. Of the models written to mislead the verdict, the one
+    that docs/explained/verdict.md names may do so.
+    """
     monkeypatch.setattr(verdicts, "SHORT", 0.0)
     rows = []
     for entry in posteriors.load():
@@ -102,7 +131,10 @@ def test_hardly_an_answer_that_is_used_is_wrong(monkeypatch):
         rows.append(verdicts.run_one(entry, "mean_field", 0))
         if len(rows) % 20 == 0:  # a process has room for some thousand programs
             jax.clear_caches()
-    found = shares(rows)
+    late = [row for row in rows if row["history"] != "tuned"]
+    misled = {row["model"] for row in late if outcome(row) == "wrong and used"}
+    assert misled <= {"needle"}
+    found = shares([row for row in rows if row["history"] == "tuned"])
     assert found["fits"] >= 90
     assert found["wrong and used"] <= 1
     assert found["right_but_refused_share"] <= 0.2

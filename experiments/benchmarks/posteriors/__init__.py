@@ -2,7 +2,8 @@
 
 Each kind of model has a file: a function a model, on synthetic data of a seeded
 generator, entered in a table by `register`. `load` returns them all, `get` one by its
-name, `errors` compares an answer with its reference. References are JSON files in
+name, `errors` compares an answer with its reference. A model's `history` says whether
+the verdict's rules were made on it, or it is new to them. References are JSON files in
 `references/`, taken by
 
     python -m experiments.benchmarks.posteriors.reference

@@ -151,3 +151,39 @@ def missing_scores() -> Problem:
     scores = 55 + rng.normal(0, 5, (7, 1)) + rng.normal(0, 8, 4)
     there = rng.uniform(size=(7, 4)) < 0.8
     return model, (np.where(there, scores + rng.normal(0, 4, (7, 4)), 0.0), there)
+
+
+def _beta_moments(a: float, b: float) -> tuple[float, float]:
+    mean = a / (a + b)
+    return mean, np.sqrt(mean * (1 - mean) / (a + b + 1))
+
+
+def _both_ends() -> dict[str, Any]:
+    """Return the moments of Beta(0.3, 0.3)."""
+    return {"p": _beta_moments(0.3, 0.3)}
+
+
+@register("bounded", exact=_both_ends, history="new")
+def at_both_ends() -> Problem:
+    """A share that is near 0 or near 1: its density is infinite at both ends."""
+
+    def model() -> None:
+        numpyro.sample("p", dist.Beta(0.3, 0.3))
+
+    return model, ()
+
+
+def _near_zero() -> dict[str, Any]:
+    """Return the moments of Beta(1, 40) and Gamma(0.3, 2)."""
+    return {"p": _beta_moments(1.0, 40.0), "rate": (0.3 / 2, np.sqrt(0.3) / 2)}
+
+
+@register("bounded", exact=_near_zero, history="new")
+def near_zero() -> Problem:
+    """A share and a rate that crowd at zero, the rate's density without bound there."""
+
+    def model() -> None:
+        numpyro.sample("p", dist.Beta(1.0, 40.0))
+        numpyro.sample("rate", dist.Gamma(0.3, 2.0))
+
+    return model, ()

@@ -9,17 +9,21 @@ from experiments.benchmarks.posteriors import bounded as bounded
 from experiments.benchmarks.posteriors import discrete as discrete
 from experiments.benchmarks.posteriors import dynamics as dynamics
 from experiments.benchmarks.posteriors import geometry as geometry
+from experiments.benchmarks.posteriors import groups as groups
 from experiments.benchmarks.posteriors import heavy_tail as heavy_tail
+from experiments.benchmarks.posteriors import hidden_mass as hidden_mass
 from experiments.benchmarks.posteriors import hierarchical as hierarchical
+from experiments.benchmarks.posteriors import jumps as jumps
 from experiments.benchmarks.posteriors import mixture as mixture
 from experiments.benchmarks.posteriors import moments
 from experiments.benchmarks.posteriors import multimodal as multimodal
 from experiments.benchmarks.posteriors import nonlinear as nonlinear
 from experiments.benchmarks.posteriors import precision as precision
 from experiments.benchmarks.posteriors import regression as regression
+from experiments.benchmarks.posteriors import student_t as student_t
 from experiments.benchmarks.posteriors import time_series as time_series
 from experiments.benchmarks.posteriors.moments import Errors, Reference
-from experiments.benchmarks.posteriors.registry import SPECIFICATIONS
+from experiments.benchmarks.posteriors.registry import SPECIFICATIONS, History
 
 
 class Entry(NamedTuple):
@@ -30,6 +34,7 @@ class Entry(NamedTuple):
     model: Callable[..., None]
     args: tuple[Any, ...]
     reference: Reference | None  # None where no truth is known
+    history: History = "tuned"  # what the verdict's rules owe to it
 
 
 @cache
@@ -38,7 +43,7 @@ def load() -> tuple[Entry, ...]:
 
     Example:
         >>> len(load())
-        94
+        129
     """
     return tuple(get(name) for name in SPECIFICATIONS)
 
@@ -54,6 +59,8 @@ def get(name: str) -> Entry:
         >>> entry = get("divorce")
         >>> entry.kind, sorted(entry.reference)
         ('regression', ['a', 'b_age', 'b_marriage', 'sigma'])
+        >>> entry.history
+        'tuned'
     """
     if name not in SPECIFICATIONS:
         raise ValueError(f"name = {name!r} is not one of {', '.join(SPECIFICATIONS)}")
@@ -63,7 +70,8 @@ def get(name: str) -> Entry:
     reference = record and {
         site: moments.from_json(values) for site, values in record["sites"].items()
     }
-    return Entry(name, specification.kind, model, arguments, reference)
+    kind, history = specification.kind, specification.history
+    return Entry(name, kind, model, arguments, reference, history)
 
 
 def errors(entry: Entry, means: dict[str, Any], sds: dict[str, Any]) -> Errors:

@@ -6,8 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from jax.scipy.special import gammaln
+from numpyro.distributions import constraints
+from scipy.special import expit
 
-from experiments.benchmarks.posteriors.quadrature import normal_given_scale, spread
+from experiments.benchmarks.posteriors.quadrature import (
+    logarithmic,
+    normal_given_scale,
+    spread,
+)
 from experiments.benchmarks.posteriors.registry import Axes, Problem, register
 
 
@@ -151,3 +158,107 @@ def twenty_correlated() -> Problem:
 
     rng = np.random.default_rng(902)
     return model, (np.sin(np.arange(10) / 2) + 0.3 * rng.normal(size=10),)
+
+
+def _x_shape() -> dict[str, Any]:
+    """Return the moments of each arm, which are those of both: 0 and 1."""
+    return {"x": (np.zeros(2), np.ones(2))}
+
+
+@register("geometry", exact=_x_shape, history="new")
+def x_shape() -> Problem:
+    """Two thin normals, one along each diagonal: an X whose arms share their centre."""
+
+    def model() -> None:
+        x = numpyro.sample("x", dist.ImproperUniform(constraints.real, (), (2,)))
+
+        def log_arm(rho: float) -> Any:
+            square = jnp.sum(x**2) - 2 * rho * x[0] * x[1]
+            return -square / (2 * (1 - rho**2))
+
+        # log_arm leaves out the same constant for both.
+        numpyro.factor("arms", jnp.logaddexp(log_arm(0.98), log_arm(-0.98)))
+
+    return model, ()
+
+
+def _shell() -> dict[str, Any]:
+    """Return Var x = E r²/3, with r² N(r; 3, 0.3²) the density of the radius."""
+    r = np.linspace(0.0, 6.0, 60_001)
+    density = r**2 * np.exp(-0.5 * ((r - 3.0) / 0.3) ** 2)
+    sd = np.sqrt(density @ r**2 / density.sum() / 3)
+    return {"x": (np.zeros(3), np.full(3, sd))}
+
+
+@register("geometry", exact=_shell, history="new")
+def shell() -> Problem:
+    """A hollow ball: three coordinates about a sphere."""
+
+    def model() -> None:
+        x = numpyro.sample("x", dist.ImproperUniform(constraints.real, (), (3,)))
+        radius = jnp.sqrt(jnp.sum(x**2) + 1e-12)
+        numpyro.factor("radius", -0.5 * ((radius - 3.0) / 0.3) ** 2)
+
+    return model, ()
+
+
+def _moons_axes() -> Axes:
+    points = np.linspace(-5.0, 5.0, 1601)
+    return {"a": points, "b": points}
+
+
+@register("geometry", axes=_moons_axes, history="new")
+def two_moons() -> Problem:
+    """Two sickles, the left and the right of a ring."""
+
+    def model() -> None:
+        real = dist.ImproperUniform(constraints.real, (), ())
+        a, b = numpyro.sample("a", real), numpyro.sample("b", real)
+        radius = jnp.sqrt(a**2 + b**2 + 1e-12)
+        sides = jnp.logaddexp(
+            -0.5 * ((a - 2.0) / 0.6) ** 2, -0.5 * ((a + 2.0) / 0.6) ** 2
+        )
+        numpyro.factor("moons", sides - 0.5 * ((radius - 2.0) / 0.4) ** 2)
+
+    return model, ()
+
+
+def _rosenbrock() -> dict[str, Any]:
+    """Return E b = E a² = 2 and Var b = Var a² + 0.15² = 6.0225."""
+    return {"a": (1.0, 1.0), "b": (2.0, np.sqrt(6.0225))}
+
+
+@register("geometry", exact=_rosenbrock, history="new")
+def rosenbrock() -> Problem:
+    """Rosenbrock's banana: four times as thin as `banana`, and lopsided."""
+
+    def model() -> None:
+        a = numpyro.sample("a", dist.Normal(1.0, 1.0))
+        numpyro.sample("b", dist.Normal(a**2, 0.15))
+
+    return model, ()
+
+
+def _turnout_axes() -> Axes:
+    return {
+        "size": 20 + logarithmic(0.01, 4e4, 3001),
+        "share": expit(np.linspace(-9.0, 7.0, 1201)),
+    }
+
+
+@register("geometry", axes=_turnout_axes, history="new")
+def unknown_size_and_share() -> Problem:
+    """Binomial counts of an unknown number of trials: a hyperbola with a long arm."""
+
+    def model(counts: Any) -> None:
+        beyond = dist.transforms.AffineTransform(
+            20.0, 1.0, domain=dist.constraints.positive
+        )
+        prior = dist.TransformedDistribution(dist.LogNormal(3.0, 1.5), beyond)
+        size = numpyro.sample("size", prior)
+        share = numpyro.sample("share", dist.Beta(1.0, 1.0))
+        ways = gammaln(size + 1) - gammaln(counts + 1) - gammaln(size - counts + 1)
+        log_prob = ways + counts * jnp.log(share) + (size - counts) * jnp.log1p(-share)
+        numpyro.factor("counts", jnp.sum(log_prob))
+
+    return model, (np.array([16.0, 18.0, 20.0, 17.0, 19.0]),)

@@ -209,3 +209,19 @@ def returns() -> Problem:
 
     rng = np.random.default_rng(805)
     return model, (0.2 + 0.8 * rng.standard_t(3, 80),)
+
+
+def _five_data_axes() -> Axes:
+    return {"mu": spread(1.5, 2.0, 60.0, 2401), "s": logarithmic(1e-3, 400.0, 2001)}
+
+
+@register("heavy_tail", axes=_five_data_axes, history="new")
+def five_laplace_data() -> Problem:
+    """Location and width of five Laplace data: a density with five creases in mu."""
+
+    def model(y: Any) -> None:
+        mu = numpyro.sample("mu", dist.Normal(0.0, 10.0))
+        s = numpyro.sample("s", dist.HalfNormal(5.0))
+        numpyro.sample("y", dist.Laplace(mu, s), obs=y)
+
+    return model, (np.array([0.1, 0.3, 1.9, 2.2, 8.0]),)

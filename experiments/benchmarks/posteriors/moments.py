@@ -30,7 +30,7 @@ def varies(mean: Any, sd: Any) -> Any:
         >>> varies(np.array([1.0, 0.0, 1e-10]), np.array([1e-16, 0.0, 1e-12]))
         array([False, False,  True])
     """
-    return sd > 1e-9 * np.abs(mean)
+    return sd > 1e-12 * np.abs(mean)
 
 
 class Errors(NamedTuple):
@@ -128,17 +128,29 @@ def write(kind: str, references: dict[str, dict[str, Any]]) -> None:
 
 
 def to_json(moments: Moments) -> dict[str, Any]:
-    """Return moments as nested lists of six digits, null where there is no moment."""
+    """Return moments as nested lists of six digits, null where there is no moment.
+
+    A mean that is far from zero has as many more digits as its sd needs.
+
+    Example:
+        >>> numbers = (1.6e9 + 0.123456789, 0.123456789, 0.0, np.nan)
+        >>> to_json(Moments(*map(np.array, numbers)))
+        {'mean': 1600000000.123457, 'sd': 0.123457, 'mean_se': 0.0, 'sd_se': None}
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.abs(moments.mean / moments.sd)
+        more = np.where((ratio > 100) & (ratio < 1e12), np.ceil(np.log10(ratio)), 0)
+    digits = {"mean": np.clip(6 + more, 6, 16).astype(int)}
     return {
-        field: _rounded(np.asarray(value).tolist())
+        field: _rounded(value, digits.get(field, np.full(np.shape(value), 6)))
         for field, value in moments._asdict().items()
     }
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_rounded(part) for part in value]
-    return float(f"{value:.6g}") if np.isfinite(value) else None
+def _rounded(value: Any, digits: Any) -> Any:
+    if np.ndim(value):
+        return [_rounded(*pair) for pair in zip(value, digits, strict=True)]
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
 
 
 def from_json(stored: dict[str, Any]) -> Moments:

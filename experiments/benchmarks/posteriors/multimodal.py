@@ -170,3 +170,43 @@ def small_network() -> Problem:
     x = np.linspace(-3, 3, 40)
     y = 1.5 * np.tanh(2 * x + 2) - 1.2 * np.tanh(1.5 * x - 2.5)
     return model, (x, y + 0.2 * rng.normal(size=40))
+
+
+def _phase_axes() -> dict[str, np.ndarray]:
+    return {
+        "phase": np.linspace(-np.pi, np.pi, 2001),
+        "amplitude": np.linspace(1e-6, 8.0, 1601),
+    }
+
+
+@register("multimodal", axes=_phase_axes, history="new")
+def phase_at_the_cut() -> Problem:
+    """A wave whose phase is near π, where its interval ends: one mode in two halves."""
+
+    def model(t: Any, y: Any) -> None:
+        phase = numpyro.sample("phase", dist.Uniform(-np.pi, np.pi))
+        amplitude = numpyro.sample("amplitude", dist.HalfNormal(2.0))
+        wave = amplitude * jnp.sin(2 * t + phase)
+        numpyro.sample("y", dist.Normal(wave, 0.5), obs=y)
+
+    rng = np.random.default_rng(13)
+    t = np.linspace(0.0, 3.0, 7)
+    return model, (t, 1.2 * np.sin(2 * t + 3.1) + 0.5 * rng.normal(size=7))
+
+
+def _two_ranges_axes() -> dict[str, np.ndarray]:
+    points = np.linspace(-12.0, 12.0, 1201)
+    return {"x": points, "y": points}
+
+
+@register("multimodal", axes=_two_ranges_axes, history="new")
+def two_ranges() -> Problem:
+    """A place by its distances from two stations: bent modes, almost mirrored."""
+
+    def model(distances: Any) -> None:
+        x = numpyro.sample("x", dist.Normal(0.0, 3.0))
+        y = numpyro.sample("y", dist.Normal(0.5, 3.0))
+        ranges = jnp.stack([jnp.hypot(x + 1, y), jnp.hypot(x - 1, y)])
+        numpyro.sample("distances", dist.Normal(ranges, 0.3), obs=distances)
+
+    return model, (np.array([3.2, 2.4]),)

@@ -8,7 +8,7 @@ import numpyro
 import numpyro.distributions as dist
 
 from experiments.benchmarks.posteriors.quadrature import normal_given_scale
-from experiments.benchmarks.posteriors.registry import Problem, register
+from experiments.benchmarks.posteriors.registry import Axes, Problem, register
 
 
 @register("precision")
@@ -151,3 +151,107 @@ def many_wards() -> Problem:
     ward = np.repeat(np.arange(200), 3)
     y = 2 + 0.5 * rng.normal(size=200)[ward] + rng.normal(size=600)
     return model, (ward, y)
+
+
+SUM_WEIGHTS = np.array([1e-4, 1.0, 1e3])
+SUM_ERROR = 1e-3
+
+
+def _weighted_sum(y: Any) -> dict[str, Any]:
+    """Return the normal posterior of three unknowns whose weighted sum is measured."""
+    prior = np.diag(SUM_WEIGHTS**2)  # in each's own unit, weight · unknown ~ N(0, 1)
+    data = np.outer(SUM_WEIGHTS, SUM_WEIGHTS) * len(y) / SUM_ERROR**2
+    covariance = np.linalg.inv(prior + data)
+    mean = covariance @ SUM_WEIGHTS * y.sum() / SUM_ERROR**2
+    sd = np.sqrt(np.diag(covariance))
+    return {name: (mean[i], sd[i]) for i, name in enumerate("abc")}
+
+
+@register("precision", exact=_weighted_sum, history="new")
+def weighted_sum() -> Problem:
+    """Scales 10⁴, 1 and 10⁻³, and a weighted sum that is known to 0.04 %."""
+
+    def model(y: Any) -> None:
+        a = numpyro.sample("a", dist.Normal(0.0, 1e4))
+        b = numpyro.sample("b", dist.Normal(0.0, 1.0))
+        c = numpyro.sample("c", dist.Normal(0.0, 1e-3))
+        total = SUM_WEIGHTS[0] * a + SUM_WEIGHTS[1] * b + SUM_WEIGHTS[2] * c
+        numpyro.sample("y", dist.Normal(total, SUM_ERROR), obs=y)
+
+    rng = np.random.default_rng(8)
+    return model, (1.2 + SUM_ERROR * rng.normal(size=5),)
+
+
+PRIOR_SDS = np.array([10.0, 1e-3, 1e5, 1e3])
+
+
+def _unlike_units(x: Any, y: Any) -> dict[str, Any]:
+    """Return the normal posterior of the coefficients: noise 0.5."""
+    covariance = np.linalg.inv(np.diag(PRIOR_SDS**-2) + x.T @ x / 0.25)
+    return {"w": (covariance @ x.T @ y / 0.25, np.sqrt(np.diag(covariance)))}
+
+
+@register("precision", exact=_unlike_units, history="new")
+def unlike_units() -> Problem:
+    """Predictors of sizes 10⁻⁴ to 10⁴, unscaled, two of them correlated."""
+
+    def model(x: Any, y: Any) -> None:
+        w = numpyro.sample("w", dist.Normal(0.0, jnp.asarray(PRIOR_SDS)).to_event(1))
+        numpyro.sample("y", dist.Normal(x @ w, 0.5), obs=y)
+
+    rng = np.random.default_rng(9)
+    z = rng.normal(size=(40, 4))
+    z[:, 0] = 1.0
+    z[:, 3] += 0.9 * z[:, 2]
+    x = z * np.array([1.0, 1e4, 1e-4, 1e-2])
+    return model, (x, x @ [2.0, 1e-4, 5e3, 80.0] + 0.5 * rng.normal(size=40))
+
+
+def _million_axes() -> Axes:
+    return {
+        "shift": 0.001 + np.linspace(-0.01, 0.01, 2001),
+        "slope": np.linspace(-0.02, 0.02, 2001),
+    }
+
+
+@register("precision", axes=_million_axes, history="new")
+def million_counts() -> Problem:
+    """Counts near a million: terms of 10⁷ cancel, and rates are known to 0.04 %."""
+
+    def model(x: Any, counts: Any) -> None:
+        shift = numpyro.sample("shift", dist.Normal(0.0, 0.1))
+        slope = numpyro.sample("slope", dist.Normal(0.0, 0.1))
+        rate = 1e6 * jnp.exp(shift + slope * x)
+        numpyro.sample("counts", dist.Poisson(rate), obs=counts)
+
+    rng = np.random.default_rng(10)
+    x = np.linspace(-1.0, 1.0, 6)
+    return model, (x, rng.poisson(1e6 * np.exp(0.001 + 0.002 * x)))
+
+
+EPOCH = 1.6e9  # seconds since 1970
+
+
+def _pulse_axes() -> Axes:
+    return {
+        "t0": EPOCH + np.linspace(-3.0, 3.0, 1201),
+        "height": np.linspace(1.0, 9.0, 801),
+    }
+
+
+# All fits were wrong and used, for float32 had moved the data. Now such data are
+# refused, with what to do.
+@register("precision", axes=_pulse_axes, history="mended")
+def pulse_in_unix_time() -> Problem:
+    """A pulse of three seconds, in seconds since 1970: float32 rounds them to 128."""
+
+    def model(t: Any, y: Any) -> None:
+        t0 = numpyro.sample("t0", dist.Normal(EPOCH, 10.0))
+        height = numpyro.sample("height", dist.HalfNormal(10.0))
+        curve = height * jnp.exp(-0.5 * ((t - t0) / 3.0) ** 2)
+        numpyro.sample("y", dist.Normal(curve, 1.0), obs=y)
+
+    rng = np.random.default_rng(11)
+    t = EPOCH + np.linspace(-15.0, 15.0, 40)
+    curve = 5 * np.exp(-0.5 * ((t - EPOCH - 0.4) / 3.0) ** 2)
+    return model, (t, curve + rng.normal(size=40))

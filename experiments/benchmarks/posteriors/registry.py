@@ -1,13 +1,18 @@
 """The table that models are entered in: a decorator, and what it keeps of each."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 Problem = tuple[Callable[..., None], tuple[Any, ...]]  # a NumPyro model, its arguments
 Axes = dict[str, np.ndarray]  # site -> the points of a grid
 Draws = dict[str, Any]  # site -> (chains, draws, *shape)
+
+# What the verdict's rules owe to a model. "tuned": it is of the first list, on which
+# the rules were made. "mended": it was written afterwards to mislead the verdict, did
+# so, and a rule was changed for it. "new": it was written afterwards, and none was.
+History = Literal["tuned", "mended", "new"]
 
 
 class Specification(NamedTuple):
@@ -24,6 +29,7 @@ class Specification(NamedTuple):
     no_sd: tuple[str, ...]  # sites with a mean, but without a variance
     no_moments: tuple[str, ...]  # sites without a mean
     undecided: str  # why there can be no reference, if there is none
+    history: History  # what the verdict's rules owe to it
 
 
 SPECIFICATIONS: dict[str, Specification] = {}
@@ -40,6 +46,7 @@ def register(
     no_sd: tuple[str, ...] = (),
     no_moments: tuple[str, ...] = (),
     undecided: str = "",
+    history: History = "tuned",
 ) -> Callable[[Callable[[], Problem]], Callable[[], Problem]]:
     """Enter the decorated function in the table, under its own name.
 
@@ -56,6 +63,7 @@ def register(
         no_sd: sites whose posterior has no variance.
         no_moments: sites whose posterior has no mean.
         undecided: why the model has no reference.
+        history: what the verdict's rules owe to the model (see `History`).
     """
 
     def enter(problem: Callable[[], Problem]) -> Callable[[], Problem]:
@@ -74,6 +82,7 @@ def register(
             no_sd,
             no_moments,
             undecided,
+            history,
         )
         return problem
 
