@@ -56,13 +56,12 @@ def run(config: Config) -> common.Result:
         for name in systems
     }
     ours = [row for row in rows if row.get("verdict") != verdicts.NO_VERDICT]
-    apart = by_history(ours)
     metrics: Row = {
         "about": {} if own else json.loads(KEPT.with_suffix(".json").read_text()),
         "models": len({row["model"] for row in rows}),
         "systems": {name: totals(rows, name) for name in systems},
         "ours": shares(ours),
-        "ours_by_history": apart,
+        "ours_by_history": by_history(ours),
         "auto": shares([row for row in ours if row["family"] == "auto"]),
         "wrong": [
             {key: row[key] for key in ("model", "family", "mean_error", "sd_error")}
@@ -87,7 +86,6 @@ def run(config: Config) -> common.Result:
     ]
     figures = {
         "outcomes": plot.outcomes(counts),
-        "histories": plot.outcomes(apart),
         "seconds": plot.error_against_seconds(points),
     }
     return common.Result(metrics, figures)

@@ -15,6 +15,7 @@ from vijax.plot.vi.verdicts import OUTCOMES
 ROWS = Path("results/vi-benchmark/rows.jsonl")  # where the benchmark leaves them
 NO_VERDICT = "gives none"  # of a system whose answers are all used
 MEAN_LIMIT, SD_LIMIT = 0.1, 0.1  # errors of a mean in sds, and of an sd, that are wrong
+HISTORIES = ("tuned", "mended", "new")  # as in experiments.benchmarks.posteriors
 NO_ANSWER = ("refused", "failed")  # by us, with advice; of a peer, with its error
 Row = dict[str, Any]
 
@@ -58,16 +59,15 @@ def by_history(rows: list[Row]) -> dict[str, Row]:
     """Return the shares apart for models that the rules were made on, and new ones.
 
     A row's history is what the verdict's rules owed to its model when it was fitted:
-    "tuned", "mended" or "new" (`History` of the collection). Rows that do not say are
-    of the first list, all of it tuned on.
+    one of HISTORIES. Rows that do not say are of the first list, all of it tuned on.
     """
-    apart: dict[str, list[Row]] = {}
-    for row in rows:
-        apart.setdefault(row.get("history", "tuned"), []).append(row)
-    return {
-        history: {"models": len({row["model"] for row in chosen})} | shares(chosen)
-        for history, chosen in apart.items()
-    }
+    found = {}
+    for history in HISTORIES:
+        chosen = [row for row in rows if row.get("history", "tuned") == history]
+        if chosen:
+            models = len({row["model"] for row in chosen})
+            found[history] = {"models": models} | shares(chosen)
+    return found
 
 
 def shares(rows: list[Row]) -> Row:

@@ -19,6 +19,7 @@ from experiments.benchmarks.posteriors.quadrature import (
     spread,
 )
 from experiments.benchmarks.posteriors.reference import moments_of, sites_of
+from experiments.studies.verdicts import HISTORIES
 from vijax import vi
 
 ENTRIES = posteriors.load()
@@ -106,6 +107,7 @@ def test_models_say_what_the_verdict_owes_to_them():
     """A rule that is changed for a new model makes it one that is tuned on."""
     count = Counter(entry.history for entry in ENTRIES)
     assert count == {"tuned": 94, "mended": 5, "new": 30}
+    assert set(count) == set(HISTORIES)
 
 
 def test_references_are_of_models_that_exist():

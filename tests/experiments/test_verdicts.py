@@ -99,9 +99,9 @@ def test_shares_count_each_fit_once():
 
 def test_models_that_the_rules_were_made_on_are_counted_apart():
     rows = [
+        {"model": "late", "used": "own", "wrong": True, "history": "new"},
         {"model": "old", "used": "own", "wrong": False},
         {"model": "old", "used": "own", "wrong": True, "history": "tuned"},
-        {"model": "late", "used": "own", "wrong": True, "history": "new"},
     ]
     found = by_history(rows)
     assert list(found) == ["tuned", "new"]
