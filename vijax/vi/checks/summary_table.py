@@ -20,6 +20,7 @@ from vijax.vi.checks.importance import Weighed, weigh
 from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine.batched_density import constrained_sites, over_draws
 from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.blas_threads import on_one_thread
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
 from vijax.vi.importance_weights import (
@@ -137,6 +138,7 @@ def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
 
 
 @own_precision
+@on_one_thread
 def summary(
     fit: Fit, *, key: Key | None = None, num_samples: int | None = None
 ) -> Summary:
