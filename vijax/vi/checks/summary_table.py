@@ -19,8 +19,8 @@ from vijax.vi.checks.adaptation import UNEVEN
 from vijax.vi.checks.importance import Weighed, weigh
 from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine.batched_density import constrained_sites, over_draws
-from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.blas_threads import on_one_thread
+from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
 from vijax.vi.importance_weights import (
