@@ -103,3 +103,56 @@ def test_mass_around_q_asks_for_no_visits(chained):
     for hill, visits in ((False, 1.0), (True, 0.0)):
         modes = Modes(loc + 1e4, wide, np.array([0.01]), np.array([hill]))
         assert chains._visits(chained._replace(modes=modes), z) == visits
+
+
+def with_long_tail(chained):
+    """Let the second unknown's squares have a tail of shape 0.9."""
+    tails = np.array([0.0, 0.9, 0.0, 0.0], np.float32)
+    return chained._replace(tails=tails)
+
+
+def test_an_sd_that_a_long_tail_makes_is_not_known(chained):
+    tailed = with_long_tail(chained)
+    assert tailed.chains.good
+    assert not tailed.trusted
+    assert tailed.has_good_draws
+    assert "the sd of x[1] is not known" in tailed.advice
+    table = vi.summary(tailed)
+    assert table.correctable
+    assert not table.trusted
+    assert np.isnan(table["x"]["sd"]).tolist() == [False, True, False]
+    assert np.isnan(table["x"]["corrected_sd"]).tolist() == [False, True, False]
+    assert np.isfinite(table["x"]["mean"]).all()
+    assert "not known" in str(table)
+    assert not chains._is_enough(chained._replace(chains=with_error(chained, 0.06)))
+    assert chains._is_enough(tailed)  # more draws would not know it either
+
+
+def with_error(chained, share):
+    """Let the sd of the first unknown have a standard error of a share of itself."""
+    error = np.array(chained.chains.sd_se)
+    error[0] = share * chained.sds[0]
+    return chained.chains._replace(sd_se=error)
+
+
+@pytest.mark.parametrize(("share", "known"), [(0.06, False), (0.04, True)])
+def test_an_sd_is_known_by_its_error_and_not_by_effective_samples(
+    chained, share, known
+):
+    found = chained._replace(chains=with_error(chained, share))
+    assert found.chains.good
+    assert found.trusted == known
+    assert np.isnan(vi.summary(found)["x"]["sd"]).tolist() == [not known, False, False]
+
+
+@pytest.mark.slow
+def test_one_percent_of_the_mass_thirty_sds_wide_is_no_known_sd():
+    # Its sd is 3.16; chains of 9000 draws and 1,700 effective samples said 2.5.
+    def log_density(x):
+        wide = -0.5 * (x / 30) ** 2 + jnp.log(0.01 / 30)
+        return jnp.logaddexp(-0.5 * x**2 + jnp.log(0.99), wide)
+
+    fit = vi.fit(vi.from_log_density(log_density, 0.0), jax.random.key(0))
+    chained = vi.nuts(fit, jax.random.key(1))
+    assert not chained.trusted
+    assert np.isnan(next(iter(vi.summary(chained).values()))["sd"]).all()

@@ -29,12 +29,14 @@ from vijax.vi.engine.batched_density import constrained_entries, slopes_of_many
 from vijax.vi.engine.compilation import in_trace
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
+from vijax.vi.importance_weights import KHAT_LIMIT, moment_tails
 from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half
 from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
 
 HOPELESS_R_HAT = 1.2
 CAREFUL = 0.99  # acceptance that is tried where a step diverges
+MAX_DRAWS_FOR_TAILS = 20_000
 NUM_STARTS = 400  # draws of q that the chains' starts are chosen from
 
 
@@ -63,12 +65,14 @@ def nuts(
     r"""Run NumPyro's NUTS from draws of a fit, in its coordinates.
 
     Chains go on in blocks of `num_samples` until every mean and sd is known: R-hat
-    below 1.01 and 1,500 effective samples for each; or until `max_samples` or the time
-    is spent. A step that diverges has met a place that the step size is too long for,
-    and moments are biased around it: all is run again with a target of 0.99, and is
-    trusted only without divergences. Where the fit has found other modes, chains
-    start in these too. If they stay there, R-hat says so; if they visit one too seldom,
-    its mass does.
+    below 1.01, 1,500 effective samples, and a standard error below 5 % of an sd for
+    each; or until `max_samples` or the time is spent. An sd that few draws of a long
+    tail make most of is "not known", whatever its effective samples say.
+
+    A step that diverges has met a place that the step size is too long for, and moments
+    are biased around it: all is run again with a target of 0.99, and is trusted only
+    without divergences. Where the fit has found other modes, chains start in these too.
+    If they stay there, R-hat says so; if they visit one too seldom, its mass does.
 
     Args:
         fit: from `vi.fit`; it need not be good, its place and scale are used.
@@ -182,10 +186,18 @@ def _run(
         apart = np.max(seen.r_hat) > HOPELESS_R_HAT or abs(seen.visits - 1) > 0.5
         apart &= len(blocks) > 1
         late = time.perf_counter() > deadline
-        if seen.good or divergences or spent or late or apart:
+        if _is_enough(chained) or divergences or spent or late or apart:
             return chained
         sampler.post_warmup_state = sampler.last_state
         key = sampler.last_state.rng_key
+
+
+def _is_enough(chained: Fit) -> bool:
+    """Say whether more draws would change nothing: long tails are not known by them."""
+    assert chained.chains is not None
+    of_mean, of_sd = chained.chains.known(chained.tails)
+    hopeless = np.asarray(chained.tails) >= KHAT_LIMIT
+    return chained.chains.good and bool(np.all(of_mean & (of_sd | hopeless)))
 
 
 @np.errstate(all="ignore")
@@ -253,9 +265,13 @@ def _with_chains(
         0.5 * squares.std(axis=(0, 1)) / np.where(moves, sds, 1.0) / of_sd**0.5,
         divergences,
     )
+    flat = values.reshape(-1, values.shape[-1])
+    some = flat[:: -(-len(flat) // MAX_DRAWS_FOR_TAILS)]
+    tails = moment_tails(some, np.zeros(len(some)))
     dtype = fit.target.init.dtype
     return fit._replace(
         chains=chains,
+        tails=to_device(tails.astype(dtype)),
         means=to_device(means.astype(dtype)),
         sds=to_device(sds.astype(dtype)),
     )

@@ -24,6 +24,7 @@ CORRECTABLE_LIMIT = 2**0.5
 MAX_R_HAT = 1.01
 MIN_CHAIN_ESS = 1500  # that leaves 0.1 sd of the worst of many means four errors away
 MAX_MODE_ERROR = 0.1  # relative, of the draws that chains have at a mode
+WELL_KNOWN = 0.05  # sds, that a number's standard error may be
 MAX_ROWS = 20  # of the printed table
 
 
@@ -39,9 +40,23 @@ class Chains(NamedTuple):
     sd_se: Any  # and of the sds, by the delta method
     num_divergences: Any
 
+    def known(self, tails: Any) -> tuple[Any, Any]:
+        """Say which means and which sds are known to 5 % of an sd, by their errors.
+
+        Args:
+            tails: shapes of the tails of (x − mean)². From 0.7 on draws do not know
+                the sd, however many their effective number says that they are.
+        """
+        tails = np.asarray(tails)
+        limit = WELL_KNOWN * self.mean_se * np.asarray(self.mean_ess) ** 0.5
+        number = int(np.prod(np.shape(self.positions)[:2]))
+        sd_error = self.sd_se * importance_weights.slower(number, tails)
+        short = tails < importance_weights.KHAT_LIMIT
+        return self.mean_se <= limit, short & (sd_error <= limit)
+
     @property
     def good(self) -> bool:
-        """Whether every mean and sd is known, and the sampler found no obstacle."""
+        """Whether the chains agree and are long, and the sampler found no obstacle."""
         return bool(
             self.num_divergences == 0
             and abs(self.visits - 1) < MAX_MODE_ERROR
@@ -106,10 +121,11 @@ class Fit(NamedTuple):
         The search converged, the weights are reliable for the sd of every unknown, they
         move no mean by 0.05 sd and no sd by 5 %, linear response finds no sd 5 %
         larger, and there is no other mode that matters. With `chains`: whether these
-        are good.
+        are good, and know all means and sds.
         """
         if self.chains is not None:
-            return self.chains.good
+            known = self.chains.known(self.tails)
+            return self.chains.good and bool(np.all(known))
         mean_shift, sd_shift, narrowness, tails = _plain(
             self.mean_shift, self.sd_shift, self.narrowness, self.tails
         )
@@ -117,6 +133,14 @@ class Fit(NamedTuple):
         good &= sd_shift < importance_weights.SD_LIMIT
         good &= (tails < importance_weights.KHAT_LIMIT).all(axis=-1)
         return _truth(good & (narrowness < NARROWNESS_LIMIT))
+
+    @property
+    def has_good_draws(self) -> Any:
+        """Whether draws of q may be used as the posterior's; with `chains`, theirs.
+
+        So may those of chains that know all but the sd of a long tail.
+        """
+        return self.trusted if self.chains is None else self.chains.good
 
     @property
     def correctable(self) -> Any:
@@ -183,7 +207,7 @@ def advise(fit: Fit) -> str:
     if jnp.ndim(fit.status):
         raise ValueError("fit is a stack of fits: ask one of them for its advice")
     if fit.chains is not None:
-        return _advise_of_chains(fit.chains)
+        return _advise_of_chains(fit, fit.chains)
     khat = f"k̂ = {float(fit.khat):.2f} ± {float(fit.khat_se):.2f}"
     if fit.verdict == "diverged":
         return (
@@ -236,13 +260,10 @@ def advise(fit: Fit) -> str:
         )
     unknown = np.asarray(fit.tails) >= importance_weights.KHAT_LIMIT
     if unknown.any():
-        entries = entry_labels(fit.target)
-        names = [entries[number] for number in np.flatnonzero(unknown)]
-        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         return (
             f"Use the corrected moments of vi.summary ({khat} is below 0.7), but the "
-            f"sd of {shown} is not known: its tail is too long for draws of q. Or "
-            f"{remedy(fit)}. {narrow}".strip()
+            f"sd of {_shown(fit, unknown)} is not known: its tail is too long for "
+            f"draws of q. Or {remedy(fit)}. {narrow}".strip()
         )
     moves = []
     if float(fit.mean_shift) >= importance_weights.MEAN_LIMIT:
@@ -264,9 +285,22 @@ def _search(fit: Fit) -> str:
     return "A mode that neither q's draws nor the search met is not seen."
 
 
-def _advise_of_chains(chains: Chains) -> str:
-    if chains.good:
+def _shown(fit: Fit, chosen: np.ndarray) -> str:
+    """Return the names of some entries, the first three of them."""
+    entries = entry_labels(fit.target)
+    names = [entries[number] for number in np.flatnonzero(chosen)]
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _advise_of_chains(fit: Fit, chains: Chains) -> str:
+    if fit.trusted:
         return f"Trust it: {chains}."
+    if chains.good:
+        of_mean, of_sd = chains.known(fit.tails)
+        return (
+            f"Trust it ({chains}), but the sd of {_shown(fit, ~(of_mean & of_sd))} is "
+            "not known: few draws of long tails make most of it."
+        )
     if abs(chains.visits - 1) >= MAX_MODE_ERROR:
         why = (
             f"a mode that was found has {chains.visits:.2g} times the draws that its "

@@ -253,8 +253,13 @@ def _average(
     """
     # The integral does not depend on where exactly it is cut.
     cuts = jax.lax.stop_gradient(jnp.stack([to_inner(end) for end in support]))
+    # Nothing is cut at an end that is infinite, where slopes would be inf − inf.
+    finite = jnp.isfinite(cuts)
+    median = quantiles.central(inner, jnp.full(cuts.shape[1:], 0.5))[0]
+    cuts = jnp.where(finite, cuts, jax.lax.stop_gradient(median))
     log_below, log_above = tails.log_tails(inner, cuts)
-    before, after = jnp.exp(log_below[0]), jnp.exp(log_above[1])
+    before = jnp.where(finite[0], jnp.exp(log_below[0]), 0.0)
+    after = jnp.where(finite[1], jnp.exp(log_above[1]), 0.0)
     inside = jnp.clip(1 - before - after, 0.0, 1.0)
     t = jnp.asarray(_NODES, before.dtype).reshape(-1, *[1] * before.ndim)
     # u = 1 / (1 + exp(-π sinh t)), of which the smaller of u and 1 - u keeps its digits

@@ -290,7 +290,7 @@ def _drawn(
         trusted, advice = judge_weights(fit, drawn, *given)
     else:
         own = fit if source != Q else fit._replace(chains=None)
-        trusted, advice = bool(own.trusted), own.advice
+        trusted, advice = bool(own.has_good_draws), own.advice
     return _Drawn(log_p, log_weights, drawn, trusted, advice, data)
 
 

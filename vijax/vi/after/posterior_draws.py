@@ -146,7 +146,7 @@ def _as_they_are(fit: Fit, key: Key, num_samples: int, source: str) -> Posterior
     if is_traced(fit.status, chains):
         return PosteriorDraws(values, source, False, np.nan, size, "")
     with jax.ensure_compile_time_eval():
-        trusted, advice = bool(fit.trusted), fit.advice
+        trusted, advice = bool(fit.has_good_draws), fit.advice
     return PosteriorDraws(values, source, trusted, np.nan, size, advice)
 
 

@@ -168,7 +168,7 @@ def power_scaling(
         table.trusted, words = judge_weights(fit, drawn, *given)
     else:
         own = fit if source != Q else fit._replace(chains=None)
-        table.trusted, words = bool(own.trusted), own.advice
+        table.trusted, words = bool(own.has_good_draws), own.advice
     table.advice = _advise(table) if table.trusted else words
     return table
 

@@ -29,14 +29,13 @@ from vijax.vi.importance_weights import (
     VARIANCE_LIMIT,
     slower,
 )
-from vijax.vi.result import Chains, Fit, remedy
+from vijax.vi.result import WELL_KNOWN, Chains, Fit, remedy
 from vijax.vi.targets.target import Target
 
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
 RESPONSE = "response_sd"
 CHAIN_COLUMNS = ("mean", "mean_se", "sd", "sd_se", "r_hat", "effective_sample_size")
 LEAST_SAMPLES, MOST_SAMPLES = 500, 10_000
-WELL_KNOWN = 0.05  # sds, that a number's standard error may be
 ENOUGH_TO_CONTRADICT = 4000  # draws; the fit's own verdict has 2000
 MISSED = 2.0  # sds away, where mass may be that draws have yet to find
 # Sds that draws move a moment by where they contradict it: what is off by 0.1 must be
@@ -145,7 +144,8 @@ def summary(
     r"""Return mean and sd of every unknown, with standard errors, by name.
 
     Of a fit with chains (`vi.nuts`) they are the chains', with `r_hat` and
-    `effective_sample_size` beside. Else each name holds arrays of the unknown's shape:
+    `effective_sample_size` beside, and NaN where the chains do not know them. Else each
+    name holds arrays of the unknown's shape:
 
         mean, sd                      of q, in the model's own (constrained) units
         mean_se, sd_se                what the draws, here and in the fit, leave open
@@ -244,6 +244,9 @@ def _of_chains(fit: Fit, chains: Chains) -> Summary:
         "r_hat": np.asarray(chains.r_hat),
         "effective_sample_size": np.minimum(chains.mean_ess, chains.sd_ess),
     }
+    for name, known in zip(("mean", "sd"), chains.known(fit.tails), strict=True):
+        for column in (name, f"{name}_se"):
+            columns[column] = np.where(known, columns[column], np.nan)
     columns |= {f"corrected_{c}": columns[c] for c in list(columns)[:4]}
     for site in fit.target.static.sites:
         shape = shapes[site.name].shape
@@ -252,7 +255,8 @@ def _of_chains(fit: Fit, chains: Chains) -> Summary:
             name: np.reshape(x[start:end], shape) for name, x in columns.items()
         }
         start = end
-    table.trusted = table.correctable = chains.good
+    table.trusted = fit.trusted
+    table.correctable = chains.good and _share_known(table) >= LEAST_KNOWN
     table.advice = fit.advice
     table.effective_sample_size = float(np.min(columns["effective_sample_size"]))
     table.verdict = fit.advice
