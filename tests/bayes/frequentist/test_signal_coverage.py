@@ -35,6 +35,7 @@ def test_against_sums(method, x64):
             np.testing.assert_allclose(value, exact, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_promises(x64):
     """Neyman's constructions cover at least the level; CLs more than the classical."""
     signals = np.linspace(0.0, 6.0, 25)

@@ -28,6 +28,7 @@ def test_two_proportions(x64):
     np.testing.assert_allclose(found + other, 1.0, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_two_normals(x64):
     scale = np.array([1e-3, 1.0, 4.0])
     found = probability_greater(dist.Normal(0.0, scale), dist.Normal(3.0, 4.0))
@@ -37,6 +38,7 @@ def test_two_normals(x64):
     np.testing.assert_allclose(far, stats.norm.sf(12 / np.sqrt(2)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_rates_and_their_slope(x64):
     """λ_2 / (λ_1 + λ_2) is Beta distributed where the rates of both Gammas agree."""
     found = probability_greater(dist.Gamma(4.0, 1.0), dist.Gamma(7.0, 1.0))

@@ -154,6 +154,7 @@ def moving_ends(family, parameter, mass):
     return (*map(np.asarray, (ends(parameter, mass), *slopes)),)
 
 
+@pytest.mark.slow
 def test_derivatives_of_ends_that_bisection_finds():
     """A log-normal one: its scale stretches the ends, which stay equally dense."""
     ends, by_loc, by_mass = moving_ends(lambda loc: dist.LogNormal(loc, 0.7), 0.3, 0.9)
