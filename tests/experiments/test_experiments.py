@@ -93,7 +93,14 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 TABLES = {"magic", "cms_multijet"}
-LONG = {"learned_priors", "limit_coverage", "template_fit", "workflow"}
+# One of the experiments beyond the lecture is run each time: iwae.
+LONG = {
+    "poisson_sensors",
+    "prior_sweep",
+    *("learned_priors", "limit_coverage", "template_fit", "workflow"),
+    *("advi_benchmark", "posterior_gallery", "verdict_benchmark"),
+    *("anomaly_detection", "compression", "generation"),
+}
 NEED_POSTERIORDB = {"advi_benchmark", "posterior_gallery"}
 # Of these metrics null is an answer: "there is none".
 MAY_BE_NULL = {

@@ -351,6 +351,7 @@ def test_full_disk_leaves_the_old_file(fit, path, tmp_path):
     assert os.listdir(tmp_path) == ["fit.npz"]
 
 
+@pytest.mark.slow
 def test_other_precision_and_stacks_are_refused(fit, path, x64, tmp_path):
     with pytest.raises(ValueError, match="jax_enable_x64 = False, and it is True"):
         vi.load(path, model)

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 import numpyro.distributions as dist
+import pytest
 from scipy.special import gammaln
 
 from vijax.bayes.grid import landscape, regions

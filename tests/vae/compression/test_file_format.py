@@ -131,6 +131,7 @@ def test_scrambling_pays_where_data_surprise_the_model(monkeypatch):
     assert scrambled < 0.97 * len(file_format.encode_images(model, params, x))
 
 
+@pytest.mark.slow
 def test_many_latents_wait_until_there_are_bits_for_them(bits_beside):
     """What is not there cannot come back: half of the batches found an empty stack."""
     model = autoencoders.vae((4,), latent=100, hidden=())
