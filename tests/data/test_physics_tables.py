@@ -60,6 +60,7 @@ def test_zmumu_has_the_z_boson(zmumu):
     assert abs(edges[counts.argmax()] + 0.5 - 91.19) < 1
 
 
+@pytest.mark.slow
 def test_cms_multijet(shared):
     dataset = data.load("cms_multijet", data_dir=shared / "data")
     assert both_parts(dataset).shape == (68_247, 6)

@@ -95,8 +95,7 @@ SMALL: dict[str, dict[str, Any]] = {
 TABLES = {"magic", "cms_multijet"}
 # One of the experiments beyond the lecture is run each time: iwae.
 LONG = {
-    "poisson_sensors",
-    "prior_sweep",
+    *("autoencoder", "bayes_theorem", "poisson_sensors", "prior_sweep"),
     *("learned_priors", "limit_coverage", "template_fit", "workflow"),
     *("advi_benchmark", "posterior_gallery", "verdict_benchmark"),
     *("anomaly_detection", "compression", "generation"),

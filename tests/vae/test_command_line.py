@@ -276,6 +276,7 @@ def test_a_report_that_cannot_be_is_named(options, words, table, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_parts_of_a_file_are_chosen(images, tmp_path):
     folder, array = images
     np.savez(tmp_path / "parts.npz", train=array[:30], test=array[30:])

@@ -67,7 +67,9 @@ def assert_same_numbers(function):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-4), eager[0], compiled)
 
 
-@pytest.mark.parametrize("name", OF_A_KEY)
+@pytest.mark.parametrize(
+    "name", slow_except(set(OF_A_KEY) - {"off data", "frechet floor"}, OF_A_KEY)
+)
 def test_metrics(name):
     assert_same_numbers(OF_A_KEY[name])
 

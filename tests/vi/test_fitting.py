@@ -269,6 +269,7 @@ def test_fits_vmap_over_data_alone(key):
     np.testing.assert_allclose(alone, data.sum(1) / 11, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_start_where_the_density_is_not_finite_is_left(key):
     # exp(exp(u)) overflows at the first draws around u = 5; at a smaller scale it does
     # not.

@@ -210,6 +210,7 @@ def test_fit_that_went_to_float64_comes_back_there(tmp_path, key):
     same_bits(vi.sample(fit, key, 3), vi.sample(loaded, key, 3))
 
 
+@pytest.mark.slow
 def test_arguments_that_a_partial_had_fixed_stay_so(fit, tmp_path):
     x, y = make_data()
     target = vi.from_numpyro(partial(model, scale=2.5), x, y)

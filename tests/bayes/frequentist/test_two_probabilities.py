@@ -39,6 +39,7 @@ def test_barnard(alternative, x64):
     np.testing.assert_allclose(jnp.exp(log_p), exact, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_barnard_finds_the_largest(x64):
     """All tables by fractions, on 20,001 probabilities; SciPy 1.17 ends at 0.034077."""
     value = freq.barnard_log_p_value((7, 15), (12, 15))

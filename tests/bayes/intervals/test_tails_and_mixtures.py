@@ -129,6 +129,10 @@ def test_mixture_with_mass_below_zero(x64):
     np.testing.assert_allclose(ends, (-4.644853627, 4.644853627), rtol=1e-9)
     far = upper_quantile(mixture, 1e-30)
     np.testing.assert_allclose(far - 3, stats.norm.isf(2e-30), rtol=1e-13)
+
+
+@pytest.mark.slow
+def test_mixture_of_two_kinds(x64):
     general = dist.MixtureGeneral(
         dist.CategoricalProbs(jnp.array([0.3, 0.7])),
         [dist.Normal(-3.0, 1.0), dist.StudentT(2.0, 1.0, 0.5)],

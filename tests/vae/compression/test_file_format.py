@@ -108,6 +108,7 @@ def test_more_draws_take_fewer_bits(binary):
         file_format.encode_images(model, params, x, num_samples=0)
 
 
+@pytest.mark.slow
 def test_draws_that_are_not_chosen_do_not_spoil_the_next_ones():
     """Draws far out in the coder's tails looked as if they were worth choosing."""
     model = autoencoders.vae((4, 4), latent=30, hidden=())

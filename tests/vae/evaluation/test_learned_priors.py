@@ -18,7 +18,7 @@ SOLVED = {
 }
 
 
-@pytest.fixture(params=slow_except({"mixture", "layered"}, SOLVED), scope="module")
+@pytest.fixture(params=slow_except({"mixture"}, SOLVED), scope="module")
 def solved(request):
     return SOLVED[request.param]()
 

@@ -104,6 +104,7 @@ def test_the_same_key_gives_the_same_mixture_in_every_transformation():
         np.testing.assert_allclose(a, c[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_codes_that_are_all_the_same_are_no_trouble():
     found = generation.fit_mixture(jax.random.key(0), np.ones((5, 2)), num_components=2)
     assert np.all(np.isfinite(found.log_prob(jnp.ones((1, 2)))))

@@ -154,6 +154,7 @@ def test_digits_lost_far_out_do_not_make_weights():
     np.testing.assert_allclose(found, exact[near], rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_what_the_evidence_moves_by_is_in_the_errors(fit, monkeypatch):
     def weigh(*args):
         first, found = importance.weigh(*args)

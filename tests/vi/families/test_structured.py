@@ -253,6 +253,7 @@ def test_other_methods_refuse_it(small, key):
         vi.fit(target, key, family="structured", method="stochastic")
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_numbers(small):
     fit, _ = small
     again = vi.fit(fit.target, jax.random.key(0), family="structured")
