@@ -18,7 +18,7 @@ from vijax import data
 NETWORK = {"hidden": (32,), "epochs": 2, "grid": 3, "gap_samples": 100}
 SMALL: dict[str, dict[str, Any]] = {
     "bayes_theorem": {"sequences": 64, "tosses": 1024, "bags": 10_000},
-    "coin_flip": {"num_chains": 2, "num_warmup": 200, "num_samples": 300},
+    "coin_flip": {"num_chains": 2, "num_warmup": 100, "num_samples": 200},
     "poisson_sensors": {"sizes": (0, 1, 100)},  # NaN once came at 100
     "prior_sweep": {"num_priors": 400},
     "elbo": {"num_samples": 2000},
@@ -28,7 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "use_cases": {
         "hidden": (16,),
         "steps": 20,
-        "latents": (2, 4),
+        "latents": (2,),
         "levels": (4, 16),
         "max_images": 100,
     },
