@@ -59,6 +59,7 @@ def test_priors_by_vmap():
     np.testing.assert_allclose(upper, [0.881759, 0.745238], atol=5e-7)
 
 
+@pytest.mark.slow
 def test_sensor_landscape():
     """Two Poisson sensors under Uniform(0, 5)²: Gamma marginals cut off at 5."""
     counts = np.array([[3, 1], [2, 0], [5, 1], [4, 2], [2, 1]])

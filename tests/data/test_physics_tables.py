@@ -9,8 +9,18 @@ def both_parts(dataset):
     return np.concatenate([dataset.train, dataset.test])
 
 
-def test_magic(shared):
-    dataset = data.load("magic", data_dir=shared / "data")
+@pytest.fixture(scope="module")
+def magic(shared):
+    return data.load("magic", data_dir=shared / "data")
+
+
+@pytest.fixture(scope="module")
+def zmumu(shared):
+    return data.load("zmumu", data_dir=shared / "data")
+
+
+def test_magic(magic):
+    dataset = magic
     assert (dataset.train.shape, dataset.test.shape) == ((15_216, 10), (3_804, 10))
     labels = np.concatenate([dataset.train_labels, dataset.test_labels])
     assert np.bincount(labels).tolist() == [6_688, 12_332]  # as UCI states
@@ -23,17 +33,16 @@ def test_magic(shared):
     assert medians[1] < 15 < 40 < medians[0]
 
 
-def test_magic_without_the_header_line(shared, tmp_path):
+def test_magic_without_the_header_line(magic, shared, tmp_path):
     text = (shared / "data/magic/magic04.data").read_text()
     (tmp_path / "magic04.data").write_text(text.split("\n", 1)[1])
-    expected = data.load("magic", data_dir=shared / "data")
     found = data.load("magic", data_dir=tmp_path)
-    np.testing.assert_array_equal(found.train, expected.train)
-    np.testing.assert_array_equal(found.test_labels, expected.test_labels)
+    np.testing.assert_array_equal(found.train, magic.train)
+    np.testing.assert_array_equal(found.test_labels, magic.test_labels)
 
 
-def test_zmumu_has_the_z_boson(shared):
-    dataset = data.load("zmumu", data_dir=shared / "data")
+def test_zmumu_has_the_z_boson(zmumu):
+    dataset = zmumu
     events = both_parts(dataset)
     assert events.shape == (10_583, 12)
     column = {
@@ -51,6 +60,7 @@ def test_zmumu_has_the_z_boson(shared):
     assert abs(edges[counts.argmax()] + 0.5 - 91.19) < 1
 
 
+@pytest.mark.slow
 def test_cms_multijet(shared):
     dataset = data.load("cms_multijet", data_dir=shared / "data")
     assert both_parts(dataset).shape == (68_247, 6)
@@ -62,14 +72,13 @@ def test_cms_multijet(shared):
     assert ((columns["Rsq"] > 0) & (columns["Rsq"] < 1)).all()
 
 
-def test_split_is_fixed_and_loses_nothing(shared):
+def test_split_is_fixed_and_loses_nothing(zmumu, shared):
     path = shared / "data/cms/Zmumu_Run2011A.csv"
     source = np.loadtxt(path, delimiter=",", skiprows=1)[:, 2:]
-    dataset = data.load("zmumu", data_dir=path.parent)
     again = data.load("zmumu", data_dir=path.parent)
-    np.testing.assert_array_equal(dataset.test, again.test)
-    assert len(dataset.test) == 2_116
-    found = sorted(map(tuple, both_parts(dataset)))
+    np.testing.assert_array_equal(zmumu.test, again.test)
+    assert len(again.test) == 2_116
+    found = sorted(map(tuple, both_parts(again)))
     assert found == sorted(map(tuple, source))
 
 

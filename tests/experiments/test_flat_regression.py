@@ -1,6 +1,7 @@
 """The closed forms of the flat regression, beside vijax.bayes and vi.fit."""
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from experiments.studies import flat_regression, posteriordb
@@ -9,6 +10,7 @@ from vijax.bayes.conjugate import linear_regression
 from vijax.bayes.conjugate.support import regression_priors
 
 
+@pytest.mark.slow
 def test_exact_moments_are_those_of_the_conjugate_family(x64):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(24, 3)), rng.normal(size=24)

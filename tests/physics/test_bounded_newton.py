@@ -58,6 +58,7 @@ def test_where_the_hessian_is_not_convex_the_stand_in_leads(x64):
     np.testing.assert_allclose(found.theta, [0.5**0.5], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_held_entries_stay_and_many_starts_are_mapped(x64):
     def one(start, held):
         return minimise(rosenbrock, start, jnp.full(2, -5.0), jnp.full(2, 5.0), held)

@@ -125,6 +125,7 @@ def test_gradient_is_that_of_finite_differences(rich, slopes, x64):
     )
 
 
+@pytest.mark.slow
 def test_gradient_in_theta_is_that_of_pyhf_under_jax(rich, x64):
     target, model, data = rich
     theta = draws(model, 2)[1]

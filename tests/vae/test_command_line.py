@@ -119,6 +119,7 @@ def test_samples_come_from_a_learned_prior(tmp_path):
         commands.sample(tmp_path / "model.npz", tmp_path / "new.npy", number=0)
 
 
+@pytest.mark.slow
 def test_binary_images_keep_their_type(tmp_path):
     bits = np.random.default_rng(2).random((30, 3, 3)) < 0.5
     np.save(tmp_path / "bits.npy", bits)
@@ -197,6 +198,7 @@ def test_a_detector_takes_text_of_parquet(tmp_path):
     assert "3 columns" in says
 
 
+@pytest.mark.slow
 def test_several_numbers_per_row_are_found_again(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "t.h5", "w") as file:
@@ -236,6 +238,7 @@ def test_the_report_of_images_is_one_file(images, tmp_path):
     assert len(re.findall(r"<td>2, by", output.read_text())) == 3
 
 
+@pytest.mark.slow
 def test_the_areas_are_those_of_the_scores(table, tmp_path):
     folder, columns = table
     detector, output = tmp_path / "detector.npz", tmp_path / "report.html"
@@ -273,6 +276,7 @@ def test_a_report_that_cannot_be_is_named(options, words, table, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_parts_of_a_file_are_chosen(images, tmp_path):
     folder, array = images
     np.savez(tmp_path / "parts.npz", train=array[:30], test=array[30:])

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.cases import slow_except
 from vijax import archive, vae
 from vijax.vae import event_tables, models, training
 from vijax.vae.models import autoregressive, covariates, likelihoods, posteriors, priors
@@ -48,9 +49,11 @@ MODELS = {
     ),
     "masked": training.masked(models.vae((4,), latent=2, hidden=(3,))),
 }
+QUICK = {"learned scale", "levels", "vamp prior", "autoregressive", "layers"}
+QUICK |= {"conditional", "masked"}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", slow_except(QUICK, MODELS))
 def test_what_is_loaded_is_what_was_saved(tmp_path, name):
     model = MODELS[name]
     params = models.init(model, jax.random.key(0))

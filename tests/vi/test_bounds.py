@@ -160,6 +160,7 @@ def test_dreg_has_the_gradient_of_the_importance_weighted_bound(key):
     assert np.std(doubly[2]) < 0.7 * np.std(plain[2])
 
 
+@pytest.mark.slow
 def test_dreg_keeps_batch_and_event_axes(key):
     z = jax.random.normal(key, (4, 3, 2))
 

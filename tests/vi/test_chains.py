@@ -51,6 +51,7 @@ def test_table_and_draws_are_those_of_the_chains(chained):
     assert len(np.unique(np.asarray(draws["y"]))) > 490  # without replacement
 
 
+@pytest.mark.slow
 def test_chains_that_stay_in_their_modes_are_not_trusted(key):
     def two(u):
         return jax.nn.logsumexp(-0.5 * (u - jnp.array([-20.0, 20.0])) ** 2)

@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
+from tests.cases import slow_except
 from vijax import vi
 
 CORRELATED = jnp.array([[2.0, 0.9, 0.0], [0.9, 1.0, 0.3], [0.0, 0.3, 0.5]])
@@ -95,7 +96,9 @@ def test_normal_posterior_is_found_in_three_steps(x64, key, family):
         assert np.all(error < 0.02 * sd)
 
 
-@pytest.mark.parametrize("estimator", ["sticking", "entropy"])
+@pytest.mark.parametrize(
+    "estimator", slow_except({"sticking"}, ["sticking", "entropy"])
+)
 def test_stochastic_mean_field_from_the_origin(key, estimator):
     precision, centre = CORRELATED, CENTRE * jnp.array([0.1, 1.0, 0.01])
     target = vi.from_log_density(normal, jnp.zeros(3), precision, centre)
@@ -121,7 +124,7 @@ def gamma(concentration, rate):
     numpyro.sample("x", dist.Gamma(concentration, rate))
 
 
-@pytest.mark.parametrize("positive", TABLE)
+@pytest.mark.parametrize("positive", slow_except({"softplus"}, TABLE))
 def test_table_2_of_the_advi_paper(x64, key, positive):
     u = np.linspace(-40.0, 40.0, 80_001)
     for (a, b), published in zip(GAMMAS, TABLE[positive], strict=True):
@@ -142,6 +145,7 @@ def counts(x, y):
     numpyro.sample("y", dist.Poisson(jnp.exp(x @ w)).to_event(1), obs=y)
 
 
+@pytest.mark.slow
 def test_single_draws_find_what_fixed_draws_do(key):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 2))
@@ -194,6 +198,7 @@ def test_moments_that_are_off_are_not_trusted_but_corrected(key):
         assert abs(table[f"corrected_{moment}"] - 0.5) < error
 
 
+@pytest.mark.slow
 def test_weights_without_a_variance_repair_what_they_know(key):
     # Ten unknowns of Student's t with 4 degrees of freedom, sds √2: Laplace's are 0.9.
     def log_density(u):
@@ -250,11 +255,21 @@ def test_fits_vmap_over_keys_and_data():
     np.testing.assert_allclose(fits.q.loc[:, 0], data.sum(1) / 11, atol=1e-3)
     assert fits.verdict.tolist() == ["converged"] * 3
     assert fits.trusted.all()
-    # The data alone are mapped: what the key makes is known, and is NumPy's.
-    alone = jax.jit(jax.vmap(lambda y: one(keys[0], y).q.loc[0]))(data)
+
+
+@pytest.mark.slow
+def test_fits_vmap_over_data_alone(key):
+    data = jnp.asarray(np.stack([Y, Y + 1.0, Y - 2.0]), jnp.float32)
+
+    def one(y):
+        return vi.fit(vi.from_numpyro(mean_of_normal, y), key).q.loc[0]
+
+    # What the key makes is known, and is NumPy's.
+    alone = jax.jit(jax.vmap(one))(data)
     np.testing.assert_allclose(alone, data.sum(1) / 11, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_start_where_the_density_is_not_finite_is_left(key):
     # exp(exp(u)) overflows at the first draws around u = 5; at a smaller scale it does
     # not.
@@ -288,13 +303,15 @@ def test_density_that_is_nowhere_finite_is_an_error(key):
         vi.fit(target, key)
 
 
-def test_improper_posterior_is_not_called_converged(key):
+@pytest.mark.parametrize(
+    "method", slow_except({"fixed_draws"}, ["fixed_draws", "stochastic"])
+)
+def test_improper_posterior_is_not_called_converged(key, method):
     target = vi.from_log_density(lambda u: -0.5 * u[0] ** 2, jnp.zeros(2))
-    for method in ("fixed_draws", "stochastic"):
-        fit = vi.fit(target, key, method=method)
-        assert fit.verdict != "converged"
-        assert not fit.trusted
-        assert fit.advice.startswith("Do not")
+    fit = vi.fit(target, key, method=method)
+    assert fit.verdict != "converged"
+    assert not fit.trusted
+    assert fit.advice.startswith("Do not")
 
 
 def test_nan_in_the_data_is_an_error(key):

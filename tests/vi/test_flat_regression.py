@@ -86,6 +86,7 @@ def test_response_through_the_scale_finds_the_degrees_of_freedom(fitted):
     assert "Linear response" in fit.advice
 
 
+@pytest.mark.slow
 def test_corrected_moments_are_as_good_as_they_say(fitted):
     # Of 12 sets of draws; normals alone do not get there within eight batches.
     exact, fit = fitted
@@ -117,6 +118,7 @@ def test_mean_field_is_not_trusted_but_its_corrected_moments_are(x64, key):
         assert np.all(error < 0.0051 * exact.sd)
 
 
+@pytest.mark.slow
 def test_summary_under_vmap_keeps_to_its_draws(fitted):
     exact, fit = fitted
 

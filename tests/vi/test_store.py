@@ -210,6 +210,7 @@ def test_fit_that_went_to_float64_comes_back_there(tmp_path, key):
     same_bits(vi.sample(fit, key, 3), vi.sample(loaded, key, 3))
 
 
+@pytest.mark.slow
 def test_arguments_that_a_partial_had_fixed_stay_so(fit, tmp_path):
     x, y = make_data()
     target = vi.from_numpyro(partial(model, scale=2.5), x, y)
@@ -351,6 +352,7 @@ def test_full_disk_leaves_the_old_file(fit, path, tmp_path):
     assert os.listdir(tmp_path) == ["fit.npz"]
 
 
+@pytest.mark.slow
 def test_other_precision_and_stacks_are_refused(fit, path, x64, tmp_path):
     with pytest.raises(ValueError, match="jax_enable_x64 = False, and it is True"):
         vi.load(path, model)

@@ -20,28 +20,42 @@ def test_beta_binomial(x64):
     scipys = stats.betabinom(200, 3.5, 1.5)
     counts = np.array([0, 50, 150, 199, 200])
     np.testing.assert_allclose(ours.cdf(counts), scipys.cdf(counts), rtol=1e-10)
+    # tails that end exactly at q: uniform on 0 … 3
+    flat = beta_binomial.predictive(dist.Beta(1.0, 1.0), trials=3)
+    found = intervals.quantile(flat, np.array([0.25, 0.2501, 0.3, 0.4]))
+    np.testing.assert_array_equal(found, [0, 1, 1, 1])
+
+
+@pytest.mark.slow
+def test_tails_and_ends_of_beta_binomial(x64):
+    ours = beta_binomial.predictive(dist.Beta(3.5, 1.5), trials=200)
+    scipys = stats.betabinom(200, 3.5, 1.5)
+    counts = np.array([0, 50, 150, 199, 200])
     above = ours.log_tails(counts[:-1])[1]
     np.testing.assert_allclose(above, np.log(scipys.sf(counts[:-1])), rtol=1e-8)
     np.testing.assert_array_equal(intervals.quantile(ours, Q[1:]), scipys.ppf(Q[1:]))
     ends = intervals.credible_interval(ours, 0.9)
     assert (float(ends[0]), float(ends[1])) == (scipys.ppf(0.05), scipys.ppf(0.95))
-    # tails that end exactly at q: uniform on 0 … 3
-    flat = beta_binomial.predictive(dist.Beta(1.0, 1.0), trials=3)
-    assert intervals.quantile(flat, 0.25).item() == 0
-    assert intervals.quantile(flat, 0.2501).item() == 1
 
 
 def test_gamma_poisson(x64):
-    """SciPy's nbinom(a, r / (1 + r)); a tail of 1e-40, and no end at q = 1."""
+    """SciPy's nbinom(a, r / (1 + r))."""
     ours = gamma_poisson.predictive(dist.Gamma(4.0, 0.5))
     scipys = stats.nbinom(4.0, 0.5 / 1.5)
     counts = np.array([0, 3, 20, 200])
     np.testing.assert_allclose(ours.cdf(counts), scipys.cdf(counts), rtol=1e-12)
     np.testing.assert_allclose(ours.log_tails(counts)[1], scipys.logsf(counts))
+    assert ours.cdf(-1.0) == 0
+
+
+@pytest.mark.slow
+def test_ends_of_gamma_poisson(x64):
+    """A tail of 1e-40, and no end at q = 1."""
+    ours = gamma_poisson.predictive(dist.Gamma(4.0, 0.5))
+    scipys = stats.nbinom(4.0, 0.5 / 1.5)
     np.testing.assert_array_equal(intervals.quantile(ours, Q[1:]), scipys.ppf(Q[1:]))
     assert intervals.quantile(ours, 0.0).item() == 0
     assert intervals.upper_quantile(ours, 1e-40).item() == scipys.isf(1e-40)
-    assert ours.cdf(-1.0) == 0
     under_jit = jax.jit(
         lambda r: gamma_poisson.predictive(dist.Gamma(4.0, r)).icdf(0.5)
     )

@@ -16,9 +16,19 @@ from hypothesis import strategies as st
 from numpyro.infer.util import log_density
 
 from tests.bayes.cases import CASES, problems
+from tests.cases import slow_except
 from vijax import bayes
 
 RUNS = settings(max_examples=20, deadline=None, derandomize=True, database=None)
+# The others are long to compile: test_streaming.py has their posteriors each time.
+LONG = {
+    "beta_bernoulli",
+    "beta_geometric",
+    "beta_negative_binomial",
+    "dirichlet_multinomial",
+    "truncated_gamma_poisson",
+}
+QUICK = set(CASES) - LONG
 
 
 def rows(data, part):
@@ -87,7 +97,7 @@ def compiled(name):
     return jax.jit(identities)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", slow_except(QUICK, sorted(CASES)))
 def test_identities(name):
     @RUNS
     @given(problem=problems(CASES[name]), seed=st.integers(0, 1000))

@@ -65,6 +65,7 @@ def test_evidence_and_predictive(x64):
     np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-5, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_nearly_dependent_features_keep_their_digits(x64):
     """Years 2000 … 2020 and their squares: XᵀX would have a condition of 10^21."""
     years = np.arange(2000.0, 2021.0)
@@ -76,6 +77,7 @@ def test_nearly_dependent_features_keep_their_digits(x64):
     np.testing.assert_allclose(result.variance[2], exact.variance[2], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_float32():
     result = regression.posterior(prior(), FEATURES, TARGETS, COVARIANCE)
     precision = np.linalg.inv(PRIOR_COVARIANCE)

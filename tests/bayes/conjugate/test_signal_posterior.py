@@ -11,6 +11,7 @@ from vijax.bayes import improper, on_off
 from vijax.bayes.intervals import credible_interval, quantile, upper_quantile
 
 
+@pytest.mark.slow
 def test_tails_are_those_of_the_mixture(x64):
     prior = dist.Gamma(1.5, 0.01)
     signal = on_off.posterior(prior, prior, 14, 10, 0.5)
@@ -45,6 +46,7 @@ def test_counts_are_data(compiled):
     assert len(many.log_weights) <= 16_384
 
 
+@pytest.mark.slow
 def test_many_counts_against_the_normal_limit(x64):
     """Signal 15000, variance n_on + α² n_off: the interval to 1e-3 of its width."""
     flat = improper.gamma()
@@ -54,6 +56,7 @@ def test_many_counts_against_the_normal_limit(x64):
     np.testing.assert_allclose((upper - lower) / (2 * sigma), 1.0, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_plain_count_fixes_the_number_of_components_under_jit(x64):
     def ends(rate):
         prior, background = dist.Gamma(1.5, rate), dist.Gamma(1.0, 0.01)

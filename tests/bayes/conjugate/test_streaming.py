@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from tests.bayes.cases import CASES, problems
+from tests.cases import slow_except
 from vijax.bayes.conjugate import streaming
 
 ROOT = Path(__file__).parents[3]
@@ -82,7 +83,7 @@ def test_a_stream_of_batches(name):
     check(name, add)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", slow_except({"linear_regression"}, sorted(CASES)))
 def test_shards_of_all_devices(name):
     """Each device computes the statistics of its rows alone; then they are added."""
     devices = jax.devices()

@@ -18,6 +18,7 @@ def test_against_a_double_integral(x64):
     np.testing.assert_allclose(intervals.quantile(signal, 0.95), 11.10524882, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_sure_efficiency_is_known(x64):
     """The relative error of 1e-5 of the efficiency moves nothing but the scale."""
     half = dist.Gamma(1e10, 2e10)
@@ -43,6 +44,7 @@ def test_beta_prime(x, x64):
     np.testing.assert_allclose((ours.mean, ours.variance), scipys.stats(), rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_float32():
     signal = uncertain_signal.posterior(3, 2.0, dist.Gamma(100.0, 100.0))
     np.testing.assert_allclose(intervals.quantile(signal, 0.95), 6.1590147, rtol=2e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.cases import slow_except
 from vijax.bayes import frequentist as freq
 
 # Feldman & Cousins (1998), table IV: 90 %, n = 0 … 10, no background.
@@ -42,6 +43,7 @@ def test_unified_intervals_of_the_publication(x64):
     np.testing.assert_allclose(upper, [1.88, 3.04, 4.42, 5.60, 6.99], atol=0.0051)
 
 
+@pytest.mark.slow
 def test_unified_intervals_cover(x64):
     """The exact belt never covers less than its level."""
     background, counts = 3.0, np.arange(60)
@@ -70,7 +72,7 @@ def test_narrowest_intervals_of_astropy(x64):
     np.testing.assert_allclose(slope, (upper[-2] - upper[-1]) / 0.002, rtol=1e-5)
 
 
-@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("bits", slow_except({64}, [32, 64]))
 def test_limits(bits):
     rtol = 1e-9 if bits == 64 else 2e-5
     with jax.enable_x64(bits == 64):
@@ -94,6 +96,11 @@ def test_expected_band(x64):
     quantiles = stats.poisson.ppf(stats.norm.cdf([-2, -1, 0, 1, 2]), 3.0)
     band = freq.expected_signal_limits(3.0)
     np.testing.assert_array_equal(band, freq.signal_limit(quantiles, 3.0))
+
+
+@pytest.mark.slow
+def test_expected_band_in_a_trace(x64):
+    band = freq.expected_signal_limits(3.0)
     jitted = jax.jit(freq.expected_signal_limits)(jnp.array([3.0, 50.0]))
     np.testing.assert_allclose(jitted.median[0], band.median, rtol=1e-12)
 

@@ -141,6 +141,7 @@ def test_bayesian_answer_by_quadrature():
     np.testing.assert_allclose(without, np.log(40 * weights @ integrand), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_bayesian_answer_without_background_is_conjugate():
     """With no background at all the signal is Gamma(1 + n, 1), the flat prior's."""
     flat = dist.Gamma(1.0, 0.0, validate_args=False)

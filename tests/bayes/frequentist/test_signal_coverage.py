@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.cases import slow_except
 from vijax.bayes import frequentist as freq
 
 SIGNALS, BACKGROUNDS = np.array([0.0, 0.5, 2.0, 5.5]), np.array([0.0, 3.0])
@@ -14,11 +15,7 @@ COUNTS = np.arange(60)
 
 @pytest.mark.parametrize(
     "method",
-    [
-        "cls",
-        "classical",
-        pytest.param("kraft_burrows_nousek", marks=pytest.mark.slow),
-    ],
+    slow_except({"classical"}, ["cls", "classical", "kraft_burrows_nousek"]),
 )
 def test_against_sums(method, x64):
     coverage = freq.signal_coverage(SIGNALS, BACKGROUNDS, 0.9, method=method)
@@ -35,6 +32,7 @@ def test_against_sums(method, x64):
             np.testing.assert_allclose(value, exact, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_promises(x64):
     """Neyman's constructions cover at least the level; CLs more than the classical."""
     signals = np.linspace(0.0, 6.0, 25)

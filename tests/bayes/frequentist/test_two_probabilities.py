@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.cases import slow_except
 from vijax.bayes import frequentist as freq
 
 NEWCOMBE = [  # Stat. Med. 17 (1998) 873, table II: both samples, method 6
@@ -23,7 +24,9 @@ RATIOS = [  # statsmodels 0.15, confint_proportions_2indep(compare="ratio")
 ]
 
 
-@pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
+@pytest.mark.parametrize(
+    "alternative", slow_except({"two-sided"}, ["greater", "less", "two-sided"])
+)
 def test_barnard(alternative, x64):
     k1, n1, k2, n2 = np.array([(2, 20, 8, 25), (0, 5, 3, 40), (6, 6, 1, 9)]).T
     log_p = freq.barnard_log_p_value((k1, n1), (k2, n2), alternative=alternative)
@@ -36,6 +39,7 @@ def test_barnard(alternative, x64):
     np.testing.assert_allclose(jnp.exp(log_p), exact, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_barnard_finds_the_largest(x64):
     """All tables by fractions, on 20,001 probabilities; SciPy 1.17 ends at 0.034077."""
     value = freq.barnard_log_p_value((7, 15), (12, 15))
@@ -46,6 +50,7 @@ def test_barnard_finds_the_largest(x64):
     np.testing.assert_allclose(under_jit(7), value, rtol=1e-12)
 
 
+@pytest.mark.slow  # quick: where nothing fails
 def test_difference_of_probabilities(x64):
     """Newcombe's table, and the derivative by the level."""
     first, second, published = (np.array(x, float) for x in zip(*NEWCOMBE, strict=True))
@@ -76,6 +81,7 @@ def test_ratio_of_probabilities(first, second, method, exact, x64):
     np.testing.assert_allclose(ends, exact, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_float32():
     ends = freq.probability_ratio_interval((1, 1000), (900, 1000))
     np.testing.assert_allclose(ends, (159.48931674, 5098.20699746), rtol=1e-5)

@@ -35,6 +35,7 @@ def sensors(high=16.0, num_points=401):
     return landscape.prior(log_prior, axes)
 
 
+@pytest.mark.slow
 def test_two_sensors_against_gamma_posteriors():
     grid = landscape.update(sensors(), log_likelihood, COUNTS)
     mean, covariance = landscape.mean_and_covariance(grid)
@@ -90,6 +91,7 @@ def test_three_dimensions_and_marginals():
         landscape.marginal(grid, 2, 0)
 
 
+@pytest.mark.slow
 def test_an_unconjugate_pair_of_parameters():
     """Mean and variance of normal data: the exact log evidence, to the grid's error."""
     values = np.array([0.3, 1.2, -0.5, 2.0])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import pytest
 from scipy.special import gammaln
 
 from vijax.bayes.grid import landscape, regions
@@ -79,6 +80,7 @@ def test_a_prior_that_is_not_resolved_is_not_interpolated(x64, nan_is_an_answer)
     assert np.isnan(after.log_evidence)
 
 
+@pytest.mark.slow
 def test_more_than_eight_regions(x64, nan_is_an_answer):
     axis = landscape.axis(0.0, 12.0, 1201)
     comb = landscape.prior(lambda theta: -5 * jnp.cos(2 * jnp.pi * theta[0]), (axis,))

@@ -98,6 +98,7 @@ def test_highest_density_of_a_nearly_flat_density(mass):
     np.testing.assert_allclose(lower, 0.5 * (1 - mass), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_highest_density_of_few_successes_in_a_million_million_trials():
     """Beta(3, b) tends to Gamma(3) / b: relative difference of the order 1 / b."""
     few = credible_interval(dist.Beta(3.0, 1e12), kind="highest_density")
@@ -154,6 +155,7 @@ def moving_ends(family, parameter, mass):
     return (*map(np.asarray, (ends(parameter, mass), *slopes)),)
 
 
+@pytest.mark.slow
 def test_derivatives_of_ends_that_bisection_finds():
     """A log-normal one: its scale stretches the ends, which stay equally dense."""
     ends, by_loc, by_mass = moving_ends(lambda loc: dist.LogNormal(loc, 0.7), 0.3, 0.9)
@@ -237,6 +239,7 @@ def bimodal(theta):
     return jnp.logaddexp(one, jnp.log(0.7) - 0.5 * (theta[0] - 4) ** 2)
 
 
+@pytest.mark.slow
 def test_grid_with_two_modes(nan_is_an_answer):
     """Two unit normals far apart: both intervals end at the same density."""
     grid = landscape.prior(bimodal, (landscape.axis(-12.0, 12.0, 4001),))

@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
+from tests.cases import slow_except
 from vijax.bayes.conjugate.gamma_exponential import Lomax
 from vijax.bayes.conjugate.pareto_uniform import UniformPareto
 from vijax.bayes.intervals import credible_interval, quantile, upper_quantile
@@ -81,7 +82,7 @@ def test_a_tail_that_nobody_knows_is_refused(x64, nan_is_an_answer):
         quantile(dist.VonMises(0.0, 1.0), 0.5)
 
 
-@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("bits", slow_except({64}, [32, 64]))
 def test_student_tends_to_the_normal(bits):
     """0 and 1.9531 came out in float32, for 1e9 and 1e6 degrees of freedom."""
     with jax.enable_x64(bits == 64):
@@ -93,6 +94,7 @@ def test_student_tends_to_the_normal(bits):
         np.testing.assert_allclose(found, near, rtol=1e-13 if bits == 64 else 1e-6)
 
 
+@pytest.mark.slow
 @mp.workdps(30)
 def test_student_far_out_and_its_slopes(x64):
     for df, tail in ((0.5, 1e-8), (3.0, 1e-40), (200.0, 1e-40)):
@@ -127,6 +129,10 @@ def test_mixture_with_mass_below_zero(x64):
     np.testing.assert_allclose(ends, (-4.644853627, 4.644853627), rtol=1e-9)
     far = upper_quantile(mixture, 1e-30)
     np.testing.assert_allclose(far - 3, stats.norm.isf(2e-30), rtol=1e-13)
+
+
+@pytest.mark.slow
+def test_mixture_of_two_kinds(x64):
     general = dist.MixtureGeneral(
         dist.CategoricalProbs(jnp.array([0.3, 0.7])),
         [dist.Normal(-3.0, 1.0), dist.StudentT(2.0, 1.0, 0.5)],
@@ -194,12 +200,11 @@ SMOOTH = {
     "two_normals": (lambda a: two_normals(gap=a, share=0.3), 3.0),
     "half_normal": (dist.HalfNormal, 2.0),
 }
-LONG = {"beta", "two_normals"}
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in SMOOTH],
+    slow_except({"log_normal"}, SMOOTH),
 )
 def test_slopes_of_the_densest_region(name, x64):
     family, at = SMOOTH[name]

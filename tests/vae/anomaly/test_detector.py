@@ -7,9 +7,12 @@ from scipy.spatial.distance import cdist
 from scipy.stats import kstest
 from sklearn.metrics import roc_auc_score
 
+from tests.cases import slow_except
 from vijax import archive
 from vijax.vae import anomaly
 from vijax.vae.anomaly import DetectorSettings, neighbours
+
+KINDS = ["of_mixed", "with_networks", "of_images"]
 
 KEY = jax.random.key(0)
 SMALL = DetectorSettings(trainings=2, steps=60, hidden=(8,), latent=2)
@@ -68,6 +71,7 @@ def test_p_values_are_uniform_on_background():
     assert abs(np.mean(p <= 0.1) - 0.1) < 3 * np.hypot(0.0095, 0.0067)
 
 
+@pytest.mark.slow
 def test_p_values_with_networks_are_uniform_on_background(with_networks):
     detector, _ = with_networks
     p = anomaly.p_value(detector, np.random.default_rng(4).normal(size=(1000, 3)))
@@ -117,7 +121,7 @@ def test_a_missing_value_that_was_missing_before_is_ordinary(of_mixed):
     assert anomaly.p_value(of_mixed, row).item() > 0.02
 
 
-@pytest.mark.parametrize("name", ["of_mixed", "with_networks", "of_images"])
+@pytest.mark.parametrize("name", slow_except({"of_mixed"}, KINDS))
 def test_a_score_does_not_depend_on_the_others(name, request, digits_and_labels):
     detector = request.getfixturevalue(name)
     if name == "of_mixed":
@@ -132,7 +136,7 @@ def test_a_score_does_not_depend_on_the_others(name, request, digits_and_labels)
     np.testing.assert_allclose(anomaly.score(detector, part), whole[4:6], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["of_mixed", "with_networks", "of_images"])
+@pytest.mark.parametrize("name", slow_except({"of_mixed", "of_images"}, KINDS))
 def test_a_file_keeps_every_bit(name, request, tmp_path, digits_and_labels):
     detector = request.getfixturevalue(name)
     x = mixed(np.random.default_rng(7), 5)

@@ -96,6 +96,7 @@ def test_contaminated_rows_keep_their_number_and_are_all_different(fraction):
     assert rows.max() < 70
 
 
+@pytest.mark.slow
 def test_signal_among_the_training_events_hides_itself():
     rng = np.random.default_rng(4)
     train, test = (

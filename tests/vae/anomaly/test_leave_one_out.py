@@ -83,6 +83,7 @@ def toy():
     return {"good": good, "noise": rng.normal(size=(3, 300))}, masks
 
 
+@pytest.mark.slow
 def test_areas_are_sklearns(toy):
     scores, masks = toy
     found = anomaly.class_areas(

@@ -108,6 +108,7 @@ def test_more_draws_take_fewer_bits(binary):
         file_format.encode_images(model, params, x, num_samples=0)
 
 
+@pytest.mark.slow
 def test_draws_that_are_not_chosen_do_not_spoil_the_next_ones():
     """Draws far out in the coder's tails looked as if they were worth choosing."""
     model = autoencoders.vae((4, 4), latent=30, hidden=())
@@ -131,6 +132,7 @@ def test_scrambling_pays_where_data_surprise_the_model(monkeypatch):
     assert scrambled < 0.97 * len(file_format.encode_images(model, params, x))
 
 
+@pytest.mark.slow
 def test_many_latents_wait_until_there_are_bits_for_them(bits_beside):
     """What is not there cannot come back: half of the batches found an empty stack."""
     model = autoencoders.vae((4,), latent=100, hidden=())

@@ -50,6 +50,7 @@ def test_few_steps_enclose_the_evidence(linear_vae, key):
     assert below.log_evidence.mean() + 0.3 < exact < above.log_evidence.mean() - 0.3
 
 
+@pytest.mark.slow
 def test_it_needs_no_encoder_and_finds_both_modes(key):
     # A decoder of z² has two modes, ±z; q sits at one of them.
     model = autoencoders.vae((3,), latent=1, hidden=(2,), activation="relu")

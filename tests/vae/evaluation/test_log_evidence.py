@@ -88,6 +88,7 @@ def test_quadrature_is_the_exact_evidence(linear_vae, num_nodes):
     np.testing.assert_allclose(found, vae.log_evidence, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_both_agree_for_a_bernoulli_decoder(key):
     model = autoencoders.vae((8, 8), hidden=(16,))
     params = autoencoders.init(model, key)

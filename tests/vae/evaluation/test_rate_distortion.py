@@ -9,7 +9,8 @@ from vijax.vae.evaluation import Walk, rate_distortion
 
 @pytest.mark.parametrize(
     ("steps", "chains"),
-    [(60, 20), (8, 400)],  # few steps: it is the weights that make it right
+    # Few steps: it is the weights that make it right.
+    [(8, 400), pytest.param(60, 20, marks=pytest.mark.slow)],
 )
 def test_the_curve_of_the_solvable_model(linear_vae, key, steps, chains):
     # p_β(z | x) is normal with precision 1 + β |w_j|² / s², for W of orthogonal w_j.

@@ -23,7 +23,13 @@ def two_clusters():
     return model, ModelParams({"output": encoder}, {"output": decoder}), x
 
 
-@pytest.mark.parametrize("prior", [priors.mixture(2), priors.flow(num_couplings=1)])
+@pytest.mark.parametrize(
+    "prior",
+    [
+        priors.mixture(2),
+        pytest.param(priors.flow(num_couplings=1), marks=pytest.mark.slow),
+    ],
+)
 def test_the_prior_is_that_of_the_codes(two_clusters, prior, key):
     model, params, x = two_clusters
     fitted = generation.fit_prior(key, model, params, x, prior=prior)
@@ -66,6 +72,7 @@ def test_the_bound_rises_by_what_the_prior_gains(two_clusters, key):
     assert abs(np.mean(drawn.z > 0.5) - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1000)
 
 
+@pytest.mark.slow
 def test_a_step_of_the_mixture_is_textbook(x64):
     """One component: mean and sd. Two: the fixed point of the algorithm."""
     z = np.random.default_rng(0).normal(size=(500, 2)) * [1.0, 30.0] + [5.0, -100.0]
@@ -97,6 +104,7 @@ def test_the_same_key_gives_the_same_mixture_in_every_transformation():
         np.testing.assert_allclose(a, c[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_codes_that_are_all_the_same_are_no_trouble():
     found = generation.fit_mixture(jax.random.key(0), np.ones((5, 2)), num_components=2)
     assert np.all(np.isfinite(found.log_prob(jnp.ones((1, 2)))))

@@ -19,6 +19,7 @@ def stripes():
     return images.astype(np.float32), labels
 
 
+@pytest.mark.slow
 def test_real_images_are_at_the_floor_and_blank_ones_are_not(stripes):
     images, labels = stripes
     found = image_samples.compare_images(

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.cases import slow_except
 from vijax.vae.models import convolutions
 
 SHAPES = [
@@ -26,14 +27,17 @@ def check(ours, theirs, x, kernel):
     def loss(function):
         return lambda x, kernel: jnp.sum(jnp.sin(function(x, kernel)))
 
+    ours, theirs = jax.jit(ours), jax.jit(theirs)
     np.testing.assert_allclose(ours(x, kernel), theirs(x, kernel), atol=2e-5)
-    found, wanted = (jax.grad(loss(f), (0, 1))(x, kernel) for f in (ours, theirs))
+    slopes = [jax.jit(jax.grad(loss(f), (0, 1))) for f in (ours, theirs)]
+    found, wanted = (slope(x, kernel) for slope in slopes)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-@pytest.mark.parametrize(("shape", "outputs", "stride"), SHAPES)
-def test_convolution_is_that_of_flax(key, shape, outputs, stride):
+@pytest.mark.parametrize("case", slow_except({SHAPES[0], SHAPES[2]}, SHAPES))
+def test_convolution_is_that_of_flax(key, case):
+    shape, outputs, stride = case
     x, kernel = draw(key, shape, (3, 3, shape[-1], outputs))
     flax = nn.Conv(outputs, (3, 3), strides=(stride, stride), use_bias=False)
     check(
@@ -44,7 +48,9 @@ def test_convolution_is_that_of_flax(key, shape, outputs, stride):
     )
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 6, 3), (1, 1, 4, 2)])
+@pytest.mark.parametrize(
+    "shape", slow_except({(2, 5, 6, 3)}, [(2, 5, 6, 3), (1, 1, 4, 2)])
+)
 def test_transposed_convolution_is_that_of_flax(key, shape):
     x, kernel = draw(key, shape, (4, 4, shape[-1], 5))
     flax = nn.ConvTranspose(5, (4, 4), strides=(2, 2), use_bias=False)

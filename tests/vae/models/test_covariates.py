@@ -127,6 +127,7 @@ def test_draws_on_demand_have_the_moments(solved, key):
     assert rows.x.shape == (20, FEATURES)
 
 
+@pytest.mark.slow
 def test_a_trained_model_draws_the_class_it_is_told(key, tmp_path):
     """Class 0 has dark pixels, class 1 bright ones; Bernoulli, saved and loaded."""
     rng = np.random.default_rng(0)

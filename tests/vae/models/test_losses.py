@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.cases import slow_except
 from vijax.vae.models import autoencoders, bound_terms, losses
 from vijax.vae.models.losses import Batch
 from vijax.vae.models.posteriors import Posterior
@@ -112,7 +113,7 @@ def exact_bound_of_two(vae, params) -> jax.Array:
     return bound @ jnp.asarray(product.ravel(), jnp.float32)
 
 
-@pytest.mark.parametrize("gradient", ["total", "dreg"])
+@pytest.mark.parametrize("gradient", slow_except({"dreg"}, ["total", "dreg"]))
 def test_iwae_and_its_gradients_equal_quadrature(linear_vae, key, gradient):
     vae, moved = linear_vae, shift(linear_vae.params, 0.15)
     loss_fn = losses.negative_iwae(vae.model, num_samples=2, gradient=gradient)

@@ -219,6 +219,7 @@ def test_masked_model_is_the_smaller_one(wide_and_small):
     )
 
 
+@pytest.mark.slow
 def test_masked_latents_stay_masked(wide_and_small):
     """Training moves what a mask lets through, and never the mask."""
     wide = wide_and_small[0]

@@ -15,6 +15,7 @@ import orbax.checkpoint
 import pytest
 from sklearn.decomposition import PCA
 
+from tests.cases import slow_except
 from vijax import checkpoint
 from vijax.vae import models, training
 from vijax.vae.models import losses
@@ -124,6 +125,7 @@ def test_learning_rate_falls_along_half_a_cosine(digits):
     np.testing.assert_allclose(np.abs(step).max(), 3e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_optax_transformation_is_taken_as_it_is(counted):
     # Ours at a constant rate is optax.adam, whose state holds no rate.
     run, _ = counted
@@ -204,7 +206,7 @@ def held_out(params):
     return -np.abs(params.decoder["output"]["bias"]).sum()
 
 
-@pytest.mark.parametrize("interrupt_at", [1, 2, 4])
+@pytest.mark.parametrize("interrupt_at", slow_except({1}, [1, 2, 4]))
 def test_a_resumed_run_ends_the_same_bit_for_bit(
     run_with_checkpoint, tmp_path, interrupt_at
 ):

@@ -63,6 +63,7 @@ def test_steps_that_are_not_finite_are_warned_of(table):
     assert np.isfinite(trained.loss[0])  # the mean over the steps that were taken
 
 
+@pytest.mark.slow
 def test_an_epoch_without_a_step_is_an_error(table):
     def loss(params, key, batch):
         value, terms = losses.negative_elbo(MODEL)(params, key, batch)
@@ -106,6 +107,7 @@ def test_sigmoid_outputs_take_no_levels_above_one():
         training.fit(model, jax.random.key(0), np.full((8, 6), 255), epochs=1)
 
 
+@pytest.mark.slow
 def test_an_ensemble_says_how_many(table):
     rows = np.tile(np.arange(512), (2, 1))
     trained = training.fit_ensemble(

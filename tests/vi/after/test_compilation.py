@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+import pytest
 from numpyro.contrib.control_flow import scan
 
 from vijax import vi
@@ -40,6 +41,7 @@ def after_each(look, model, *args, **options):
         yield number
 
 
+@pytest.mark.slow
 def test_a_scan_is_compiled_once(request):
     def look(fit, key):
         vi.loo(fit, key, num_samples=100)
@@ -53,6 +55,7 @@ def test_a_scan_is_compiled_once(request):
     assert programs == []
 
 
+@pytest.mark.slow
 def test_batches_of_all_rows_are_compiled_once(request):
     def look(fit, key):
         vi.loo(fit, key, num_samples=100)

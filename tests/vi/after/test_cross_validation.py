@@ -65,6 +65,7 @@ def test_equals_exact_leave_one_out(line):
     assert "Trust it" in str(found)
 
 
+@pytest.mark.slow
 def test_without_correction_a_narrow_q_is_off():
     fit, _ = regression()
     exact = exact_regression(PRIOR, FEATURES).sum()
@@ -72,6 +73,7 @@ def test_without_correction_a_narrow_q_is_off():
     assert not vi.loo(fit, draws="q").trusted
 
 
+@pytest.mark.slow
 def test_stated_error_is_of_the_size_of_the_misses(line):
     found = [vi.loo(line, jax.random.key(n), num_samples=1000) for n in range(12)]
     spread = np.std([one.elpd for one in found], ddof=1)
@@ -83,15 +85,17 @@ def test_stated_error_is_of_the_size_of_the_misses(line):
 @pytest.mark.parametrize(
     ("family", "prior", "data"),
     [
-        (
+        pytest.param(
             bayes.gamma_poisson,
             dist.Gamma(2.0, 1.0),
             {"counts": np.array([3, 5, 4, 9, 2]), "exposure": np.ones(5)},
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             bayes.beta_binomial,
             dist.Beta(2.0, 3.0),
             {"successes": np.array([7, 2, 5]), "trials": np.array([10, 8, 9])},
+            marks=pytest.mark.slow,
         ),
         (
             bayes.normal_normal,
@@ -157,14 +161,8 @@ def made_up(model):
     }[model]()
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        logistic,
-        *(pytest.param(m, marks=pytest.mark.slow) for m in (eight_schools, counts)),
-        pytest.param(robust, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [logistic, eight_schools, counts, robust])
 def test_agrees_with_leave_one_out_of_nuts(model):
     args = made_up(model)
     fit = vi.fit(vi.from_numpyro(model, *args), jax.random.key(0), family="full_rank")
@@ -244,6 +242,7 @@ def test_log_likelihood_is_that_of_numpyro(line):
     np.testing.assert_allclose(traced["targets"], found["targets"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_subsamples_and_scans_and_masks(key):
     y = np.random.default_rng(1).normal(1.0, 1.0, 22)
 

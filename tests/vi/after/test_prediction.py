@@ -62,12 +62,13 @@ def close_in_moments(draws, exact, errors=4.0):
 @pytest.mark.parametrize(
     ("family", "prior", "data", "new", "exact"),
     [
-        (
+        pytest.param(
             bayes.beta_binomial,
             dist.Beta(2.0, 3.0),
             {"successes": 7, "trials": 10},
             {"successes": None, "trials": 25},
             {"trials": 25},
+            marks=pytest.mark.slow,
         ),
         (
             bayes.gamma_poisson,
@@ -94,6 +95,7 @@ def test_equals_the_exact_predictive(family, prior, data, new, exact):
     close_in_moments(flat, family.predictive(posterior, **exact))
 
 
+@pytest.mark.slow
 def test_equals_the_exact_predictive_of_a_regression():
     features = np.stack([np.ones(12), X], axis=1)
     prior = bayes.linear_regression.NormalInverseGamma(
@@ -113,6 +115,7 @@ def test_equals_the_exact_predictive_of_a_regression():
         close_in_moments(found["targets"], exact)
 
 
+@pytest.mark.slow
 def test_coverage_of_predictive_intervals(key):
     # True parameters from the prior, data, a fit, and one new observation: 90 % of
     # these are in the interval from 5 % to 95 %.
@@ -158,13 +161,20 @@ def test_same_numbers_in_batches_under_jit_and_vmap(fitted):
 
     plain = of(key)
     np.testing.assert_array_equal(of(key, batch_size=7), plain)
-    for draws in ("q", "importance"):
-        expected = of(key, draws=draws)
-        traced = jax.jit(partial(of, draws=draws))(key)
-        np.testing.assert_allclose(traced, expected, rtol=1e-5, atol=1e-6)
+    traced = jax.jit(of)(key)
+    np.testing.assert_allclose(traced, plain, rtol=1e-5, atol=1e-6)
     mapped = jax.vmap(of)(jax.random.split(key, 2))
     second = of(jax.random.split(key, 2)[1])
     np.testing.assert_allclose(mapped[1], second, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draws", ["q", "importance"])
+def test_same_numbers_of_each_source_under_jit(fitted, draws):
+    of = partial(vi.predict, fitted, x=np.array([0.0, 1.0, 2.0]), num_samples=50)
+    of, key = partial(of, draws=draws), jax.random.key(3)
+    traced = jax.jit(lambda key: of(key=key)["y"])(key)
+    np.testing.assert_allclose(traced, of(key=key)["y"], rtol=1e-5, atol=1e-6)
 
 
 def test_a_poor_q_is_corrected_by_weights(key):
@@ -256,6 +266,7 @@ def test_a_scan_is_forecast(key):
         vi.predict(fit, key, None, 3)
 
 
+@pytest.mark.slow
 def test_discrete_unknowns_are_drawn_given_the_data(key):
     pytest.importorskip("funsor")
 
@@ -364,6 +375,9 @@ def test_indices_beyond_the_groups_are_refused(grouped, key):
     ):
         vi.predict(grouped, key, np.array([0, 7]), None, 3)
 
+
+@pytest.mark.slow
+def test_indices_that_are_meant_so_pass(key):
     # The sampler of a binomial indexes a table, which is not the model's business.
     prior, model = dist.Beta(1.0, 1.0), bayes.beta_binomial.model
     coin = vi.fit(vi.from_numpyro(model, prior, successes=10, trials=14), key)
@@ -380,6 +394,7 @@ def test_indices_beyond_the_groups_are_refused(grouped, key):
     assert vi.predict(fit, key, np.array([5, 0]), None)["y"].shape == (1000, 2)
 
 
+@pytest.mark.slow
 def test_features_that_would_be_broadcast_are_refused(key):
     def model(x, y=None):
         beta = numpyro.sample("beta", dist.Normal(0.0, 1.0).expand([3]).to_event(1))
@@ -392,6 +407,7 @@ def test_features_that_would_be_broadcast_are_refused(key):
     assert vi.predict(fit, key, x[0], num_samples=5)["y"].shape == (5,)
 
 
+@pytest.mark.slow
 def test_plain_densities_and_subsamples_are_refused(key):
     target = vi.from_log_density(lambda x: -0.5 * x**2, 0.0)
     with pytest.raises(ValueError, match=r"plain log density.*vi\.from_numpyro"):
@@ -443,6 +459,7 @@ def spring(force, stretch):
     numpyro.sample("stretch", dist.Normal(offset + slope * force, noise), obs=stretch)
 
 
+@pytest.mark.slow
 def test_resampled_draws_have_the_long_tails_of_few_data():
     force = np.arange(1.0, 10.0) / 2
     stretch = np.array([6.1, 10.9, 16.4, 19.7, 26.3, 29.8, 36.0, 40.2, 45.5])

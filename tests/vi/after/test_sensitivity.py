@@ -77,6 +77,7 @@ def test_diagnoses_are_told_apart(key):
     assert found["other"]["likelihood"] < 0.05 < found["other"]["prior"]
 
 
+@pytest.mark.slow
 def test_only_the_top_of_a_hierarchy_is_scaled(key):
     def model(y):
         mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))

@@ -89,6 +89,7 @@ def fit():
     return vi.fit(target, jax.random.key(0))._replace(modes=None)
 
 
+@pytest.mark.slow
 def test_a_funnel_is_corrected(fit):
     """q's own sd of x is 30 % too small."""
     table = vi.summary(fit, key=jax.random.key(1))
@@ -122,6 +123,7 @@ def test_even_weights_are_left_as_they_are(fit):
     assert adaptation.more_even(fit, jax.random.key(0), even, 8) is even
 
 
+@pytest.mark.slow
 def test_predictions_use_the_better_draws(fit):
     """Also where linear response calls q much too narrow, so that "auto" said q."""
     assert not fit.correctable
@@ -152,6 +154,7 @@ def test_digits_lost_far_out_do_not_make_weights():
     np.testing.assert_allclose(found, exact[near], rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_what_the_evidence_moves_by_is_in_the_errors(fit, monkeypatch):
     def weigh(*args):
         first, found = importance.weigh(*args)

@@ -28,9 +28,8 @@ def make_target(y):
     return vi.from_numpyro(regression, y)
 
 
-@pytest.mark.parametrize(
-    "family", [pytest.param("full_rank", marks=pytest.mark.slow), "mean_field"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["full_rank", "mean_field"])
 def test_truth_lies_anywhere_in_the_posterior_and_outside_of_a_mean_field(key, family):
     found = vsbc(key, simulate, make_target, family=family, num_simulations=150)
     assert found.converged == 1

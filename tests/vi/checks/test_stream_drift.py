@@ -40,6 +40,7 @@ def test_shifts_are_those_of_the_parts_means(fit):
     assert found.names == ["mean"]
 
 
+@pytest.mark.slow
 def test_p_values_of_exchangeable_rows_are_uniform(fit):
     rng = np.random.default_rng(0)
     found = []

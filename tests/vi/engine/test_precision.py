@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vijax import vi
 from vijax.vi.engine import precision
@@ -52,6 +53,7 @@ def test_a_fit_that_float32_cannot_do_is_done_in_float64(
     np.testing.assert_allclose(fit.means, expected.means, atol=0.02)
 
 
+@pytest.mark.slow
 def test_an_unknown_with_a_large_offset_is_fitted_in_float64(key, float32):
     """2000 ± 0.001, a measurement of the same size: 0.001 / √2, known in float64."""
 

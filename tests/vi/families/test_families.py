@@ -57,6 +57,7 @@ def test_flow_begins_as_a_normal(x64, z):
     np.testing.assert_allclose(jax.jit(q.log_prob)(z), exact, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_moments_of_a_flow_are_about_those_of_its_draws(x64, key):
     # They are of 128 draws in pairs, an sd's error is 1/16.
     q = filled(Flow().init(jnp.ones(4), 2 * jnp.ones(4)), 3)

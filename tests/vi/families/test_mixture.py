@@ -35,6 +35,7 @@ def test_density_is_that_of_the_components(q):
     np.testing.assert_allclose(found, logsumexp(log_parts, axis=0), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_draws_have_the_moments_of_the_formula(q, key):
     z = np.asarray(q.sample(key, 50_000))
     np.testing.assert_allclose(z.mean(axis=0), q.mean(), atol=0.06)

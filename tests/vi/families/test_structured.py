@@ -108,6 +108,7 @@ def test_random_effects_have_the_exact_hyperparameters(small):
     assert type(fit.q).__name__ == "StructuredNormal"
 
 
+@pytest.mark.slow
 def test_q_is_a_density_of_its_draws(small):
     """log q is −½ ‖ε‖² less log |dz/dε|, and the weights have the same."""
     fit, _ = small
@@ -124,6 +125,7 @@ def test_q_is_a_density_of_its_draws(small):
     np.testing.assert_allclose(log_p - log_prob(fit.q, position), log_joint, atol=0.01)
 
 
+@pytest.mark.slow
 def test_summary_and_draws_have_the_exact_moments(small):
     fit, (exact, _) = small
     table = vi.summary(fit)
@@ -251,6 +253,7 @@ def test_other_methods_refuse_it(small, key):
         vi.fit(target, key, family="structured", method="stochastic")
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_numbers(small):
     fit, _ = small
     again = vi.fit(fit.target, jax.random.key(0), family="structured")

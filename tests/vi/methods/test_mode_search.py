@@ -109,6 +109,7 @@ def test_a_shallow_valley_is_enough(key):
     np.testing.assert_allclose(fit.modes.mass, [far], rtol=0.3)
 
 
+@pytest.mark.slow
 def test_the_neck_of_a_hierarchy_is_no_mode(key):
     """Its density is highest at a small scale, where there is hardly any mass."""
     y = jnp.array([28.0, 8, -3, 7, -1, 1, 18, 12]) / 10

@@ -20,6 +20,7 @@ def normal(u, precision, centre):
     return -0.5 * (u - centre) @ precision @ (u - centre)
 
 
+@pytest.mark.slow
 def test_spiked_normal_is_a_normal_of_its_covariance(x64, key):
     u = jnp.linalg.qr(jax.random.normal(key, (5, 2)))[0]
     q = SpikedNormal(jnp.arange(5.0), jnp.linspace(-1, 1, 5), u, jnp.array([2.0, -0.7]))
@@ -47,6 +48,7 @@ def test_badly_scaled_normal_in_float32(key):
     assert abs(fit.log_evidence - exact) < 4 * fit.log_evidence_se + 1e-3
 
 
+@pytest.mark.slow
 def test_best_normal_is_kept_where_the_path_goes_on_to_a_worse_one(key):
     # Neal's funnel: its mode, at v = −40.5, holds nothing of its mass.
     def funnel(u):
@@ -83,6 +85,7 @@ def test_a_path_does_not_go_down(key):
     np.testing.assert_allclose(path.position, 0.0, atol=0.02)
 
 
+@pytest.mark.slow
 def test_start_of_a_stochastic_fit_with_many_unknowns(key):
     # Of a covariance with a condition number of 1e12: 200 steps do not see its scales.
     scale = np.logspace(-3, 3, 210)

@@ -24,6 +24,7 @@ def model(prior_sd, y):
     numpyro.sample("y", dist.Normal(mu, 1.0), obs=y)
 
 
+@pytest.mark.slow  # quick: fits_vmap_over_keys_and_data
 def test_prior_sweep_over_data_sets_and_seeds_compiles_once():
     def one(prior_sd, y, key):
         return vi.fit(vi.from_numpyro(model, prior_sd, y), key, num_checks=100)

@@ -130,11 +130,19 @@ SEEN = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 1], [0, 1, 0]])
 VOTES = np.array([[0, 0, 1], [1, 1, 1], [0, 1, 0]])
 CASES = [
     pytest.param(mixture, Y, {"k": (2, (5,))}, id="mixture"),
-    pytest.param(hidden_markov, Y, {"z": (3, (5,))}, id="hidden_markov"),
+    pytest.param(
+        hidden_markov,
+        Y,
+        {"z": (3, (5,))},
+        id="hidden_markov",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         annotation, VOTES, {"c": (2, (3, 1))}, id="annotation", marks=pytest.mark.slow
     ),
-    pytest.param(change_point, Y, {"tau": (5, ())}, id="change_point"),
+    pytest.param(
+        change_point, Y, {"tau": (5, ())}, id="change_point", marks=pytest.mark.slow
+    ),
     pytest.param(
         global_and_local,
         Y[:3],

@@ -62,6 +62,7 @@ def mixture(y, summed):
             numpyro.sample("y", dist.Normal(m[k], 1.0), obs=y)
 
 
+@pytest.mark.slow
 def test_a_mixture_of_discrete_classes_is_the_mixture_distribution(key):
     pytest.importorskip("funsor")
     rng = np.random.default_rng(15)

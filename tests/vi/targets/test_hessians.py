@@ -57,6 +57,7 @@ def test_parts_of_a_differential_equation_are_found(decay):
     assert find_structure(decay).groups == ()
 
 
+@pytest.mark.slow
 def test_laplace_takes_a_differential_equation(key, decay):
     fit = vi.fit(decay, key, family="laplace")
     assert fit.verdict == "converged"

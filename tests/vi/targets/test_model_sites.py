@@ -21,6 +21,7 @@ from numpyro.contrib.module import (
 )
 from numpyro.infer.util import potential_energy
 
+from tests.cases import slow_except
 from vijax import vi
 
 Y = np.array([0.3, -0.5, 0.4, 1.0, 1.9])
@@ -205,7 +206,9 @@ def random_nnx(y):
     numpyro.sample("y", dist.Normal(net(y[:, None]).sum(-1), 1.0), obs=y)
 
 
-@pytest.mark.parametrize("model", [random_network, random_nnx])
+@pytest.mark.parametrize(
+    "model", slow_except({random_nnx}, [random_network, random_nnx])
+)
 def test_networks_with_priors_are_models_like_others(x64, model):
     target = vi.from_numpyro(model, Y)
     assert target.dim == 4

@@ -200,6 +200,7 @@ def test_fit_of_sorted_rows_is_the_full_data_fit(fit, whole):
     assert "loses digits" not in str(fit)
 
 
+@pytest.mark.slow
 def test_numbers_of_64_bits_keep_them(fit):
     rng = np.random.default_rng(2)
     columns = {"x": rng.normal(size=(ROWS, 2)), "y": rng.integers(0, 9, ROWS)}

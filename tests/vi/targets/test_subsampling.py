@@ -100,6 +100,7 @@ def levels(y, subsample_size):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 29])
 def test_a_plate_with_unknowns_inside_takes_all_its_rows(size):
     y = jnp.linspace(-2.0, 2.0, 30)
