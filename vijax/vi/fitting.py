@@ -288,7 +288,10 @@ def _fit_once(
     starts = _starts(target, streams[RESTARTS], 1 if traced else NUM_STARTS)
     if near is not None and near.verdict == "converged":
         like = target.init
-        starts = chain([(base.mean(near.q, like), base.scale(near.q, like))], starts)
+        # The one that is near may be of float32, and the target not any more.
+        mean, sd = base.mean(near.q, like), base.scale(near.q, like)
+        begin: Any = jnp.asarray(mean, like.dtype), jnp.asarray(sd, like.dtype)
+        starts = chain([begin], starts)
     for loc, scale in starts:
         found = method.find(target, streams[SEARCH], family, loc, scale, **options)
         if traced or int(found.num_rejected) < int(found.num_steps):
