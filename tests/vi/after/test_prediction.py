@@ -311,11 +311,25 @@ def test_prior_predictive(key):
     np.testing.assert_allclose(again["y"], found["y"], rtol=1e-5, atol=1e-6)
 
 
-SIZE = {0: 3}
+SIZE, WIDTH = [3], 1.0
 
 
 def changing(y):
     with numpyro.plate("parts", SIZE[0]):
+        part = numpyro.sample("part", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(part.sum(), WIDTH), obs=y)
+
+
+class Hidden:  # in what another package's object holds nothing is looked up
+    __module__ = "elsewhere"
+    size = 3
+
+
+HIDDEN = Hidden()
+
+
+def changing_unseen(y):
+    with numpyro.plate("parts", HIDDEN.size):
         part = numpyro.sample("part", dist.Normal(0.0, 1.0))
     numpyro.sample("y", dist.Normal(part.sum(), 1.0), obs=y)
 
@@ -329,7 +343,14 @@ def branching(x, y=None):
 
 def test_a_model_that_has_changed_is_refused(key, monkeypatch):
     fit = vi.fit(vi.from_numpyro(changing, 1.0), key)
-    monkeypatch.setitem(SIZE, 0, 4)
+    for name, value in (("WIDTH", 2.0), ("SIZE", [4])):
+        with monkeypatch.context() as changed:
+            changed.setitem(globals(), name, value)
+            for use in (vi.predict, vi.log_likelihood, vi.power_scaling):
+                with pytest.raises(ValueError, match=f"since the fit: {name}, which"):
+                    use(fit, key)
+    fit = vi.fit(vi.from_numpyro(changing_unseen, 1.0), key)
+    monkeypatch.setattr(HIDDEN, "size", 4)
     with pytest.raises(
         ValueError, match=r"changed since the fit.*\(4,\): fit it again"
     ):

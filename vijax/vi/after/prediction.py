@@ -30,6 +30,7 @@ from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
 from vijax.vi.targets import replay
 from vijax.vi.targets.enumeration import draw_discrete
+from vijax.vi.targets.looked_up import looked_up, settled
 from vijax.vi.targets.replay import Model, Rerun
 from vijax.vi.targets.scan_steps import in_steps
 from vijax.vi.targets.streamed_model import at_one_block
@@ -177,7 +178,10 @@ def prior_predict(
     if isinstance(model, partial):
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
+    read = looked_up(model)
     run = replay.run_at(Model(model), args, kwargs, replicates=True)
+    there = run.model._replace(looked_up=settled(read, model))
+    run = run._replace(model=there)
     check_new_run(None, run, {}, ())
     found = _generate(run, key, {}, num_samples, batch_size)
     drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")

@@ -41,6 +41,7 @@ class Model(NamedTuple):
     structure: Hashable = None  # of its arguments, once they are known
     positive: str = POSITIVE[0]  # as `Target.with_positive`
     backwards: tuple[str, ...] = ()  # sites of reverse scans
+    looked_up: Any = None  # what the function reads beside its arguments
 
 
 class Rerun(NamedTuple):
@@ -91,7 +92,7 @@ def rerun(
     static = target.static
     latent = frozenset(site.name for site in static.sites) - frozenset(fresh)
     own = static.function, static.structure, static.positive, static.backwards
-    model = Model(*own)
+    model = Model(*own, static.looked_up)
     if not args and not kwargs:
         return _seen(model, list(target.data), latent, replicates)
     return run_at(model, *_with_bound(target, args, kwargs or {}), latent, replicates)
