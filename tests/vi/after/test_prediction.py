@@ -8,9 +8,11 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from numpyro import handlers
 from numpyro.contrib.control_flow import scan
 
 from vijax import bayes, vi
+from vijax.vi.after.prediction import check_number
 
 NUM_SAMPLES = 4000
 
@@ -368,6 +370,7 @@ def test_a_model_that_has_changed_is_refused(key, monkeypatch):
         ((X, Y), {}, "nothing is left to be predicted: site 'y' is observed"),
         ((X, None, 3), {}, "cannot be run at the arguments given .*TypeError"),
         ((X,), {"num_samples": 0}, "num_samples = 0 is not valid"),
+        ((np.array(["a", "b"]),), {}, "x is not valid: it is an array of <U1"),
         ((X,), {"batch_size": 0}, "batch_size = 0 is not valid"),
         ((X,), {"draws": "mcmc"}, "draws = 'mcmc' is not one of"),
         ((X,), {"draws": "chains"}, "run vi.nuts"),
@@ -377,6 +380,44 @@ def test_a_model_that_has_changed_is_refused(key, monkeypatch):
 def test_bad_input_is_named(fitted, key, args, options, message):
     with pytest.raises(ValueError, match=message):
         vi.predict(fitted, key, *args, **options)
+
+
+def counts(exposure, y=None, mask=True):
+    rate = numpyro.sample("rate", dist.Gamma(5.0, 5.0))
+    with handlers.mask(mask=mask):
+        numpyro.sample("y", dist.Poisson(rate * exposure), obs=y)
+
+
+@pytest.fixture(scope="module")
+def counted():
+    target = vi.from_numpyro(counts, np.array([1.0, 2.0, 3.0]), np.array([1, 1, 4]))
+    return vi.fit(target, jax.random.key(0))
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.inf])
+def test_parameters_outside_of_their_range_are_refused(counted, key, bad):
+    """NumPyro draws −1, or the largest integer, and says nothing."""
+    with pytest.raises(ValueError, match="rate of y is outside of its range, or infin"):
+        vi.predict(counted, key, np.array([1.0, bad]), None, num_samples=50)
+    with pytest.raises(ValueError, match="rate of y is outside of its range, or infin"):
+        vi.prior_predict(counts, key, np.array([1.0, bad]), num_samples=50)
+
+
+def test_some_draws_outside_of_a_range_are_told(key):
+    def careless(y=None):
+        mean = numpyro.sample("mean", dist.Normal(1.0, 1.0))
+        numpyro.sample("y", dist.Poisson(mean), obs=y)
+
+    found = vi.prior_predict(careless, key, None, num_samples=4000)
+    share = np.mean(np.asarray(found["mean"]) < 0)  # 16 %
+    assert f"rate of y is outside of its range at {share:.1%}" in found.advice
+    fine = vi.prior_predict(counts, key, np.ones(2), num_samples=50)
+    assert fine.advice == ""
+
+
+def test_numbers_of_draws_are_whole():
+    with pytest.raises(ValueError, match=r"draws = 10\.5 is not valid: give a whole"):
+        check_number("draws", 10.5)
 
 
 def test_indices_beyond_the_groups_are_refused(grouped, key):

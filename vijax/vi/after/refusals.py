@@ -1,5 +1,6 @@
 """What is refused before anything is drawn at new arguments, and why, by name."""
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -67,9 +68,18 @@ def check_values(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         same = structure(old) == structure(new)
         olds = jax.tree.leaves(old) if same else [None] * len(jax.tree.leaves(new))
         for before, leaf in zip(olds, jax.tree.leaves(new), strict=True):
+            _check_is_numbers(name, leaf)
             _check_nan(name, before, leaf)
             if before is not None:
                 _check_axes(name, before, leaf)
+
+
+def _check_is_numbers(name: str, leaf: Any) -> None:
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufcV":
+        raise ValueError(
+            f"{name} is not valid: it is an array of {leaf.dtype}; give numbers, words "
+            "as their places in a list, say"
+        )
 
 
 def _check_nan(name: str, before: Any, leaf: Any) -> None:
@@ -172,7 +182,7 @@ def _with_indices_checked(
     replicates: bool,
 ) -> checkify.Error:
     def one(values: dict[str, Array]) -> Any:
-        return replay.generate(model, data, values, key, replicates=replicates)
+        return replay.generate(model, data, values, key, replicates=replicates).values
 
     return checkify.checkify(one, errors=checkify.index_checks)(values)[0]
 
@@ -194,6 +204,37 @@ def _beyond(before: Any, new: Any) -> tuple[tuple[int, int], tuple[int, int]] | 
         ranges.append((int(low), int(high)))
     old, now = ranges
     return (old, now) if now[0] < old[0] or now[1] > old[1] else None
+
+
+def parameters_in_words(
+    invalid: dict[str, Any], valid_before: Callable[[], Iterable[str]]
+) -> str:
+    """Say of which draws a distribution's parameters are not valid; "" of none.
+
+    A model that has them at the fit's own arguments, too, means them.
+
+    Args:
+        invalid: whether they are not, draw by draw, by "rate of y".
+        valid_before: returns the names of those that are at the fit's own arguments.
+
+    Raises:
+        ValueError: they are not valid at any draw.
+    """
+    shares = {name: float(np.mean(bad)) for name, bad in invalid.items()}
+    names = [name for name, share in shares.items() if share > 0]
+    if not names:
+        return ""
+    before = set(valid_before())
+    names = [name for name in names if name in before]
+    for name in names:
+        if shares[name] == 1:
+            raise ValueError(
+                f"the model cannot be drawn at these arguments: {name} is outside of "
+                "its range, or infinite, at every draw; look for a sign, a zero or an "
+                "infinity in the arguments"
+            )
+    told = [f"{name} is outside of its range at {shares[name]:.1%}" for name in names]
+    return f"Of the draws {', '.join(told)}: these mean nothing." if told else ""
 
 
 def check_new_run(

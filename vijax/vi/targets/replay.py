@@ -22,6 +22,7 @@ from vijax.types import Key
 from vijax.vi.targets.data_arguments import LEVELS, join, split
 from vijax.vi.targets.model_sites import Everywhere, is_factor, origin_of
 from vijax.vi.targets.numpyro_model import is_model
+from vijax.vi.targets.site_parameters import invalid_parameters
 from vijax.vi.targets.target import POSITIVE, Target, float_type
 
 
@@ -208,6 +209,13 @@ def _seen(
     return Rerun(model, data, found, tuple(order), replicates)
 
 
+class Generated(NamedTuple):
+    """One draw of a model."""
+
+    values: dict[str, Array]  # of sampled and deterministic sites
+    invalid: dict[str, Array]  # whether a drawn site's parameter is, by "rate of y"
+
+
 def generate(
     model: Model,
     data: list[Array],
@@ -215,7 +223,7 @@ def generate(
     key: Key,
     *,
     replicates: bool,
-) -> dict[str, Array]:
+) -> Generated:
     """Draw what is not given: sampled and deterministic sites, by name.
 
     Args:
@@ -229,12 +237,13 @@ def generate(
     function = _Unobserve(model.function) if replicates else model.function
     function = handlers.seed(handlers.substitute(function, data=values), key)
     trace = handlers.trace(function).get_trace(*args, **kwargs)
-    return {
+    found = {
         name: jnp.asarray(site["value"])
         for name, site in trace.items()
         if site["type"] == "deterministic"
         or (site["type"] == "sample" and not is_factor(site))
     }
+    return Generated(found, invalid_parameters(trace, values))
 
 
 def in_order(run: Rerun, values: dict[str, Any]) -> dict[str, Any]:
