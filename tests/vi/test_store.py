@@ -1,7 +1,7 @@
 """A fit in a file: the same bits after loading, and refusals of what does not fit."""
 
-import inspect
 import importlib
+import inspect
 import json
 import os
 import resource

@@ -81,8 +81,8 @@ def save(fit: Fit, path: str | Path, *, keep_data: bool = True) -> Path:
 
     Raises:
         ValueError: the path is a folder or a device; the fit is none, is traced or a
-            stack of fits; it holds, or its data hold, something else than arrays, numbers, text, and
-            NamedTuples, dataclasses, lists and dicts of them.
+            stack of fits; it holds, or its data hold, something else than arrays,
+            numbers, text, and NamedTuples, dataclasses, lists and dicts of them.
         OSError: the file cannot be written, or the disk is full; what was there before
             is intact.
 
@@ -154,9 +154,9 @@ def load(
 
     Raises:
         FileNotFoundError: there is no file.
-        ValueError: the path is none; the file is truncated, damaged, another program's or of a newer
-            version; the model, its unknowns or its data are not those of the fit; JAX's
-            precision is not; the fit holds a class that is not known.
+        ValueError: the path is none; the file is truncated, damaged, another program's
+            or of a newer version; the model, its unknowns or its data are not those of
+            the fit; JAX's precision is not; the fit holds a class that is not known.
     """
     if not isinstance(path, str | Path):
         raise ValueError(

@@ -1,6 +1,7 @@
 """Leave-one-out against closed forms and NUTS; WAIC, comparison, refusals."""
 
 import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -188,8 +188,12 @@ def _panels(
     found = entries(
         drawn, names, labels=labels or {}, reference=beside, truth=truth or {}
     )
-    varying = [entry for entry in found if np.ptp(entry.draws) > 0]
-    return drawn, beside, varying or found
+    return drawn, beside, varying(found)
+
+
+def varying(found: list[Entry]) -> list[Entry]:
+    """Leave out entries whose draws are all the same, unless all are such."""
+    return [entry for entry in found if np.ptp(entry.draws) > 0] or found
 
 
 def _histogram(ax: Axes, panel: Entry) -> None:

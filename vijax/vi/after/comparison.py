@@ -74,8 +74,9 @@ def compare(
         The Comparison, best first, with a statement of what can be told.
 
     Raises:
-        ValueError: no mapping of names to fits; fewer than two; other observations, in number, values or kind (a
-            density against a probability); a Loo against a Waic; as `vi.loo`.
+        ValueError: no mapping of names to fits; fewer than two; other observations, in
+            number, values or kind (a density against a probability); a Loo against a
+            Waic; as `vi.loo`.
 
     References:
         Vehtari, Gelman & Gabry (2017), arXiv:1507.04544, equation 24; Sivula,

@@ -90,11 +90,11 @@ def predict(
     Raises:
         ValueError: for a target of `from_log_density`; where nothing is left to be
             predicted; for NaN in new arguments, other axes than the fit's, indices
-            beyond what the fit knows; distributions whose parameters are outside of their
-            range at every draw (a negative rate); unknown sites of another shape, or that the fit
-            does not know; a model that has changed since the fit; a subsampled plate;
-            `num_samples` or `batch_size` below 1; an unknown name in `draws` or
-            `fresh`.
+            beyond what the fit knows; a distribution whose parameters are outside of
+            their range at every draw (a negative rate); unknown sites of another shape,
+            or that the fit does not know; a model that has changed since the fit, also
+            by a global that it reads; a subsampled plate; `num_samples` or `batch_size`
+            below 1; an unknown name in `draws` or `fresh`.
 
     Example:
         >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
@@ -183,7 +183,8 @@ def prior_predict(
 
     Raises:
         ValueError: the model cannot be run at the arguments; a site has an improper
-            prior, or is observed by a handler inside a scan; `num_samples` or
+            prior, is observed by a handler inside a scan, or has parameters outside of
+            their range at every draw; `num_samples` or
             `batch_size` is below 1.
 
     Example:

@@ -35,8 +35,8 @@ def precision_of(target: Target) -> AbstractContextManager[Any]:
 def own_precision(function: Function) -> Function:
     """Run a function in the precision of its first argument: a Target, or a Fit.
 
-    It raises a ValueError where that argument is neither, or a Target where the function
-    takes a Fit only.
+    It raises a ValueError where that argument is neither, or a Target where the
+    function takes a Fit only.
     """
     parameter = next(iter(inspect.signature(function).parameters.values()))
     takes_targets = "Target" in str(parameter.annotation)
