@@ -133,13 +133,14 @@ def predict(
         values |= {site.name: drawn[site.name] for site in target.static.discrete}
     check_new_run(own, run, values, fresh)
     kept = {name: x for name, x in values.items() if name not in fresh}
-    drawn = _generate(run, noise_key, kept, num_samples, batch_size)
-    found = kept | drawn.values
+    generated = _generate(run, noise_key, kept, num_samples, batch_size)
+    found = kept | generated.values
     if not replicates:
         check_indices(target, run, (args, kwargs), found, noise_key)
-    if not is_traced(drawn):
+    if not is_traced(generated):
         at_fit = partial(_valid_at_fit, target, noise_key, posterior.values)
-        posterior = _with_words(posterior, parameters_in_words(drawn.invalid, at_fit))
+        words = parameters_in_words(generated.invalid, at_fit)
+        posterior = _with_words(posterior, words)
     return SiteDraws.of(replay.in_order(run, found), posterior)
 
 
