@@ -348,7 +348,7 @@ def test_a_model_that_has_changed_is_refused(key, monkeypatch):
     for name, value in (("WIDTH", 2.0), ("SIZE", [4])):
         with monkeypatch.context() as changed:
             changed.setitem(globals(), name, value)
-            for use in (vi.predict, vi.log_likelihood, vi.power_scaling):
+            for use in (vi.predict, vi.log_likelihood, vi.power_scaling, vi.nuts):
                 with pytest.raises(ValueError, match=f"since the fit: {name}, which"):
                     use(fit, key)
     fit = vi.fit(vi.from_numpyro(changing_unseen, 1.0), key)

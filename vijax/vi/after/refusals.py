@@ -15,7 +15,7 @@ from vijax.validate import is_traced
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.result import Fit
 from vijax.vi.targets import replay
-from vijax.vi.targets.looked_up import looked_up
+from vijax.vi.targets.looked_up import require_unchanged
 from vijax.vi.targets.replay import Model, Rerun, SeenSite
 from vijax.vi.targets.scan_steps import first_in_steps
 from vijax.vi.targets.target import Target
@@ -27,15 +27,7 @@ def check_same_model(target: Target) -> dict[str, SeenSite]:
     So it is where what the function looks up has changed since. Returns the sites that
     the model has now, at the fit's own arguments.
     """
-    read = target.static.looked_up
-    if read is not None:
-        name = read.first_difference(looked_up(target.static.function))
-        if name is not None:
-            raise ValueError(
-                f"the model has changed since the fit: {name}, which "
-                f"{_name_of(target.static.function)} reads, is another; set it as it "
-                "was, or fit again"
-            )
+    require_unchanged(target.static.function, target.static.looked_up)
     seen = replay.rerun(target).sites
     known = {site.name for site in target.static.sites}
     known |= {site.name for site in target.static.discrete}
@@ -53,10 +45,6 @@ def check_same_model(target: Target) -> dict[str, SeenSite]:
             + ": fit it again"
         )
     return seen
-
-
-def _name_of(function: Any) -> str:
-    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def check_values(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -107,6 +107,17 @@ def settled(before: LookedUp, function: Callable[..., Any]) -> LookedUp:
     return LookedUp({n: x for n, x in now.parts.items() if n not in changed})
 
 
+def require_unchanged(function: Callable[..., Any], before: LookedUp | None) -> None:
+    """Raise a ValueError where a function reads something else than before."""
+    name = before and before.first_difference(looked_up(function))
+    if name:
+        known_as = getattr(function, "__qualname__", type(function).__name__)
+        raise ValueError(
+            f"the model has changed since the fit: {name}, which {known_as} reads, is "
+            "another; set it as it was, or fit again"
+        )
+
+
 # Names of what a function has been seen to change by itself, for as long as it lives.
 _COUNTERS: "weakref.WeakKeyDictionary[Any, frozenset[str]]"
 _COUNTERS = weakref.WeakKeyDictionary()
