@@ -13,6 +13,7 @@ from numpyro.contrib.control_flow import scan
 
 from vijax import bayes, vi
 from vijax.vi.after.prediction import check_number
+from vijax.vi.after.refusals import parameters_in_words
 
 NUM_SAMPLES = 4000
 
@@ -390,7 +391,8 @@ def counts(exposure, y=None, mask=True):
 
 @pytest.fixture(scope="module")
 def counted():
-    target = vi.from_numpyro(counts, np.array([1.0, 2.0, 3.0]), np.array([1, 1, 4]))
+    seen = np.array([True, True, False])  # a mask of the fit hides nothing later
+    target = vi.from_numpyro(counts, np.arange(1.0, 4.0), np.array([1, 1, 4]), seen)
     return vi.fit(target, jax.random.key(0))
 
 
@@ -401,6 +403,19 @@ def test_parameters_outside_of_their_range_are_refused(counted, key, bad):
         vi.predict(counted, key, np.array([1.0, bad]), None, num_samples=50)
     with pytest.raises(ValueError, match="rate of y is outside of its range, or infin"):
         vi.prior_predict(counts, key, np.array([1.0, bad]), num_samples=50)
+
+
+def test_a_parameter_that_is_infinite_at_the_fit_is_meant(key):
+    def steep(scale, y=None):
+        mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+        numpyro.sample("flat", dist.Normal(0.0, scale), obs=None if y is None else 0.0)
+
+    fit = vi.fit(vi.from_numpyro(steep, 1.0, 0.5), key)
+    with pytest.raises(ValueError, match="scale of flat is outside"):
+        vi.predict(fit, key, -1.0, num_samples=20)
+    said = {"scale of flat": np.ones(20, bool)}
+    assert parameters_in_words(said, lambda: {"scale of flat"}) == ""
 
 
 def test_some_draws_outside_of_a_range_are_told(key):

@@ -138,7 +138,7 @@ def predict(
     if not replicates:
         check_indices(target, run, (args, kwargs), found, noise_key)
     if not is_traced(generated):
-        at_fit = partial(_valid_at_fit, target, noise_key, posterior.values)
+        at_fit = partial(_invalid_at_fit, target, noise_key, posterior.values)
         words = parameters_in_words(generated.invalid, at_fit)
         posterior = _with_words(posterior, words)
     return SiteDraws.of(replay.in_order(run, found), posterior)
@@ -148,15 +148,15 @@ def _with_words(posterior: PosteriorDraws, words: str) -> PosteriorDraws:
     return posterior._replace(advice=f"{posterior.advice} {words}".strip())
 
 
-def _valid_at_fit(target: Target, key: Key, values: dict[str, Array]) -> set[str]:
-    """Return the parameters that are valid at a draw and the fit's own arguments."""
+def _invalid_at_fit(target: Target, key: Key, values: dict[str, Array]) -> set[str]:
+    """Return the parameters out of range at a draw and the fit's own arguments."""
     one = {name: x[:1] for name, x in values.items()}
     run = replay.rerun(target, replicates=True)
     if target.static.discrete:
         drawn = draw_discrete(target, key, one)
         one |= {site.name: drawn[site.name] for site in target.static.discrete}
     invalid = _generate(run, key, one, 1, None).invalid
-    return {name for name, bad in invalid.items() if not np.any(bad)}
+    return {name for name, bad in invalid.items() if np.any(bad)}
 
 
 def prior_predict(
@@ -209,7 +209,7 @@ def prior_predict(
     found = _generate(run, key, {}, num_samples, batch_size)
     drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")
     if not is_traced(found):
-        words = parameters_in_words(found.invalid, lambda: found.invalid)
+        words = parameters_in_words(found.invalid, tuple)
         drawn = _with_words(drawn, words)
     return SiteDraws.of(replay.in_order(run, found.values), drawn)
 

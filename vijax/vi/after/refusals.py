@@ -195,7 +195,7 @@ def _beyond(before: Any, new: Any) -> tuple[tuple[int, int], tuple[int, int]] | 
 
 
 def parameters_in_words(
-    invalid: dict[str, Any], valid_before: Callable[[], Iterable[str]]
+    invalid: dict[str, Any], invalid_at_fit: Callable[[], Iterable[str]]
 ) -> str:
     """Say of which draws a distribution's parameters are not valid; "" of none.
 
@@ -203,7 +203,7 @@ def parameters_in_words(
 
     Args:
         invalid: whether they are not, draw by draw, by "rate of y".
-        valid_before: returns the names of those that are at the fit's own arguments.
+        invalid_at_fit: returns the names of those that are so at the fit's arguments.
 
     Raises:
         ValueError: they are not valid at any draw.
@@ -212,8 +212,8 @@ def parameters_in_words(
     names = [name for name, share in shares.items() if share > 0]
     if not names:
         return ""
-    before = set(valid_before())
-    names = [name for name in names if name in before]
+    meant = set(invalid_at_fit())
+    names = [name for name in names if name not in meant]
     for name in names:
         if shares[name] == 1:
             raise ValueError(
