@@ -81,7 +81,7 @@ test-all: $(READY)  ## run both, and the slow tests too
 
 $(ARVIZ)/.ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(ARVIZ)
-	$(ARVIZ)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -e '.[arviz,enum,plot]' beartype pytest
+	$(ARVIZ)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -e '.[arviz,enum,experiments,plot]' beartype pytest
 	@touch $@
 
 test-arviz: $(ARVIZ)/.ready  ## test the export to ArviZ, in a .venv-arviz of its own

@@ -111,7 +111,7 @@ def write_arrays(
         kind: as for `write`.
 
     Raises:
-        ValueError: the path is a folder; an array holds objects.
+        ValueError: the path is a folder or a device; an array holds objects.
         OSError: as `write`.
 
     Example:
@@ -124,6 +124,8 @@ def write_arrays(
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"path = {path} is not valid: it is a folder, give a file")
+    if path.exists() and not path.is_file():  # the new file would take its place
+        raise ValueError(f"path = {path} is not valid: it is a device, give a file")
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise ValueError(f"{name} is an array of objects: give numbers or text")

@@ -1,6 +1,7 @@
 """A fit in a file: the same bits after loading, and refusals of what does not fit."""
 
 import importlib
+import inspect
 import json
 import os
 import resource
@@ -350,6 +351,23 @@ def test_full_disk_leaves_the_old_file(fit, path, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert place.read_bytes() == path.read_bytes()
     assert os.listdir(tmp_path) == ["fit.npz"]
+
+
+def test_arguments_in_the_wrong_order_are_named(fit, path, tmp_path):
+    save, load = map(inspect.unwrap, (vi.save, vi.load))  # tests check their types
+    with pytest.raises(ValueError, match=r"it is a PosixPath; give a fit and then its"):
+        save(tmp_path / "fit.npz", fit)
+    with pytest.raises(ValueError, match=r"it is a function; give the file's path"):
+        load(model, path)
+
+
+def test_a_device_is_not_replaced_by_a_file(fit, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="it is a device, give a file"):
+        vi.save(fit, pipe)
+    assert os.listdir(tmp_path) == ["pipe"]
+    assert not pipe.is_file()
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ from vijax.vi.importance_weights import KHAT_LIMIT, moment_tails
 from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half
 from vijax.vi.result import Chains, Fit
 from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.looked_up import require_unchanged
 
 HOPELESS_R_HAT = 1.2
 CAREFUL = 0.99  # acceptance that is tried where a step diverges
@@ -89,7 +90,8 @@ def nuts(
 
     Raises:
         ValueError: for counts that are too small, in a trace, for a model that
-            subsamples, and where the density is not finite at any draw of q.
+            subsamples or has changed since the fit, and where the density is not
+            finite at any draw of q.
 
     Example:
         >>> from vijax import vi
@@ -109,6 +111,7 @@ def nuts(
     target = fit.target
     if in_trace() or np.ndim(fit.status):
         raise ValueError("fit is traced, or a stack of fits: give one, outside of jit")
+    require_unchanged(fit.target.static.function, fit.target.static.looked_up)
     if target.streamed:
         raise ValueError(
             "fit is to a stream, of which each of the many steps of NUTS would be a "

@@ -80,9 +80,9 @@ def save(fit: Fit, path: str | Path, *, keep_data: bool = True) -> Path:
             fingerprint is, and `load` wants a target, which has the data.
 
     Raises:
-        ValueError: the path is a folder; the fit is traced or a stack of fits; it
-            holds, or its data hold, something else than arrays, numbers, text, and
-            NamedTuples, dataclasses, lists and dicts of them.
+        ValueError: the path is a folder or a device; the fit is none, is traced or a
+            stack of fits; it holds, or its data hold, something else than arrays,
+            numbers, text, and NamedTuples, dataclasses, lists and dicts of them.
         OSError: the file cannot be written, or the disk is full; what was there before
             is intact.
 
@@ -95,6 +95,11 @@ def save(fit: Fit, path: str | Path, *, keep_data: bool = True) -> Path:
         >>> load(path, target).elbo.item() == fit.elbo.item()
         True
     """
+    if not isinstance(fit, Fit):
+        raise ValueError(
+            f"fit is not valid: it is a {type(fit).__name__}; give a fit and then its "
+            "path, vi.save(fit, path)"
+        )
     if is_traced(fit) or np.ndim(fit.status):
         raise ValueError("fit is traced, or a stack of fits: give one, outside of jit")
     target = fit.target
@@ -149,10 +154,15 @@ def load(
 
     Raises:
         FileNotFoundError: there is no file.
-        ValueError: the file is truncated, damaged, another program's or of a newer
-            version; the model, its unknowns or its data are not those of the fit; JAX's
-            precision is not; the fit holds a class that is not known.
+        ValueError: the path is none; the file is truncated, damaged, another program's
+            or of a newer version; the model, its unknowns or its data are not those of
+            the fit; JAX's precision is not; the fit holds a class that is not known.
     """
+    if not isinstance(path, str | Path):
+        raise ValueError(
+            f"path is not valid: it is a {type(path).__name__}; give the file's path "
+            "and then the model, vi.load(path, model)"
+        )
     header, arrays = archive.read_arrays(path, kind=KIND)
     about = header["about"]
     x64 = bool(jax.config.read("jax_enable_x64"))

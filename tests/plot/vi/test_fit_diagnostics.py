@@ -24,6 +24,19 @@ def test_convergence_draws_the_search_and_where_it_came_to(fit):
     assert legend(fig) == ["search", "ELBO of the fit", "log evidence"]
 
 
+def test_a_start_far_away_does_not_flatten_the_rest(fit):
+    losses = -float(fit.elbo) + jnp.array([1e11, 50.0, 9.0, 3.0, 1.0, 0.1, 0.0, 0.0])
+    far = fit._replace(losses=losses)
+    left, right = plot.convergence(far).axes
+    assert (left.get_yscale(), right.get_yscale()) == ("symlog", "linear")
+    top = left.transData.transform((0.0, float(fit.elbo)))[1]
+    low, high = left.bbox.y0, left.bbox.y1
+    some = left.transData.transform((0.0, 100 * float(fit.elbo)))[1]
+    assert low < some < top < high
+    assert (top - some) / (high - low) > 0.1  # a hundredfold can be told
+    assert plot.convergence(fit).axes[0].get_yscale() == "linear"
+
+
 def test_evidence_is_left_out_where_the_weights_do_not_know_it(fit):
     bad = fit._replace(status=jnp.ones_like(fit.status))
     assert legend(plot.convergence(bad)) == ["search", "ELBO of the fit"]

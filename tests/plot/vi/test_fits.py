@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from vijax import plot, vi
+from vijax.plot.vi.fit_entries import Drawn, entries
+from vijax.plot.vi.fits import varying
 
 KEY = jax.random.key(1)
 
@@ -112,6 +114,14 @@ def test_many_groups_go_without_names():
         plot.marginals(fit, KEY)
     with pytest.raises(ValueError, match="sites = 80 is not valid"):
         plot.pairs(fit, KEY)
+
+
+def test_entries_that_never_vary_are_left_out():
+    draws = {"root": np.stack([np.ones(200), np.linspace(-1, 1, 200)], axis=1)}
+    drawn = Drawn(draws, "q")
+    found = entries(drawn, ["root"], labels={}, reference=None, truth={})
+    assert [entry.label for entry in varying(found)] == ["root[1]"]
+    assert varying(found[:1]) == found[:1]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,16 @@ def test_draws_that_are_not_the_posterior_are_named():
     assert legend(fig)[0] == "q, corrected (not to be trusted): 95 % interval"
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_legend_is_within_the_page(trusted):
+    seen = SEEN.copy()
+    seen[3] += 5.0  # the longest legend has rows outside
+    fig = plot.predictive_intervals(predicted(trusted=trusted), "y", seen)
+    fig.canvas.draw()
+    box = fig.legends[0].get_window_extent()
+    assert fig.bbox.x0 <= box.x0 < box.x1 <= fig.bbox.x1
+
+
 def test_ranks_of_right_predictions_stay_in_their_band():
     draws = RNG.normal(size=(2000, 200))
     fig = plot.predictive_intervals({"y": draws}, "y", RNG.normal(size=200))

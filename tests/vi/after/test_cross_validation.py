@@ -1,5 +1,7 @@
 """Leave-one-out against closed forms and NUTS; WAIC, comparison, refusals."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -353,6 +355,14 @@ def test_other_data_are_not_compared(line, constant):
         vi.compare({"a": found})
     with pytest.raises(ValueError, match="'b' a Waic"):
         vi.compare({"a": found, "b": vi.waic(line)})
+
+
+def test_models_that_have_no_names_are_not_compared():
+    compare = inspect.unwrap(vi.compare)  # without the types that tests check
+    with pytest.raises(ValueError, match="fits is not valid: it is a list; name the"):
+        compare([1, 2])
+    with pytest.raises(ValueError, match=r"fits\['b'\] is not valid: it is a float"):
+        compare({"b": 1.0, "a": 2.0})
 
 
 def test_what_has_no_single_observations_is_refused(line, key):

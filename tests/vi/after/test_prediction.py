@@ -8,9 +8,12 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pytest
+from numpyro import handlers
 from numpyro.contrib.control_flow import scan
 
 from vijax import bayes, vi
+from vijax.vi.after.prediction import check_number
+from vijax.vi.after.refusals import parameters_in_words
 
 NUM_SAMPLES = 4000
 
@@ -322,11 +325,25 @@ def test_prior_predictive(key):
     np.testing.assert_allclose(again["y"], found["y"], rtol=1e-5, atol=1e-6)
 
 
-SIZE = {0: 3}
+SIZE, WIDTH = [3], 1.0
 
 
 def changing(y):
     with numpyro.plate("parts", SIZE[0]):
+        part = numpyro.sample("part", dist.Normal(0.0, 1.0))
+    numpyro.sample("y", dist.Normal(part.sum(), WIDTH), obs=y)
+
+
+class Hidden:  # in what another package's object holds nothing is looked up
+    __module__ = "elsewhere"
+    size = 3
+
+
+HIDDEN = Hidden()
+
+
+def changing_unseen(y):
+    with numpyro.plate("parts", HIDDEN.size):
         part = numpyro.sample("part", dist.Normal(0.0, 1.0))
     numpyro.sample("y", dist.Normal(part.sum(), 1.0), obs=y)
 
@@ -340,7 +357,14 @@ def branching(x, y=None):
 
 def test_a_model_that_has_changed_is_refused(key, monkeypatch):
     fit = vi.fit(vi.from_numpyro(changing, 1.0), key)
-    monkeypatch.setitem(SIZE, 0, 4)
+    for name, value in (("WIDTH", 2.0), ("SIZE", [4])):
+        with monkeypatch.context() as changed:
+            changed.setitem(globals(), name, value)
+            for use in (vi.predict, vi.log_likelihood, vi.power_scaling, vi.nuts):
+                with pytest.raises(ValueError, match=f"since the fit: {name}, which"):
+                    use(fit, key)
+    fit = vi.fit(vi.from_numpyro(changing_unseen, 1.0), key)
+    monkeypatch.setattr(HIDDEN, "size", 4)
     with pytest.raises(
         ValueError, match=r"changed since the fit.*\(4,\): fit it again"
     ):
@@ -358,6 +382,7 @@ def test_a_model_that_has_changed_is_refused(key, monkeypatch):
         ((X, Y), {}, "nothing is left to be predicted: site 'y' is observed"),
         ((X, None, 3), {}, "cannot be run at the arguments given .*TypeError"),
         ((X,), {"num_samples": 0}, "num_samples = 0 is not valid"),
+        ((np.array(["a", "b"]),), {}, "x is not valid: it is an array of <U1"),
         ((X,), {"batch_size": 0}, "batch_size = 0 is not valid"),
         ((X,), {"draws": "mcmc"}, "draws = 'mcmc' is not one of"),
         ((X,), {"draws": "chains"}, "run vi.nuts"),
@@ -367,6 +392,58 @@ def test_a_model_that_has_changed_is_refused(key, monkeypatch):
 def test_bad_input_is_named(fitted, key, args, options, message):
     with pytest.raises(ValueError, match=message):
         vi.predict(fitted, key, *args, **options)
+
+
+def counts(exposure, y=None, mask=True):
+    rate = numpyro.sample("rate", dist.Gamma(5.0, 5.0))
+    with handlers.mask(mask=mask):
+        numpyro.sample("y", dist.Poisson(rate * exposure), obs=y)
+
+
+@pytest.fixture(scope="module")
+def counted():
+    seen = np.array([True, True, False])  # a mask of the fit hides nothing later
+    target = vi.from_numpyro(counts, np.arange(1.0, 4.0), np.array([1, 1, 4]), seen)
+    return vi.fit(target, jax.random.key(0))
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.inf])
+def test_parameters_outside_of_their_range_are_refused(counted, key, bad):
+    """NumPyro draws −1, or the largest integer, and says nothing."""
+    with pytest.raises(ValueError, match="rate of y is outside of its range, or infin"):
+        vi.predict(counted, key, np.array([1.0, bad]), None, num_samples=50)
+    with pytest.raises(ValueError, match="rate of y is outside of its range, or infin"):
+        vi.prior_predict(counts, key, np.array([1.0, bad]), num_samples=50)
+
+
+def test_a_parameter_that_is_infinite_at_the_fit_is_meant(key):
+    def steep(scale, y=None):
+        mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        numpyro.sample("y", dist.Normal(mean, 1.0), obs=y)
+        numpyro.sample("flat", dist.Normal(0.0, scale), obs=None if y is None else 0.0)
+
+    fit = vi.fit(vi.from_numpyro(steep, 1.0, 0.5), key)
+    with pytest.raises(ValueError, match="scale of flat is outside"):
+        vi.predict(fit, key, -1.0, num_samples=20)
+    said = {"scale of flat": np.ones(20, bool)}
+    assert parameters_in_words(said, lambda: {"scale of flat"}) == ""
+
+
+def test_some_draws_outside_of_a_range_are_told(key):
+    def careless(y=None):
+        mean = numpyro.sample("mean", dist.Normal(1.0, 1.0))
+        numpyro.sample("y", dist.Poisson(mean), obs=y)
+
+    found = vi.prior_predict(careless, key, None, num_samples=4000)
+    share = np.mean(np.asarray(found["mean"]) < 0)  # 16 %
+    assert f"rate of y is outside of its range at {share:.1%}" in found.advice
+    fine = vi.prior_predict(counts, key, np.ones(2), num_samples=50)
+    assert fine.advice == ""
+
+
+def test_numbers_of_draws_are_whole():
+    with pytest.raises(ValueError, match=r"draws = 10\.5 is not valid: give a whole"):
+        check_number("draws", 10.5)
 
 
 def test_indices_beyond_the_groups_are_refused(grouped, key):

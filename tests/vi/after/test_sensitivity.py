@@ -9,7 +9,15 @@ import pytest
 from scipy import stats
 
 from vijax import vi
-from vijax.vi.after.sensitivity import POWER, cumulative_distance
+from vijax.vi.after.posterior_draws import unknowns
+from vijax.vi.after.sensitivity import POWER, _terms, cumulative_distance
+from vijax.vi.after.standardised_effects import (
+    questions,
+    standardised,
+    with_questions,
+)
+from vijax.vi.engine.batched_density import constrained_sites
+from vijax.vi.targets.site_densities import independent_sites
 
 
 def one_mean(y, prior_sd):
@@ -98,6 +106,82 @@ def test_only_the_top_of_a_hierarchy_is_scaled(key):
         vi.power_scaling(fit, key, prior=("sd",))
     with pytest.raises(ValueError, match="num_samples = 10"):
         vi.power_scaling(fit, key, num_samples=10)
+
+
+def many_effects(y):
+    """Effects of all kinds: each but the slopes is known times a scale only."""
+    tau = numpyro.sample("tau", dist.HalfNormal(1.0))
+    precision = numpyro.sample("precision", dist.Gamma(2.0, 2.0))
+    log_sd = numpyro.sample("log_sd", dist.Normal(0.0, 1.0))
+    noise = numpyro.sample("noise", dist.HalfNormal(1.0))
+    slopes = numpyro.sample("slopes", dist.Normal(0.0, 1.0).expand([3]).to_event(1))
+    sds = numpyro.sample("sds", dist.HalfNormal(1.0).expand([2]).to_event(1))
+    root = numpyro.sample("root", dist.LKJCholesky(2, 1.0))
+    with numpyro.plate("groups", 6):
+        z = numpyro.sample("z", dist.Normal(0.0, 1.0))
+        by_precision = numpyro.sample("by_precision", dist.Normal(0.0, 1.0))
+        by_log = numpyro.sample("by_log", dist.Normal(0.0, 1.0))
+        local = numpyro.sample("local", dist.HalfCauchy(1.0))
+        sparse = numpyro.sample("sparse", dist.Normal(0.0, 1.0))
+        pair = numpyro.sample("pair", dist.Normal(0.0, 1.0).expand([2]).to_event(1))
+        centred = numpyro.sample("centred", dist.Normal(0.0, tau))
+        loose = numpyro.sample("loose", dist.Normal(0.0, 1.0))
+    both = pair @ (sds[:, None] * root).T
+    mean = (
+        1.0
+        + slopes[0] * jnp.arange(6.0)
+        + jnp.sum(slopes**3)
+        + tau * z
+        + by_precision / jnp.sqrt(precision)
+        + jnp.exp(log_sd) * by_log
+        + jnp.sum(both, axis=1)
+        + centred
+        + noise * (loose + 1.0)  # noise stands elsewhere too: no product alone
+    )
+    numpyro.sample("y", dist.Normal(mean, noise), obs=y)
+    shrunk = numpyro.sample("global", dist.HalfNormal(1.0)) * local * sparse
+    numpyro.sample("w", dist.Poisson(jnp.exp(0.3 * shrunk)), obs=np.arange(6))
+
+
+def test_standardised_effects_are_told_by_their_symmetry(key):
+    target = vi.from_numpyro(many_effects, np.linspace(0.0, 2.0, 6))
+    positions = 0.5 * jax.random.normal(key, (3, target.dim))
+    values = unknowns(target, constrained_sites(target, positions))
+    top = independent_sites(target, {name: x[0] for name, x in values.items()})
+    asked = questions(target, values, top)
+    terms = _terms(target, with_questions(values, asked))
+    found = standardised(
+        asked, {name: np.asarray(x, float) for name, x in terms.items()}, 3
+    )
+    # tau is the sd of `centred` too: the product with z is not all that knows it.
+    assert found == {
+        "by_precision": "precision",
+        "by_log": "log_sd",
+        "pair": "sds",
+        "local": "global",
+        "sparse": "global",
+    }
+
+
+@pytest.mark.slow
+def test_of_a_hierarchy_without_centres_the_top_is_scaled(key):
+    def model(y):
+        mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+        spread = numpyro.sample("spread", dist.HalfNormal(1.0))
+        with numpyro.plate("groups", 4):
+            z = numpyro.sample("z", dist.Normal(0.0, 1.0))
+            level = numpyro.deterministic("level", mean + spread * z)
+            numpyro.sample("y", dist.Normal(level, 0.5), obs=y)
+
+    y = np.array([-1.0, 0.5, 1.0, 2.0])
+    fit = vi.fit(vi.from_numpyro(model, y), key, family="full_rank")
+    found = vi.power_scaling(fit, key)
+    assert found.scaled == ("mean", "spread")
+    assert found.left_out == {"z": "spread"}
+    assert "Scaled: the priors of mean, spread; not of z (times spread)." in str(found)
+    by_hand = vi.power_scaling(fit, key, prior=("mean", "spread"))
+    np.testing.assert_array_equal(by_hand["spread"]["prior"], found["spread"]["prior"])
+    assert by_hand.left_out == {}
 
 
 def test_distance_of_two_steps():

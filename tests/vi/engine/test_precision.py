@@ -1,5 +1,7 @@
 """float32 that is not enough is noticed, and the fit runs in float64."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from vijax import vi
 from vijax.vi.engine import precision
+from vijax.vi.engine.precision import own_precision
 
 X = np.linspace(-1.0, 1.0, 8)
 PRIOR = np.exp(-0.5 * (X[:, None] - X) ** 2 / 2.0**2)
@@ -66,3 +69,26 @@ def test_an_unknown_with_a_large_offset_is_fitted_in_float64(key, float32):
     np.testing.assert_allclose(fit.means, 2000.001, atol=1e-5)
     np.testing.assert_allclose(fit.sds, 1e-3 / 2**0.5, rtol=1e-3)
     assert fit.trusted
+
+
+def test_what_is_neither_fit_nor_target_is_named():
+    class Fit(NamedTuple):
+        target: Any
+
+    @own_precision
+    def take(fit: Fit, number: int = 1) -> int:
+        return number
+
+    @own_precision
+    def take_both(target: "Target | Fit") -> int:
+        return 2
+
+    target = vi.from_log_density(lambda p: -(p["x"] ** 2), {"x": 0.0})
+    assert take(Fit(target), 3) == take(fit=Fit(target), number=3) == 3
+    assert take_both(target) == take_both(target=Fit(target)) == 2
+    with pytest.raises(ValueError, match=r"fit is not valid: vi\.take takes what vi"):
+        take(target)
+    with pytest.raises(ValueError, match="and was given a float"):
+        take_both(1.0)
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        take()

@@ -18,12 +18,15 @@ from vijax.vi.engine.precision import precision_of
 from vijax.vi.importance_weights import KHAT_LIMIT
 from vijax.vi.verdict import check_draws
 
+FAR = 100.0  # times the final nats, from which a start is drawn logarithmically
+
 
 @styled
 def convergence(fit: Fit) -> Figure:
     """Draw what the search maximised, step by step, and the ELBO that it came to.
 
-    Left all of it, right its second half. That is the ELBO of the search's own draws
+    Left all of it, right its second half; from a start far away on a logarithmic
+    scale. That is the ELBO of the search's own draws
     (those of fixed draws are kept, so that it is too high), or log p for the methods
     that climb to a mode (Laplace, Pathfinder). The band is the fit's ELBO, of fresh
     draws, with its standard error; the dashed line the log evidence by importance
@@ -61,13 +64,18 @@ def convergence(fit: Fit) -> Figure:
             evidence = float(fit.log_evidence)
             ax.axhline(evidence, color=BLACK, ls="--", lw=1.2, label="log evidence")
             shown.append(evidence)
-        room = 0.06 * max(np.ptp(shown), 1e-3)
-        ax.set_ylim(min(shown) - room, max(shown) + room)
+        low, high = min(shown), max(shown)
+        if high - low > FAR * max(abs(high), 1.0):  # from a start far away
+            ax.set_yscale("symlog")
+            ax.set_ylim(2 * low, high + 0.5 * abs(high))
+        else:
+            room = 0.06 * max(high - low, 1e-3)
+            ax.set_ylim(low - room, high + room)
+            ax.ticklabel_format(axis="y", useOffset=False)
         if ends[0] < ends[1]:
             ax.set_xlim(*ends)
         ax.set_xlabel("step")
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        ax.ticklabel_format(axis="y", useOffset=False)
     axes[0, 0].set(ylabel="nats", title="the whole search")
     axes[0, 1].set(title="its second half")
     handles, names = axes[0, 0].get_legend_handles_labels()

@@ -57,7 +57,8 @@ def marginals(
         key: random key of its draws.
         sites: which, by name, deterministic ones too; by default all unknown sites.
         labels: of their axes by site, as "slope / (mm/s)", or one for each of its
-            numbers; by default their names.
+            numbers; by default their names. Entries that never vary are left out: half
+            of a Cholesky factor.
         reference: another fit (of `vi.nuts`, say), or draws by site.
         truth: values by site.
         num_samples: number of draws.
@@ -187,7 +188,12 @@ def _panels(
     found = entries(
         drawn, names, labels=labels or {}, reference=beside, truth=truth or {}
     )
-    return drawn, beside, found
+    return drawn, beside, varying(found)
+
+
+def varying(found: list[Entry]) -> list[Entry]:
+    """Leave out entries whose draws are all the same, unless all are such."""
+    return [entry for entry in found if np.ptp(entry.draws) > 0] or found
 
 
 def _histogram(ax: Axes, panel: Entry) -> None:

@@ -21,6 +21,7 @@ from vijax.vi import CheckedStatistic, PredictiveCheck
 
 MAX_CHECKS = 12
 MAX_WHOLE = 60  # whole numbers that have a bin each
+LONG = 16  # letters of a legend's word
 
 
 @styled
@@ -98,7 +99,8 @@ def predictive_intervals(
         title=f"{counts[0].sum()} of {len(seen)} rows in their 95 % interval, "
         f"{counts[1].sum()} in that of 50 %",
     )
-    fig.legend(loc="outside lower center", ncols=4)
+    # With long words one row is wider than the page.
+    fig.legend(loc="outside lower center", ncols=4 if len(who) < LONG else 2)
     _ranks(axes[0, 1], draws, seen)
     return fig
 

@@ -237,7 +237,8 @@ def _observed_data(
 def _all_sites(
     model: replay.Model, data: list[Array], values: dict[str, Array]
 ) -> dict[str, Array]:
-    return replay.generate(model, data, values, jax.random.key(0), replicates=False)
+    key = jax.random.key(0)
+    return replay.generate(model, data, values, key, replicates=False).values
 
 
 def _constant_data(target: Target, observed: Values) -> Values:

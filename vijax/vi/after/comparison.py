@@ -74,8 +74,9 @@ def compare(
         The Comparison, best first, with a statement of what can be told.
 
     Raises:
-        ValueError: fewer than two; other observations, in number, values or kind (a
-            density against a probability); a Loo against a Waic; as `vi.loo`.
+        ValueError: no mapping of names to fits; fewer than two; other observations, in
+            number, values or kind (a density against a probability); a Loo against a
+            Waic; as `vi.loo`.
 
     References:
         Vehtari, Gelman & Gabry (2017), arXiv:1507.04544, equation 24; Sivula,
@@ -93,6 +94,17 @@ def compare(
         >>> list(compare(fits))
         ['1.0', '0.3']
     """
+    if not isinstance(fits, Mapping):
+        raise ValueError(
+            f"fits is not valid: it is a {type(fits).__name__}; name the models, "
+            '{"line": fit, "parabola": other}'
+        )
+    for name, one in fits.items():
+        if not isinstance(one, Fit | Loo | Waic):
+            raise ValueError(
+                f"fits[{name!r}] is not valid: it is a {type(one).__name__}; give what "
+                "vi.fit, vi.loo or vi.waic returns"
+            )
     if len(fits) < 2:
         raise ValueError(f"fits = {list(fits)} is not valid: give at least two models")
     key = jax.random.key(0) if key is None else key

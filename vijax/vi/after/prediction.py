@@ -15,13 +15,14 @@ import numpy as np
 from jaxtyping import Array
 
 from vijax.types import Key
-from vijax.validate import check
+from vijax.validate import check, is_traced, is_whole
 from vijax.vi.after.posterior_draws import PosteriorDraws, posterior_draws, source_of
 from vijax.vi.after.refusals import (
     check_indices,
     check_new_run,
     check_same_model,
     check_values,
+    parameters_in_words,
 )
 from vijax.vi.after.site_draws import SiteDraws
 from vijax.vi.engine.batched_density import in_batches
@@ -30,7 +31,8 @@ from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
 from vijax.vi.targets import replay
 from vijax.vi.targets.enumeration import draw_discrete
-from vijax.vi.targets.replay import Model, Rerun
+from vijax.vi.targets.looked_up import looked_up, settled
+from vijax.vi.targets.replay import Generated, Model, Rerun
 from vijax.vi.targets.scan_steps import in_steps
 from vijax.vi.targets.streamed_model import at_one_block
 from vijax.vi.targets.target import Target
@@ -88,10 +90,11 @@ def predict(
     Raises:
         ValueError: for a target of `from_log_density`; where nothing is left to be
             predicted; for NaN in new arguments, other axes than the fit's, indices
-            beyond what the fit knows; unknown sites of another shape, or that the fit
-            does not know; a model that has changed since the fit; a subsampled plate;
-            `num_samples` or `batch_size` below 1; an unknown name in `draws` or
-            `fresh`.
+            beyond what the fit knows; a distribution whose parameters are outside of
+            their range at every draw (a negative rate); unknown sites of another shape,
+            or that the fit does not know; a model that has changed since the fit, also
+            by a global that it reads; a subsampled plate; `num_samples` or `batch_size`
+            below 1; an unknown name in `draws` or `fresh`.
 
     Example:
         >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
@@ -109,7 +112,7 @@ def predict(
     """
     target = at_one_block(fit.target)
     replay.require_model(target, "vi.predict")
-    check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    check_number("num_samples", num_samples)
     source_of(fit, draws)
     fresh = (fresh,) if isinstance(fresh, str) else tuple(fresh)
     own = check_same_model(target)
@@ -130,10 +133,30 @@ def predict(
         values |= {site.name: drawn[site.name] for site in target.static.discrete}
     check_new_run(own, run, values, fresh)
     kept = {name: x for name, x in values.items() if name not in fresh}
-    found = kept | _generate(run, noise_key, kept, num_samples, batch_size)
+    generated = _generate(run, noise_key, kept, num_samples, batch_size)
+    found = kept | generated.values
     if not replicates:
         check_indices(target, run, (args, kwargs), found, noise_key)
+    if not is_traced(generated):
+        at_fit = partial(_invalid_at_fit, target, noise_key, posterior.values)
+        words = parameters_in_words(generated.invalid, at_fit)
+        posterior = _with_words(posterior, words)
     return SiteDraws.of(replay.in_order(run, found), posterior)
+
+
+def _with_words(posterior: PosteriorDraws, words: str) -> PosteriorDraws:
+    return posterior._replace(advice=f"{posterior.advice} {words}".strip())
+
+
+def _invalid_at_fit(target: Target, key: Key, values: dict[str, Array]) -> set[str]:
+    """Return the parameters out of range at a draw and the fit's own arguments."""
+    one = {name: x[:1] for name, x in values.items()}
+    run = replay.rerun(target, replicates=True)
+    if target.static.discrete:
+        drawn = draw_discrete(target, key, one)
+        one |= {site.name: drawn[site.name] for site in target.static.discrete}
+    invalid = _generate(run, key, one, 1, None).invalid
+    return {name for name, bad in invalid.items() if np.any(bad)}
 
 
 def prior_predict(
@@ -161,7 +184,8 @@ def prior_predict(
 
     Raises:
         ValueError: the model cannot be run at the arguments; a site has an improper
-            prior, or is observed by a handler inside a scan; `num_samples` or
+            prior, is observed by a handler inside a scan, or has parameters outside of
+            their range at every draw; `num_samples` or
             `batch_size` is below 1.
 
     Example:
@@ -173,15 +197,21 @@ def prior_predict(
         >>> abs(found["y"].mean().item() - 2.0) < 0.1  # E[y] = E[rate] = 2
         True
     """
-    check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    check_number("num_samples", num_samples)
     if isinstance(model, partial):
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
+    read = looked_up(model)
     run = replay.run_at(Model(model), args, kwargs, replicates=True)
+    there = run.model._replace(looked_up=settled(read, model))
+    run = run._replace(model=there)
     check_new_run(None, run, {}, ())
     found = _generate(run, key, {}, num_samples, batch_size)
     drawn = PosteriorDraws({}, "prior", True, np.nan, float(num_samples), "")
-    return SiteDraws.of(replay.in_order(run, found), drawn)
+    if not is_traced(found):
+        words = parameters_in_words(found.invalid, tuple)
+        drawn = _with_words(drawn, words)
+    return SiteDraws.of(replay.in_order(run, found.values), drawn)
 
 
 def replicates(target: Target, key: Key, values: dict[str, Array]) -> dict[str, Array]:
@@ -196,7 +226,13 @@ def replicates(target: Target, key: Key, values: dict[str, Array]) -> dict[str, 
     """
     run = replay.rerun(target, replicates=True)
     number = len(next(iter(values.values())))
-    return _generate(run, key, values, number, None)
+    return _generate(run, key, values, number, None).values
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise a ValueError where a number of things is not whole, or below 1."""
+    valid = is_whole(value) and value >= 1
+    check(valid, name, value, "give a whole number, at least 1")
 
 
 def _generate(
@@ -205,14 +241,14 @@ def _generate(
     values: dict[str, Array],
     num_samples: int,
     batch_size: int | None,
-) -> dict[str, Array]:
+) -> Generated:
     """Run the model at each of the draws, in batches."""
     if batch_size is None:
         numbers = sum(
             int(np.prod(site.shape, dtype=int)) for site in run.sites.values()
         )
         batch_size = max(1, MAX_BATCH // max(1, numbers))
-    check(batch_size >= 1, "batch_size", batch_size, "give at least 1")
+    check_number("batch_size", batch_size)
     known = in_steps(run.model.backwards, values)
     return _generate_many(
         run.model,
@@ -233,8 +269,8 @@ def _generate_many(
     *,
     replicates: bool,
     batch_size: int,
-) -> dict[str, Array]:
-    def one(at: tuple[Key, dict[str, Array]]) -> dict[str, Array]:
+) -> Generated:
+    def one(at: tuple[Key, dict[str, Array]]) -> Generated:
         key, known = at
         return replay.generate(model, data, known, key, replicates=replicates)
 

@@ -1,5 +1,6 @@
 """What is refused before anything is drawn at new arguments, and why, by name."""
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from vijax.validate import is_traced
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.result import Fit
 from vijax.vi.targets import replay
+from vijax.vi.targets.looked_up import require_unchanged
 from vijax.vi.targets.replay import Model, Rerun, SeenSite
 from vijax.vi.targets.scan_steps import first_in_steps
 from vijax.vi.targets.target import Target
@@ -25,6 +27,7 @@ def check_same_model(target: Target) -> dict[str, SeenSite]:
     So it is where what the function looks up has changed since. Returns the sites that
     the model has now, at the fit's own arguments.
     """
+    require_unchanged(target.static.function, target.static.looked_up)
     seen = replay.rerun(target).sites
     known = {site.name for site in target.static.sites}
     known |= {site.name for site in target.static.discrete}
@@ -53,9 +56,18 @@ def check_values(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         same = structure(old) == structure(new)
         olds = jax.tree.leaves(old) if same else [None] * len(jax.tree.leaves(new))
         for before, leaf in zip(olds, jax.tree.leaves(new), strict=True):
+            _check_is_numbers(name, leaf)
             _check_nan(name, before, leaf)
             if before is not None:
                 _check_axes(name, before, leaf)
+
+
+def _check_is_numbers(name: str, leaf: Any) -> None:
+    if isinstance(leaf, np.ndarray) and leaf.dtype.kind not in "biufcV":
+        raise ValueError(
+            f"{name} is not valid: it is an array of {leaf.dtype}; give numbers, words "
+            "as their places in a list, say"
+        )
 
 
 def _check_nan(name: str, before: Any, leaf: Any) -> None:
@@ -158,7 +170,7 @@ def _with_indices_checked(
     replicates: bool,
 ) -> checkify.Error:
     def one(values: dict[str, Array]) -> Any:
-        return replay.generate(model, data, values, key, replicates=replicates)
+        return replay.generate(model, data, values, key, replicates=replicates).values
 
     return checkify.checkify(one, errors=checkify.index_checks)(values)[0]
 
@@ -180,6 +192,37 @@ def _beyond(before: Any, new: Any) -> tuple[tuple[int, int], tuple[int, int]] | 
         ranges.append((int(low), int(high)))
     old, now = ranges
     return (old, now) if now[0] < old[0] or now[1] > old[1] else None
+
+
+def parameters_in_words(
+    invalid: dict[str, Any], invalid_at_fit: Callable[[], Iterable[str]]
+) -> str:
+    """Say of which draws a distribution's parameters are not valid; "" of none.
+
+    A model that has them at the fit's own arguments, too, means them.
+
+    Args:
+        invalid: whether they are not, draw by draw, by "rate of y".
+        invalid_at_fit: returns the names of those that are so at the fit's arguments.
+
+    Raises:
+        ValueError: they are not valid at any draw.
+    """
+    shares = {name: float(np.mean(bad)) for name, bad in invalid.items()}
+    names = [name for name, share in shares.items() if share > 0]
+    if not names:
+        return ""
+    meant = set(invalid_at_fit())
+    names = [name for name in names if name not in meant]
+    for name in names:
+        if shares[name] == 1:
+            raise ValueError(
+                f"the model cannot be drawn at these arguments: {name} is outside of "
+                "its range, or infinite, at every draw; look for a sign, a zero or an "
+                "infinity in the arguments"
+            )
+    told = [f"{name} is outside of its range at {shares[name]:.1%}" for name in names]
+    return f"Of the draws {', '.join(told)}: these mean nothing." if told else ""
 
 
 def check_new_run(

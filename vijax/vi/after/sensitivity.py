@@ -11,7 +11,9 @@ References:
 """
 
 import math
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -29,6 +31,11 @@ from vijax.vi.after.posterior_draws import (
     source_of,
     unknowns,
     weighted_draws,
+)
+from vijax.vi.after.standardised_effects import (
+    questions,
+    standardised,
+    with_questions,
 )
 from vijax.vi.engine.batched_density import constrained_sites, in_batches
 from vijax.vi.engine.compilation import density_jit
@@ -62,6 +69,7 @@ class PowerScaling(dict[str, dict[str, Any]]):
     """
 
     scaled: tuple[str, ...] = ()  # sites whose prior was scaled
+    left_out: Mapping[str, str] = MappingProxyType({})  # effects that were not: scales
     source: str = ""
     trusted: bool = False
     advice: str = ""
@@ -82,9 +90,14 @@ class PowerScaling(dict[str, dict[str, Any]]):
             for label, a, b, c, d, words in rows
         ]
         head = f"{'':<{width}} {'prior':>8} {'':<9}{'likelihood':>8}"
-        return "\n".join([head, *lines, self.advice])
+        return "\n".join([head, *lines, self._about(), self.advice])
 
     __repr__ = __str__
+
+    def _about(self) -> str:
+        words = f"Scaled: the priors of {', '.join(self.scaled)}"
+        effects = [f"{name} (times {scale})" for name, scale in self.left_out.items()]
+        return f"{words}{'; not of ' * bool(effects)}{', '.join(effects)}."
 
 
 @own_precision
@@ -105,9 +118,10 @@ def power_scaling(
     Args:
         fit: of a target of `vi.from_numpyro`.
         key: random key.
-        prior: sites whose prior is scaled; by default those that depend on no other
-            unknown: of a hierarchical model the top, for the rest is as much model as
-            prior.
+        prior: sites whose prior is scaled. By default those that depend on no other
+            unknown, of a hierarchical model the top, for the rest is as much model as
+            prior. So is the N(0, 1) of standardised effects z, of which the model knows
+            the product with a scale alone: they are left out, and named in `left_out`.
         num_samples: number of draws, of each part that q's correction needs.
         draws: where they come from, as in `vi.loo`.
 
@@ -148,10 +162,17 @@ def power_scaling(
     values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
     backwards = fit.target.static.backwards
     known, first = in_steps(backwards, values), first_in_steps(backwards, values)
-    scaled = _scaled(fit.target, first, prior)
+    scaled, asked = _scaled(fit.target, first, prior), []
+    if prior is None:
+        asked = questions(fit.target, known, scaled)
+        known = with_questions(known, asked)
     terms = {
         name: np.asarray(x, float) for name, x in _terms(fit.target, known).items()
     }
+    number = len(drawn.log_weights)
+    left_out = standardised(asked, terms, number)
+    scaled = tuple(name for name in scaled if name not in left_out)
+    terms = {name: x[:number] for name, x in terms.items()}
     # By their shapes alone: what is not known one by one is refused.
     observed = jax.eval_shape(partial(observations, fit.target), first)
     powers = {
@@ -161,7 +182,7 @@ def power_scaling(
     table = PowerScaling()
     for name, x in values.items():
         table[name] = _columns(np.asarray(x, float), drawn, powers)
-    table.scaled, table.source = scaled, source
+    table.scaled, table.left_out, table.source = scaled, left_out, source
     if source == IMPORTANCE:
         smoothed = psis(np.asarray(drawn.log_weights, float))
         given = float(smoothed.tail_shape), float(smoothed.effective_sample_size)

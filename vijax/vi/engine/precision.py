@@ -6,6 +6,7 @@ both precisions; `in_float64` gives the target whose fits run in float64, whatev
 own setting is.
 """
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -32,13 +33,28 @@ def precision_of(target: Target) -> AbstractContextManager[Any]:
 
 
 def own_precision(function: Function) -> Function:
-    """Run a function in the precision of its first argument: a Target, or a Fit."""
+    """Run a function in the precision of its first argument: a Target, or a Fit.
+
+    It raises a ValueError where that argument is neither, or a Target where the
+    function takes a Fit only.
+    """
+    parameter = next(iter(inspect.signature(function).parameters.values()))
+    takes_targets = "Target" in str(parameter.annotation)
 
     @wraps(function)
-    def call(first: Any, *args: Any, **kwargs: Any) -> Any:
-        target = first if isinstance(first, Target) else first.target
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if not args and parameter.name not in kwargs:
+            return function(**kwargs)  # Python says what is missing
+        first = args[0] if args else kwargs[parameter.name]
+        is_target = takes_targets and isinstance(first, Target)
+        target = first if is_target else getattr(first, "target", None)
+        if not isinstance(target, Target):
+            raise ValueError(
+                f"{parameter.name} is not valid: vi.{function.__name__} takes what "
+                f"vi.fit returns, and was given a {type(first).__name__}"
+            )
         with precision_of(target):
-            return function(first, *args, **kwargs)
+            return function(*args, **kwargs)
 
     return call  # type: ignore[return-value]
 

@@ -1,6 +1,7 @@
 """Make a Target of a NumPyro model: its log density in unconstrained space."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from vijax.vi.targets.data_arguments import (
     split,
     to_device,
 )
+from vijax.vi.targets.looked_up import looked_up, settled
 from vijax.vi.targets.model_sites import (
     UnknownsInsideError,
     all_rows,
@@ -92,6 +94,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         model = model.func
 
     refuse_lost_digits((args, kwargs))
+    read = looked_up(model)
 
     def make(level: int) -> Target:
         data, structure = split((args, kwargs), level)
@@ -110,9 +113,11 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         return target
 
     try:
-        return first_that_traces(make, "model")
+        target = first_that_traces(make, "model")
     except UnknownsInsideError as inside:
         return from_numpyro(all_rows(model, inside.plates), *args, **kwargs)
+    static = target.static._replace(looked_up=settled(read, model))
+    return replace(target, static=static)
 
 
 def is_model(target: Target) -> bool:

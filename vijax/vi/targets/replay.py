@@ -22,6 +22,7 @@ from vijax.types import Key
 from vijax.vi.targets.data_arguments import LEVELS, join, split
 from vijax.vi.targets.model_sites import Everywhere, is_factor, origin_of
 from vijax.vi.targets.numpyro_model import is_model
+from vijax.vi.targets.site_parameters import invalid_parameters
 from vijax.vi.targets.target import POSITIVE, Target, float_type
 
 
@@ -41,6 +42,7 @@ class Model(NamedTuple):
     structure: Hashable = None  # of its arguments, once they are known
     positive: str = POSITIVE[0]  # as `Target.with_positive`
     backwards: tuple[str, ...] = ()  # sites of reverse scans
+    looked_up: Any = None  # what the function reads beside its arguments
 
 
 class Rerun(NamedTuple):
@@ -91,7 +93,7 @@ def rerun(
     static = target.static
     latent = frozenset(site.name for site in static.sites) - frozenset(fresh)
     own = static.function, static.structure, static.positive, static.backwards
-    model = Model(*own)
+    model = Model(*own, static.looked_up)
     if not args and not kwargs:
         return _seen(model, list(target.data), latent, replicates)
     return run_at(model, *_with_bound(target, args, kwargs or {}), latent, replicates)
@@ -207,6 +209,13 @@ def _seen(
     return Rerun(model, data, found, tuple(order), replicates)
 
 
+class Generated(NamedTuple):
+    """One draw of a model."""
+
+    values: dict[str, Array]  # of sampled and deterministic sites
+    invalid: dict[str, Array]  # whether a drawn site's parameter is, by "rate of y"
+
+
 def generate(
     model: Model,
     data: list[Array],
@@ -214,7 +223,7 @@ def generate(
     key: Key,
     *,
     replicates: bool,
-) -> dict[str, Array]:
+) -> Generated:
     """Draw what is not given: sampled and deterministic sites, by name.
 
     Args:
@@ -228,12 +237,13 @@ def generate(
     function = _Unobserve(model.function) if replicates else model.function
     function = handlers.seed(handlers.substitute(function, data=values), key)
     trace = handlers.trace(function).get_trace(*args, **kwargs)
-    return {
+    found = {
         name: jnp.asarray(site["value"])
         for name, site in trace.items()
         if site["type"] == "deterministic"
         or (site["type"] == "sample" and not is_factor(site))
     }
+    return Generated(found, invalid_parameters(trace, values))
 
 
 def in_order(run: Rerun, values: dict[str, Any]) -> dict[str, Any]:

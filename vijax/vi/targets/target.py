@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, PyTree
 
 from vijax.types import Key, LogDensity, Scalar
 from vijax.vi.targets.data_arguments import LEVELS, join, split
+from vijax.vi.targets.looked_up import looked_up, settled
 from vijax.vi.targets.work import work_of
 
 POSITIVE = ("exp", "softplus")
@@ -82,6 +83,7 @@ class Static(NamedTuple):
     # arguments that a functools.partial has fixed: how many, and which by name
     bound: tuple[int, tuple[str, ...]] = (0, ())
     stream: Any = None  # of rows that are not in memory (see streamed_model)
+    looked_up: Any = None  # what the function reads beside its arguments (`LookedUp`)
 
 
 @partial(
@@ -230,6 +232,7 @@ def from_log_density(
             )
     sites = tuple(Site(_name(path), jnp.shape(leaf)) for path, leaf in paths)
     start = jnp.concatenate([jnp.ravel(jnp.asarray(leaf)) for _, leaf in paths])
+    read = looked_up(log_density)
 
     def make(level: int) -> Target:
         data, structure = split((args, kwargs), level)
@@ -243,7 +246,9 @@ def from_log_density(
         )
         return Target(data, jnp.asarray(start, float_type()), static)
 
-    return first_that_traces(make, "log_density")
+    target = first_that_traces(make, "log_density")
+    static = target.static._replace(looked_up=settled(read, log_density))
+    return replace(target, static=static)
 
 
 def labels(target: Target) -> list[str]:
