@@ -16,7 +16,7 @@ from vijax.bayes.frequentist.signals import critical_counts, median, nuisances
 from vijax.bayes.frequentist.signals.nuisances import Measured, Pair, Sideband
 from vijax.bayes.numerics import roots
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
-from vijax.validate import is_traced, where_valid
+from vijax.validate import check, is_traced, is_whole, where_valid
 
 _MOST_GROWTHS = 60
 
@@ -199,8 +199,8 @@ def median_significance(
         >>> print(f"{median_significance(10.0, 9.0):.4f}")  # Asimov: 2.8973
         2.8166
         >>> z = median_significance(10.0, Sideband(9.0, 1.0))
-        >>> print(f"{z:.4f}")  # Asimov, 9 ± 3: 1.9109
-        1.7106
+        >>> print(f"{z:.3f}")  # Asimov, 9 ± 3: 1.911
+        1.711
     """
     signal, valid = value_checks.nonnegative("signal", signal)
     kind, test, numbers, (signal, _), others = _plan(background, test, signal=signal)
@@ -212,7 +212,8 @@ def median_significance(
     if max_terms is None and kind != "known":
         _needs_terms(signal, numbers)
         max_terms = median.num_terms(kind, signal + mean, numbers)
-    z = median.of_plan(kind, test, signal, numbers, max_terms or 1)
+    size = _whole(1 if max_terms is None else max_terms)
+    z = median.of_plan(kind, test, signal, numbers, size)
     return where_valid(valid & others & some, z)
 
 
@@ -238,10 +239,16 @@ def _size(
     kind: str, test: str, numbers: Pair, sigmas: Array, max_terms: int | None
 ) -> int:
     if max_terms is not None:
-        return int(value_checks.positive("max_terms", max_terms)[0])
+        return _whole(max_terms)
     if kind != "known":
         _needs_terms(sigmas, numbers)
     return critical_counts.num_terms(kind, test, numbers, sigmas)
+
+
+def _whole(max_terms: int) -> int:
+    right = is_whole(max_terms) and max_terms > 0
+    check(right, "max_terms", max_terms, "give a whole number >= 1")
+    return int(max_terms)
 
 
 def _needs_terms(other: Array, numbers: Pair) -> None:
