@@ -130,7 +130,7 @@ def _claims(config: Config) -> tuple[dict[str, Any], Figure]:
         {TESTS[test]: values for test, values in true_sigmas.items()},
         reach,
         claimed=config.claim,
-        reach_label="signal found at 5 σ, half the time",
+        reach_label="found at 5 σ, half the time",
     )
     worth = {
         test: {"min": float(values.min()), "max": float(values.max())}

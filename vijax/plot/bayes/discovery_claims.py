@@ -30,7 +30,7 @@ def discovery_claims(
         true_sigmas: by the test's name, (sizes, ratios).
         reach: by the name of what is known of b, (sizes,), signals.
         claimed: sigmas, whose difference from the true ones is drawn.
-        reach_label: of the last panel's vertical axis.
+        reach_label: title of the last panel.
     """
     panels = len(true_sigmas)
     fig, axes = style.figure(1, panels + 1, width=2.9 * (panels + 1), height=2.9)
@@ -56,7 +56,8 @@ def discovery_claims(
         reach.items(), ("-", "--", ":", "-."), strict=False
     ):
         last.plot(backgrounds, np.asarray(values), dash, label=name)
-    last.set(xscale="log", xlabel="true background b", ylabel=reach_label)
+    last.set(xscale="log", xlabel="true background b", ylabel="signal s")
+    last.set_title(reach_label)
     last.set_ylim(bottom=0)
     last.legend()
     return fig
