@@ -152,7 +152,7 @@ def distribution(
 ) -> tuple[Array, Array]:
     """Return the weights and the critical counts, on a new last axis.
 
-    The weights sum to 1, to 1e-6, or to NaN where the terms are too few.
+    The weights are NaN where the terms are too few to sum to 1.
     """
     first, second = (x[..., None] for x in numbers)
     sigmas = sigmas[..., None]
@@ -163,8 +163,13 @@ def distribution(
         counts = critical(kind, test, (off, second), sigmas)
     else:
         weights, counts = _of_estimates(first, second, sigmas, size)
-    enough = jnp.sum(weights, axis=-1, keepdims=True) > 1 - 1e-5
+    enough = is_all(jnp.sum(weights, axis=-1, keepdims=True))
     return jnp.where(enough, weights, jnp.nan), counts
+
+
+def is_all(probability: Array) -> Array:
+    """Return whether a sum of probabilities is 1, but for rounding."""
+    return probability > 1 - max(1e-6, 1e3 * float(jnp.finfo(probability.dtype).eps))
 
 
 def off_counts(mean: Array, size: int) -> tuple[Array, Array]:

@@ -12,7 +12,6 @@ from vijax.bayes.frequentist.signals.nuisances import Pair
 from vijax.bayes.numerics import count_quantiles, roots, significances
 
 _STEPS = 60
-_TINY = 1e-6  # of a probability, beyond rounding
 
 
 def num_terms(kind: str, total: Array, numbers: Pair) -> int:
@@ -62,7 +61,9 @@ def _of_sideband(
     above = jnp.cumsum(jnp.take_along_axis(of_pairs, order, axis=-1), axis=-1)
     place = jnp.argmax(above >= 0.5, axis=-1, keepdims=True)
     chosen = jnp.take_along_axis(order, place, axis=-1)
-    return jnp.take_along_axis(z, chosen, axis=-1)[..., 0], above[..., -1] > 1 - _TINY
+    return jnp.take_along_axis(z, chosen, axis=-1)[..., 0], critical_counts.is_all(
+        above[..., -1]
+    )
 
 
 def _of_estimates(counts: Array, weights: Array, numbers: Pair) -> tuple[Array, Array]:
@@ -92,6 +93,5 @@ def _of_estimates(counts: Array, weights: Array, numbers: Pair) -> tuple[Array, 
     near = jnp.abs(jump - z) < 1e-5 * (1 + z)
     jumps = near & (probability(z * (1 - 1e-5)) - probability(z * (1 + 1e-5)) > 1e-3)
     z = jnp.where(jumps, jump, z)
-    return jnp.where(probability(jnp.zeros_like(z)) >= 0.5, z, 0.0), (
-        jnp.sum(weights, axis=-1) > 1 - _TINY
-    )
+    some = probability(jnp.zeros_like(z)) >= 0.5
+    return jnp.where(some, z, 0.0), critical_counts.is_all(jnp.sum(weights, axis=-1))
