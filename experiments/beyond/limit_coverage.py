@@ -29,8 +29,8 @@ METHODS = {
 MEASURED = {
     "profile": "profile likelihood",
     "profile_limit": "its upper limit",
-    "cls": "CLs, estimate as known",
-    "classical": "classical, estimate as known",
+    "cls": "CLs, b as measured",
+    "classical": "classical, b as measured",
 }
 TESTS = {"exact": "binomial test", "profile": "Li and Ma"}
 

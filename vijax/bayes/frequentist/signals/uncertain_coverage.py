@@ -121,10 +121,10 @@ def _by_name(
     if method == "profile_limit":
         limit = uncertain_signal_limit(counts, background, level=level)
     else:
-        is_sideband = isinstance(background, Sideband)
-        known = (
-            background.counts / background.ratio if is_sideband else background.estimate
-        )
+        if isinstance(background, Sideband):
+            known = background.counts / background.ratio
+        else:
+            known = background.estimate
         limit = signal_limit(counts, known, level, method=method)
     return jnp.zeros_like(limit), limit
 
