@@ -32,7 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "levels": (4, 16),
         "max_images": 100,
     },
-    "limit_coverage": {"num_signals": 13, "num_backgrounds": 3},
+    "limit_coverage": {"num_signals": 13, "num_backgrounds": 3, "num_claims": 3},
     "workflow": {
         "regressions": ("all ten", "all ten, on roots"),
         "family": "full_rank",

@@ -9,11 +9,12 @@
     signal_limit, signal_interval, signal_coverage, expected_signal_limits
                                           a signal above a known background: CLs,
                                           Helene, Feldman–Cousins, Kraft–Burrows–Nousek
-    uncertain_signal_interval, uncertain_signal_log_likelihood
+    uncertain_signal_interval, …_limit, …_log_likelihood, …_coverage
                                           with uncertain background and efficiency, of
                                           Measured, Sideband, Selected: Rolke et al.
-    asimov_significance, critical_count, discovery_probability, median_significance
-                                          what an experiment would find
+    asimov_significance, median_significance, critical_count, discovery_probability,
+    discoverable_signal                   what an experiment would find, the background
+                                          known or measured
     uncertain_background_log_p_value      a background b ± σ: off counts not whole
     barnard_log_p_value, fisher_log_p_value, rate_log_p_value, welch_test
     probability_difference_interval, probability_ratio_interval,
@@ -41,6 +42,7 @@ from vijax.bayes.frequentist.confidence_intervals import (
 )
 from vijax.bayes.frequentist.signals.discovery import (
     critical_count,
+    discoverable_signal,
     discovery_probability,
     median_significance,
 )
@@ -63,8 +65,12 @@ from vijax.bayes.frequentist.signals.uncertain_background import (
     asimov_significance,
     uncertain_background_log_p_value,
 )
+from vijax.bayes.frequentist.signals.uncertain_coverage import (
+    uncertain_signal_coverage,
+)
 from vijax.bayes.frequentist.signals.uncertain_signals import (
     uncertain_signal_interval,
+    uncertain_signal_limit,
     uncertain_signal_log_likelihood,
 )
 from vijax.bayes.frequentist.two_samples.barnard import barnard_log_p_value
@@ -108,6 +114,7 @@ __all__ = [
     "binomial_p_value",
     "combine",
     "critical_count",
+    "discoverable_signal",
     "discovery_probability",
     "efficiency_posterior",
     "expected_signal_limits",
@@ -133,7 +140,9 @@ __all__ = [
     "significance",
     "significance_from_log",
     "uncertain_background_log_p_value",
+    "uncertain_signal_coverage",
     "uncertain_signal_interval",
+    "uncertain_signal_limit",
     "uncertain_signal_log_likelihood",
     "weighted_efficiency",
     "welch_test",

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vijax import special
-from vijax.bayes.numerics import roots
 
 _STEPS = 64  # of any range of whole numbers that a float64 knows
 
@@ -22,13 +21,20 @@ def smallest_count(holds: Callable[[Array], Array], high: Array) -> Array:
         4.0
     """
     high = jax.lax.stop_gradient(high)
-    return roots.bisect(
-        lambda n: (n < 0) | holds(jnp.maximum(n, 0.0)),
-        -jnp.ones_like(high),
-        high,
-        num_steps=_STEPS,
-        midpoint=lambda low, high: jnp.floor(0.5 * (low + high)),
-    )[1]
+
+    def is_open(state: tuple[Array, Array, Array]) -> Array:
+        low, high, count = state
+        return (high - low > 1).any() & (count < _STEPS)
+
+    def halve(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        low, high, count = state
+        middle = jnp.floor(0.5 * (low + high))
+        inside = (middle < 0) | holds(jnp.maximum(middle, 0.0))
+        low, high = jnp.where(inside, middle, low), jnp.where(inside, high, middle)
+        return low, high, count + 1
+
+    start = -jnp.ones_like(high), high, jnp.zeros((), int)
+    return jax.lax.while_loop(is_open, halve, start)[1]
 
 
 def poisson_count(mean: Array, log_probability: Array) -> Array:

@@ -5,6 +5,7 @@
     prior_sweep           maps of a conclusion over the parameters of the prior
     posterior_landscapes  two parameters' posterior, datum by datum
     interval_coverage     how often an interval holds the truth, over the true value
+    discovery_claims      what a claim is worth, and which signals are within reach
 
 Each function takes arrays and returns a `Figure`; see `vijax.plot` for the style.
 """
@@ -17,6 +18,7 @@ from vijax.plot.bayes.coin_flip import (
     frequentist_and_bayesian,
     prior_to_posterior,
 )
+from vijax.plot.bayes.discovery_claims import discovery_claims
 from vijax.plot.bayes.interval_coverage import coverage_maps
 from vijax.plot.bayes.posterior_landscapes import (
     LandscapePanel,
@@ -42,6 +44,7 @@ __all__ = [
     "PriorPlane",
     "bayes_factors",
     "coverage_maps",
+    "discovery_claims",
     "frequentist_and_bayesian",
     "landscape_contours",
     "landscape_surfaces",

@@ -13,7 +13,7 @@ from vijax.bayes.frequentist.signals.nuisances import Measured, Pair, Selected, 
 from vijax.bayes.numerics import roots, significances
 from vijax.bayes.numerics.log_gamma import deviance
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
-from vijax.validate import where_valid
+from vijax.validate import seen, where_valid
 
 _STEPS = 80
 _MOST_GROWTHS = 60
@@ -67,6 +67,50 @@ def uncertain_signal_interval(
     level, data, kinds, valid = _data(counts, background, efficiency, level=level)
     ends = _ends(*data, level, kinds, bool(bounded))
     return where_valid(valid & level_valid, ends)
+
+
+def uncertain_signal_limit(
+    counts: Numbers,
+    background: Numbers | Measured | Sideband,
+    efficiency: Numbers | Measured | Selected = 1.0,
+    level: Numbers = 0.95,
+    *,
+    bounded: bool = True,
+) -> Float[Array, "..."]:
+    r"""Return the upper limit of the signal by the profile likelihood (Rolke).
+
+    The upper end of the two-sided interval of level 2 level - 1: -2 log profile
+    likelihood ratio = z², z the one-sided significance of 1 - level.
+
+    Args:
+        counts: n, any shape, element by element.
+        background: as in `uncertain_signal_interval`.
+        efficiency: as in `uncertain_signal_interval`; all broadcast.
+        level: of confidence, in (1/2, 1).
+        bounded: as in `uncertain_signal_interval`.
+
+    Returns:
+        Signal counts before the efficiency; infinite where an efficiency of 0 is not
+        excluded.
+
+    Raises:
+        ValueError: as in `uncertain_signal_interval`, and for a level below 1/2.
+
+    References:
+        Rolke, López & Conrad (2005), Nucl. Instrum. Meth. A 551, 493, section 4.
+
+    Example:
+        >>> print(f"{uncertain_signal_limit(10, Sideband(3, 2.5)):.3f}")
+        15.023
+    """
+    level = value_checks.numbers("level", level)
+    high = (seen(level) > 0.5) & (seen(level) < 1)
+    valid = value_checks.checked(high, "level", level, "give a number in (1/2, 1)")
+    both = jnp.where(valid, 2 * level - 1, 0.5)
+    _, limit = uncertain_signal_interval(
+        counts, background, efficiency, both, bounded=bounded
+    )
+    return where_valid(valid, limit)
 
 
 def uncertain_signal_log_likelihood(
