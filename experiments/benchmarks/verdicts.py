@@ -218,7 +218,7 @@ def main() -> None:
             file.write(json.dumps(row) + "\n")
         if row.get("wrong"):
             tqdm.write(f"wrong: {json.dumps(row)}")
-        if len(rows) % 20 == 0:  # a process has room for some thousand programs
+        if len(rows) % 8 == 0:  # a process has room for some thousand programs
             jax.clear_caches()
     print(summarise(rows))
 
