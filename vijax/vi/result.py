@@ -14,7 +14,7 @@ from vijax.vi import importance_weights
 from vijax.vi.engine.compilation import light_jit
 from vijax.vi.engine.precision import precision_of
 from vijax.vi.families import base
-from vijax.vi.methods.mode_search import MAX_DIM, Modes
+from vijax.vi.methods.mode_search import MAX_DIM, MAX_MODES, Modes
 from vijax.vi.targets.target import Target
 
 VERDICTS = ("converged", "not_converged", "diverged")
@@ -146,8 +146,9 @@ class Fit(NamedTuple):
     def correctable(self) -> Any:
         """Whether the importance-corrected moments and evidence may be used.
 
-        The search converged, k̂ < 0.7, at least 400 effective samples, and linear
-        response finds no sd √2 times q's, where the weights would have no variance.
+        The search converged, k̂ < 0.7, at least 400 effective samples, linear response
+        finds no sd √2 times q's, where the weights would have no variance, and there
+        are not as many modes as the search keeps: there may be more.
         With `chains`: whether these are good.
         """
         if self.chains is not None:
@@ -156,7 +157,7 @@ class Fit(NamedTuple):
             self.status, self.khat, self.narrowness, self.effective_sample_size
         )
         good = (status == 0) & (khat < importance_weights.KHAT_LIMIT)
-        good &= narrowness < CORRECTABLE_LIMIT
+        good &= (narrowness < CORRECTABLE_LIMIT) & (not may_have_more_modes(self))
         enough = importance_weights.MIN_EFFECTIVE_SAMPLE_SIZE
         return _truth(good & (effective_sample_size >= enough))
 
@@ -230,8 +231,10 @@ def advise(fit: Fit) -> str:
                 f"Use the corrected moments of vi.summary, which count it: {uncovered}."
             )
         use = remedy(fit)
+        more = ", and there may be more" if may_have_more_modes(fit) else ""
         return (
-            f"Do not trust its means and sds: {uncovered}. {use[0].upper() + use[1:]}."
+            f"Do not trust its means and sds: {uncovered}{more}. "
+            f"{use[0].upper() + use[1:]}."
         )
     narrowness = float(fit.narrowness)
     narrow = (
@@ -275,6 +278,11 @@ def advise(fit: Fit) -> str:
         f"Use the corrected moments of vi.summary ({khat} is below 0.7), or "
         f"{remedy(fit)}. {why}{narrow}".strip()
     )
+
+
+def may_have_more_modes(fit: Fit) -> bool:
+    """Say whether a fit has as many other modes as the search keeps."""
+    return fit.modes is not None and len(fit.modes.mass) >= MAX_MODES
 
 
 def _search(fit: Fit) -> str:

@@ -55,6 +55,22 @@ def test_a_fit_that_misses_a_mode_is_not_trusted_but_corrected(fitted):
     )
 
 
+def test_as_many_modes_as_the_search_keeps_may_not_be_all(fitted):
+    # Of the thirty-two wells of a density in five dimensions eight were kept: the
+    # corrected moments that counted these were off by a third of an sd, and used.
+    def times(number):
+        modes = jax.tree.map(lambda x: np.repeat(x, number, axis=0), fitted.modes)
+        return fitted._replace(modes=modes)
+
+    assert vi.summary(times(mode_search.MAX_MODES - 1)).correctable
+    many = times(mode_search.MAX_MODES)
+    table = vi.summary(many)
+    for found in (many, table):
+        assert not found.correctable
+        assert not found.trusted
+    assert "and there may be more" in table.verdict
+
+
 def test_the_search_can_be_left_out(fitted):
     target = fitted.target
     blind = vi.fit(target, jax.random.key(0), family="full_rank", search_modes=False)

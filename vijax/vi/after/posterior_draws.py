@@ -39,7 +39,7 @@ from vijax.vi.importance_weights import (
     moment_tails,
     psis,
 )
-from vijax.vi.result import Fit, remedy
+from vijax.vi.result import Fit, may_have_more_modes, remedy
 from vijax.vi.targets.target import Target
 
 SOURCES = ("auto", "q", "importance", "chains")
@@ -188,6 +188,8 @@ def judge_weights(
     quality = f"k̂ = {khat:.2f}, {effective:.0f} effective samples"
     if fit.verdict != "converged":
         return False, f"Do not trust it: {fit.advice}"
+    if may_have_more_modes(fit):
+        return False, fit.advice
     good = khat < KHAT_LIMIT and effective >= MIN_EFFECTIVE_SAMPLE_SIZE
     if good and _correct(fit, pool, khat):
         return True, f"Trust it: corrected by importance weights ({quality})."

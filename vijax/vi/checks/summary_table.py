@@ -29,7 +29,7 @@ from vijax.vi.importance_weights import (
     VARIANCE_LIMIT,
     slower,
 )
-from vijax.vi.result import WELL_KNOWN, Chains, Fit, remedy
+from vijax.vi.result import WELL_KNOWN, Chains, Fit, may_have_more_modes, remedy
 from vijax.vi.targets.target import Target
 
 COLUMNS = ("mean", "mean_se", "sd", "sd_se", "corrected_mean", "corrected_sd")
@@ -281,6 +281,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     share = _share_known(table)
     table.correctable = (
         fit.verdict == "converged"
+        and not may_have_more_modes(fit)
         and share >= LEAST_KNOWN
         and table.khat < (VARIANCE_LIMIT if weighed.drift is None else UNEVEN)
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE
