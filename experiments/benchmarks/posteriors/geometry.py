@@ -246,7 +246,7 @@ def _turnout_axes() -> Axes:
     }
 
 
-@register("geometry", axes=_turnout_axes, history="new")
+@register("geometry", axes=_turnout_axes, history="mended")
 def unknown_size_and_share() -> Problem:
     """Binomial counts of an unknown number of trials: a hyperbola with a long arm."""
 

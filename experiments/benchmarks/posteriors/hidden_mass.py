@@ -145,7 +145,7 @@ def _wells(dim: int, square: float) -> Problem:
     return model, ()
 
 
-@register("hidden_mass", exact=_wells_truth(5, 4.0), history="new")
+@register("hidden_mass", exact=_wells_truth(5, 4.0), history="mended")
 def deep_wells() -> Problem:
     """Five unknowns whose squares are about 4: 32 equal modes, clearly apart."""
     return _wells(5, 4.0)
