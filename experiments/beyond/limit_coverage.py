@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from experiments import common
 from vijax.bayes import frequentist
-from vijax.plot.bayes.discovery_claims import discovery_claims
+from vijax.plot.bayes.discovery import discovery_claims
 from vijax.plot.bayes.interval_coverage import coverage_maps
 from vijax.validate import check
 

@@ -377,3 +377,18 @@ def test_a_signal_has_one_prior(call, name):
     message = rf"{name} has shape \(64,\): give one distribution, and vmap"
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda plan: bayes.frequentist.signal_limit(7, plan),
+        lambda plan: bayes.frequentist.signal_interval(7, plan),
+        lambda plan: bayes.frequentist.poisson_log_p_value(7, plan),
+        lambda plan: bayes.frequentist.asimov_significance(7, plan),
+    ],
+)
+def test_a_measured_background_is_not_two_numbers(call):
+    plan = bayes.frequentist.Sideband(12, 4.0)
+    with pytest.raises(ValueError, match="is a Sideband, which is not a number"):
+        call(plan)

@@ -28,6 +28,7 @@ _NAMES = {
         "PriorPlane",
         "bayes_factors",
         "coverage_maps",
+        "discovery_claims",
         "frequentist_and_bayesian",
         "landscape_contours",
         "landscape_surfaces",

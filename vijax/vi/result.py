@@ -265,8 +265,8 @@ def advise(fit: Fit) -> str:
     if unknown.any():
         return (
             f"Use the corrected moments of vi.summary ({khat} is below 0.7), but the "
-            f"sd of {_shown(fit, unknown)} is not known: its tail is too long for "
-            f"draws of q. Or {remedy(fit)}. {narrow}".strip()
+            f"sd of {shown_entries(fit, unknown)} is not known: its tail is too long "
+            f"for draws of q. Or {remedy(fit)}. {narrow}".strip()
         )
     moves = []
     if float(fit.mean_shift) >= importance_weights.MEAN_LIMIT:
@@ -293,7 +293,7 @@ def _search(fit: Fit) -> str:
     return "A mode that neither q's draws nor the search met is not seen."
 
 
-def _shown(fit: Fit, chosen: np.ndarray) -> str:
+def shown_entries(fit: Fit, chosen: np.ndarray) -> str:
     """Return the names of some entries, the first three of them."""
     entries = entry_labels(fit.target)
     names = [entries[number] for number in np.flatnonzero(chosen)]
@@ -305,9 +305,10 @@ def _advise_of_chains(fit: Fit, chains: Chains) -> str:
         return f"Trust it: {chains}."
     if chains.good:
         of_mean, of_sd = chains.known(fit.tails)
+        shown = shown_entries(fit, ~(of_mean & of_sd))
         return (
-            f"Trust it ({chains}), but the sd of {_shown(fit, ~(of_mean & of_sd))} is "
-            "not known: few draws of long tails make most of it."
+            f"Trust it ({chains}), but the sd of {shown} is not known: few draws of "
+            "long tails make most of it."
         )
     if abs(chains.visits - 1) >= MAX_MODE_ERROR:
         why = (

@@ -12,6 +12,8 @@ from numpyro import handlers
 from numpyro.contrib.control_flow import scan
 
 from vijax import bayes, vi
+from vijax.vi.after import posterior_draws
+from vijax.vi.after.posterior_draws import WeightedDraws
 from vijax.vi.after.prediction import check_number
 from vijax.vi.after.refusals import parameters_in_words
 
@@ -552,3 +554,16 @@ def test_resampled_draws_have_the_long_tails_of_few_data():
         )
     # Without them the noise's sd was 11 to 13 % too small.
     np.testing.assert_allclose(np.mean(ratios, axis=0), 1.0, atol=0.05)
+
+
+def test_draws_whose_sd_is_not_known_say_so(key):
+    # Much of the variance of the second is in one draw of 4000: no sd is known from them.
+    target = vi.from_log_density(lambda x: -0.5 * jnp.sum(x**2), jnp.zeros(2))
+    fit = vi.fit(target, key)
+    positions = np.random.default_rng(0).normal(size=(4000, 2))
+    positions[:, 1] = np.random.default_rng(1).standard_cauchy(4000)
+    drawn = WeightedDraws(positions, np.zeros(4000), "importance", 1, 0)
+    said = posterior_draws._long_tails(fit, drawn)
+    assert "the sd of params[1] is not known" in said
+    even = drawn._replace(positions=positions[:, :1].repeat(2, axis=1))
+    assert posterior_draws._long_tails(fit, even) == ""

@@ -40,6 +40,11 @@ def numbers(name: str, value: Numbers) -> Float[Array, "..."]:
         ...
         ValueError: mass = '95 %' is not valid: give numbers, in an array of one shape
     """
+    if hasattr(value, "_fields"):  # it would pass as several numbers
+        raise ValueError(
+            f"{name} is a {type(value).__name__}, which is not a number: give numbers, "
+            "or call the function that takes one, such as `uncertain_signal_limit`"
+        )
     try:
         array = as_float(_plain(value))
         if not jnp.iscomplexobj(array):

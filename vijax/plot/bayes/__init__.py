@@ -18,7 +18,7 @@ from vijax.plot.bayes.coin_flip import (
     frequentist_and_bayesian,
     prior_to_posterior,
 )
-from vijax.plot.bayes.discovery_claims import discovery_claims
+from vijax.plot.bayes.discovery import discovery_claims
 from vijax.plot.bayes.interval_coverage import coverage_maps
 from vijax.plot.bayes.posterior_landscapes import (
     LandscapePanel,

@@ -29,7 +29,7 @@ from vijax.validate import is_traced
 from vijax.vi.checks.adaptation import HOPELESS, UNEVEN, may_adapt, more_even
 from vijax.vi.checks.draws_around import draw_mixture, freedom_of
 from vijax.vi.checks.summary_table import sample
-from vijax.vi.engine.batched_density import constrained_sites
+from vijax.vi.engine.batched_density import constrained_entries, constrained_sites
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.threefry import fold_in
 from vijax.vi.importance_weights import (
@@ -39,7 +39,8 @@ from vijax.vi.importance_weights import (
     moment_tails,
     psis,
 )
-from vijax.vi.result import Fit, may_have_more_modes, remedy
+from vijax.vi.methods.mode_search import MAX_DIM
+from vijax.vi.result import Fit, may_have_more_modes, remedy, shown_entries
 from vijax.vi.targets.target import Target
 
 SOURCES = ("auto", "q", "importance", "chains")
@@ -164,6 +165,7 @@ def _resampled(fit: Fit, key: Key, num_samples: int) -> PosteriorDraws:
     if is_traced(khat, fit.status):
         return PosteriorDraws(values, IMPORTANCE, False, khat, size, "")
     trusted, advice = judge_weights(fit, pool, float(khat), float(effective))
+    advice += _long_tails(fit, pool) if trusted else ""
     return PosteriorDraws(values, IMPORTANCE, trusted, float(khat), float(size), advice)
 
 
@@ -218,6 +220,21 @@ def _correct(fit: Fit, pool: "WeightedDraws", khat: float) -> bool:
     tails = moment_tails(np.asarray(pool.positions, float), log_weights)
     known = khat < UNEVEN and bool(np.max(tails) < VARIANCE_LIMIT)
     return known and pool.drift < np.inf
+
+
+def _long_tails(fit: Fit, pool: "WeightedDraws") -> str:
+    """Say which unknowns' sds the weights do not know, though their draws are good."""
+    if fit.target.dim > MAX_DIM:
+        return ""
+    log_weights = psis(np.asarray(pool.log_weights, float)).log_weights
+    values = np.asarray(constrained_entries(fit.target, pool.positions), float)
+    unknown = moment_tails(values, log_weights) >= KHAT_LIMIT
+    if not unknown.any():
+        return ""
+    return (
+        f" But the sd of {shown_entries(fit, unknown)} is not known: few draws of long "
+        "tails make most of it."
+    )
 
 
 def _is_near(fit: Fit) -> bool:

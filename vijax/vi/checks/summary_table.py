@@ -306,7 +306,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         if not fit.trusted:
             known = f"known to {100 * _worst_error(table):.1g} % of an sd ({quality})"
             if share < 1:
-                known += f", but {100 * (1 - share):.0f} % of them, which are not known"
+                known += f"; {100 * (1 - share):.0f} % of these numbers are not known"
             advice = f"Use the corrected moments, {known}. Of q alone: {advice}"
             if fit.correctable and fit.modes is None:
                 advice = (
