@@ -557,7 +557,7 @@ def test_resampled_draws_have_the_long_tails_of_few_data():
 
 
 def test_draws_whose_sd_is_not_known_say_so(key):
-    # Much of the variance of the second is in one draw of 4000: no sd is known from them.
+    # One draw of 4000 makes much of the second one's variance.
     target = vi.from_log_density(lambda x: -0.5 * jnp.sum(x**2), jnp.zeros(2))
     fit = vi.fit(target, key)
     positions = np.random.default_rng(0).normal(size=(4000, 2))
