@@ -167,7 +167,8 @@ def _read(function: Any, parts: Parts, seen: set[int]) -> None:
     for name in sorted(names & function.__globals__.keys()):
         value = function.__globals__[name]
         if isinstance(value, ModuleType):
-            inside = ((n, getattr(value, n, None)) for n in sorted(names))
+            # As it is: to ask a module for a name may load another one.
+            inside = ((n, vars(value).get(n)) for n in sorted(names))
             parts |= {f"{name}.{n}": _value(x) for n, x in inside if _is_data(x)}
         else:
             _add(name, value, package, parts, seen)
