@@ -110,7 +110,7 @@ def test_perfect_and_constant_scores():
     assert roc.auc(np.zeros(10, np.float32), is_anomaly) == 0.5
 
 
-def test_true_positive_rate_of_a_known_curve():
+def test_true_positive_rate_of_a_known_curve(float32):
     # Anomalies at 2.1..11.1, background at 0..9: a cut that passes none of the
     # background finds three of the ten, and one more for each tenth of it.
     scores = np.concatenate([np.arange(10) + 0.0, np.arange(2, 12) + 0.1])

@@ -149,7 +149,7 @@ def test_stops_when_asked(counted):
     np.testing.assert_allclose(trained.terms["kl"], [kl for _, kl in seen])
 
 
-def test_prints_what_a_person_reads(counted):
+def test_prints_what_a_person_reads(counted, float32):
     trained = counted[0](
         stopping=training.EarlyStopping(lambda params: -1.25, patience=9)
     )

@@ -48,7 +48,7 @@ def test_a_training_that_works_has_converged(table):
         (1e-7, 20, "nothing learned", "another learning rate"),
     ],
 )
-def test_what_was_seen_to_fail_says_so(table, rate, epochs, word, advice):
+def test_what_was_seen_to_fail_says_so(float32, table, rate, epochs, word, advice):
     trained = fit(table, rate, epochs)
     assert trained.verdict.word == word
     assert advice in trained.verdict.advice
