@@ -104,6 +104,7 @@ def explode(params, key, batch):
     return jnp.where(bad, jnp.nan, 1.0) * params**2, None
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_step_that_is_not_finite_is_rolled_back_and_the_step_halved():
     def in_order(key, data):
         return data
@@ -166,6 +167,7 @@ def test_selected_rows_are_the_same_batches():
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), taken, whole)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_optimiser_state_is_rolled_back_too():
     state = optimize.init(jnp.array(1.0), ADAM)
     new, _ = jax.jit(optimize.step, static_argnums=(0, 1))(

@@ -44,6 +44,7 @@ def test_structure_and_types_come_back():
     assert np.isnan(through_json(float("nan")))
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_arrays_keep_type_bits_and_kind():
     wide = np.array([1 / 3, np.nan])
     assert through_json(wide).tobytes() == wide.tobytes()

@@ -70,6 +70,7 @@ def test_columns_without_gaps_are_arrays():
     np.testing.assert_array_equal(found, frequentist.poisson_interval(masked))
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize("method", ["clopper_pearson", "jeffreys", "wilson"])
 def test_an_empty_bin_knows_nothing(method, as_users_do):
     lower, upper = frequentist.binomial_interval([0, 3], [0, 14], method=method)

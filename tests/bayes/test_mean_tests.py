@@ -55,6 +55,7 @@ def test_one_sample_and_its_derivatives(x64):
     np.testing.assert_allclose(slope, np.subtract(*ends) / 2e-5, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_input():
     with pytest.raises(ValueError, match="give data with some spread"):
         mean_tests.mean_log_bayes_factor([1.0, 1.0])

@@ -139,6 +139,7 @@ def test_masks_of_different_size_share_one_trace():
         )
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_input_is_refused_eagerly_and_nan_when_traced():
     scores, is_anomaly = draw(10)
     with pytest.raises(ValueError, match=r"scores = nan \(at index 3\)"):

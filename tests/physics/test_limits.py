@@ -70,6 +70,7 @@ def test_a_signal_that_adds_nothing_has_no_limit():
     assert np.isnan([limit.observed, *limit.expected]).all()
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_an_estimate_at_the_upper_bound_gives_no_numbers():
     """100 counts on 4 + 6 μ have their maximum at 16, beyond the workspace's 10."""
     target = physics.from_pyhf(one_bin(100.0))

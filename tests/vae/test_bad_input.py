@@ -190,6 +190,7 @@ CLASSIFIERS = [
 ]
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.usefixtures("as_users_do")
 @pytest.mark.parametrize(
     ("call", "says"), [*SCORES, *METRICS, *COMPRESSION, *FILES, *CLASSIFIERS]

@@ -92,6 +92,7 @@ def test_generation(linear_vae):
     )
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_pixels_are_nan_in_a_trace(linear_vae, key):
     vae = linear_vae
     x = vae.x[:4].at[2, 0].set(jnp.nan)

@@ -297,12 +297,14 @@ def test_start_among_walls_is_made_smaller(key, method):
     np.testing.assert_allclose(fit.q.scale(), 0.05, rtol=0.01)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_density_that_is_nowhere_finite_is_an_error(key):
     target = vi.from_log_density(lambda u: jnp.log(-1.0 - u**2), 0.0)
     with pytest.raises(ValueError, match="not finite at any of 10 starts"):
         vi.fit(target, key)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize(
     "method", slow_except({"fixed_draws"}, ["fixed_draws", "stochastic"])
 )
@@ -314,6 +316,7 @@ def test_improper_posterior_is_not_called_converged(key, method):
     assert fit.advice.startswith("Do not")
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_nan_in_the_data_is_an_error(key):
     target = vi.from_numpyro(mean_of_normal, np.append(Y[1:], np.nan))
     for options in ({}, {"method": "stochastic"}, {"family": "laplace"}):

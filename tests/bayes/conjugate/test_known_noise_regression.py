@@ -87,6 +87,7 @@ def test_float32():
     np.testing.assert_allclose(result.loc, loc, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_input():
     with pytest.raises(ValueError, match=r"errors = 0.0"):
         regression.posterior(None, FEATURES, TARGETS, 0.0)

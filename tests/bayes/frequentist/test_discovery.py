@@ -36,6 +36,7 @@ def test_median_significance(x64):
     np.testing.assert_allclose(z, exact, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_input():
     with pytest.raises(ValueError, match=r"sigmas = -1.0"):
         freq.critical_count(1.0, -1.0)

@@ -46,6 +46,7 @@ def test_li_ma_is_smooth_where_the_formula_changes(x64):
     np.testing.assert_allclose(found, np.sqrt(2 * ratio[whole].clip(0)), atol=1e-7)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize("method", ["score", "wald"])
 def test_tests_without_spread(method):
     """A null of 0 or 1, or an estimate of 0 or 1, has no variance."""

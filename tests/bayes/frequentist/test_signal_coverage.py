@@ -45,6 +45,7 @@ def test_promises(x64):
     assert (cls >= classical - 1e-12).all()
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_own_interval_and_bad_input(x64):
     def whole(counts, background, level):
         return jnp.zeros_like(counts + background), jnp.full_like(counts, jnp.inf)

@@ -78,6 +78,7 @@ def test_combination(x64):
     assert strong.estimate < 10.5
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -165,6 +165,7 @@ def test_under_jit_and_grad():
     np.testing.assert_allclose(slope, -8 / 2.5**2, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_input():
     with pytest.raises(ValueError, match="num_points = 5"):
         landscape.axis(0.0, 1.0, 5)

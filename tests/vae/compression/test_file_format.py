@@ -226,6 +226,7 @@ def test_every_flipped_bit_of_the_header_is_found(binary):
                 file_format.decode_images(model, params, bytes(broken))
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_what_the_coder_would_panic_at_is_refused_or_coded(binary, table_model):
     model, params, x = binary
     broken = jax.tree.map(lambda leaf: np.nan * leaf, params)

@@ -140,6 +140,7 @@ def test_held_out_data_are_off_the_data_by_one_per_cent(linear_vae, key):
     assert latent_gaps.share_off_data(far, decoded, key).share == 1
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize(
     ("x", "message"),
     [

@@ -100,6 +100,7 @@ def test_start_of_a_stochastic_fit_with_many_unknowns(key):
     np.testing.assert_allclose(fit.q.scale() / scale, 1.0, atol=0.05)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_paths_that_fail_leave_the_others(key):
     def half(u):
         return jnp.where(u[0] > 2.5, jnp.nan, -0.5 * jnp.sum((u + 1) ** 2))
