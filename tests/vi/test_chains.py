@@ -109,7 +109,7 @@ def test_mass_around_q_asks_for_no_visits(chained):
 def with_long_tail(chained):
     """Let the second unknown's squares have a tail of shape 0.9."""
     tails = np.array([0.0, 0.9, 0.0, 0.0], np.float32)
-    return chained._replace(tails=tails)
+    return chained._replace(chains=chained.chains._replace(tails=tails))
 
 
 def test_an_sd_that_a_long_tail_makes_is_not_known(chained):
@@ -144,6 +144,19 @@ def test_an_sd_is_known_by_its_error_and_not_by_effective_samples(
     assert found.chains.good
     assert found.trusted == known
     assert np.isnan(vi.summary(found)["x"]["sd"]).tolist() == [not known, False, False]
+
+
+def test_an_entry_that_is_always_the_same_is_known(chained):
+    error, size = np.array(chained.chains.sd_se), np.array(chained.chains.mean_ess)
+    error[0], size[0] = 0.0, np.inf
+    still = {"mean_se": error, "mean_ess": size, "sd_ess": size}
+    assert chained.chains._replace(sd_se=error, **still).known_sds[0]
+
+
+def test_what_chains_say_of_tails_is_not_said_of_q(chained):
+    alone = with_long_tail(chained)._replace(chains=None)
+    assert alone.trusted == chained._replace(chains=None).trusted
+    assert "long" not in alone.advice
 
 
 @pytest.mark.slow

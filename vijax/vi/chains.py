@@ -198,9 +198,8 @@ def _run(
 def _is_enough(chained: Fit) -> bool:
     """Say whether more draws would change nothing: long tails are not known by them."""
     assert chained.chains is not None
-    of_mean, of_sd = chained.chains.known(chained.tails)
-    hopeless = np.asarray(chained.tails) >= KHAT_LIMIT
-    return chained.chains.good and bool(np.all(of_mean & (of_sd | hopeless)))
+    hopeless = chained.chains.tails >= KHAT_LIMIT
+    return chained.chains.good and bool(np.all(chained.chains.known_sds | hopeless))
 
 
 @np.errstate(all="ignore")
@@ -258,6 +257,8 @@ def _with_chains(
     )
     of_mean[moves] = diagnostics.effective_sample_size(chosen)
     of_sd[moves] = diagnostics.effective_sample_size(chosen_squares)
+    flat = values.reshape(-1, values.shape[-1])
+    some = flat[:: -(-len(flat) // MAX_DRAWS_FOR_TAILS)]
     chains = Chains(
         to_device(positions),
         _visits(fit, positions.reshape(-1, positions.shape[-1])),
@@ -267,14 +268,11 @@ def _with_chains(
         sds / of_mean**0.5,
         0.5 * squares.std(axis=(0, 1)) / np.where(moves, sds, 1.0) / of_sd**0.5,
         divergences,
+        moment_tails(some, np.zeros(len(some))),
     )
-    flat = values.reshape(-1, values.shape[-1])
-    some = flat[:: -(-len(flat) // MAX_DRAWS_FOR_TAILS)]
-    tails = moment_tails(some, np.zeros(len(some)))
     dtype = fit.target.init.dtype
     return fit._replace(
         chains=chains,
-        tails=to_device(tails.astype(dtype)),
         means=to_device(means.astype(dtype)),
         sds=to_device(sds.astype(dtype)),
     )

@@ -39,20 +39,21 @@ class Chains(NamedTuple):
     mean_se: Any  # standard errors of the means, in the entries' own units
     sd_se: Any  # and of the sds, by the delta method
     num_divergences: Any
+    tails: Any = np.zeros(())  # tail shapes of (x − mean)², by entry
 
-    def known(self, tails: Any) -> tuple[Any, Any]:
-        """Say which means and which sds are known to 5 % of an sd, by their errors.
+    @property
+    def known_sds(self) -> Any:
+        """Which sds are known to 5 %: by their errors, and by their tails.
 
-        Args:
-            tails: shapes of the tails of (x − mean)². From 0.7 on draws do not know
-                the sd, however many their effective number says that they are.
+        From a shape of 0.7 on draws do not know an sd, however many their effective
+        number says that they are. (Means are, by 1,500 effective draws.)
         """
-        tails = np.asarray(tails)
-        limit = WELL_KNOWN * self.mean_se * np.asarray(self.mean_ess) ** 0.5
+        moves = np.isfinite(self.mean_ess)  # an entry that is always the same is known
+        sds = self.mean_se * np.where(moves, self.mean_ess, 1.0) ** 0.5
         number = int(np.prod(np.shape(self.positions)[:2]))
-        sd_error = self.sd_se * importance_weights.slower(number, tails)
-        short = tails < importance_weights.KHAT_LIMIT
-        return self.mean_se <= limit, short & (sd_error <= limit)
+        errors = self.sd_se * importance_weights.slower(number, self.tails)
+        short = self.tails < importance_weights.KHAT_LIMIT
+        return short & (errors <= WELL_KNOWN * sds)
 
     @property
     def good(self) -> bool:
@@ -121,11 +122,10 @@ class Fit(NamedTuple):
         The search converged, the weights are reliable for the sd of every unknown, they
         move no mean by 0.05 sd and no sd by 5 %, linear response finds no sd 5 %
         larger, and there is no other mode that matters. With `chains`: whether these
-        are good, and know all means and sds.
+        are good, and know all sds.
         """
         if self.chains is not None:
-            known = self.chains.known(self.tails)
-            return self.chains.good and bool(np.all(known))
+            return self.chains.good and bool(np.all(self.chains.known_sds))
         mean_shift, sd_shift, narrowness, tails = _plain(
             self.mean_shift, self.sd_shift, self.narrowness, self.tails
         )
@@ -304,8 +304,7 @@ def _advise_of_chains(fit: Fit, chains: Chains) -> str:
     if fit.trusted:
         return f"Trust it: {chains}."
     if chains.good:
-        of_mean, of_sd = chains.known(fit.tails)
-        shown = shown_entries(fit, ~(of_mean & of_sd))
+        shown = shown_entries(fit, ~chains.known_sds)
         return (
             f"Trust it ({chains}), but the sd of {shown} is not known: few draws of "
             "long tails make most of it."

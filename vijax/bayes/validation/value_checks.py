@@ -42,8 +42,8 @@ def numbers(name: str, value: Numbers) -> Float[Array, "..."]:
     """
     if hasattr(value, "_fields"):  # it would pass as several numbers
         raise ValueError(
-            f"{name} is a {type(value).__name__}, which is not a number: give numbers, "
-            "or call the function that takes one, such as `uncertain_signal_limit`"
+            f"{name} is a {type(value).__name__}, which is not a number: give numbers; "
+            "functions that take one say so"
         )
     try:
         array = as_float(_plain(value))

@@ -244,9 +244,8 @@ def _of_chains(fit: Fit, chains: Chains) -> Summary:
         "r_hat": np.asarray(chains.r_hat),
         "effective_sample_size": np.minimum(chains.mean_ess, chains.sd_ess),
     }
-    for name, known in zip(("mean", "sd"), chains.known(fit.tails), strict=True):
-        for column in (name, f"{name}_se"):
-            columns[column] = np.where(known, columns[column], np.nan)
+    for column in ("sd", "sd_se"):
+        columns[column] = np.where(chains.known_sds, columns[column], np.nan)
     columns |= {f"corrected_{c}": columns[c] for c in list(columns)[:4]}
     for site in fit.target.static.sites:
         shape = shapes[site.name].shape
