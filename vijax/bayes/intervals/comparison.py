@@ -190,6 +190,7 @@ def _tails_of(
     is_ratio = kind == "ratio"
     ends = [_support(one, shape) for one in (first, second)]
     width_1, width_2 = (_width(one, shape, is_ratio) for one in (first, second))
+    middles = [_median(one, shape) for one in (first, second)]
     # The outer variable of the integral is the narrower one.
     narrow = seen(width_1 <= width_2)
 
@@ -200,9 +201,11 @@ def _tails_of(
             of_first, of_second = partial(jnp.add, x), partial(_less, x)
         found = {}
         if is_traced(narrow) or narrow.any():
-            found[True] = _average(first, second, of_first, of_second, ends[1])
+            given = of_first, of_second, ends[1], middles[0]
+            found[True] = _average(first, second, *given)
         if is_traced(narrow) or not narrow.all():
-            above, below = _average(second, first, of_second, of_first, ends[0])
+            given = of_second, of_first, ends[0], middles[1]
+            above, below = _average(second, first, *given)
             found[False] = below, above
         if len(found) == 1:
             return found.popitem()[1]
@@ -235,12 +238,18 @@ def _support(one: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
     return lower, upper
 
 
+def _median(one: Any, shape: tuple[int, ...]) -> Array:
+    lower, _ = quantiles.central(one, jnp.full(shape, 0.5))
+    return jax.lax.stop_gradient(lower)
+
+
 def _average(
     inner: Any,
     outer: Any,
     to_outer: Callable[[Array], Array],
     to_inner: Callable[[Array], Array],
     support: tuple[Array, Array],
+    middle: Array,
 ) -> tuple[Array, Array]:
     """Return the means over `inner` of the probabilities of `outer` below and above.
 
@@ -250,13 +259,13 @@ def _average(
         to_outer: a value of `inner` -> the value of `outer` beside it.
         to_inner: the inverse.
         support: both ends of `outer`; beyond them it is surely below, or above.
+        middle: any value that `inner` may have.
     """
     # The integral does not depend on where exactly it is cut.
     cuts = jax.lax.stop_gradient(jnp.stack([to_inner(end) for end in support]))
     # Nothing is cut at an end that is infinite, where slopes would be inf − inf.
     finite = jnp.isfinite(cuts)
-    median = quantiles.central(inner, jnp.full(cuts.shape[1:], 0.5))[0]
-    cuts = jnp.where(finite, cuts, jax.lax.stop_gradient(median))
+    cuts = jnp.where(finite, cuts, middle)
     log_below, log_above = tails.log_tails(inner, cuts)
     before = jnp.where(finite[0], jnp.exp(log_below[0]), 0.0)
     after = jnp.where(finite[1], jnp.exp(log_above[1]), 0.0)
