@@ -131,3 +131,14 @@ def test_bad_input(x64, nan_is_an_answer, as_users_do):
         freq.uncertain_signal_coverage(1.0, Measured(3.0, [1.0, 2.0]))
     with pytest.raises(ValueError, match=r"level = 0.4"):
         freq.uncertain_signal_limit(3, 2.0, level=0.4)
+
+
+def test_a_second_map_compiles_nothing(compiled):
+    def look(error):
+        plan = Measured(1.0, error)
+        return float(freq.uncertain_signal_coverage(2.0, plan, 0.9, max_count=20))
+
+    first = look(0.3)
+    compiled.clear()
+    assert look(0.4) != first
+    assert compiled == []

@@ -1,7 +1,7 @@
 """How often limits and intervals hold the signal where the background is measured."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +98,7 @@ def uncertain_signal_coverage(
         most = max(most, float(np.max(np.asarray(off))))
         max_count = int(most + 8 * most**0.5 + 20)
     counts = jnp.arange(max_count + 1, dtype=signals.dtype)
-    ends = interval or partial(_by_name, method)
+    ends = interval or _of_name(method)
     data = counts, signals.ravel(), b.ravel(), second, level
     if kind == "sideband":
         lower, upper = ends(counts[:, None], Sideband(counts, second), level)
@@ -111,6 +111,12 @@ def uncertain_signal_coverage(
     all_valid = valid & b_valid.reshape(b_valid.shape + (1,) * signals.ndim)
     value = flat.reshape(b.shape + signals.shape)
     return where_valid(all_valid & level_valid, value)
+
+
+@cache
+def _of_name(method: str) -> OfData:
+    """Return one function for each name: another one would be compiled anew."""
+    return partial(_by_name, method)
 
 
 def _by_name(
