@@ -136,6 +136,7 @@ def refuses(message):
         ([1, 2, 3], [4, 5], "do not fit"),
     ],
 )
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_binomial_counts(successes, trials, message, as_users_do):
     with refuses(message):
         bayes.beta_binomial.posterior(beta(), successes, trials)
@@ -207,6 +208,7 @@ def test_binomial_counts(successes, trials, message, as_users_do):
         ("truncated_gamma_poisson", gamma, (3,), "a TruncatedGamma"),
     ],
 )
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_posterior(family, prior, data, message, as_users_do):
     with refuses(message):
         getattr(bayes, family).posterior(prior(), *data)

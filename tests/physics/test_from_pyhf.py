@@ -63,11 +63,13 @@ def check_codes(seed, codes):
     assert again.static == target.static
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize(("seed", "codes"), list(enumerate(CODES)))
 def test_log_density_with_every_modifier_is_that_of_pyhf(seed, codes, x64):
     check_codes(seed, codes)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3, 20))
 @pytest.mark.parametrize("codes", list(CODES))

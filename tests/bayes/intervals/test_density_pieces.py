@@ -10,6 +10,7 @@ from vijax.bayes.intervals import density_pieces
 NORMAL = jax.random.normal(jax.random.key(0), (2, 5000))
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_two_modes():
     """½ N(-3, 1) + ½ N(3, ¼): the level of 68 % is crossed at ±…, on a fine grid."""
     draws = jnp.concatenate([NORMAL[0] - 3, 0.5 * NORMAL[1] + 3])
@@ -27,6 +28,7 @@ def test_two_modes():
     assert abs(pieces.mass.sum() - 0.68) < 0.02
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_one_mode_and_an_edge():
     pieces = density_pieces(NORMAL[0])
     np.testing.assert_allclose(

@@ -119,6 +119,7 @@ def test_the_error_of_an_area_is_delongs(toy):
 
 
 @pytest.mark.usefixtures("as_users_do")
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_input_is_named(two_models, x, toy, key):
     scores, masks = toy
     with pytest.raises(ValueError, match="scores = 0"):

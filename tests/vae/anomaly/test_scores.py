@@ -49,6 +49,7 @@ def test_scores_of_a_linear_gaussian_vae_are_exact(linear):
         assert roc.auc(np.concatenate([near, far]), np.arange(12) >= 6) == 1
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_unexplained_share_is_a_likelihood_ratio(linear):
     model, params = linear
     x = np.random.default_rng(5).normal(size=(6, 4)).astype(np.float32)

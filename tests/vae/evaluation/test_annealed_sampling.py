@@ -83,6 +83,7 @@ def test_bad_settings(setting):
         Walk(**{setting: 0})
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_walks_from_bad_latents(linear_vae, key):
     vae = linear_vae
     z = jnp.full((50, 2), jnp.nan)

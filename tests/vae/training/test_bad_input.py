@@ -16,7 +16,7 @@ KEY = jax.random.key(0)
 MODEL = autoencoders.vae((4, 4), hidden=(8,))
 OTHER = autoencoders.vae((4, 4), hidden=(9,))
 PARAMS = autoencoders.init(MODEL, KEY)
-NAN_PARAMS = jax.tree.map(lambda leaf: np.nan * leaf, PARAMS)
+NAN_PARAMS = jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan), PARAMS)
 IMAGES = np.ones((20, 4, 4), np.float32)
 ROWS = np.arange(20).reshape(2, 10)
 
