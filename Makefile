@@ -62,7 +62,7 @@ report: $(READY)  ## write results/report.html again from the results that are t
 	@$(BIN)/python -m experiments.report $(ARGS)
 
 # Most of the time of the tests is compilation. Less optimisation halves it, and one process
-# for the files of a folder shares it (conftest.py). test-all compiles as users do. Each core
+# for the files of a folder shares it (conftest.py). The slow ones compile as users do. Each core
 # has a process already: more threads of BLAS in each would only wait for one another.
 test test-examples test-all: export OPENBLAS_NUM_THREADS = 1
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
@@ -76,8 +76,8 @@ test test-examples:
 	@XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/xla_flags.py $(QUICK))" \
 	  $(BIN)/python $(PYTEST) $(TESTS) $(ARGS)
 
-test-all: $(READY)  ## run both, and the slow tests too
-	@$(BIN)/python $(PYTEST) -m '' $(ARGS)
+test-all: test test-examples  ## run both, and the slow tests
+	@$(BIN)/python $(PYTEST) -m slow $(ARGS)
 
 $(ARVIZ)/.ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(ARVIZ)
