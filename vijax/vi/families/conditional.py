@@ -35,6 +35,7 @@ from vijax.vi.targets.target import Target
 
 MAX_STEPS = 50  # of Newton's method for the locals
 ACCURACY = 1e-3  # that the last step is below, in conditional sds
+DIFFERENCE = 0.25  # of a scale: steps by which a gradient is differenced
 # Numbers that the locals and the data of a batch of θ may hold: one θ of a large model
 # at a time stays in the cache and runs three times as fast.
 MAX_BATCH = 2**13
@@ -42,6 +43,7 @@ LEAST_BATCH = 4  # below, one θ at a time, which also compiles faster
 
 Locals = tuple[Float[Array, "parts rows"], ...]
 Factors = tuple[Float[Array, "parts rows width"], ...]
+Products = tuple[Float[Array, "colours parts rows"], ...]
 
 
 class Conditional(NamedTuple):
@@ -171,8 +173,10 @@ def _corrected(
         found = curvature(density, structure, locals_)
         return density(locals_) - sum(jnp.vdot(halves[n], found[n]) for n in chosen)
 
-    factors = factorise(expected, structure, normals.mode)
-    moved = _moved(normals.mode, factors, jax.grad(expected)(normals.mode))
+    scales = tuple(1 / jnp.sqrt(jnp.abs(part[..., 0])) for part in bands)
+    slope, found = _differenced(jax.grad(expected), structure, normals.mode, scales)
+    factors = tuple(map(banded.cholesky, found))
+    moved = _moved(normals.mode, factors, slope)
     mode, kept = list(normals.mode), list(normals.factors)
     for n in chosen:
         mode[n], kept[n] = moved[n], factors[n]
@@ -418,15 +422,59 @@ def curvature(
 ) -> Factors:
     """Return the negative Hessian's bands at a position."""
     product = hessian_product(density, position)
+    return _bands(structure, jax.vmap(product)(_seeds(structure, position)))
+
+
+def _differenced(
+    gradient: Callable[[Locals], Locals],
+    structure: Structure,
+    position: Locals,
+    scales: Locals,
+) -> tuple[Locals, Factors]:
+    """Return a gradient, and the negative Hessian's bands by its central differences.
+
+    For a function that holds a curvature itself, whose fourth derivatives would take
+    longer to compile than all else. Steps are a share of each unknown's scale.
+    """
+    seeds = _seeds(structure, position)
+
+    def places(z: Array, scale: Array, seed: Array) -> Array:
+        steps = DIFFERENCE * scale * seed
+        return jnp.concatenate([z[None], z + steps, z - steps])
+
+    slopes = jax.vmap(gradient)(jax.tree.map(places, position, scales, seeds))
+    half = structure.num_colours + 1
+    products = tuple(
+        scale * (slope[1:half] - slope[half:]) / (2 * DIFFERENCE)
+        for slope, scale in zip(slopes, scales, strict=True)
+    )
+    bands = tuple(
+        part / (scale[..., None] * _with_those_before(scale, part.shape[-1]))
+        for part, scale in zip(_bands(structure, products), scales, strict=True)
+    )
+    return tuple(slope[0] for slope in slopes), bands
+
+
+def _with_those_before(rows: Array, width: int) -> Array:
+    """Return each row's entry and those of the rows before it, (parts, rows, width)."""
+    places = np.arange(rows.shape[1])[:, None] - np.arange(width)
+    return rows[:, np.maximum(places, 0)]
+
+
+def _seeds(structure: Structure, position: Locals) -> Products:
+    """Return vectors whose products with the Hessian show its bands, by colour."""
     colours = range(structure.num_colours)
-    seeds = tuple(
+    return tuple(
         jnp.stack([_everywhere(group.seed(colour), z) for colour in colours])
         for group, z in zip(structure.groups, position, strict=True)
     )
-    shown = jax.vmap(product)(seeds)
+
+
+def _bands(structure: Structure, products: Products) -> Factors:
+    """Return the bands of −H from its products with the seeds."""
     return tuple(
         -group.bands(part[: group.num_colours])
-        for group, part in zip(structure.groups, shown, strict=True)
+        for group, part in zip(structure.groups, products, strict=True)
     )
 
 
