@@ -24,13 +24,15 @@ from vijax.vae.command_line.files import (
 from vijax.vae.compression import file_format
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
+STEPS = 3000  # of a training, at least: a small table wants more epochs
+
 
 def train(
     data: Path,
     model: Path,
     *,
     choice: Choice = ALL,
-    epochs: int = 30,
+    epochs: int | None = None,
     latent: int = 8,
     hidden: tuple[int, ...] = (256,),
     channels: tuple[int, ...] = (),
@@ -43,7 +45,7 @@ def train(
         data: table or images.
         model: file to write.
         choice: what is read of the data.
-        epochs: passes over the data.
+        epochs: passes over the data; by default 30, or as many as 3,000 steps take.
         latent: latent dimensions.
         hidden: widths of the encoder's hidden layers.
         channels: of convolutions before them, for images.
@@ -58,12 +60,15 @@ def train(
         channels=channels,
         likelihood=likelihood,
     )
+    batch_size = min(128, len(x))
+    if epochs is None:
+        epochs = max(30, training.num_epochs(len(x), STEPS, batch_size))
     trained = training.fit(
         vae,
         jax.random.key(seed),
         x,
         epochs=epochs,
-        batch_size=min(128, len(x)),
+        batch_size=batch_size,
         checkpoint=checkpoint,
     )
     store.save(model, vae, trained.params, extra=extra)
