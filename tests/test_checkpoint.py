@@ -1,5 +1,6 @@
 """Checkpoints: exact, atomic, and refused where they should be."""
 
+import signal
 from typing import Any, NamedTuple
 
 import jax
@@ -148,6 +149,24 @@ def test_a_full_disk_is_seen_before_anything_is_written(tmp_path, monkeypatch):
         checkpoint.save(tmp_path, tree, step=2)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
     assert checkpoint.restore(tmp_path, tree)[0] == 1
+
+
+def test_ctrl_c_waits_until_a_checkpoint_is_whole(tmp_path, monkeypatch):
+    """In Orbax's threads it left half a save and an error of asyncio's."""
+    checksums = checkpoint._checksums
+
+    def interrupted(folder):
+        signal.raise_signal(signal.SIGINT)
+        return checksums(folder)
+
+    monkeypatch.setattr(checkpoint, "_checksums", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path, {"x": np.arange(3)}, step=7)
+    assert signal.getsignal(signal.SIGINT) is before
+    monkeypatch.undo()
+    assert checkpoint.restore(tmp_path, {"x": np.zeros(3, int)})[0] == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["7"]
 
 
 def test_a_second_writer_is_refused_and_the_lock_ends(tmp_path):

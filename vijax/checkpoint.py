@@ -6,8 +6,9 @@
 A checkpoint is a folder `<folder>/<step>` with Orbax's files in `tree` and a
 `fingerprint.json` beside them: the path, shape and type of every leaf, what the run
 was `about`, and the SHA-256 of every file. It is written under another name and renamed
-when complete, so a process killed at any moment leaves the last complete one. What
-does not match its fingerprint, or belongs to another run, is refused.
+when complete, so a process killed at any moment leaves the last complete one, and
+Ctrl-C waits for it. What does not match its fingerprint, or belongs to another run, is
+refused.
 """
 
 import errno
@@ -15,6 +16,8 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,24 +69,43 @@ def save(
     }
     if target.exists() and not (target / "fingerprint.json").is_file():
         raise ValueError(f"{target} is no checkpoint: choose another folder or move it")
-    try:
-        part.mkdir(parents=True)
-        _check_space(folder, arrays)
-        with _checkpointer() as checkpointer:
-            checkpointer.save(part / "tree", arrays)
-        fingerprint["sha256"] = _checksums(part / "tree")
-        (part / "fingerprint.json").write_text(json.dumps(fingerprint, indent=1))
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
-    except (OSError, ValueError) as error:
-        reason = _first_line(error)
-        raise OSError(f"cannot write a checkpoint to {folder}: {reason}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    for other in _steps(folder):
-        if other < step:
-            shutil.rmtree(folder / str(other), ignore_errors=True)
+    with _interrupts_wait():
+        try:
+            part.mkdir(parents=True)
+            _check_space(folder, arrays)
+            with _checkpointer() as checkpointer:
+                checkpointer.save(part / "tree", arrays)
+            fingerprint["sha256"] = _checksums(part / "tree")
+            (part / "fingerprint.json").write_text(json.dumps(fingerprint, indent=1))
+            shutil.rmtree(target, ignore_errors=True)
+            part.rename(target)
+        except (OSError, ValueError) as error:
+            reason = _first_line(error)
+            raise OSError(f"cannot write a checkpoint to {folder}: {reason}") from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        for other in _steps(folder):
+            if other < step:
+                shutil.rmtree(folder / str(other), ignore_errors=True)
     return target
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of a block: Orbax's threads would be left hanging."""
+    waiting: list[tuple[Any, ...]] = []
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not (in_main and callable(before)):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *given: waiting.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        before(*waiting[0])
 
 
 @contextmanager

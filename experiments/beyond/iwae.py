@@ -70,6 +70,7 @@ class Config:
     epochs: int = 120  # passes over the data
     epochs_before: int = 0  # passes before these, with one draw
     learning_rate_before: float = 0.08  # at the first of those
+    warm_up: int = 0  # epochs over which the KL's weight rises, at the beginning
     batch_size: int = 1000  # images in a step
     optimizer: str = "muon"  # or adam
     learning_rate: float = 0.08  # at the first step; falls along a cosine
@@ -100,6 +101,7 @@ def run(config: Config) -> common.Result:
             learning_rate=config.learning_rate_before,
         )
         params = fit(before, model, keys[1], dataset.train, params).params
+        config = replace(config, warm_up=0)
     trained = fit(config, model, keys[1], dataset.train, params)
     minutes = (time.process_time() - start) / 60
     paper = PAPER.get(config.num_samples) if dataset.name == "mnist" else None
@@ -153,6 +155,7 @@ def fit(
         optimizer=training.named_optimizer(
             config.optimizer, learning_rate=config.learning_rate
         ),
+        kl_warm_up=config.warm_up,
         on_epoch=training.csv_log(config.runs / f"{name}.csv") if config.runs else (),
         checkpoint=training.Checkpoint(config.runs / name, 60.0)
         if config.runs

@@ -63,7 +63,9 @@ def fit(
         **options: of `training.fit_ensemble`.
     """
     row_key, fit_key, any_key = (jax.random.fold_in(key, i) for i in range(3))
-    without = training.rows_without(dataset.train_labels, row_key)
+    without = training.rows_without(
+        dataset.train_labels, row_key, num_images=len(dataset.train)
+    )
     anything = np.asarray(jax.random.permutation(any_key, len(dataset.train)))
     rows = np.stack([*without, anything[: without.shape[1]]])
     model = autoencoders.vae(dataset.train.shape[1:], latent=latent, hidden=hidden)

@@ -45,7 +45,9 @@ def study(
     """
     keys = [jax.random.fold_in(key, i) for i in range(5)]
     masks = anomaly.class_masks(dataset.train_labels, dataset.test_labels)
-    rows = training.rows_without(dataset.train_labels, keys[1])
+    rows = training.rows_without(
+        dataset.train_labels, keys[1], num_images=len(dataset.train)
+    )
     binary = likelihoods.binarize(keys[0], jnp.asarray(dataset.test))
     some = likelihoods.binarize(keys[3], jnp.asarray(dataset.train[:LOCAL_IMAGES]))
     local = anomaly.local_code_without_class(

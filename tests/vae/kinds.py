@@ -37,7 +37,8 @@ PARTS = {
     },
     "vamp, autoregressive": {"prior": priors.vamp(3), "posterior": flows},
 }
-KINDS = (*PARTS, "layered", "ladder")
+TOPS = {"layered, mixture": priors.mixture(3), "ladder, vamp": priors.vamp(3)}
+KINDS = (*PARTS, "layered", "ladder", *TOPS)
 pairs_are_slow = pytest.mark.parametrize(
     "kind",
     [
@@ -59,12 +60,13 @@ class Solved(NamedTuple):
 @cache
 def make(kind: str, likelihood=PLAIN) -> tuple[VAE, ModelParams]:
     """Return a VAE of two latents and parameters at random, none of them zero."""
-    if kind in ("layered", "ladder"):
+    if kind.startswith(("layered", "ladder")):
         model = layers.layered_vae(
             (FEATURES,),
             latents=(1, 1),
             hidden=((), (3,)),
-            ladder=kind == "ladder",
+            ladder=kind.startswith("ladder"),
+            top=TOPS.get(kind),
             likelihood=likelihood,
         )
     else:
@@ -78,7 +80,7 @@ def make(kind: str, likelihood=PLAIN) -> tuple[VAE, ModelParams]:
     params = _float32(jax.tree.unflatten(structure, moved))
     # Scales of the first latents below 1: bounds that a quadrature can follow.
     output = params.encoder["output"]
-    scales = slice(1, 2) if kind == "layered" else slice(2, 4)
+    scales = slice(1, 2) if kind.startswith("layered") else slice(2, 4)
     output = output | {"bias": output["bias"].at[scales].add(-1.0)}
     return model, params._replace(encoder={"output": output})
 

@@ -160,14 +160,31 @@ def test_a_table_is_scored_from_every_file(suffix, table, tmp_path):
     detector, scores = tmp_path / "detector.npz", tmp_path / f"scores{suffix}"
     choice = Choice(columns=("mass", "charge"), select="label == 0")
     assert "30 rows held out" in commands.detect(source, detector, choice=choice)
-    commands.score(detector, source, scores)
-    found = files.read_examples(scores, Choice())
-    assert found.names == ("score", "p_value")
+    says = commands.score(detector, source, scores, explain=0.1)
+    found = files.read_examples(scores, Choice(columns=("score", "p_value")))
     assert found.x.shape == (60, 2)
     rows = {name: columns[name] for name in ("mass", "charge")}
     fitted = anomaly.load(detector)
     np.testing.assert_allclose(found.x[:, 0], anomaly.score(fitted, rows), rtol=1e-6)
     np.testing.assert_allclose(found.x[:, 1], anomaly.p_value(fitted, rows))
+    is_odd = found.x[:, 1] <= 0.1
+    shares = anomaly.score_by_column(fitted, rows)
+    oddest = np.array(["mass", "charge"])[shares.argmax(axis=1)]
+    assert 1 < is_odd.sum() < 20
+    if suffix == ".root":
+        wide = files.read_raw(scores, Choice())
+        assert np.isnan(wide["share_of_mass"][~is_odd]).all()
+        np.testing.assert_allclose(
+            wide["share_of_charge"][is_odd], shares[is_odd, 1], rtol=1e-6
+        )
+    else:
+        named = files.read_raw(scores, Choice(columns=("odd_column",)))["odd_column"]
+        named = [name or "" for name in named]
+        assert named == np.where(is_odd, oddest, "").tolist()
+    first = np.argmax(found.x[:, 0])
+    line = says.splitlines()[2].split()
+    assert int(line[0]) == first + 1
+    assert line[4] == oddest[first]
 
 
 def test_a_detector_takes_text_and_missing_values(tmp_path):
@@ -179,10 +196,44 @@ def test_a_detector_takes_text_and_missing_values(tmp_path):
         with (tmp_path / f"{name}.csv").open("w", newline="") as file:
             csv.writer(file).writerows(rows + odd)
     detector = tmp_path / "detector.npz"
-    assert "2 columns" in commands.detect(tmp_path / "train.csv", detector)
-    commands.score(detector, tmp_path / "new.csv", tmp_path / "scores.csv")
-    scores = np.loadtxt(tmp_path / "scores.csv", delimiter=",", skiprows=1)
-    assert scores[50, 0] > scores[:50, 0].max()  # a kind that was never seen
+    says = commands.detect(tmp_path / "train.csv", detector)
+    assert says.splitlines()[:4] == [
+        "detector of 2 columns",
+        "numbers     pt",
+        "categories  kind (2: a, b)",
+        "missing     pt (2.0 %)",
+    ]
+    new = tmp_path / "new.csv"
+    says = commands.score(detector, new, tmp_path / "scores.csv", explain=0.02)
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        scores = list(csv.DictReader(file))
+    values = [float(row["score"]) for row in scores]
+    assert values[50] > max(values[:50])  # a kind that was never seen
+    assert scores[50]["odd_column"] == "kind"
+    assert scores[50]["why"] == "kind = c, never in training"
+    assert "    51  p = 0.02  kind = c, never in training" in says
+
+
+def test_columns_that_say_nothing_of_new_rows(tmp_path):
+    """Names, dates and counters: what a table of one's own has beside numbers."""
+    random = np.random.default_rng(6)
+    rows = [
+        [f"ev{i}", f"2024-05-{1 + i // 5:02}", x]
+        for i, x in enumerate(random.normal(size=60))
+    ]
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "day", "pt"], *rows])
+    given = tmp_path / "t.csv", tmp_path / "detector.npz"
+    with pytest.raises(ValueError, match="id holds text with 60 different values"):
+        commands.detect(*given)
+    with pytest.raises(ValueError, match="day holds dates, such as '2024-05-01'"):
+        commands.detect(*given, choice=Choice(leave_out=("id",)))
+    says = commands.detect(*given, choice=Choice(leave_out=("id", "day")))
+    assert says.splitlines()[:2] == ["detector of 1 columns", "numbers     pt"]
+    with pytest.raises(
+        ValueError, match="there is no column 'no' to leave out: it has id, day"
+    ):
+        commands.detect(*given, choice=Choice(leave_out=("no",)))
 
 
 def test_a_detector_takes_text_of_parquet(tmp_path):

@@ -1,5 +1,7 @@
 """Models in a file: made again elsewhere, to the same numbers."""
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -44,6 +46,9 @@ MODELS = {
     "ladder": models.layered_vae(
         (4,), latents=(3, 2), hidden=((3,), (4,)), ladder=True
     ),
+    "ladder under a vamp prior": models.layered_vae(
+        (4,), latents=(3, 2), hidden=((3,), (4,)), ladder=True, top=priors.vamp(2)
+    ),
     "conditional": models.conditional_vae(
         (4,), num_covariates=2, prior=covariates.conditional_normal(2), hidden=()
     ),
@@ -65,6 +70,25 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, name):
         *map(jax.tree.leaves, (stored.params, params)), strict=True
     ):
         np.testing.assert_array_equal(found, given, strict=True)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_pickle_makes_the_same_model(name):
+    """As a pool of processes asks it; in one process not even a copy."""
+    model = MODELS[name]
+    assert pickle.loads(pickle.dumps(model)) == model
+    assert copy.deepcopy(model) == model
+
+
+def test_a_changed_part_is_no_longer_what_its_recipe_makes():
+    model = MODELS["layers"]
+    other = model.likelihood._replace(prepare=as_it_is)
+    assert other.__reduce__() == (type(other), tuple(other))  # field by field
+    assert copy.deepcopy(model._replace(likelihood=other)).likelihood == other
+
+
+def as_it_is(key, x):
+    return x
 
 
 def test_another_process_computes_the_same(tmp_path):
@@ -110,7 +134,7 @@ def test_an_ensemble_keeps_its_runs(tmp_path):
     np.testing.assert_array_equal(found, params.decoder["output"]["kernel"])
 
 
-def test_networks_of_ones_own_are_refused_by_name(tmp_path):
+def test_as_it_is_are_refused_by_name(tmp_path):
     model = MODELS["table"]
     own = models.networks.Network(model.encoder.init, model.encoder.apply)
     params = models.init(model, jax.random.key(0))

@@ -131,17 +131,27 @@ def source_columns(
         ImportError: what reads such a file is not installed.
         ValueError: a damaged or foreign file.
     """
-    if names is None or not path.is_file():
-        return None
-    there: tuple[str, ...] | None = None
-    if path.suffix.lower() == ".csv":
-        there = text_table.read(path).names
-    elif path.suffix.lower() in event_files.READERS and not _holds_arrays(path, table):
-        there = event_files.column_names(path, table)
-    if there is None:
+    there = () if names is None else column_names(path, table)
+    if names is None or not there:
         return None
     found = [n if n in there else re.sub(r"\[\d+\]$", "", n) for n in names]
     return tuple(dict.fromkeys(found))
+
+
+def column_names(path: Path, table: str | None) -> tuple[str, ...]:
+    """Return the names of a table's columns, the label's too; () of other files.
+
+    Raises:
+        ImportError: what reads such a file is not installed.
+        ValueError: a damaged or foreign file.
+    """
+    if not path.is_file():
+        return ()
+    if path.suffix.lower() == ".csv":
+        return text_table.read(path).names or ()
+    if path.suffix.lower() in event_files.READERS and not _holds_arrays(path, table):
+        return event_files.column_names(path, table)
+    return ()
 
 
 def refuse(path: Path, choice: Choice, *options: str) -> None:

@@ -11,7 +11,8 @@
 Data are a table (.csv, .root, .h5, .parquet, .feather), images (n, height, width) or
 with colours (.npy, .npz, .h5), or a folder of images. Bytes are grey levels 0 to 255
 and come back as such; other images are in [0, 1], and compressed where they are 0 and
-1. The options --columns, --table, --select, --label and --part say what is read.
+1. The options --columns, --leave-out, --table, --select, --label and --part say what
+is read.
 """
 
 from vijax.extras import require

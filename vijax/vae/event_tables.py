@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int
 
 from vijax.validate import check
 
+MAX_BINS = 2**31  # of a column, so that a bin's number has 32 bits
+
 Table = Float[np.ndarray, "events features"]
 Events = Float[np.ndarray, "_ features"]  # a table beside others of other lengths
 Column = Float[np.ndarray, " features"]
@@ -108,7 +110,7 @@ def to_bins(table: Table, scale: ColumnScale, bound: Any) -> BinnedTable:
 
     Raises:
         ValueError: no event, NaN or infinities, a bound that is not positive or needs
-            more than 2^20 bins, bounds for another number of columns.
+            more than 2^31 bins, bounds for another number of columns.
 
     Example:
         >>> table = np.array([[0.0], [0.9], [2.2]])
@@ -126,8 +128,8 @@ def to_bins(table: Table, scale: ColumnScale, bound: Any) -> BinnedTable:
     whole = np.all(table == np.rint(table), axis=0) & ~scale.logarithm & (bound < 0.5)
     step = np.where(whole, 1 / scale.scale, step)
     symbols = np.rint((u - lower) / step)
-    remedy = "widen the bound: its column has more than 2^20 bins"
-    check(symbols.max(axis=0) < 2**20, "bound", bound, remedy)
+    remedy = "widen the bound: its column has more than 2^31 bins"
+    check(symbols.max(axis=0) < MAX_BINS, "bound", bound, remedy)
     return BinnedTable(symbols.astype(np.int32), lower, step)
 
 

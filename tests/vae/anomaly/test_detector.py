@@ -10,7 +10,12 @@ from sklearn.metrics import roc_auc_score
 from tests.cases import slow_except
 from vijax import archive
 from vijax.vae import anomaly
-from vijax.vae.anomaly import DetectorSettings, neighbours
+from vijax.vae.anomaly import (
+    DetectorSettings,
+    column_reports,
+    neighbours,
+    table_columns,
+)
 
 KINDS = ["of_mixed", "with_networks", "of_images"]
 
@@ -198,9 +203,57 @@ def test_neighbours_are_those_of_scipy():
 def test_what_it_prints(of_mixed):
     lines = str(of_mixed).splitlines()
     assert lines[0] == "detector of 5 columns"
-    assert "near, far" in lines[1]
-    assert "on 400 rows held out, p-values from 0.0025" in lines[3]
-    assert lines[4].endswith("at a false-positive rate of 0.01")
+    at = next(i for i, line in enumerate(lines) if line.startswith("views"))
+    assert {line.split()[0] for line in lines[1:at]} == READINGS
+    assert "near, far" in lines[at]
+    assert "on 400 rows held out, p-values from 0.0025" in lines[at + 2]
+    assert lines[at + 3].endswith("at a false-positive rate of 0.01")
+
+
+READINGS = {"numbers", "categories", "constant", "missing"}
+
+
+def test_how_columns_were_read_is_counted():
+    table = {
+        "x": np.where(
+            np.arange(40) < 3, np.nan, np.random.default_rng(0).normal(size=40)
+        ),
+        "kind": np.array(["b", "a", None, "b"] * 10, object),
+        "flag": np.array([True, False] * 20),
+        "run": np.full(40, 12.5),
+    }
+    columns = table_columns.fit_columns(table)
+    assert column_reports.readings(columns, 40) == [
+        "numbers     x",
+        "categories  kind (2: a, b), flag (2: False, True)",
+        "constant    run (12.5)",
+        "missing     x (7.5 %), kind (25.0 %)",
+    ]
+    rows = {name: [None] for name in ("kind", "flag")} | {"x": [np.nan], "run": [12.0]}
+    said = [
+        column_reports.reasons(columns, rows, np.eye(4)[[i]])[0][1] for i in range(4)
+    ]
+    assert said[:2] == ["x is missing", "kind is missing"]
+    assert said[3] == "run = 12, always 12.5 in training"
+    rows = {"x": [9.0], "kind": ["b"], "flag": [True], "run": [12.5]}
+    said = column_reports.reasons(columns, rows, np.eye(4)[[1]])[0][1]
+    assert said == "kind = b, 50 % in training"
+
+
+def test_dates_are_no_categories_unless_it_is_said():
+    days = [f"{1 + i % 9}.5.2024" for i in range(40)]
+    with pytest.raises(ValueError, match=r"day holds dates, such as '1\.5\.2024'"):
+        table_columns.fit_columns({"day": days})
+    columns = table_columns.fit_columns({"day": days}, categories=["day"])
+    assert len(columns.levels[0]) == 9
+
+
+def test_a_counter_is_warned_of():
+    random = np.random.default_rng(2)
+    table = {"event": np.arange(40) + 7, "x": random.normal(size=40)}
+    with pytest.warns(RuntimeWarning, match="event rises from row to row"):
+        table_columns.fit_columns(table)
+    table_columns.fit_columns({"event": random.permutation(40), "x": table["x"]})
 
 
 TABLE = np.random.default_rng(9).normal(size=(20, 2))
@@ -216,7 +269,10 @@ TABLE = np.random.default_rng(9).normal(size=(20, 2))
         (np.where(TABLE > 2, np.inf, TABLE) + np.inf, "column 0 = inf"),
         ({"t": np.arange(20).astype("datetime64[s]")}, "t is of datetime64"),
         ({"a": np.full(20, np.nan)}, "a's values = 0 is not valid: leave out an empty"),
-        ({"a": [str(i) for i in range(20)]}, "a column of names"),
+        (
+            {"a": [str(i) for i in range(20)]},
+            "20 different values in 20 rows, such as '0'",
+        ),
         ({"a": np.array([[]] * 20 + [0], object)[:20]}, "a holds list: give numbers"),
         ({"a": TABLE[:, 0], "b": TABLE[:9, 1]}, "give vectors of one length"),
         (np.zeros((9, 4, 4)), "give images that are not blank"),

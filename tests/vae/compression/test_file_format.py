@@ -233,6 +233,9 @@ def test_what_the_coder_would_panic_at_is_refused_or_coded(binary, table_model):
     with pytest.raises(ValueError, match="nan"):
         file_format.encode_images(model, broken, x)
     model, params, scale = table_model
+    table, huge = np.zeros((3, 4)) + 1.0, jax.tree.map(lambda a: 1e30 * a, params)
+    with pytest.raises(ValueError, match="the networks overflow"):
+        file_format.encode_table(model, huge, table, scale, 0.1)
     row = event_tables.from_scaled(np.zeros((1, len(scale.loc))), scale)
     data = file_format.encode_table(model, params, row, scale, 0.1)
     found = file_format.decode_table(model, params, data)
@@ -319,6 +322,33 @@ def test_table_costs_what_the_model_says(events, table_model):
     assert abs(8 * (len(data) - 40 - 192) - bits) < 0.02 * bits
 
 
+def test_columns_of_more_bins_than_the_coder_has(table_model):
+    """The coder has 24 bits; what is below 20 stands in the file as it is."""
+    model, params, _ = table_model
+    rng = np.random.default_rng(5)
+    table = rng.normal(size=(120, 4)) * np.array([1.0, 1e4, 1.0, 1.0])
+    table[:, 0] = rng.integers(0, 2**30, size=120)
+    table[:, 3] = rng.integers(0, 3, size=120)
+    scale = event_tables.fit_scale(table)
+    bound = np.array([0.4, 1e-4, 0.01, 0.4])
+    data = file_format.encode_table(model, params, table, scale, bound)
+    decoded = file_format.decode_table(model, params, data)
+    error = np.abs(decoded - table).max(axis=0)
+    assert error[0] == error[3] == 0
+    assert np.all(error <= bound)
+    coarse = np.array([2.0**10, 1e-4 * 2**8, 0.01, 0.4])  # the bits that are coded
+    coarse = len(file_format.encode_table(model, params, table, scale, coarse))
+    bins = event_tables.to_bins(table, scale, bound).symbols.max(axis=0)
+    plain = sum(int(n).bit_length() - 20 for n in bins[:2])
+    # The coarse file's bins are within a factor of two as wide as what is coded here.
+    assert abs(len(data) - coarse - plain * 120 / 8) < 0.02 * len(data) + 2 * 120 / 8
+    for position in (len(data) - 5, 250, 400):  # among the plain bits, too
+        broken = bytearray(data)
+        broken[position] ^= 255
+        with pytest.raises(ValueError, match=r"does not decode|damaged"):
+            file_format.decode_table(model, params, bytes(broken))
+
+
 def test_damaged_tables_are_found(events, table_model):
     model, params, scale = table_model
     data = file_format.encode_table(model, params, events, scale, BOUND)
@@ -350,7 +380,7 @@ def test_bad_tables_are_refused(events, table_model):
         file_format.encode_table(model, params, -events, scale, BOUND)
     with pytest.raises(ValueError, match=r"bound = 0\.0"):
         file_format.encode_table(model, params, events, scale, 0.0)
-    with pytest.raises(ValueError, match=r"2\^20 bins"):
+    with pytest.raises(ValueError, match=r"2\^31 bins"):
         file_format.encode_table(model, params, events, scale, 1e-12)
     with pytest.raises(ValueError, match="table = nan"):
         file_format.encode_table(model, params, np.full((2, 4), np.nan), scale, BOUND)

@@ -41,8 +41,8 @@ def test_files_decode_exactly_and_are_about_as_long_as_the_bound(kind, bits_besi
     model, params = kinds.make(kind, BINARY)
     if kind == "flow":  # within the grid's eight standard deviations
         params = params._replace(prior=jax.tree.map(lambda a: 0.3 * a, params.prior))
-    if kind == "vamp, autoregressive":
-        with pytest.raises(ValueError, match="the model's prior, vamp, has no code"):
+    if kind in ("vamp, autoregressive", *kinds.TOPS):
+        with pytest.raises(ValueError, match=r"the model's prior, .* has no code"):
             file_format.encode_images(model, params, X)
         return
     data = file_format.encode_images(model, params, X)

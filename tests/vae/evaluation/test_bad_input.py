@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from tests.vae.refusals import refuses
-from vijax.vae.evaluation.annealed_sampling import annealed_upper_bound
-from vijax.vae.evaluation.elbo import held_out_elbo
+from vijax.vae.evaluation.annealed_sampling import (
+    annealed_lower_bound,
+    annealed_upper_bound,
+)
+from vijax.vae.evaluation.elbo import elbo_per_example, held_out_elbo
 from vijax.vae.evaluation.latent_gaps import (
     DecodedData,
     nearest_distance,
@@ -69,6 +72,15 @@ LOG_EVIDENCE = [
         np.zeros((3, 2)),
     ),
 ]
+NO_IMAGE = [
+    refuses("give (n, 4, 4), n >= 1", function, MODEL, PARAMS, *key, IMAGES[:0])
+    for function, key in (
+        (importance_log_evidence, (KEY,)),
+        (quadrature_log_evidence, ()),
+        (elbo_per_example, (KEY,)),
+        (annealed_lower_bound, (KEY,)),
+    )
+]
 LATENTS_USED = [
     refuses("batch_size = 0 ", aggregate_posterior, *GIVEN, batch_size=0),
     refuses("threshold = nan ", active_units, MODEL, PARAMS, IMAGES, threshold=np.nan),
@@ -108,7 +120,7 @@ GAPS = [
 
 @pytest.mark.usefixtures("as_users_do")
 @pytest.mark.parametrize(
-    ("call", "says"), [*ELBO, *LOG_EVIDENCE, *LATENTS_USED, *MAPS, *GAPS]
+    ("call", "says"), [*ELBO, *LOG_EVIDENCE, *NO_IMAGE, *LATENTS_USED, *MAPS, *GAPS]
 )
 def test_bad_input_is_named_with_a_remedy(call: Callable[[], Any], says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):

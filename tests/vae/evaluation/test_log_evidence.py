@@ -29,6 +29,20 @@ def test_importance_sampling_is_exact_at_the_posterior(linear_vae, key):
     assert np.all(found.standard_error < 1e-3)
 
 
+def test_one_example_is_enough(linear_vae, key):
+    """Its mean has no error over test sets."""
+    vae = linear_vae
+    x, exact = vae.x[:1], vae.log_evidence[:1]
+    found = log_evidence.importance_log_evidence(
+        vae.model, vae.params, key, x, num_samples=20, chunk_size=10
+    )
+    np.testing.assert_allclose(found.log_evidence, exact, atol=1e-4)
+    mean = log_evidence.mean_log_evidence(found)
+    assert np.isnan(mean.standard_error)
+    assert mean.draw_standard_error < 1e-3
+    assert "± nan nats per example" in str(mean)
+
+
 @pytest.mark.parametrize("batch_size", [8, 50])
 def test_importance_sampling_finds_the_evidence_from_a_wrong_q(
     linear_vae, key, batch_size

@@ -213,6 +213,14 @@ def test_pseudo_inputs_begin_at_images_and_are_pixels(key):
             lambda: models.layered_vae((2,), latents=(3, 2), hidden=((2,),)),
             "give 2 tuples of widths",
         ),
+        (
+            lambda: models.layered_vae((2,), top=priors.vamp(2)),
+            "which only a ladder has: give ladder=True",
+        ),
+        (
+            lambda: models.layers.with_top_inputs(*kinds.make("ladder"), np.ones(3)),
+            "the model's top is not learned",
+        ),
     ],
 )
 def test_bad_input_is_named(call, says):
@@ -233,6 +241,32 @@ def test_a_ladder_starts_from_the_prior(key):
     sharp = q._replace(encoded=q.encoded._replace(log_scale=0 * q.encoded.loc - 20))
     z = sharp.transform(noise)[..., 0]
     np.testing.assert_allclose(z, 0 * z + q.encoded.loc[..., 0], rtol=1e-5)
+
+
+def test_the_top_of_a_ladder_is_the_mean_posterior_of_its_pseudo_inputs(key):
+    """With data as pseudo-inputs, p(z_top) is the mean of q(z_top | x) over them."""
+    model, params = kinds.make("ladder, vamp")
+    x = kinds.data(3)
+    params = models.layers.with_top_inputs(model, params, x)
+    q, p = models.encode(model, params, x), models.prior_of(model, params)
+    z = jax.random.normal(key, (7, 1))
+    mean = jax.nn.logsumexp(q.top.log_prob(z[:, None]), axis=1) - jnp.log(3.0)
+    np.testing.assert_allclose(p.top.log_prob(z), mean, rtol=1e-5)
+    assert not hasattr(p, "inverse")  # a mixture is no map of N(0, I)
+
+
+def test_a_learned_top_leaves_the_layers_below_as_they_are(key):
+    """p(z) under a mixture of one standard normal is that under N(0, I)."""
+    sizes = {"latents": (2, 1), "hidden": ((), (3,))}
+    plain = models.layered_vae((3,), **sizes)
+    model = models.layered_vae((3,), top=priors.mixture(1), **sizes)
+    params = models.init(plain, key)
+    top = {"logits": jnp.zeros(1), "loc": jnp.zeros((1, 1))}
+    top |= {"log_scale": jnp.zeros((1, 1))}
+    z = jax.random.normal(key, (5, 3))
+    found = models.prior_of(model, params._replace(prior=(*params.prior, top)))
+    expected = models.prior_of(plain, params).log_prob(z)
+    np.testing.assert_allclose(found.log_prob(z), expected, rtol=1e-5)
 
 
 def test_runs_of_all_kinds_can_be_told_apart():

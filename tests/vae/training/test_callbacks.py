@@ -88,6 +88,27 @@ def test_a_network_that_overfits_is_stopped(key):
     assert np.nanmax(trained.held_out) == trained.best.value
 
 
+def test_held_out_values_that_are_never_numbers_are_refused():
+    stopping, params = EarlyStopping(lambda params: np.nan, patience=3), ({}, {})
+    best = callbacks.no_best(ModelParams(*params), None)
+    callbacks.check_held_out(stopping, best, 2)
+    with pytest.raises(ValueError, match=r"held_out = nan .* in all of 3 epochs"):
+        callbacks.check_held_out(stopping, best, 3)
+    one_of_two = best._replace(epoch=np.array([1, 0]), value=np.array([2.0, -np.inf]))
+    with pytest.raises(ValueError, match=r"held_out = nan \(at index 1\)"):
+        callbacks.check_held_out(stopping, one_of_two, 3)
+    callbacks.check_held_out(stopping, best._replace(epoch=np.array(1)), 9)
+
+
+def test_a_training_asks_for_held_out_numbers(key):
+    model = models.autoencoder((3,), latent=1, hidden=(), output="identity")
+    stopping = EarlyStopping(lambda params: np.nan, patience=2)
+    with pytest.raises(ValueError, match=r"held_out = nan .* in all of 2 epochs"):
+        training.fit(
+            model, key, np.ones((8, 3)), epochs=9, batch_size=4, stopping=stopping
+        )
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [({"patience": 0}, "patience = 0"), ({"patience": 1, "every": 0}, "every = 0")],

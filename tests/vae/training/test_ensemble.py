@@ -172,7 +172,9 @@ def test_every_epoch_shuffles_anew():
 
 def test_rows_without_leave_one_class_out():
     labels = data.load("digits").train_labels
-    rows = training.rows_without(labels, jax.random.key(0))
+    rows = training.rows_without(labels, jax.random.key(0), num_images=len(labels))
+    with pytest.raises(ValueError, match="give one label for each image"):
+        training.rows_without(labels, jax.random.key(0), num_images=len(labels) + 1)
     size = len(labels) - np.bincount(labels).max()
     assert rows.shape == (10, size)
     again, other = (training.rows_without(labels, jax.random.key(i)) for i in (0, 1))

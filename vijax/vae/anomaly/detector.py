@@ -40,7 +40,12 @@ from jaxtyping import Float
 from vijax import archive
 from vijax.types import Key
 from vijax.vae import store
-from vijax.vae.anomaly import detector_networks, neighbours, table_columns
+from vijax.vae.anomaly import (
+    column_reports,
+    detector_networks,
+    neighbours,
+    table_columns,
+)
 from vijax.vae.anomaly.detector_networks import Networks
 from vijax.vae.anomaly.table_columns import Columns, Encoded, NumberScale
 from vijax.validate import check, is_whole
@@ -93,6 +98,11 @@ class Detector:
         trained = 0 if self.networks is None else self.networks.num_trainings
         lines = [
             f"detector of {what}",
+            *(
+                []
+                if self.columns is None
+                else column_reports.readings(self.columns, rows)
+            ),
             f"views       {', '.join(view_names(self))}",
             f"networks    {trained}",
             f"calibrated  on {rows} rows held out, p-values from {1 / (rows + 1):.2g}",

@@ -11,9 +11,12 @@ that a level was never seen, and that a column which was constant is so no more.
 indicator of share p in training is scaled to (indicator - p) / √(p (1 - p)), with
 p = (count + 1) / (rows + 2): what happened in no training row is √rows away from it.
 
-It runs on the host, in NumPy.
+Text that holds dates is no category, for new rows have new dates; a column that rises
+from row to row, a counter or a time, is warned of. It runs on the host, in NumPy.
 """
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -27,6 +30,8 @@ from vijax.validate import check
 
 Features = Float[np.ndarray, "rows features"]
 MOST_LEVELS = 100  # of a category, above which each must have two rows or more
+RISING = 20  # rows from which on a column that rises with them is no accident
+DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( .*)?")
 
 
 class NumberScale(NamedTuple):
@@ -53,6 +58,12 @@ class Columns:
         counts = [_num_features(levels) for levels in self.levels]
         return np.repeat(np.arange(len(self.names)), counts)
 
+    @property
+    def indicator_owners(self) -> Int[np.ndarray, " indicators"]:
+        """The number of the column that each indicator belongs to."""
+        counts = [2 if n is None else _num_features(n) for n in self.levels]
+        return np.repeat(np.arange(len(self.names)), counts)
+
 
 jax.tree_util.register_dataclass(Columns)
 
@@ -76,7 +87,8 @@ def fit_columns(table: Any, *, categories: Sequence[Any] = ()) -> Columns:
     Raises:
         ValueError: fewer than two rows, columns of other lengths, a column that is
             empty, infinite, complex, of dates or of other objects, or one with a level
-            for every row; a category that is no column.
+            for every row; a category that is no column. Dates as text are taken where
+            `categories` names the column.
 
     Example:
         >>> table = {"mass": [1.0, 2.0, np.nan], "kind": ["a", "b", "a"]}
@@ -86,7 +98,7 @@ def fit_columns(table: Any, *, categories: Sequence[Any] = ()) -> Columns:
         >>> encode(columns, table).standard.shape  # 1 + 2 and 2 + 2 features
         (3, 7)
     """
-    raw = _raw_columns(table)
+    raw = column_arrays(table)
     names = tuple(raw)
     chosen = {names[c] if isinstance(c, int) else str(c) for c in categories}
     unknown = sorted(chosen - set(names))
@@ -97,9 +109,12 @@ def fit_columns(table: Any, *, categories: Sequence[Any] = ()) -> Columns:
     scales: list[NumberScale | None] = []
     for name, values in raw.items():
         if name in chosen or values.dtype.kind in "OUSb":
+            if name not in chosen:
+                _check_no_dates(name, values)
             levels.append(_levels_of(name, values))
             scales.append(None)
         else:
+            _warn_of_counter(name, values)
             levels.append(None)
             scales.append(_scale_of(name, values))
     columns = Columns(names, tuple(levels), tuple(scales), np.zeros(0))
@@ -122,7 +137,7 @@ def encode(columns: Columns, table: Any) -> Encoded:
         >>> encode(columns, np.array([[5.0, 5.0]])).standard[0, 0].item()
         3.0
     """
-    raw = _raw_columns(table)
+    raw = column_arrays(table)
     if set(raw) != set(columns.names):
         raise ValueError(
             f"the table has the columns {', '.join(raw)}: give those of the training "
@@ -151,8 +166,12 @@ def _num_features(levels: tuple[str, ...] | None) -> int:
     return 3 if levels is None else len(levels) + 2
 
 
-def _raw_columns(table: Any) -> dict[str, np.ndarray]:
-    """Return the columns by name, each with one entry for every row."""
+def column_arrays(table: Any) -> dict[str, np.ndarray]:
+    """Return the columns by name, each with one entry for every row.
+
+    Raises:
+        ValueError: no table, columns of other lengths or of what is no number or text.
+    """
     if isinstance(table, Mapping):
         raw = {str(name): np.asarray(values) for name, values in table.items()}
     elif not isinstance(table, np.ndarray) and hasattr(table, "columns"):
@@ -211,9 +230,33 @@ def _levels_of(name: str, values: np.ndarray) -> tuple[str, ...]:
     check(len(known) > 0, f"{name}'s values", len(known), "leave out an empty column")
     levels = tuple(sorted(set(map(str, known))))
     few = len(levels) <= max(MOST_LEVELS, len(known) // 2)
-    remedy = "leave out a column of names, or one whose every row has its own category"
-    check(few and (len(levels) < len(known) or len(known) < 8), name, levels, remedy)
+    if not few or (len(levels) == len(known) >= 8):
+        raise ValueError(
+            f"{name} holds text with {len(levels)} different values in {len(known)} "
+            f"rows, such as {str(known[0])!r}: leave out a column of names or numbers "
+            "of rows, which say nothing of new rows"
+        )
     return levels
+
+
+def _check_no_dates(name: str, values: np.ndarray) -> None:
+    known = sorted(set(map(str, values[~_missing(values)])))
+    if known and all(DATE.fullmatch(value) for value in known):
+        raise ValueError(
+            f"{name} holds dates, such as {known[0]!r}, and new rows have new ones: "
+            "leave it out, give a number such as the hour of the day, or name it among "
+            "the categories"
+        )
+
+
+def _warn_of_counter(name: str, values: np.ndarray) -> None:
+    if len(values) >= RISING and np.all(np.diff(values) > 0):
+        warnings.warn(
+            f"{name} rises from row to row: if it counts rows or tells the time, leave "
+            "it out, for all later rows would look odd",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _scale_of(name: str, values: np.ndarray) -> NumberScale:

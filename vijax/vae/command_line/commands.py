@@ -8,6 +8,7 @@ import numpy as np
 
 from vijax.vae import anomaly, generation, models, store, training
 from vijax.vae.anomaly.detector import p_value_of_score
+from vijax.vae.command_line import explanations
 from vijax.vae.command_line import report as html
 from vijax.vae.command_line.files import (
     ALL,
@@ -23,13 +24,15 @@ from vijax.vae.command_line.files import (
 from vijax.vae.compression import file_format
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
+STEPS = 3000  # of a training, at least: a small table wants more epochs
+
 
 def train(
     data: Path,
     model: Path,
     *,
     choice: Choice = ALL,
-    epochs: int = 30,
+    epochs: int | None = None,
     latent: int = 8,
     hidden: tuple[int, ...] = (256,),
     channels: tuple[int, ...] = (),
@@ -42,7 +45,7 @@ def train(
         data: table or images.
         model: file to write.
         choice: what is read of the data.
-        epochs: passes over the data.
+        epochs: passes over the data; by default 30, or as many as 3,000 steps take.
         latent: latent dimensions.
         hidden: widths of the encoder's hidden layers.
         channels: of convolutions before them, for images.
@@ -57,12 +60,15 @@ def train(
         channels=channels,
         likelihood=likelihood,
     )
+    batch_size = min(128, len(x))
+    if epochs is None:
+        epochs = max(30, training.num_epochs(len(x), STEPS, batch_size))
     trained = training.fit(
         vae,
         jax.random.key(seed),
         x,
         epochs=epochs,
-        batch_size=min(128, len(x)),
+        batch_size=batch_size,
         checkpoint=checkpoint,
     )
     store.save(model, vae, trained.params, extra=extra)
@@ -149,22 +155,39 @@ def detect(data: Path, detector: Path, *, choice: Choice = ALL, seed: int = 0) -
     return str(found)
 
 
-def score(detector: Path, data: Path, output: Path, *, choice: Choice = ALL) -> str:
-    """Write score and p-value of each example to a table's file.
+def score(
+    detector: Path,
+    data: Path,
+    output: Path,
+    *,
+    choice: Choice = ALL,
+    explain: float = 0.01,
+) -> str:
+    """Write score, p-value and the oddest column of each example to a table's file.
 
     Args:
         detector: file of a detector.
         data: table or images as it was fitted to.
         output: file to write, such as scores.csv or scores.parquet.
         choice: what is read of the data.
+        explain: p-value up to which it is said which column of a table is odd; 0 for
+            none. A .root file holds no text, and its columns' shares of the score
+            instead.
     """
     found = anomaly.load(detector)
     known = None if found.columns is None else found.columns.names
-    scores = anomaly.score(found, read_raw(data, choice, known))
+    raw = read_raw(data, choice, known)
+    scores = anomaly.score(found, raw)
     p_values = p_value_of_score(found, scores)
-    write_table(output, {"score": scores, "p_value": p_values})
     odd = np.mean(p_values <= 0.01)
-    return f"{len(scores)} scores in {output}, {odd:.2%} with p <= 1 %"
+    says = [f"{len(scores)} scores in {output}, {odd:.2%} with p <= 1 %"]
+    table = {"score": scores, "p_value": p_values}
+    if found.columns is not None:
+        why = explanations.of_odd_rows(found, raw, scores, p_values, explain)
+        table |= why.columns(output.suffix.lower() != ".root")
+        says += why.lines
+    write_table(output, table)
+    return "\n".join(says)
 
 
 def report(

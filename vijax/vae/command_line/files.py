@@ -26,6 +26,8 @@ class Choice:
 
     columns: tuple[str, ...] = ()
     """of a table; by default all, or those that the model or detector knows"""
+    leave_out: tuple[str, ...] = ()
+    """columns of a table that are not read: numbers of rows, names, dates"""
     table: str | None = None
     """tree of a ROOT file, group or data set of an HDF5 file"""
     select: str | None = None
@@ -103,6 +105,15 @@ def _of_file(
     path: Path, choice: Choice, names: tuple[str, ...] | None
 ) -> own_tables.Choice:
     columns = choice.columns or own_tables.source_columns(path, names, choice.table)
+    if choice.leave_out:
+        there = own_tables.column_names(path, choice.table)
+        unknown = [name for name in choice.leave_out if name not in there]
+        if unknown:
+            raise ValueError(
+                f"{path}: there is no column {unknown[0]!r} to leave out: it has "
+                f"{', '.join(there)}"
+            )
+        columns = tuple(n for n in columns or there if n not in choice.leave_out)
     chosen = None if columns is None else event_files.checked_names(columns)
     return own_tables.Choice(chosen, choice.table, choice.select, choice.label)
 
@@ -200,7 +211,9 @@ def write_table(path: Path, columns: dict[str, np.ndarray]) -> None:
             h5py = require("h5py", extra="hdf5", purpose=f"writing {path.name}")
             with h5py.File(new, "w", track_order=True) as file:
                 for name, array in columns.items():
-                    file[name] = array
+                    text = array.dtype == object
+                    kind = h5py.string_dtype() if text else array.dtype
+                    file.create_dataset(name, data=array, dtype=kind)
         else:
             given = {"extra": "parquet", "purpose": f"writing {path.name}"}
             table = require("pyarrow", **given).table(columns)

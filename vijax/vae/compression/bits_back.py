@@ -277,6 +277,7 @@ def level_code(
     def given(z: np.ndarray) -> tuple[Any, ...]:
         filled = latent_codes.fill(z, settings.batch_size)
         p = np.asarray(_masses(model, num_levels, params, filled))[: len(z)]
+        latent_codes.check_finite("p(x | z)", p)
         p = p.reshape(-1, num_levels)
         if num_levels > 2:
             return _categorical, p
@@ -317,6 +318,7 @@ def bin_code(
         filled = latent_codes.fill(z, settings.batch_size)
         outputs = _gaussian(model, params, filled)
         loc, scale = (np.asarray(part, float)[: len(z)] for part in outputs)
+        latent_codes.check_finite("p(x | z)", loc, scale)
         # The mean stays within the bins. The scale stays near one bin or above: were it
         # far below, a rounding error of the mean would cost many bits.
         loc = np.clip((loc - lower) / step, 0, num_bins - 1)

@@ -4,8 +4,10 @@ r"""Compressed files: of images without loss, of tables with a bound on every er
     data = encode_table(model, params, table, scale, bound)   |decoded - table| <= bound
 
 A table's numbers are rounded to bins twice as wide as their bound, and the bins are
-coded without loss. So rounding is all that is lost. The model of a table is a VAE with
-a Gaussian likelihood, trained on `event_tables.to_scaled(table, scale)`.
+coded without loss. So rounding is all that is lost. Of a column with more than 2^20
+bins the model codes the leading bits of a bin's number, and the others stand in the
+file as they are. The model of a table is a VAE with a Gaussian likelihood, trained on
+`event_tables.to_scaled(table, scale)`.
 
 The file does not hold the model, but its checksum and that of what was coded. A damaged
 or foreign file, or a machine that computes other floats, ends in a ValueError.
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from vijax.vae import event_tables
 from vijax.vae.compression import bits_back
@@ -27,6 +30,7 @@ from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.validate import check, is_whole
 
 IMAGES, TABLE = b"VXIM3", b"VXTB3"
+CODED_BITS = 20  # of a bin's number that the model codes
 REAL = ("gaussian", "continuous_bernoulli")
 BATCH_SIZE, LATENT_STEP = 32, 2.0**-6
 
@@ -153,7 +157,7 @@ def encode_table(
 
     Raises:
         ValueError: another likelihood, another shape, no event, NaN or infinities, a
-            bound that is not positive or needs more than 2^20 bins, a setting out of
+            bound that is not positive or needs more than 2^31 bins, a setting out of
             its range.
 
     Example:
@@ -176,14 +180,15 @@ def encode_table(
     settings = _settings(model, table, batch_size, latent_step, num_samples)
     _check_params(params)
     symbols, lower, step = event_tables.to_bins(table, scale, bound)
-    num_bins = symbols.max(axis=0) + 1
-    code = bits_back.bin_code(
-        model, params, settings, lower=lower, step=step, num_bins=num_bins
-    )
-    words = bits_back.encode_symbols(model, params, code, settings, symbols)
+    num_bins = symbols.max(axis=0).astype(int) + 1
+    bins = BinnedTable(symbols, lower, step)
+    code, plain = _coded_bins(model, params, settings, bins, num_bins)
+    leading = (symbols >> plain).astype(np.int32)
+    words = bits_back.encode_symbols(model, params, code, settings, leading)
     columns = np.stack([*scale, lower, step, num_bins]).astype("<f8")
     header = _Header(len(table), _crc(params), _crc((columns, symbols)), 0, *settings)
-    return _pack(TABLE, header, model.shape, columns.tobytes(), words)
+    extra = columns.tobytes() + _plain_bytes(symbols, plain)
+    return _pack(TABLE, header, model.shape, extra, words)
 
 
 def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
@@ -206,21 +211,69 @@ def decode_table(model: VAE, params: ModelParams, data: bytes) -> Table:
     loc, spread, logarithm, lower, step, num_bins = columns
     if not (np.isfinite(columns).all() and (step > 0).all() and (num_bins >= 1).all()):
         raise ValueError("the file is damaged: its columns make no sense")
+    if (num_bins > event_tables.MAX_BINS).any():
+        raise ValueError("the file is damaged: its columns make no sense")
     settings = _settings_in(header)
-    code = bits_back.bin_code(
-        model,
-        params,
-        settings,
-        lower=lower,
-        step=step,
-        num_bins=num_bins.astype(int),
-    )
+    bins = BinnedTable(np.zeros((0, features), np.int32), lower, step)
+    code, plain = _coded_bins(model, params, settings, bins, num_bins.astype(int))
     rest = body[48 * features :]
-    symbols = _decode(model, params, code, settings, header, rest, (columns,))
+    low, rest = _plain_bits(rest, header.num_rows, plain)
+    symbols = _decode(
+        model, params, code, settings, header, rest, (columns,), (plain, low)
+    )
     return event_tables.from_bins(
         BinnedTable(symbols, lower, step),
         ColumnScale(loc, spread, logarithm.astype(bool)),
     )
+
+
+def _coded_bins(
+    model: VAE,
+    params: ModelParams,
+    settings: BitsBackSettings,
+    bins: BinnedTable,
+    num_bins: Int[np.ndarray, " features"],
+) -> tuple[bits_back.SymbolCode, Int[np.ndarray, " features"]]:
+    """Return the code of the bins' leading bits, and how many bits stay of each."""
+    lengths = np.array([int(n - 1).bit_length() for n in num_bins])
+    plain = np.maximum(lengths - CODED_BITS, 0)
+    wide = 2**plain  # bins that share their leading bits; the model sees their middle
+    code = bits_back.bin_code(
+        model,
+        params,
+        settings,
+        lower=bins.lower + bins.step * (wide - 1) / 2,
+        step=bins.step * wide,
+        num_bins=(num_bins - 1) // wide + 1,
+    )
+    return code, plain
+
+
+def _plain_bytes(symbols: np.ndarray, plain: Int[np.ndarray, " features"]) -> bytes:
+    """Return the bits that stay as they are, filled up to whole words."""
+    bits = [(symbols[:, i, None] >> np.arange(n)) & 1 for i, n in enumerate(plain) if n]
+    if not bits:
+        return b""
+    packed = np.packbits(np.concatenate([part.ravel() for part in bits]).astype(bool))
+    return packed.tobytes() + bytes(-len(packed) % 4)
+
+
+def _plain_bits(
+    body: bytes, rows: int, plain: Int[np.ndarray, " features"]
+) -> tuple[Int[np.ndarray, "rows features"], bytes]:
+    """Undo `_plain_bytes`: return what the bits are, with zeros above, and the rest."""
+    low = np.zeros((rows, len(plain)), np.int32)
+    total = rows * int(plain.sum())
+    length = -(-total // 32) * 4
+    if length > len(body):
+        raise ValueError("the file is damaged: its columns are cut short")
+    bits = np.unpackbits(np.frombuffer(body[:length], np.uint8), count=total)
+    start = 0
+    for column, n in enumerate(plain):
+        own = bits[start : start + rows * n].reshape(rows, n).astype(np.int32)
+        low[:, column] = (own << np.arange(n)).sum(axis=1)
+        start += rows * n
+    return low, body[length:]
 
 
 def _settings(
@@ -301,11 +354,14 @@ def _decode(
     header: _Header,
     body: bytes,
     columns: tuple[np.ndarray, ...],
+    plain: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     words = np.frombuffer(body, "<u4")
     symbols = bits_back.decode_symbols(
         model, params, code, settings, words, header.num_rows
     )
+    if symbols is not None and plain is not None:
+        symbols = ((symbols << plain[0]) | plain[1]).astype(np.int32)
     if symbols is None or _crc((*columns, symbols)) != header.content_crc:
         raise ValueError(
             "the file does not decode to what went in: it is damaged, or this machine "

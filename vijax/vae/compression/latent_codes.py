@@ -26,6 +26,7 @@ from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.models.posteriors import Posterior
 from vijax.vae.models.priors import MixturePrior, StandardNormal
+from vijax.validate import check
 
 MAX_LATENT = 8.0  # standard deviations of the prior that the grid spans
 MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
@@ -90,6 +91,7 @@ class Latents:
         loc, scale = (
             np.asarray(part, float)[: len(x)].ravel() / self.step for part in parts
         )
+        check_finite("q(z | x)", loc, scale)
         return np.clip(loc, -self.span, self.span), np.maximum(scale, MIN_SCALE)
 
     def weights(
@@ -112,6 +114,7 @@ class Latents:
         x = np.tile(x, (len(z), *[1] * (x.ndim - 1)))
         log_p = by_batches(joint, self.batch_size, x, self.values(z), u)
         log_w = log_p.reshape(log_q.shape).astype(float) - log_q
+        check_finite("log p(x, z)", log_w)
         w = np.exp(log_w - log_w.max(axis=0))
         return np.ascontiguousarray((w / w.sum(axis=0)).T.astype(np.float32))
 
@@ -149,7 +152,18 @@ class Latents:
         """Return p(k | z)."""
         u = self._coordinates(z)
         p = _which(self.model, self.params, fill(u, self.batch_size))
+        check_finite("p(k | z)", p)
         return np.asarray(p)[: len(u)]
+
+
+def check_finite(name: str, *numbers: Any) -> None:
+    """Raise a ValueError where a network gives no number: the coder would panic.
+
+    Parameters may be finite, and yet so large that this is so.
+    """
+    remedy = "the networks overflow: train at a lower rate, scale the data"
+    for part in numbers:
+        check(np.isfinite(part), name, part, remedy)
 
 
 def mixture_of(
@@ -165,12 +179,13 @@ def mixture_of(
     p = jax.jit(autoencoders.prior_of, static_argnums=0)(model, params)
     if isinstance(p, MixturePrior) and isinstance(p.components, Posterior):
         loc, log_scale = (np.asarray(part, float) for part in p.components)
+        check_finite("the prior", p.logits, loc, log_scale)
         return np.asarray(p.logits, float), loc, np.exp(log_scale)
     if not (hasattr(p, "transform") and hasattr(p, "inverse")):
         raise ValueError(
             f"the model's prior, {model.prior.name}, has no code: latents are coded "
-            "under N(0, I), a flow, layers, or a mixture of normals with diagonal "
-            "covariances"
+            "under N(0, I), a flow, layers under these two, or a mixture of normals "
+            "with diagonal covariances"
         )
     return None
 

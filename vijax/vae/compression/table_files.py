@@ -236,11 +236,14 @@ def columns_code_length(
     check(train.shape[1] == symbols.shape[1], "train's columns", train.shape[1], remedy)
     nats = 0.0
     for old, new in zip(train.T, symbols.T, strict=True):
-        size = new.max() + 1
-        alpha = 0.5 + np.bincount(old[(old >= 0) & (old < size)], minlength=size)
-        counts = np.bincount(new, minlength=size)
+        # Of the symbols that occur alone: an alphabet may have 2^31.
+        levels, counts = np.unique(new, return_counts=True)
+        size = int(new.max()) + 1
+        old = np.sort(old[(old >= 0) & (old < size)])
+        before = np.searchsorted(old, levels, "right") - np.searchsorted(old, levels)
+        alpha = 0.5 + before
         gain = gammaln(alpha + counts) - gammaln(alpha)
-        total = alpha.sum()
+        total = 0.5 * size + len(old)
         nats += gammaln(total + len(new)) - gammaln(total) - gain.sum()
     return float(nats / np.log(2))
 

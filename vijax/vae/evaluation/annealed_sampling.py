@@ -66,8 +66,7 @@ def annealed_lower_bound(
         batch_size: examples at once; memory only.
 
     Raises:
-        ValueError: data of another shape or outside the support, fewer than two
-            examples.
+        ValueError: data of another shape or outside the support, no example.
 
     References:
         Neal (2001), Stat. Comput. 11; Wu, Burda, Salakhutdinov & Grosse (2017),
@@ -83,7 +82,7 @@ def annealed_lower_bound(
         >>> found.log_evidence.round(4).tolist(), found.standard_error.max() < 1e-6
         ([-0.693..., -0.693...], Array(True, dtype=bool))
     """
-    x = check_in_support(model, x)
+    x = check_in_support(model, x, least=1)
     run = partial(_forward, model, walk, params, key)
     return map_batches(run, np.arange(len(x)), x, batch_size=batch_size)
 
@@ -128,7 +127,7 @@ def annealed_upper_bound(
         >>> found.log_evidence.round(4).tolist()  # no z matters: no gap to enclose
         [-0.693..., -0.693...]
     """
-    x = check_in_support(model, x)
+    x = check_in_support(model, x, least=1)
     expected = len(x), model.latent
     check(np.shape(z) == expected, "z's shape", np.shape(z), f"give {expected}")
     finite = abs(seen(jnp.asarray(z))) < np.inf

@@ -90,6 +90,7 @@ def held_out_elbo(
         >>> print(found)  # log ½: a fair coin, and q(z | x) is the prior
         ELBO -0.693147 ± 0 nats per example = -0.693147 ± 0 - KL 0 ± 0
     """
+    check_in_support(model, x)
     terms = elbo_per_example(
         model, params, key, x, num_samples=num_samples, batch_size=batch_size
     )
@@ -146,7 +147,7 @@ def elbo_per_example(
     check(
         is_whole(num_samples) and num_samples >= 2, "num_samples", num_samples, remedy
     )
-    x = check_in_support(model, x)
+    x = check_in_support(model, x, least=1)
     apply = partial(_per_example, model, num_samples, params, key)
     return map_batches(apply, np.arange(len(x)), x, batch_size=batch_size)
 

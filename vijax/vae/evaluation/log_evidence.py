@@ -99,8 +99,8 @@ def importance_log_evidence(
         batch_size: examples at once; memory only.
 
     Raises:
-        ValueError: data of another shape or outside the support, fewer than two
-            examples or draws, a number of draws that chunks do not divide.
+        ValueError: data of another shape or outside the support, no example, fewer
+            than two draws, a number of draws that chunks do not divide.
 
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
@@ -125,7 +125,7 @@ def importance_log_evidence(
     chunk_size = min(chunk_size, num_samples)
     remedy = f"give a multiple of chunk_size = {chunk_size}"
     check(num_samples % chunk_size == 0, "num_samples", num_samples, remedy)
-    x = check_in_support(model, x)
+    x = check_in_support(model, x, least=1)
     apply = partial(_importance, model, num_samples // chunk_size, chunk_size)
     return map_batches(
         partial(apply, params, key), np.arange(len(x)), x, batch_size=batch_size
@@ -183,6 +183,8 @@ def _evidence(sums: _Sums, num_samples: int) -> LogEvidence:
 
 def mean_log_evidence(evidence: LogEvidence) -> MeanLogEvidence:
     """Return the mean of log p(x) over examples, with its errors.
+
+    Of one example nobody knows the error over test sets: it is NaN.
 
     Example:
         >>> two, one = jnp.array([-80.0, -90.0]), jnp.array([0.3, 0.4])
@@ -248,7 +250,7 @@ def quadrature_log_evidence(
     remedy = "give 2 or more"
     check(is_whole(num_nodes) and num_nodes >= 2, "num_nodes", num_nodes, remedy)
     check(0 < width < math.inf, "width", width, "give a number above 0")
-    x = check_in_support(model, x)
+    x = check_in_support(model, x, least=1)
     if not isinstance(autoencoders.prior_of(model, params), StandardNormal):
         mass = _mass_on_grid(model, num_nodes, params, width)
         remedy = "the prior's mass on the grid is not 1: give more nodes, other width"

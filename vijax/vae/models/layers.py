@@ -1,16 +1,18 @@
 r"""Several stochastic layers: latents above latents.
 
-    p(z) = N(z_top | 0, I) … p(z_1 | z_2),    x from z_1 alone
+    p(z) = p(z_top) … p(z_1 | z_2),    x from z_1 alone, p(z_top) = N(0, I) by default
     q(z | x) = q(z_1 | x) q(z_2 | z_1) …                 upwards, or a ladder:
     q(z | x) = q(z_top | x) … q(z_1 | z_2, x)            downwards, as the prior
 
 The layers stand beside each other in one z = (z_1, z_2, …, z_top), the lowest first.
 So a deep model is a VAE with a prior and a posterior of this structure and a decoder
-that sees z_1: everything that takes a VAE takes it.
+that sees z_1: everything that takes a VAE takes it. The prior of the top layer may be
+learned, `top=priors.mixture(100)`; of a ladder it may be a VampPrior.
 
 References:
     Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, figure 1 (two layers);
-    Sønderby et al. (2016), arXiv:1602.02282 (ladders).
+    Sønderby et al. (2016), arXiv:1602.02282 (ladders); Tomczak & Welling (2018),
+    arXiv:1705.07120, section 3 (VampPriors above two layers).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,11 +22,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from vijax.types import Key, Params
-from vijax.vae.models import autoencoders, networks
-from vijax.vae.models.autoencoders import VAE
+from vijax.vae.models import autoencoders, networks, priors
+from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.models.likelihoods import Likelihood
 from vijax.vae.models.memoize import cached
 from vijax.vae.models.networks import Network, Shape
@@ -34,7 +37,7 @@ from vijax.vae.models.posteriors import (
     PosteriorFamily,
     from_moments,
 )
-from vijax.vae.models.priors import Prior, StandardNormal
+from vijax.vae.models.priors import MixturePrior, Prior
 from vijax.validate import check, is_whole
 
 Widths = tuple[tuple[int, ...], ...]
@@ -151,34 +154,24 @@ def product(p: Posterior, q: Posterior) -> Posterior:
 
 
 class LayeredPrior(NamedTuple):
-    """p(z) = N(z_top | 0, I) … p(z_1 | z_2)."""
+    """p(z) = p(z_top) … p(z_1 | z_2), its top N(0, I) or a flow: draws are a map."""
 
-    top: StandardNormal
+    top: Any  # p(z_top)
     downwards: tuple[Partial, ...]  # z_{i+1} -> loc and log_scale of z_i; top first
+    size: int  # of z_top
 
     def log_prob(self, z: Latents) -> Array:
         """Return log p(z)."""
-        rest, above = _cut(z, -self.top.loc.shape[-1])
-        log_p = self.top.log_prob(above)
-        for step in self.downwards:
-            p = from_moments(step(above))
-            rest, above = _cut(rest, -p.loc.shape[-1])
-            log_p += p.log_prob(above)
-        return log_p
+        return _log_prob(self, z)
 
     def sample(self, key: Key, num_samples: int) -> Latents:
         """Draw z, the top layer first."""
-        top_key, *keys = jax.random.split(key, 1 + len(self.downwards))
-        layers = [self.top.sample(top_key, num_samples)]
-        for own_key, step in zip(keys, self.downwards, strict=True):
-            p = from_moments(step(layers[0]))
-            noise = jax.random.normal(own_key, p.loc.shape, p.loc.dtype)
-            layers = [p.transform(noise), *layers]
-        return jnp.concatenate(layers, axis=-1)
+        return _sample(self, key, num_samples)
 
     def transform(self, noise: Latents) -> Latents:
         """Map standard normal noise to draws."""
-        rest, above = _cut(noise, -self.top.loc.shape[-1])
+        rest, own = _cut(noise, -self.size)
+        above = self.top.transform(own)
         layers = [above]
         for step in self.downwards:
             p = from_moments(step(above))
@@ -189,8 +182,8 @@ class LayeredPrior(NamedTuple):
 
     def inverse(self, z: Latents) -> Latents:
         """Return the noise that z is made of."""
-        rest, above = _cut(z, -self.top.loc.shape[-1])
-        layers = [above]
+        rest, above = _cut(z, -self.size)
+        layers = [self.top.inverse(above)]
         for step in self.downwards:
             p = from_moments(step(above))
             rest, above = _cut(rest, -p.loc.shape[-1])
@@ -198,17 +191,58 @@ class LayeredPrior(NamedTuple):
         return jnp.concatenate(layers, axis=-1)
 
 
+class LayeredMixture(NamedTuple):
+    """p(z) = p(z_top) … p(z_1 | z_2), its top a mixture: there is no map of noise."""
+
+    top: MixturePrior
+    downwards: tuple[Partial, ...]
+    size: int
+
+    def log_prob(self, z: Latents) -> Array:
+        """Return log p(z)."""
+        return _log_prob(self, z)
+
+    def sample(self, key: Key, num_samples: int) -> Latents:
+        """Draw z, the top layer first."""
+        return _sample(self, key, num_samples)
+
+
+def _log_prob(p: LayeredPrior | LayeredMixture, z: Latents) -> Array:
+    rest, above = _cut(z, -p.size)
+    log_p = p.top.log_prob(above)
+    for step in p.downwards:
+        layer = from_moments(step(above))
+        rest, above = _cut(rest, -layer.loc.shape[-1])
+        log_p += layer.log_prob(above)
+    return log_p
+
+
+def _sample(p: LayeredPrior | LayeredMixture, key: Key, num_samples: int) -> Latents:
+    top_key, *keys = jax.random.split(key, 1 + len(p.downwards))
+    layers = [p.top.sample(top_key, num_samples)]
+    for own_key, step in zip(keys, p.downwards, strict=True):
+        layer = from_moments(step(layers[0]))
+        noise = jax.random.normal(own_key, layer.loc.shape, layer.loc.dtype)
+        layers = [layer.transform(noise), *layers]
+    return jnp.concatenate(layers, axis=-1)
+
+
 @cached
 def layered_prior(
-    latents: tuple[int, ...], *, hidden: Widths, activation: str = "gelu"
+    latents: tuple[int, ...],
+    *,
+    hidden: Widths,
+    activation: str = "gelu",
+    top: Prior | None = None,
 ) -> Prior:
-    """Return N(z_top | 0, I) … p(z_1 | z_2), normals whose moments are networks of z.
+    """Return p(z_top) … p(z_1 | z_2): below the top, normals with networks as moments.
 
     Args:
         latents: of each layer, the lowest first.
         hidden: widths of the hidden layers between one layer and the next, lowest
             first: one tuple less than there are layers; downwards they are reversed.
         activation: a name in `networks.ACTIVATIONS`.
+        top: p(z_top), from `priors`; N(0, I) by default.
 
     Raises:
         ValueError: as `layered_vae`.
@@ -218,12 +252,69 @@ def layered_prior(
         'layered'
     """
     nets = _downward_networks(latents, hidden, activation)
+    own = top or priors.standard_normal()
 
-    def distribution(model: Any, params: Any) -> LayeredPrior:
-        top = StandardNormal(jnp.zeros(latents[-1]))
-        return LayeredPrior(top, _steps(nets, params.prior))
+    def init(key: Key, model: Any) -> tuple[Params, ...]:
+        steps = _draw(nets, key)
+        if top is None:
+            return steps
+        top_key = jax.random.fold_in(key, len(nets))
+        return (*steps, own.init(top_key, _top_model(model, own, latents[-1])))
 
-    return Prior("layered", lambda key, model: _draw(nets, key), distribution)
+    def distribution(model: Any, params: Any) -> LayeredPrior | LayeredMixture:
+        view = () if top is None else params.prior[-1]
+        upper = _top_model(model, own, latents[-1])
+        p = own.distribution(upper, params._replace(prior=view))
+        kind = LayeredMixture if isinstance(p, MixturePrior) else LayeredPrior
+        return kind(p, _steps(nets, params.prior[: len(nets)]), latents[-1])
+
+    return Prior("layered", init, distribution)
+
+
+def _top_model(model: VAE, top: Prior, size: int) -> VAE:
+    """Return a VAE of the top layer alone, whose q(z_top | x) a VampPrior is made of.
+
+    Its encoder is the whole model's; of a ladder's code the last latents are the top's.
+    """
+
+    def distribution(params: Params, code: Array) -> Posterior:
+        return _split(from_moments(code), size)[1]
+
+    family = PosteriorFamily(
+        "top of a ladder",
+        model.posterior.code_shape,
+        lambda key, latent: (),
+        distribution,
+    )
+    return model._replace(latent=size, prior=top, posterior=family)
+
+
+def with_top_inputs(model: VAE, params: ModelParams, images: ArrayLike) -> ModelParams:
+    """Return parameters of a ladder whose VampPrior starts at given images.
+
+    Args:
+        model: a ladder with `top=priors.vamp(…)`.
+        params: its parameters.
+        images: as for `priors.with_pseudo_inputs`, one for each component.
+
+    Raises:
+        ValueError: another prior of the top, or as `priors.with_pseudo_inputs`.
+
+    Example:
+        >>> sizes = {"latents": (3, 2), "hidden": ((), ())}
+        >>> model = layered_vae((2,), ladder=True, top=priors.vamp(1), **sizes)
+        >>> params = autoencoders.init(model, jax.random.key(0))
+        >>> params = with_top_inputs(model, params, jnp.eye(2)[1:])
+        >>> jax.nn.sigmoid(params.prior[-1]["inputs"]).round(3).tolist()
+        [[0.05..., 0.95...]]
+    """
+    top = dict(model.prior.recipe.arguments).get("top") if model.prior.recipe else None
+    if top is None:
+        raise ValueError("the model's top is not learned: give layered_vae(…, top=…)")
+    view = params._replace(prior=params.prior[-1])
+    upper = _top_model(model, top, model.latent)
+    moved = priors.with_pseudo_inputs(upper, view, images)
+    return params._replace(prior=(*params.prior[:-1], moved.prior))
 
 
 @cached
@@ -283,7 +374,8 @@ def ladder_posterior(
 
     def distribution(params: Any, code: Array) -> LadderPosterior:
         encoded, top = _split(from_moments(code), latents[-1])
-        return LadderPosterior(encoded, top, _steps(nets, params.prior))
+        steps = _steps(nets, params.prior[: len(nets)])
+        return LadderPosterior(encoded, top, steps)
 
     return PosteriorFamily(
         "ladder", lambda latent: (2, latent), lambda key, latent: (), distribution
@@ -317,11 +409,12 @@ def layered_vae(
     ladder: bool = False,
     activation: str = "tanh",
     likelihood: Likelihood | None = None,
+    top: Prior | None = None,
     dtype: str | None = None,
 ) -> VAE:
     """Return a VAE of several stochastic layers; by default the IWAE paper's two.
 
-        q(z | x) = q(z_1 | x) q(z_2 | z_1) …,    p(z, x) = N(z_top | 0, I) … p(x | z_1)
+        q(z | x) = q(z_1 | x) q(z_2 | z_1) …,    p(z, x) = p(z_top) … p(x | z_1)
 
     Its z holds all layers, the lowest first.
 
@@ -334,11 +427,13 @@ def layered_vae(
             encoder speaks of all layers; by default upwards.
         activation: a name in `networks.ACTIVATIONS`.
         likelihood: as for `vae`.
+        top: p(z_top), from `priors`; N(0, I) by default. A VampPrior needs a ladder.
         dtype: of the products between x and z_1, as for `autoencoder`.
 
     Raises:
         ValueError: fewer than two layers, not as many widths as layers, a size that is
-            not whole and positive, a name that is not known.
+            not whole and positive, a name that is not known, a VampPrior without a
+            ladder.
 
     References:
         Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519, section 5.
@@ -351,7 +446,12 @@ def layered_vae(
     """
     networks.check_shapes(shape=shape, latents=latents)
     check_layers(latents, hidden)
-    likelihood, _, _ = autoencoders.parts_of(likelihood, None, None)
+    likelihood, _, _ = autoencoders.parts_of(likelihood, top, None)
+    if top is not None and top.name == "vamp" and not ladder:
+        raise ValueError(
+            "top = priors.vamp(…) needs q(z_top | x), which only a ladder has: "
+            "give ladder=True, or priors.mixture(…)"
+        )
     outputs = (*shape, likelihood.num_outputs)
     lowest = (latents[0],)
     common: dict[str, Any] = {"hidden": hidden[1:], "activation": activation}
@@ -367,7 +467,7 @@ def layered_vae(
         sum(latents),
         shape,
         likelihood,
-        layered_prior(latents, **common),
+        layered_prior(latents, top=top, **common),
         posterior,
     )
 

@@ -1,16 +1,18 @@
 """Memoised constructors: equal arguments return the same object.
 
 jit hashes functions by identity, so a network that was made twice would be compiled
-twice. What is made also remembers how, so that it can be made again in another process.
+twice. What is made also remembers how, so that it can be made again in another process:
+from a file by `vae.load`, or where it is pickled, as for a pool of processes.
 """
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+CONSTRUCTORS: dict[str, Callable[..., Any]] = {}  # by name
 
 
 class Recipe(NamedTuple):
@@ -49,4 +51,19 @@ def cached(make: Callable[P, T]) -> Callable[P, T]:
         frozen = tuple((n, hashable(v)) for n, v in bound.arguments.items())
         return remember(frozen)
 
+    CONSTRUCTORS[make.__name__] = call
     return call
+
+
+def reduced(made: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Return what `pickle` makes an object again by: functions inside have no pickle.
+
+    An object that is not what its recipe makes, such as a network of one's own, is
+    pickled field by field, if its functions can be.
+    """
+    recipe = made.recipe
+    if recipe is not None and recipe.constructor in CONSTRUCTORS:
+        again = partial(CONSTRUCTORS[recipe.constructor], **dict(recipe.arguments))
+        if again() == made:
+            return again, ()
+    return type(made), tuple(made)

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
 from vijax.vae.models import convolutions
-from vijax.vae.models.memoize import Recipe, cached
+from vijax.vae.models.memoize import Recipe, cached, reduced
 from vijax.validate import check, is_whole
 
 Shape = tuple[int, ...]
@@ -44,6 +44,10 @@ class Network(NamedTuple):
     init: Callable[[Key], Params]
     apply: Callable[[Params, Float[Array, "..."]], Float[Array, "..."]]
     recipe: Recipe | None = None  # how it was made, for a file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how pickle makes it again."""
+        return reduced(self)
 
 
 @cached

@@ -26,7 +26,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.vae.models.memoize import Recipe, cached
+from vijax.vae.models.memoize import Recipe, cached, reduced
 
 Latents = Float[Array, "... latent"]
 LOG_2PI = math.log(2 * math.pi)
@@ -62,6 +62,10 @@ class PosteriorFamily(NamedTuple):
     # (all parameters of the model, code (…, *code_shape)) -> q
     distribution: Callable[[Params, Array], Any]
     recipe: Recipe | None = None  # how it was made, for a file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how pickle makes it again."""
+        return reduced(self)
 
 
 class Posterior(NamedTuple):

@@ -30,7 +30,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.types import Key, Params
-from vijax.vae.models.memoize import Recipe, cached
+from vijax.vae.models.memoize import Recipe, cached, reduced
 from vijax.vae.models.posteriors import (
     LOG_2PI,
     Latents,
@@ -58,6 +58,10 @@ class Prior(NamedTuple):
     init: Callable[[Key, Any], Params]  # (key, model)
     distribution: Callable[[Any, Params], Any]  # (model, all its parameters)
     recipe: Recipe | None = None  # how it was made, for a file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how pickle makes it again."""
+        return reduced(self)
 
 
 class StandardNormal(NamedTuple):

@@ -52,6 +52,8 @@ def _of_pixels(
     likelihood: Likelihood, mean: np.ndarray, variance: np.ndarray
 ) -> float | None:
     mean, variance = mean.astype(float), variance.astype(float)
+    if not np.isfinite(variance).all():  # a wild value overflows: nothing is known
+        return None
     recipe = likelihood.recipe
     if recipe is not None and recipe.constructor == "bernoulli":
         p = np.clip(mean, 1e-12, 1 - 1e-12)

@@ -47,7 +47,8 @@ class EarlyStopping:
         held_out: of one run's parameters, what should be high on data that training
             does not see. It should use the same random key each time: chance would
             otherwise choose the epoch.
-        patience: epochs without a new highest value, after which training ends.
+        patience: epochs without a new highest value, after which training ends. NaN is
+            no value: where no other came within the patience, training is refused.
         every: epochs between two evaluations.
 
     Raises:
@@ -131,6 +132,24 @@ def is_over(stopping: EarlyStopping, best: Best, epoch: int) -> bool:
     """
     waited = epoch - best.epoch >= stopping.patience
     return bool(np.all((best.epoch > 0) & waited))
+
+
+def check_held_out(stopping: EarlyStopping, best: Best, epoch: int) -> None:
+    """Raise a ValueError where a run's held-out value has never been a number.
+
+    Example:
+        >>> best = no_best(ModelParams({}, {}), None)
+        >>> check_held_out(EarlyStopping(lambda params: 0.0, patience=3), best, 3)
+        Traceback (most recent call last):
+        ...
+        ValueError: held_out = nan is not valid: it was so in all of 3 epochs...
+    """
+    never = (best.epoch == 0) & (epoch >= max(stopping.patience, stopping.every))
+    remedy = (
+        f"it was so in all of {epoch} epochs: return a finite number, high where "
+        "held-out data fit"
+    )
+    check(~np.asarray(never), "held_out", np.where(never, np.nan, best.value), remedy)
 
 
 def call_all(

@@ -263,20 +263,31 @@ def num_epochs(num_rows: int, steps: int, batch_size: int) -> int:
     return math.ceil(steps / (num_rows // batch_size))
 
 
-def rows_without(labels: Any, key: Key) -> Int[np.ndarray, "classes rows"]:
+def rows_without(
+    labels: Any, key: Key, *, num_images: int | None = None
+) -> Int[np.ndarray, "classes rows"]:
     """Return for each class the rows of all others, equally many for every class.
 
     Where the others of one class are more than those of another, a random part of
     them is taken.
 
+    Args:
+        labels: (n,), the class of each image.
+        key: which of the others are taken.
+        num_images: n, where it is to be checked: fewer labels than images would leave
+            the last ones out without a word.
+
     Raises:
-        ValueError: there are fewer than two classes.
+        ValueError: there are fewer than two classes, or not as many labels as images.
 
     Example:
         >>> rows_without(np.array([0, 0, 1, 1, 2]), jax.random.key(0)).shape
         (3, 3)
     """
     labels = np.asarray(labels)
+    fits = labels.shape == (len(labels) if num_images is None else num_images,)
+    remedy = "give one label for each image"
+    check(fits, "labels' shape", labels.shape, remedy)
     classes = np.unique(labels)
     check(len(classes) >= 2, "labels", classes, "give two classes or more")
     left_out = labels == classes[:, None]

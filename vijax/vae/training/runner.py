@@ -129,7 +129,7 @@ def run(
 
     Raises:
         ValueError: the checkpoint is another run's, or another is writing there; no
-            step was finite.
+            step was finite, or no held-out value for as long as patience lasts.
         OSError: a checkpoint cannot be written.
     """
     wild.warn_of_scale(data.images)
@@ -209,6 +209,7 @@ def _after_epoch(
                 held_out=progress.put(so_far.held_out, epoch, value),
                 best=callbacks.better(so_far.best, epoch, value, state.params),
             )
+            callbacks.check_held_out(plan.stopping, so_far.best, epoch)
         stop = stop or callbacks.is_over(plan.stopping, so_far.best, epoch)
     terms = progress.last_terms(so_far, epoch)
     stop = callbacks.call_all(plan.callbacks, epoch, state.params, terms) or stop

@@ -79,8 +79,8 @@ def fit(
 
     Raises:
         ValueError: a setting, the images or the parameters do not fit, no step of the
-            first epoch was finite, or the folder holds the checkpoint of another run
-            (another loss, key, data or setting).
+            first epoch was finite, no held-out value was a number, or the folder
+            holds the checkpoint of another run (another loss, key, data or setting).
         OSError: a checkpoint cannot be written.
 
     Example:

@@ -1,14 +1,14 @@
 """What a likelihood is: a tuple of functions of pixels and a decoder's outputs."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
 from vijax.types import Key
-from vijax.vae.models.memoize import Recipe
+from vijax.vae.models.memoize import Recipe, reduced
 from vijax.validate import check
 
 Pixels = Float[Array, "..."]
@@ -34,6 +34,10 @@ class Likelihood(NamedTuple):
     # an entropy coder needs, and much faster than log_prob of each. None where not.
     masses: Callable[[Outputs], Float[Array, "..."]] | None = None
     recipe: Recipe | None = None  # how it was made, for a file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how pickle makes it again."""
+        return reduced(self)
 
 
 def check_support(likelihood: Likelihood, x: ArrayLike) -> None:
