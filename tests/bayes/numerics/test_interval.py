@@ -63,7 +63,8 @@ def test_transformations_keep_the_level():
     np.testing.assert_allclose(jitted(counts), mapped, rtol=1e-6)
     assert str(jitted(counts)) == str(mapped)
     (text,) = printed  # the level is a constant of the trace, and so is not known
-    assert text.startswith("traced ") and "(? % confidence, Garwood)" in text
+    assert text.startswith("traced ")
+    assert "(? % confidence, Garwood)" in text
     slopes = jax.jacobian(frequentist.poisson_interval, argnums=1)(3.0, 0.9)
     assert slopes.lower < 0 < slopes.upper
 
