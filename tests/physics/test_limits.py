@@ -35,6 +35,16 @@ def test_maximum_is_that_of_pyhf(target):
     np.testing.assert_allclose(twice, 3.93824492, rtol=1e-6)
 
 
+def test_a_fit_and_its_yields_print_as_tables(target):
+    fit = physics.maximum_likelihood(target)
+    lines = [line.split() for line in str(fit).splitlines()]
+    assert lines[0] == ["Maximum", "of", "the", "likelihood"]
+    assert lines[1] == ["mu", "0", "at", "a", "bound"]
+    assert lines[2] == ["shape[0]", "1.003", "±", "0.055"]
+    yields = str(next(iter(physics.template_yields(target, fit).values())))
+    assert yields.splitlines()[1].split()[-2:] == ["error", "observed"]
+
+
 def test_errors_are_those_of_the_hessian():
     """Of n on b alone, μ̂ = n / b ± √n / b."""
     fit = physics.maximum_likelihood(physics.from_pyhf(one_bin(22.0)))
@@ -49,10 +59,17 @@ def test_p_values_are_those_of_pyhf(target):
     np.testing.assert_allclose(found.cls, 0.05251497, rtol=1e-4)
     bands = [[0.00260626, 0.01382005, 0.06445321, 0.23525644, 0.57303621]]
     np.testing.assert_allclose(found.expected_cls, bands, rtol=1e-4)
+    printed = str(found).splitlines()
+    assert printed[0] == "CLs of a signal strength, asymptotic"
+    assert printed[2].split()[:3] == ["[0]", "0.052516", "0.0026064"]
+    assert "Background alone" in str(physics.discovery_test(target))
 
 
 def test_limits_solve_for_the_level(target):
     limit = physics.upper_limit(target)
+    assert str(limit).startswith(
+        "Upper limit of μ at 95 % confidence (CLs)\n  observed"
+    )
     # Of pyhf's documentation, where they are known to 1 %.
     np.testing.assert_allclose(limit.observed, 1.01156939, rtol=0.01)
     bands = [0.5600747, 0.75702605, 1.06234693, 1.50116923, 2.05078912]

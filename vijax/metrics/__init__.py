@@ -5,14 +5,13 @@
     frechet           Fréchet distance of two sets, its error and its noise floor
     sample_distances  the noise floor of any distance, two-sample accuracy
     wasserstein       exact W₁ of columns and of whole rows
-    estimate          a number with its standard error, printed as "0.871 ± 0.012"
+    Estimate          a number with its standard error, printed as "0.871 ± 0.012"
 
 All run under `jax.jit` and `jax.vmap`, except those of `wasserstein`, which sort and
 solve an assignment on the host, in NumPy.
 """
 
 from vijax.metrics.bootstrap import bayesian_bootstrap, with_bootstrap_error
-from vijax.metrics.estimate import Estimate, in_digits
 from vijax.metrics.frechet import (
     GaussianMoments,
     frechet_distance,
@@ -31,6 +30,7 @@ from vijax.metrics.roc import (
 )
 from vijax.metrics.sample_distances import noise_floor, two_sample_accuracy
 from vijax.metrics.wasserstein import wasserstein_by_column, wasserstein_distance
+from vijax.printing import Estimate, in_digits
 
 __all__ = [
     "ROC",

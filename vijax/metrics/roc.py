@@ -17,7 +17,7 @@ from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from vijax.metrics.estimate import Estimate
+from vijax.printing import Estimate
 from vijax.types import Scalar
 from vijax.validate import check, is_traced, seen, where_valid
 

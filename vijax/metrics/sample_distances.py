@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.metrics.estimate import Estimate
 from vijax.metrics.feature_sets import Features, check_number, check_sets
+from vijax.printing import Estimate
 from vijax.types import Key, Scalar
 from vijax.validate import where_valid
 

@@ -8,12 +8,14 @@
     impacts                                  pulls, and what moves the signal strength
     template_yields                          expected yields before and after the fit
     expected_counts                          and at parameters, or at draws of them
+    minimise                                 between bounds: for likelihoods of your own
     posterior_upper_limit                    Bayesian, of a fit: `vi.fit(target, key)`
 
 The target is one of `vijax.vi`: `vi.fit`, `vi.nuts`, `vi.summary` give the posterior.
 pyhf is an extra that parses; the likelihood is this package's own (`histfactory`).
 """
 
+from vijax.physics.bounded_newton import Minimum, minimise
 from vijax.physics.expected_yields import ChannelYields, template_yields
 from vijax.physics.hypothesis_tests import (
     Discovery,
@@ -39,6 +41,7 @@ __all__ = [
     "Discovery",
     "HypothesisTest",
     "Impacts",
+    "Minimum",
     "PosteriorLimit",
     "Profile",
     "TemplateFit",
@@ -50,6 +53,7 @@ __all__ = [
     "hypothesis_test",
     "impacts",
     "maximum_likelihood",
+    "minimise",
     "posterior_upper_limit",
     "profile_scan",
     "template_yields",

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vijax import printing
 from vijax.physics.histfactory import auxiliary, expected, expected_by_sample
 from vijax.physics.likelihood_fit import TemplateFit, in_double
 from vijax.physics.target import parts_of
@@ -19,6 +20,13 @@ class ChannelYields(NamedTuple):
     total: Any  # (bins,)
     error: Any  # of the total, by the parameters' covariance, (bins,)
     observed: Any  # counts, (bins,)
+
+    def __str__(self) -> str:
+        columns = {**self.samples, **self._asdict()}
+        del columns["samples"]
+        return printing.described("Expected counts by bin", columns)
+
+    __repr__ = __str__
 
 
 @in_double

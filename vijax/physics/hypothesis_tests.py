@@ -26,6 +26,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array
 
+from vijax import printing
 from vijax.array_module import array_module
 from vijax.physics.bounded_newton import Minimum
 from vijax.physics.histfactory import Observed, constants, expected
@@ -57,6 +58,19 @@ class HypothesisTest(NamedTuple):
     statistic: Any  # q
     estimate: Any  # μ̂
 
+    def __str__(self) -> str:
+        values = {
+            "CLs": self.cls,
+            **printing.by_band("CLs expected", self.expected_cls),
+            "CLs+b": self.cls_b,
+            "CLb": self.cl_b,
+            "statistic q": self.statistic,
+            "estimate of μ": self.estimate,
+        }
+        return printing.described("CLs of a signal strength, asymptotic", values)
+
+    __repr__ = __str__
+
 
 class Discovery(NamedTuple):
     """The background-only hypothesis; NaN where a fit did not converge."""
@@ -67,12 +81,37 @@ class Discovery(NamedTuple):
     statistic: Any  # q0
     estimate: Any  # μ̂
 
+    def __str__(self) -> str:
+        values = {
+            "p-value": self.p_value,
+            "significance, in σ": self.significance,
+            "expected at μ = 1": self.expected_significance,
+            "statistic q0": self.statistic,
+            "estimate of μ": self.estimate,
+        }
+        return printing.described("Background alone, asymptotic", values)
+
+    __repr__ = __str__
+
 
 class UpperLimit(NamedTuple):
     """Where CLs is 1 − level; NaN where it never is, or a fit did not converge."""
 
     observed: Any
     expected: Any  # (5,): with background alone, at −2, −1, 0, 1, 2 σ
+    level: Any = np.nan  # of confidence
+
+    def __str__(self) -> str:
+        held = printing.percent(self.level)
+        values = {
+            "observed": self.observed,
+            **printing.by_band("expected", self.expected),
+        }
+        return printing.described(
+            f"Upper limit of μ at {held} confidence (CLs)", values
+        )
+
+    __repr__ = __str__
 
 
 class Ratio(NamedTuple):
@@ -184,7 +223,7 @@ def upper_limit(
 
     first = max(1e-3, abs(float(free.found.theta[0, index])))
     limits = _solve(excess, np.full(6, first))
-    return UpperLimit(limits[0], limits[1:])
+    return UpperLimit(limits[0], limits[1:], np.asarray(level))
 
 
 def _check_statistic(statistic: str, data: FitData, index: int) -> Any:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vijax import printing
 from vijax.array_module import array_module
 from vijax.physics.bounded_newton import Minimum, minimise
 from vijax.physics.histfactory import Observed, expected, log_likelihood
@@ -32,6 +33,22 @@ class TemplateFit(NamedTuple):
     at_bound: dict[str, Any]
     converged: Any
 
+    def __str__(self) -> str:
+        if is_traced(self.theta) or np.ndim(self.log_likelihood):
+            rows = {k: printing.number(value) for k, value in self.values.items()}
+        else:
+            rows = {
+                label: _fitted_value(value, error, bound)
+                for name in self.values
+                for label, value, error, bound in _entries(self, name)
+            }
+        note = (
+            "" if is_traced(self.converged) or np.all(self.converged) else UNCONVERGED
+        )
+        return printing.described("Maximum of the likelihood", rows, note=note)
+
+    __repr__ = __str__
+
 
 class Profile(NamedTuple):
     """The likelihood over one parameter, maximised over all others."""
@@ -40,6 +57,31 @@ class Profile(NamedTuple):
     statistic: Any  # t = −2 log of the ratio to the maximum; NaN: not converged
     theta: Any  # of all parameters, (points, parameters)
     maximum: TemplateFit
+
+    def __str__(self) -> str:
+        columns = {"value": self.values, "−2 log L ratio": self.statistic}
+        return printing.described("Profile of the likelihood", columns)
+
+    __repr__ = __str__
+
+
+UNCONVERGED = "The search did not converge: these numbers are not the maximum."
+
+
+def _entries(fit: TemplateFit, name: str) -> list[tuple[str, Any, Any, Any]]:
+    """Return label, value, error and whether it is at a bound, of each entry."""
+    parts = [np.atleast_1d(x[name]) for x in (fit.values, fit.errors, fit.at_bound)]
+    size = len(parts[0])
+    labels = [name] if size == 1 else [f"{name}[{i}]" for i in range(size)]
+    return [*zip(labels, *parts, strict=True)]
+
+
+def _fitted_value(value: Any, error: Any, at_bound: Any) -> str:
+    if at_bound:
+        return f"{printing.number(value)} at a bound"
+    if error == 0:
+        return f"{printing.number(value)} fixed"
+    return printing.in_digits(value, error)
 
 
 def in_double(function: Function) -> Function:

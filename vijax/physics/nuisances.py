@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vijax import printing
 from vijax.physics.histfactory import auxiliary
 from vijax.physics.likelihood_fit import (
     entry_of,
@@ -29,16 +30,17 @@ class Impacts(NamedTuple):
     error: Any
 
     def __str__(self) -> str:
-        width = max([9, *map(len, self.names)])
-        lines = [f"{'':{width}} {'pull':>8} {'error':>8} {'up':>10} {'down':>10}"]
-        rows = zip(
-            self.names, self.pulls, self.pull_errors, self.up, self.down, strict=True
-        )
-        for name, pull, error, up, down in rows:
-            lines.append(
-                f"{name:{width}} {pull:>8.3f} {error:>8.3f} {up:>+10.4f} {down:>+10.4f}"
-            )
-        return "\n".join(lines)
+        estimate = printing.in_digits(self.estimate, self.error)
+        columns = {
+            "pull": self.pulls,
+            "error": self.pull_errors,
+            "up": self.up,
+            "down": self.down,
+        }
+        title = f"Pulls, and impacts on μ = {estimate}"
+        return printing.described(title, columns, labels=self.names)
+
+    __repr__ = __str__
 
 
 @in_double

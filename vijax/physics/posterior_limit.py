@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from numpyro import diagnostics
 
+from vijax import printing
 from vijax.physics.likelihood_fit import entry_of
 from vijax.physics.target import parts_of
 from vijax.types import Key
@@ -26,9 +27,14 @@ class PosteriorLimit(NamedTuple):
     standard_error: float  # of its finite draws
     trusted: bool
     advice: str  # the verdict on the fit, in words
+    mass: float = np.nan  # of the posterior below the limit
 
     def __str__(self) -> str:
-        return f"below {self.limit:.5g} ± {self.standard_error:.2g}. {self.advice}"
+        limit = printing.in_digits(self.limit, self.standard_error)
+        held = f"{printing.percent(self.mass)} of the posterior"
+        return f"below {limit} ({held}). {self.advice}"
+
+    __repr__ = __str__
 
 
 def posterior_upper_limit(
@@ -77,7 +83,11 @@ def posterior_upper_limit(
     density = 2 * step / max(ends[1] - ends[0], np.finfo(float).tiny)
     error = np.sqrt(np.sum(weights**2 * ((draws <= limit) - mass) ** 2)) * factor
     return PosteriorLimit(
-        float(limit), float(error / density), bool(table.correctable), table.advice
+        float(limit),
+        float(error / density),
+        bool(table.correctable),
+        table.advice,
+        mass,
     )
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vijax import printing
 from vijax.physics.histfactory import Observed, constants, expected
 from vijax.physics.hypothesis_tests import BANDS
 from vijax.physics.likelihood_fit import (
@@ -40,6 +41,20 @@ class ToyTest(NamedTuple):
     statistic: Any  # q of the data
     signal_toys: Any  # q of toys at μ; NaN: the fit did not converge
     background_toys: Any
+
+    def __str__(self) -> str:
+        sizes = np.shape(self.signal_toys)[-1:]
+        title = f"CLs of a signal strength, {sizes[0] if sizes else 1} toys each"
+        values = {
+            "CLs": printing.in_digits(self.cls, self.cls_se),
+            **printing.by_band("CLs expected", self.expected_cls),
+            "CLs+b": printing.in_digits(self.cls_b, self.cls_b_se),
+            "CLb": printing.in_digits(self.cl_b, self.cl_b_se),
+            "statistic q": self.statistic,
+        }
+        return printing.described(title, values)
+
+    __repr__ = __str__
 
 
 def toy_test(key: Key, target: Target, mu: float, *, num_toys: int = 2000) -> ToyTest:

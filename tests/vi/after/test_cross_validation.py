@@ -335,6 +335,14 @@ def test_comparison_has_the_errors_of_the_differences(line, constant):
     np.testing.assert_allclose(row.difference_se, spread, rtol=0.03)
     assert table["line"].difference == table["line"].difference_se == 0.0
     assert "line predicts best, 14" in str(table)
+    header = str(table).splitlines()[0].split()
+    assert header[2:] == [
+        "difference",
+        "difference_se",
+        "monte_carlo_se",
+        "p_loo",
+        "trusted",
+    ]
     again = vi.compare({"a": vi.loo(line), "b": vi.loo(line, jax.random.key(9))})
     assert "cannot be told apart" in again.statement
 

@@ -10,7 +10,8 @@ from scipy import stats
 
 from vijax import vi
 from vijax.vi.after.posterior_draws import unknowns
-from vijax.vi.after.sensitivity import POWER, _terms, cumulative_distance
+from vijax.vi.after.reweighting import cumulative_distance
+from vijax.vi.after.sensitivity import POWER, _terms
 from vijax.vi.after.standardised_effects import (
     questions,
     standardised,

@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from vijax import printing
 from vijax.bayes.conjugate.streaming import Moments, moments
 from vijax.bayes.numerics import log_gamma
 from vijax.bayes.validation import Numbers, Sample, shape_checks, value_checks
@@ -28,6 +29,11 @@ class NormalInverseGamma(NamedTuple):
     precision: Numbers  # in units of 1/σ²; a matrix in a regression
     concentration: Numbers
     rate: Numbers
+
+    def __str__(self) -> str:
+        return printing.described("NormalInverseGamma", self._asdict())
+
+    __repr__ = __str__
 
 
 def posterior(prior: NormalInverseGamma, observations: Sample) -> NormalInverseGamma:

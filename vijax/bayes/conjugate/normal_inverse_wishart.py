@@ -12,6 +12,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from vijax import printing
 from vijax.bayes.conjugate.multivariate_normal import sufficient_statistics
 from vijax.bayes.conjugate.streaming import Moments
 from vijax.bayes.numerics import log_gamma
@@ -41,6 +42,11 @@ class NormalInverseWishart(NamedTuple):
     precision: Numbers  # in units of Σ⁻¹: how many data the prior mean is worth
     df: Numbers  # > dims - 1
     scale: Numbers  # (dims, dims); the prior mean of Σ is scale / (df - dims - 1)
+
+    def __str__(self) -> str:
+        return printing.described("NormalInverseWishart", self._asdict())
+
+    __repr__ = __str__
 
 
 def posterior(

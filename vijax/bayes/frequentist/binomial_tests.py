@@ -10,15 +10,14 @@ from vijax import special
 from vijax.bayes.numerics import count_pmfs, roots, significances
 from vijax.bayes.numerics.log_gamma import signed_root
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
+from vijax.printing import Estimate
 from vijax.validate import where_valid
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 _METHODS = ("exact", "score", "wald", "likelihood_ratio")
 
 
-def binomial_estimate(
-    successes: Numbers, trials: Numbers
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+def binomial_estimate(successes: Numbers, trials: Numbers) -> Estimate:
     r"""Return the estimate k / n and its standard error sqrt(p (1 - p) / n).
 
     Args:
@@ -38,11 +37,13 @@ def binomial_estimate(
         >>> estimate, standard_error = binomial_estimate(10, 14)
         >>> print(f"{estimate:.4f} {standard_error:.4f}")
         0.7143 0.1207
+        >>> print(binomial_estimate(10, 14))
+        0.71 ± 0.12
     """
     successes, trials, valid = count_checks.binomial(successes, trials, min_trials=1)
     estimate = successes / trials
     rest = (trials - successes) / trials
-    return where_valid(valid, (estimate, jnp.sqrt(estimate * rest / trials)))
+    return where_valid(valid, Estimate(estimate, jnp.sqrt(estimate * rest / trials)))
 
 
 def binomial_p_value(

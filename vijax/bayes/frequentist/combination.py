@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from vijax import special
+from vijax import printing, special
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
@@ -20,6 +21,20 @@ class Combination(NamedTuple):
     chi_squared: Float[Array, ""]
     log_p_value: Float[Array, ""]  # of so large a chi_squared, in nats
     scale_factor: Float[Array, ""]  # max(1, sqrt(chi_squared / (n - 1)))
+
+    def __str__(self) -> str:
+        degrees = np.shape(self.weights)[-1] - 1
+        values = {
+            "estimate": printing.in_digits(self.estimate, self.standard_error),
+            "weights": printing.number(self.weights),
+            "chi-squared": self.chi_squared,
+            "degrees of freedom": degrees,
+            "p-value": printing.p_value(self.log_p_value),
+            "scale factor": self.scale_factor,
+        }
+        return printing.described("Combination (BLUE)", values)
+
+    __repr__ = __str__
 
 
 def combine(measurements: Numbers, covariance: Numbers) -> Combination:
@@ -47,8 +62,14 @@ def combine(measurements: Numbers, covariance: Numbers) -> Combination:
 
     Example:
         >>> both = combine([10.5, 13.5], [[1.0, 0.0], [0.0, 9.0]])
-        >>> print(f"{both.estimate:.4f} {both.standard_error:.4f}")
-        10.8000 0.9487
+        >>> print(both)
+        Combination (BLUE)
+          estimate            10.80 ± 0.95
+          weights             [0.9, 0.1]
+          chi-squared         0.9
+          degrees of freedom  1
+          p-value             0.34278
+          scale factor        1
     """
     x, valid = value_checks.finite("measurements", measurements)
     if x.ndim != 1 or x.size < 2:

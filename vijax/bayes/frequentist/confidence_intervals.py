@@ -18,11 +18,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vijax.bayes.numerics import count_pmfs, significances
+from vijax.bayes.numerics.interval import Ends, Interval
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.special.quantiles import beta_quantile, gamma_quantile
 from vijax.validate import where_valid
-
-Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
 
 
 def binomial_interval(
@@ -70,7 +69,9 @@ def binomial_interval(
     )
     lower, upper = _METHODS[method](successes, trials, level)
     lower, upper = jnp.where(trials > 0, lower, 0.0), jnp.where(trials > 0, upper, 1.0)
-    return where_valid(valid & level_valid, (lower, upper))
+    about = f"confidence, {_NAMES[method]}"
+    found = Interval.of((lower, upper), level, about)
+    return where_valid(valid & level_valid, found)
 
 
 def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
@@ -104,7 +105,8 @@ def poisson_interval(counts: Numbers, level: Numbers = 0.95) -> Interval:
     is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
     lower, upper = gamma_quantile(shapes, tail, is_upper)
     lower = jnp.where(counts > 0, lower, 0.0)
-    return where_valid(valid & level_valid, (lower, upper))
+    found = Interval.of((lower, upper), level, "confidence, Garwood")
+    return where_valid(valid & level_valid, found)
 
 
 def binomial_coverage(
@@ -112,7 +114,7 @@ def binomial_coverage(
     trials: Numbers,
     level: Numbers = 0.95,
     *,
-    interval: Callable[..., Interval] | None = None,
+    interval: Callable[..., Ends] | None = None,
     method: str = "clopper_pearson",
 ) -> Float[Array, "..."]:
     r"""Return the exact coverage Σ_k P(k | n, p) [lower(k) <= p <= upper(k)].
@@ -189,7 +191,7 @@ def poisson_coverage(
     max_count: int,
     level: Numbers = 0.95,
     *,
-    interval: Callable[..., Interval] = poisson_interval,
+    interval: Callable[..., Ends] = poisson_interval,
 ) -> Float[Array, "..."]:
     r"""Return the exact coverage Σ_n P(n | mean) [lower(n) <= mean <= upper(n)].
 
@@ -230,19 +232,19 @@ def _poisson_coverage(means: Array, counts: Array, lower: Array, upper: Array) -
     return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
 
 
-def _clopper_pearson(k: Array, n: Array, level: Array) -> Interval:
+def _clopper_pearson(k: Array, n: Array, level: Array) -> Ends:
     # The upper end is 1 minus the lower one for the failures, without the difference.
     successes = jnp.maximum(k, 1), k + 1
     failures = n - k + 1, jnp.maximum(n - k, 1)
     return _beta_ends(k, n, successes, failures, 0.5 * (1 - level))
 
 
-def _jeffreys(k: Array, n: Array, level: Array) -> Interval:
+def _jeffreys(k: Array, n: Array, level: Array) -> Ends:
     successes, failures = (k + 0.5,) * 2, (n - k + 0.5,) * 2
     return _beta_ends(k, n, successes, failures, 0.5 * (1 - level))
 
 
-def _beta_ends(k: Array, n: Array, a: Interval, b: Interval, tail: Array) -> Interval:
+def _beta_ends(k: Array, n: Array, a: Ends, b: Ends, tail: Array) -> Ends:
     """Return the lower tail's end and the upper one's, 0 or 1 where k is."""
     *ends, tail = jnp.broadcast_arrays(*a, *b, tail)
     is_upper = jnp.array([False, True]).reshape(2, *[1] * tail.ndim)
@@ -252,7 +254,7 @@ def _beta_ends(k: Array, n: Array, a: Interval, b: Interval, tail: Array) -> Int
     return jnp.where(k > 0, lower, 0.0), jnp.where(k < n, upper, 1.0)
 
 
-def _wilson(k: Array, n: Array, level: Array) -> Interval:
+def _wilson(k: Array, n: Array, level: Array) -> Ends:
     z = _z(level)
     estimate = k / n
     half = z * jnp.sqrt(estimate * (1 - estimate) / n + (z / (2 * n)) ** 2)
@@ -262,12 +264,12 @@ def _wilson(k: Array, n: Array, level: Array) -> Interval:
     return lower, jnp.minimum((centre + half) / shrink, 1.0)
 
 
-def _agresti_coull(k: Array, n: Array, level: Array) -> Interval:
+def _agresti_coull(k: Array, n: Array, level: Array) -> Ends:
     z = _z(level)
     return _wald(k + 0.5 * z**2, n + z**2, level)
 
 
-def _wald(k: Array, n: Array, level: Array) -> Interval:
+def _wald(k: Array, n: Array, level: Array) -> Ends:
     estimate = k / n
     half = _z(level) * jnp.sqrt(estimate * (1 - estimate) / n)
     return jnp.maximum(estimate - half, 0.0), jnp.minimum(estimate + half, 1.0)
@@ -277,7 +279,14 @@ def _z(level: Array) -> Array:
     return significances.significance(1 - level, sides=2)
 
 
-_METHODS: dict[str, Callable[[Array, Array, Array], Interval]] = {
+_NAMES = {
+    "clopper_pearson": "Clopper–Pearson",
+    "jeffreys": "Jeffreys",
+    "wilson": "Wilson",
+    "agresti_coull": "Agresti–Coull",
+    "wald": "Wald",
+}
+_METHODS: dict[str, Callable[[Array, Array, Array], Ends]] = {
     "clopper_pearson": _clopper_pearson,
     "jeffreys": _jeffreys,
     "wilson": jax.jit(_wilson),

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
+from vijax import printing
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import seen, where_valid
 
@@ -17,6 +18,11 @@ class Efficiency(NamedTuple):
     standard_error: Float[Array, "..."]
     effective_trials: Float[Array, "..."]  # (Σ w)² / Σ w²
     effective_successes: Float[Array, "..."]  # the estimate times the trials
+
+    def __str__(self) -> str:
+        return printing.described("Efficiency of weighted events", self._asdict())
+
+    __repr__ = __str__
 
 
 def weighted_efficiency(weights: Numbers, passed: Numbers) -> Efficiency:

@@ -19,6 +19,7 @@ from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree
 
+from vijax import printing
 from vijax.bayes.grid.axes import (
     Axis,
     axis,
@@ -63,6 +64,19 @@ class Landscape(NamedTuple):
     log_evidence: Scalar  # log p(data so far), in nats
     edge_mass: Float[Array, "dims 2"]  # probability in the outermost low and high cell
     resolved: Bool[ArrayLike, ""] = np.True_  # are the nodes dense enough?
+
+    def __str__(self) -> str:
+        spans = ((axis.points[0], axis.points[-1]) for axis in self.axes)
+        values = {
+            **{f"θ[{i}]": printing.between(*span) for i, span in enumerate(spans)},
+            "log evidence": self.log_evidence,
+            "mass at the edges": self.edge_mass.sum(),
+            "resolved": self.resolved,
+        }
+        nodes = " × ".join(str(n) for n in self.log_density.shape)
+        return printing.described(f"Density on a grid of {nodes} nodes", values)
+
+    __repr__ = __str__
 
 
 def prior(log_prior: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]) -> Landscape:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.bayes.grid.landscape import Landscape, probabilities
 from vijax.bayes.numerics import roots
+from vijax.bayes.numerics.interval import Interval
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
@@ -81,9 +82,7 @@ def region(landscape: Landscape, mass: Numbers = 0.95) -> Bool[Array, "..."]:
     return landscape.log_density >= log_density_level(landscape, mass)
 
 
-def intervals_of(
-    landscape: Landscape, mass: Numbers = 0.95
-) -> tuple[Float[Array, " intervals"], Float[Array, " intervals"]]:
+def intervals_of(landscape: Landscape, mass: Numbers = 0.95) -> Interval:
     """Return the intervals where a density of one variable is above one level.
 
     The density is taken as linear between the nodes, the mass inside exactly so.
@@ -121,7 +120,8 @@ def intervals_of(
     if not is_traced(number) and number > MAX_INTERVALS:
         size = 1 << int(number - 1).bit_length()  # few programs
         lower, upper, _ = _intervals_of(landscape, mass, size)
-    return where_valid(valid, (lower, upper))
+    about = "of the posterior, highest density"
+    return where_valid(valid, Interval.of((lower, upper), mass, about))
 
 
 @partial(jax.jit, static_argnums=2)

@@ -1,6 +1,7 @@
 """Credible intervals and quantiles of exact posteriors, of draws and of grids.
 
     credible_interval    (lower, upper) of a posterior: equal tails or highest density
+    Interval             the pair itself, which prints with its mass and its kind
     density_pieces       of draws with several modes: one interval or more
     quantile             x with P(X <= x) = q
     upper_quantile       x with P(X > x) = q, exact also for a tiny q
@@ -20,9 +21,11 @@ from vijax.bayes.intervals.comparison import (
 from vijax.bayes.intervals.credible import credible_interval
 from vijax.bayes.intervals.density_pieces import DensityPieces, density_pieces
 from vijax.bayes.intervals.quantiles import quantile, upper_quantile
+from vijax.bayes.numerics.interval import Interval
 
 __all__ = [
     "DensityPieces",
+    "Interval",
     "credible_interval",
     "density_pieces",
     "difference_interval",

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.intervals import quantiles, tails
 from vijax.bayes.numerics import roots
+from vijax.bayes.numerics.interval import Interval
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, seen, where_valid
 
@@ -59,7 +60,7 @@ def probability_greater(
 
 def difference_interval(
     second: dist.Distribution, first: dist.Distribution, mass: Numbers = 0.95
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+) -> Interval:
     r"""Return the equal-tailed credible interval of second - first, both independent.
 
     P(second - first < lower) = P(second - first > upper) = (1 - mass) / 2, as exact as
@@ -91,7 +92,7 @@ def difference_interval(
 
 def ratio_interval(
     second: dist.Distribution, first: dist.Distribution, mass: Numbers = 0.95
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+) -> Interval:
     r"""Return the equal-tailed credible interval of second / first, both positive.
 
     P(second / first > r) = ∫_0^1 P(second > r F⁻¹(u)) du, F the first one's cdf;
@@ -109,9 +110,7 @@ def ratio_interval(
     return _interval_of(second, first, mass, "ratio")
 
 
-def _interval_of(
-    second: Any, first: Any, mass: Numbers, kind: str
-) -> tuple[Array, Array]:
+def _interval_of(second: Any, first: Any, mass: Numbers, kind: str) -> Interval:
     shape = _common_batch(second, first)
     mass, valid = value_checks.fraction("mass", mass)
     try:
@@ -128,7 +127,9 @@ def _interval_of(
             remedy = "give distributions of positive numbers"
             positive = seen(least) >= 0
             valid &= value_checks.checked(positive, f"{name}'s least", least, remedy)
-    return where_valid(valid, _interval(second, first, mass, kind))
+    ends = _interval(second, first, mass, kind)
+    about = "of the posterior, equal-tailed"
+    return where_valid(valid, Interval.of(ends, mass, about))
 
 
 def _common_batch(second: Any, first: Any) -> tuple[int, ...]:

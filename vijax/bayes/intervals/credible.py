@@ -4,7 +4,6 @@ One function for distributions, for draws, and for a density on a grid.
 """
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +16,16 @@ from vijax.bayes.grid.regions import intervals_of
 from vijax.bayes.intervals import grid_quantiles
 from vijax.bayes.intervals.highest_density import highest_density
 from vijax.bayes.intervals.quantiles import central, quantile, upper_quantile
+from vijax.bayes.numerics.interval import Interval
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
 __all__ = ["credible_interval", "quantile", "upper_quantile"]
+
+_ABOUT = {  # how an interval prints
+    "equal_tailed": "of the posterior, equal-tailed",
+    "highest_density": "of the posterior, highest density",
+}
 
 
 def credible_interval(
@@ -28,7 +33,7 @@ def credible_interval(
     mass: Numbers = 0.95,
     *,
     kind: str = "equal_tailed",
-) -> tuple[Any, Any]:
+) -> Interval:
     r"""Return (lower, upper) that hold `mass` of the posterior.
 
     Args:
@@ -71,30 +76,31 @@ def credible_interval(
         >>> print(", ".join(f"{lower:.4f}" for lower in credible_interval(shares)[0]))
         0.4490, 0.1182
     """
-    if kind not in ("equal_tailed", "highest_density"):
+    if kind not in _ABOUT:
         raise ValueError(
             f"kind = {kind!r} is not valid: give 'equal_tailed' or 'highest_density'"
         )
     mass, valid = value_checks.fraction("mass", mass)
     mass = jnp.where(valid, mass, 0.5)
     if isinstance(posterior, Joint):
-        ends = _of_marginals(marginals(posterior), mass, kind)
+        found = _of_marginals(marginals(posterior), mass, kind)
     elif isinstance(posterior, Landscape):
-        ends = _of_landscape(posterior, mass, kind)
+        found = _of_landscape(posterior, mass, kind)
     else:
         draws, draws_valid = value_checks.finite("posterior", posterior)
         valid &= draws_valid.all()
-        ends = _of_draws(draws, mass, kind)
-    return where_valid(valid, ends)
+        found = Interval.of(_of_draws(draws, mass, kind), mass, _ABOUT[kind])
+    return where_valid(valid, found)
 
 
 def _of_marginals(
     posterior: dist.Distribution | dict[str, dist.Distribution], mass: Array, kind: str
-) -> tuple[Any, Any]:
+) -> Interval:
     if isinstance(posterior, dict):
-        ends = {k: _of_marginals(v, mass, kind) for k, v in posterior.items()}
-        lower, upper = ({k: pair[i] for k, pair in ends.items()} for i in (0, 1))
-        return lower, upper
+        found = {k: _of_marginals(v, mass, kind) for k, v in posterior.items()}
+        parts = ("lower", "upper", "level")
+        by_name = ({k: getattr(v, part) for k, v in found.items()} for part in parts)
+        return Interval(*by_name, _ABOUT[kind])
     _fits(mass, posterior.batch_shape)
     if kind == "highest_density":
         if posterior.is_discrete:
@@ -103,8 +109,13 @@ def _of_marginals(
                 f"kind = {kind!r} is not valid for a {name}: of whole numbers give "
                 "'equal_tailed'"
             )
-        return highest_density(posterior, mass)
-    return central(posterior, 0.5 * (1 - mass))
+        ends = highest_density(posterior, mass)
+    else:
+        ends = central(posterior, 0.5 * (1 - mass))
+    own = jnp.broadcast_shapes(mass.shape, posterior.batch_shape)
+    # The pieces of a region have an axis of their own.
+    level = jnp.expand_dims(mass, -1) if ends[0].ndim > len(own) else mass
+    return Interval.of(ends, level, _ABOUT[kind])
 
 
 def _fits(mass: Array, batch: tuple[int, ...]) -> None:
@@ -144,7 +155,7 @@ def _of_draws(draws: Array, mass: Array, kind: str) -> tuple[Array, Array]:
     return lower, jnp.take_along_axis(ordered, narrowest + inside, axis=0)[0]
 
 
-def _of_landscape(landscape: Landscape, mass: Array, kind: str) -> tuple[Array, Array]:
+def _of_landscape(landscape: Landscape, mass: Array, kind: str) -> Interval:
     if len(landscape.axes) != 1:
         raise ValueError(
             f"posterior has {len(landscape.axes)} axes: give one of its marginals"
@@ -153,12 +164,12 @@ def _of_landscape(landscape: Landscape, mass: Array, kind: str) -> tuple[Array, 
         raise ValueError(f"mass has shape {mass.shape}: for a grid give one number")
     if kind == "highest_density":
         lower, upper = intervals_of(landscape, mass)
-        if is_traced(lower):
-            return lower, upper
-        found = ~jnp.isnan(lower)
-        return lower[found], upper[found]
-    tail = 0.5 * (1 - mass)
-    return (
-        grid_quantiles.of_landscape(landscape, tail),
-        grid_quantiles.of_landscape(landscape, 1 - tail),
-    )
+        if not is_traced(lower):
+            found = ~jnp.isnan(lower)
+            lower, upper = lower[found], upper[found]
+    else:
+        tail = 0.5 * (1 - mass)
+        lower, upper = (
+            grid_quantiles.of_landscape(landscape, q) for q in (tail, 1 - tail)
+        )
+    return Interval.of((lower, upper), mass, _ABOUT[kind])

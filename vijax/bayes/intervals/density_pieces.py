@@ -9,6 +9,7 @@ import numpy as np
 from jax.scipy.signal import fftconvolve
 from jaxtyping import Array, Float
 
+from vijax import printing
 from vijax.bayes.grid.axes import axis
 from vijax.bayes.grid.landscape import Landscape
 from vijax.bayes.grid.regions import intervals_of
@@ -28,6 +29,11 @@ class DensityPieces(NamedTuple):
     upper: Float[Array, " pieces"]
     mass: Float[Array, " pieces"]  # of the draws, in each
     mass_se: Float[Array, " pieces"]  # Monte Carlo error, of independent draws
+
+    def __str__(self) -> str:
+        return printing.described("Region of highest density", self._asdict())
+
+    __repr__ = __str__
 
 
 def density_pieces(draws: Numbers, mass: Numbers = 0.95) -> DensityPieces:

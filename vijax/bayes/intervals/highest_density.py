@@ -13,24 +13,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from vijax import special
 from vijax.bayes.intervals import quantiles, tails
 from vijax.bayes.intervals.mixture_regions import region_of_mixture
 from vijax.bayes.numerics import log_densities, roots
 from vijax.bayes.numerics.density_level import Profile, solve_level
+from vijax.bayes.numerics.interval import Ends
 from vijax.bayes.validation.value_checks import as_float
 from vijax.special import log_tails
 from vijax.special.elementary import expm1_excess
 from vijax.special.elementwise import elementwise
 
-Interval = tuple[Float[Array, "..."], Float[Array, "..."]]
-
 _BISECTIONS = 60
 
 
-def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
+def highest_density(distribution: dist.Distribution, mass: Array) -> Ends:
     """Return the highest-density interval of a distribution with one mode.
 
     Without an inner maximum the interval begins at the end of the support where the
@@ -67,18 +66,18 @@ def highest_density(distribution: dist.Distribution, mass: Array) -> Interval:
 
 def _interval_of(
     family: Callable[..., dist.Distribution],
-) -> Callable[[Callable[..., Interval]], Callable[..., Interval]]:
+) -> Callable[[Callable[..., Ends]], Callable[..., Ends]]:
     """Compile an interval of (*parameters, mass), and give it its derivatives."""
 
-    def decorate(interval: Callable[..., Interval]) -> Callable[..., Interval]:
+    def decorate(interval: Callable[..., Ends]) -> Callable[..., Ends]:
         function = jax.custom_jvp(elementwise(interval))
 
         @function.defjvp
-        def jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
+        def jvp(primals: Any, tangents: Any) -> tuple[Ends, Ends]:
             ends = function(*primals)
             share = _share_below(family(*primals[:-1]), ends, primals[-1])
 
-            def at_share(*arguments: Array) -> Interval:
+            def at_share(*arguments: Array) -> Ends:
                 return _ends(family(*arguments[:-1]), arguments[-1], share)
 
             return ends, jax.jvp(at_share, primals, tangents)[1]
@@ -88,7 +87,7 @@ def _interval_of(
     return decorate
 
 
-def _share_below(distribution: Any, ends: Interval, mass: Array) -> Array:
+def _share_below(distribution: Any, ends: Ends, mass: Array) -> Array:
     """Return how much of the mass outside of an interval lies below it, 0 to 1."""
     lower, upper = ends
     high = 1.0 if isinstance(distribution, dist.Beta) else jnp.inf
@@ -96,7 +95,7 @@ def _share_below(distribution: Any, ends: Interval, mass: Array) -> Array:
     return jnp.where(lower <= 0, 0.0, jnp.where(upper >= high, 1.0, share))
 
 
-def _at_share(distribution: Any, mass: Array, share: Array) -> Interval:
+def _at_share(distribution: Any, mass: Array, share: Array) -> Ends:
     """Return the interval with this share of the mass outside below it."""
     below = share * (1 - mass)
     above = jnp.maximum(1 - mass - below, 0.0)
@@ -105,7 +104,7 @@ def _at_share(distribution: Any, mass: Array, share: Array) -> Interval:
 
 
 @jax.custom_jvp
-def _ends(distribution: Any, mass: Array, share: Array) -> Interval:
+def _ends(distribution: Any, mass: Array, share: Array) -> Ends:
     """Return the same at the share that has been solved for, with its derivatives.
 
     At this share both ends are equally dense. When the distribution or the mass
@@ -116,13 +115,13 @@ def _ends(distribution: Any, mass: Array, share: Array) -> Interval:
 
 
 @_ends.defjvp
-def _ends_jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
+def _ends_jvp(primals: Any, tangents: Any) -> tuple[Ends, Ends]:
     *arguments, share = primals
     *dots, _ = tangents
 
     def ends_and_rise(
         share: Array, distribution: Any, mass: Array
-    ) -> tuple[Interval, Array]:
+    ) -> tuple[Ends, Array]:
         lower, upper = _at_share(distribution, mass, share)
         # An end of the support, where the density may be infinite, is out of the way.
         left = jnp.where(share > 0, lower, upper)
@@ -141,7 +140,7 @@ def _ends_jvp(primals: Any, tangents: Any) -> tuple[Interval, Interval]:
 
 
 @_interval_of(dist.Beta)
-def _beta(a: Array, b: Array, mass: Array) -> Interval:
+def _beta(a: Array, b: Array, mass: Array) -> Ends:
     inner = (a > 1) & (b > 1)
     a_, b_ = jnp.where(inner, a, 2.0), jnp.where(inner, b, 2.0)
     lower, upper = _beta_level(a_, b_, mass)
@@ -158,7 +157,7 @@ def _beta(a: Array, b: Array, mass: Array) -> Interval:
     return jnp.where(inner, lower, edge_lower), jnp.where(inner, upper, edge_upper)
 
 
-def _beta_level(a: Array, b: Array, mass: Array) -> Interval:
+def _beta_level(a: Array, b: Array, mass: Array) -> Ends:
     """Return the interval for a, b > 1, where the density has an inner maximum."""
     strength = a + b - 2
     mode, rest = (a - 1) / strength, (b - 1) / strength
@@ -216,7 +215,7 @@ def _beta_level(a: Array, b: Array, mass: Array) -> Interval:
 
 
 @_interval_of(lambda a: dist.Gamma(a, 1.0))
-def _gamma(a: Array, mass: Array) -> Interval:
+def _gamma(a: Array, mass: Array) -> Ends:
     inner = a > 1
     safe = jnp.where(inner, a, 2.0)
     lower, upper = _gamma_level(safe, safe - 1, mass)
@@ -229,12 +228,12 @@ def _gamma(a: Array, mass: Array) -> Interval:
 
 
 @_interval_of(lambda a: dist.InverseGamma(a, 1.0))
-def _inverse_gamma(a: Array, mass: Array) -> Interval:
+def _inverse_gamma(a: Array, mass: Array) -> Ends:
     low, high = _gamma_level(a, a + 1, mass)
     return 1 / high, 1 / low
 
 
-def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
+def _gamma_level(a: Array, mode: Array, mass: Array) -> Ends:
     """Return g and G with mass between under Gamma(a), where g^mode e^-g is equal."""
     top = jnp.exp(log_densities.gamma_log_density(a, mode)) * mode
 
@@ -260,7 +259,7 @@ def _gamma_level(a: Array, mode: Array, mass: Array) -> Interval:
 
 
 @jax.jit
-def _by_bisection(distribution: dist.Distribution, mass: Array) -> Interval:
+def _by_bisection(distribution: dist.Distribution, mass: Array) -> Ends:
     """Move the mass outside from one side to the other until both ends are as dense."""
     mass = jnp.broadcast_to(
         mass, jnp.broadcast_shapes(mass.shape, distribution.batch_shape)

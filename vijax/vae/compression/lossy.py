@@ -23,7 +23,7 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from vijax.metrics.estimate import in_digits
+from vijax.printing import in_digits
 from vijax.types import Params, Scalar
 from vijax.vae.compression import latent_grids
 from vijax.vae.compression.latent_grids import Grid, Symbols

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from vijax.batching import map_batches
-from vijax.metrics.estimate import in_digits
+from vijax.printing import in_digits
 from vijax.types import Key, Scalar
 from vijax.vae.input_checks import check_in_support
 from vijax.vae.models import autoencoders, bound_terms

@@ -25,7 +25,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.batching import map_batches
-from vijax.metrics.estimate import in_digits
+from vijax.printing import in_digits
 from vijax.types import Key, Scalar
 from vijax.vae.evaluation import latent_maps
 from vijax.vae.models.autoencoders import (

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.batching import map_batches
-from vijax.metrics.estimate import in_digits
+from vijax.printing import in_digits
 from vijax.types import Key
 from vijax.vae.evaluation import annealed_walk
 from vijax.vae.evaluation.annealed_walk import WALK, Walk

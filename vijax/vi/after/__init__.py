@@ -7,6 +7,7 @@
     compare({"a": fit_a, "b": fit_b})   the differences, with their errors
     posterior_predictive_check(fit, key)    could the model have made these data?
     power_scaling(fit, key)             how far each unknown hangs on prior and data
+    modes_by_site(fit)                  other modes of the posterior, by name
     elbo_by_site(fit, key)              which site of a model a fit pays for
     to_arviz(fit, key)                  draws, predictions, data and verdict for ArviZ
 
@@ -19,6 +20,7 @@ from vijax.vi.after.arviz import to_arviz
 from vijax.vi.after.comparison import Compared, Comparison, compare
 from vijax.vi.after.cross_validation import Loo, Waic, loo, waic
 from vijax.vi.after.elbo_terms import ElboTerm, ElboTerms, elbo_by_site
+from vijax.vi.after.mode_sites import ModeSites, modes_by_site
 from vijax.vi.after.pointwise import log_likelihood
 from vijax.vi.after.prediction import predict, prior_predict
 from vijax.vi.after.predictive_checks import (
@@ -36,6 +38,7 @@ __all__ = [
     "ElboTerm",
     "ElboTerms",
     "Loo",
+    "ModeSites",
     "PowerScaling",
     "PredictiveCheck",
     "SiteDraws",
@@ -44,6 +47,7 @@ __all__ = [
     "elbo_by_site",
     "log_likelihood",
     "loo",
+    "modes_by_site",
     "posterior_predictive_check",
     "power_scaling",
     "predict",

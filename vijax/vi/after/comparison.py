@@ -24,7 +24,7 @@ class Compared(NamedTuple):
         float  # for other data, from the differences observation by observation
     )
     monte_carlo_se: float  # of the difference, for other draws
-    parameters: float  # p_loo, or p_waic
+    effective_parameters: float  # p_loo, or p_waic
     trusted: bool
 
 
@@ -32,22 +32,30 @@ class Comparison(dict[str, Compared]):
     """Models by name, the best first; prints as a table with a statement."""
 
     statement: str = ""
+    criterion: str = "loo"  # or "waic"
 
     def __str__(self) -> str:
         width = max([5, *map(len, self)])
-        columns = ("elpd", "elpd_se", "difference", "difference_se", "parameters")
-        head = " ".join([" " * width, *(f"{c:>13}" for c in columns), "  trusted"])
+        columns = ("elpd", "elpd_se", "difference", "difference_se", "monte_carlo_se")
+        columns += ("effective_parameters",)
+        names = (*columns[:-1], f"p_{self.criterion}")
+        head = " ".join([" " * width, *(f"{c:>14}" for c in names), "  trusted"])
         lines = [
             " ".join(
                 [
                     f"{name:<{width}}",
-                    *(f"{getattr(row, c):>13.2f}" for c in columns),
+                    *(f"{getattr(row, c):>14.2f}" for c in columns),
                     "  yes" if row.trusted else "  NO",
                 ]
             )
             for name, row in self.items()
         ]
-        return "\n".join([head, *lines, self.statement])
+        about = (
+            "In nats, higher is better. difference: to the best, ± difference_se for "
+            "other data,\n± monte_carlo_se for other draws; "
+            f"{names[-1]}: the effective number of parameters."
+        )
+        return "\n".join([head, *lines, about, self.statement])
 
     __repr__ = __str__
 
@@ -131,6 +139,7 @@ def compare(
             one.p_loo if isinstance(one, Loo) else one.p_waic,
             one.trusted,
         )
+    table.criterion = "loo" if isinstance(best, Loo) else "waic"
     table.statement = _statement(table, len(best.pointwise))
     return table
 

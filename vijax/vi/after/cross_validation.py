@@ -49,7 +49,7 @@ from vijax.vi.after.posterior_draws import (
 )
 from vijax.vi.engine.batched_density import constrained_sites
 from vijax.vi.engine.precision import own_precision
-from vijax.vi.importance_weights import KHAT_LIMIT, psis
+from vijax.vi.importance_weights import KHAT_LIMIT, ROWS, psis
 from vijax.vi.result import Fit
 
 DRAWS, DRAWS_OF_SUBSAMPLED = 4000, 1000
@@ -179,16 +179,17 @@ def loo(
     drawn = _drawn(fit, key, num_samples, draws, "vi.loo")
     log_p, log_ratios = drawn.log_likelihoods, drawn.log_weights
     number, count = log_p.shape
-    weights = np.empty_like(log_p)
-    elpd, khat = np.empty(count), np.empty(count)
-    for i in range(count):
-        ratios = _usable(log_ratios - log_p[:, i])
-        smoothed = psis(ratios)
-        terms = smoothed.log_weights + log_p[:, i]
-        elpd[i] = _log_sum(terms)
-        khat[i] = smoothed.tail_shape if np.isfinite(elpd[i]) else np.inf
+    elpd, khat, added = np.empty(count), np.empty(count), np.zeros(number)
+    for first in range(0, count, ROWS):
+        rows = slice(first, first + ROWS)
+        own = np.ascontiguousarray(log_p[:, rows].T)
+        smoothed = psis(_usable(log_ratios - own))
+        terms = smoothed.log_weights + own
+        elpd[rows] = _log_sum(terms.T)
+        khat[rows] = np.where(np.isfinite(elpd[rows]), smoothed.tail_shape, np.inf)
         # What each draw adds to elpd_i, to first order.
-        weights[:, i] = np.exp(terms - elpd[i]) - np.exp(smoothed.log_weights)
+        added += np.sum(np.exp(terms - elpd[rows, None]), axis=0)
+        added -= np.sum(np.exp(smoothed.log_weights), axis=0)
     lppd = _log_sum(psis(log_ratios).log_weights[:, None] + log_p)
     p_loo = lppd - elpd
     limit = min(1 - 1 / math.log10(number), KHAT_LIMIT)
@@ -199,7 +200,7 @@ def loo(
         _spread(elpd),
         float(np.sum(p_loo)),
         _spread(p_loo),
-        _monte_carlo_se(np.sum(weights, axis=1), drawn.draws),
+        _monte_carlo_se(added, drawn.draws),
         elpd,
         khat,
         limit,

@@ -16,9 +16,9 @@ from jaxtyping import Array
 
 from vijax.types import Key
 from vijax.validate import check, is_traced, is_whole
+from vijax.vi.after.index_ranges import check_indices
 from vijax.vi.after.posterior_draws import PosteriorDraws, posterior_draws, source_of
 from vijax.vi.after.refusals import (
-    check_indices,
     check_new_run,
     check_same_model,
     check_values,

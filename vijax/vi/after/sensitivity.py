@@ -10,7 +10,6 @@ References:
     Kallioinen, Paananen, Bürkner & Vehtari (2024), Stat. Comput. 34, arXiv:2107.14054.
 """
 
-import math
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -32,6 +31,7 @@ from vijax.vi.after.posterior_draws import (
     unknowns,
     weighted_draws,
 )
+from vijax.vi.after.reweighting import distances, shifts
 from vijax.vi.after.standardised_effects import (
     questions,
     standardised,
@@ -225,15 +225,15 @@ def _columns(
     groups = _groups(drawn)
     found: dict[str, Any] = {}
     for name, log_power in powers.items():
-        whole = _distances(entries, log_weights, log_power)
+        whole = distances(entries, log_weights, log_power, POWER)
         parts = [
-            _distances(entries[rows], log_weights[rows], log_power[rows])
+            distances(entries[rows], log_weights[rows], log_power[rows], POWER)
             for rows in groups
         ]
         error = np.std(parts, axis=0, ddof=1) / NUM_GROUPS**0.5
         found[name] = np.reshape(whole, shape)
         found[f"{name}_se"] = np.reshape(error, shape)
-        shift = _shifts(entries, log_weights, log_power)
+        shift = shifts(entries, log_weights, log_power)
         found[f"{name}_shift"] = np.reshape(shift, shape)
     of_prior, of_data = (found[name] >= SENSITIVE for name in powers)
     words = np.where(of_prior & of_data, CONFLICT, "")
@@ -248,74 +248,6 @@ def _groups(drawn: WeightedDraws) -> list[np.ndarray]:
         return np.array_split(np.arange(number), NUM_GROUPS)
     within = np.arange(number) % (number // drawn.num_parts)
     return [np.flatnonzero(within % NUM_GROUPS == n) for n in range(NUM_GROUPS)]
-
-
-def _distances(
-    entries: np.ndarray, log_weights: np.ndarray, log_power: np.ndarray
-) -> np.ndarray:
-    """Return the distance of each entry's marginal per unit of log₂ α."""
-    weights = np.exp(psis(log_weights).log_weights)
-    total = np.zeros(entries.shape[1])
-    for alpha in (POWER, 1 / POWER):
-        scaled = np.exp(psis(log_weights + (alpha - 1) * log_power).log_weights)
-        total = total + np.array(
-            [
-                max(
-                    cumulative_distance(x, weights, scaled),
-                    cumulative_distance(-x, weights, scaled),
-                )
-                for x in entries.T
-            ]
-        )
-    return total / (2 * math.log2(POWER))
-
-
-def cumulative_distance(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    r"""Return the cumulative Jensen–Shannon distance of two weightings of draws.
-
-        √((D(P, Q) + D(Q, P)) / ∫ (P + Q) dx)
-        D(P, Q) = ∫ P log₂(2P / (P + Q)) dx + ∫ (Q − P) dx / (2 log 2)
-
-    with P and Q the two distribution functions; between 0 and 1.
-
-    Args:
-        x: draws.
-        first: weights of P.
-        second: weights of Q.
-
-    References:
-        Nguyen & Vreeken (2015), ECML PKDD, section 3.
-
-    Example:
-        >>> x = np.array([0.0, 1.0, 2.0])
-        >>> cumulative_distance(x, np.array([1.0, 1.0, 1.0]), np.array([1.0, 1.0, 1.0]))
-        0.0
-    """
-    order = np.argsort(x)
-    width = np.diff(x[order])
-    p, q = (np.cumsum(w[order] / np.sum(w))[:-1] for w in (first, second))
-    middle = 0.5 * (p + q)
-
-    def one_way(p: np.ndarray, q: np.ndarray) -> float:
-        ratio = np.where(p > 0, p, 1.0) / np.where(p > 0, middle, 1.0)
-        return float(width @ (p * np.log2(ratio) + 0.5 * (q - p) / math.log(2)))
-
-    bound = float(width @ (p + q))
-    both = one_way(p, q) + one_way(q, p)
-    return math.sqrt(max(both, 0.0) / bound) if bound > 0 else 0.0
-
-
-def _shifts(
-    entries: np.ndarray, log_weights: np.ndarray, log_power: np.ndarray
-) -> np.ndarray:
-    """Return how far each mean moves per doubling of α, in sds: Cov(θ, log p) log 2."""
-    weights = np.exp(psis(log_weights).log_weights)
-    used = weights > 0
-    weights, entries, log_power = weights[used], entries[used], log_power[used]
-    centred = entries - weights @ entries
-    slope = weights @ (centred * (log_power - weights @ log_power)[:, None])
-    sd = np.sqrt(weights @ centred**2)
-    return math.log(2) * slope / np.where(sd > 0, sd, 1.0)
 
 
 def _advise(table: PowerScaling) -> str:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vijax import printing
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi import importance_weights
@@ -38,6 +39,12 @@ class Evidence(NamedTuple):
     side: str  # "estimate", or "lower bound" (of which the error is not the gap)
     khat: float  # of the weights of q; the estimate holds below 0.7
 
+    def __str__(self) -> str:
+        value = printing.in_digits(self.log_evidence, self.standard_error)
+        return f"log p(data) {value} nats ({self.side}, k̂ = {self.khat:.2f})"
+
+    __repr__ = __str__
+
 
 class BayesFactor(NamedTuple):
     """log K = log p(x | first) − log p(x | second) in nats."""
@@ -45,6 +52,12 @@ class BayesFactor(NamedTuple):
     log_bayes_factor: float
     standard_error: float
     statement: str  # what it is worth
+
+    def __str__(self) -> str:
+        value = printing.in_digits(self.log_bayes_factor, self.standard_error)
+        return f"log K {value} nats ({self.statement})"
+
+    __repr__ = __str__
 
 
 def evidence(
@@ -69,10 +82,21 @@ def evidence(
     Args:
         fit: of a model whose priors are proper and whose log density is normalised.
         method: "importance", "bridge" or "elbo".
-        draws: of the posterior for "bridge", constrained, by name: NumPyro's
-            `mcmc.get_samples()`.
+        draws: of the posterior, for "bridge" only: a dict from the name of a site to
+            an array, draws first, of values as the model has them (constrained), every
+            unknown of the model and nothing else needed. Of NumPyro's MCMC that is
+            `mcmc.get_samples()`, of `vi.nuts` it is `vi.sample(chains, key, 2000)`.
+            Independent of the draws of q: they are what "bridge" adds. Their order is
+            the chain's, for the error counts how many of them are independent.
         num_samples: draws of q.
         key: random key.
+
+    Returns:
+        The Evidence; of a lower bound the error is that of its estimate, not the gap.
+
+    Raises:
+        ValueError: an unknown method; draws for another method than "bridge", or not
+            of the model's unknowns; fewer than 100 samples; a stack of fits.
 
     References:
         Meng & Wong (1996), Statistica Sinica 6; Frühwirth-Schnatter (2004),
@@ -158,7 +182,16 @@ def bayes_factor(
     r"""Return the log Bayes factor of two models of the same data.
 
     A Fit counts with its importance-weighted evidence where that may be used
-    (`fit.correctable`), else with its ELBO, a lower bound.
+    (`fit.correctable`), else with its ELBO, a lower bound. With draws of the posterior
+    from elsewhere, give `evidence(fit, "bridge", draws=mcmc.get_samples())` instead.
+
+    Args:
+        first: a Fit or an Evidence.
+        second: the same, of another model of the same data.
+        allow_bounds: take lower bounds, too.
+
+    Returns:
+        The BayesFactor, log K of the first over the second.
 
     Raises:
         ValueError: where either is a lower bound, unless `allow_bounds`; the statement

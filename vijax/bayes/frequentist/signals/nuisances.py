@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from vijax import printing
 from vijax.bayes.numerics.log_gamma import deviance
 from vijax.bayes.validation import Numbers, count_checks, value_checks
 
@@ -22,6 +23,12 @@ class Measured(NamedTuple):
     estimate: Numbers
     error: Numbers
 
+    def __str__(self) -> str:
+        estimate, error = map(printing.number, self)
+        return f"measured as {estimate} ± {error}"
+
+    __repr__ = __str__
+
 
 class Sideband(NamedTuple):
     """Counts y ~ Poisson(τ b) of a region with background only, τ times as large."""
@@ -29,12 +36,24 @@ class Sideband(NamedTuple):
     counts: Numbers
     ratio: Numbers
 
+    def __str__(self) -> str:
+        counts, ratio = map(printing.number, self)
+        return f"{counts} counts in a sideband {ratio} times as large"
+
+    __repr__ = __str__
+
 
 class Selected(NamedTuple):
     """Simulated signal events that passed, z of m: binomial with the efficiency."""
 
     passed: Numbers
     trials: Numbers
+
+    def __str__(self) -> str:
+        passed, trials = map(printing.number, self)
+        return f"{passed} of {trials} simulated events passed"
+
+    __repr__ = __str__
 
 
 Pair = tuple[Array, Array]

@@ -18,8 +18,8 @@ from vijax.bayes.frequentist.binomial_tests import (
     both_tails,
     opposite_count,
 )
-from vijax.bayes.frequentist.confidence_intervals import Interval
 from vijax.bayes.numerics import count_pmfs, roots, significances
+from vijax.bayes.numerics.interval import Ends, Interval
 from vijax.bayes.numerics.log_gamma import deviance, signed_root
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.validate import where_valid
@@ -217,11 +217,12 @@ def profile_interval(
     )
     z = significances.significance(1 - level, sides=2)
     ends = _profile_ends(n_on, n_off, alpha, z)
-    return where_valid(valid & level_valid, ends)
+    found = Interval.of(ends, level, "confidence, profile likelihood")
+    return where_valid(valid & level_valid, found)
 
 
 @jax.jit
-def _profile_ends(n_on: Array, n_off: Array, alpha: Array, z: Array) -> Interval:
+def _profile_ends(n_on: Array, n_off: Array, alpha: Array, z: Array) -> Ends:
     best = jnp.maximum(n_on - alpha * n_off, 0.0)
     at_zero = _profile(jnp.zeros_like(best), n_on, n_off, alpha)
     peak = jnp.where(n_on >= alpha * n_off, 0.0, at_zero)

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vijax.bayes.frequentist.confidence_intervals import Interval
 from vijax.bayes.frequentist.signals.signal_intervals import signal_interval
 from vijax.bayes.frequentist.signals.signal_limits import signal_limit
 from vijax.bayes.numerics import count_pmfs
+from vijax.bayes.numerics.interval import Ends
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
@@ -25,7 +25,7 @@ def signal_coverage(
     level: Numbers = 0.95,
     *,
     method: str = "feldman_cousins",
-    interval: Callable[..., Interval] | None = None,
+    interval: Callable[..., Ends] | None = None,
     max_count: int | None = None,
 ) -> Float[Array, "..."]:
     r"""Return Σ_n P(n | s + b) [lower(n, b) <= s <= upper(n, b)] at every truth.
@@ -80,7 +80,7 @@ def signal_coverage(
     return where_valid(all_valid & level_valid, flat.reshape(shape))
 
 
-def _by_name(method: str, counts: Array, b: Array, level: Array) -> Interval:
+def _by_name(method: str, counts: Array, b: Array, level: Array) -> Ends:
     if method in _LIMITS:
         limit = signal_limit(counts, b, level, method=method)
         return jnp.zeros_like(limit), limit

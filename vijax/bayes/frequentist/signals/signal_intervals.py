@@ -11,14 +11,18 @@ import numpy as np
 from jaxtyping import Array
 
 from vijax import special
-from vijax.bayes.frequentist.confidence_intervals import Interval
 from vijax.bayes.frequentist.signals.signal_limits import mean_above, signal_data
 from vijax.bayes.numerics import count_pmfs, roots
+from vijax.bayes.numerics.interval import Ends, Interval
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
 _GRID = 512  # signals at which a belt is looked at, before its ends are refined
 _REFINEMENTS = 50
+_METHODS = {  # and how an interval prints
+    "feldman_cousins": "confidence, Feldman–Cousins",
+    "kraft_burrows_nousek": "of the posterior, Kraft–Burrows–Nousek",
+}
 
 
 def signal_interval(
@@ -62,11 +66,11 @@ def signal_interval(
         >>> print(f"{lower:.4f} {upper:.4f}")
         0.0000 8.0867
     """
-    methods = ("feldman_cousins", "kraft_burrows_nousek")
-    value_checks.one_of("method", method, methods)
+    value_checks.one_of("method", method, tuple(_METHODS))
     counts, background, level, valid = signal_data(counts, background, level)
     if method == "kraft_burrows_nousek":
-        return where_valid(valid, _narrowest(counts, background, level))
+        ends = _narrowest(counts, background, level)
+        return where_valid(valid, Interval.of(ends, level, _METHODS[method]))
     if max_count is None:
         if is_traced(counts, background, level):
             raise ValueError("max_count is needed in a trace: give one, far above b")
@@ -75,11 +79,11 @@ def signal_interval(
         highest = np.asarray(highest).max()
         max_count = 1 << int(highest + 8 * highest**0.5 + 20).bit_length()
     ends = _unified(counts, background, level, int(max_count))
-    return where_valid(valid, ends)
+    return where_valid(valid, Interval.of(ends, level, _METHODS[method]))
 
 
 @jax.jit
-def _narrowest(counts: Array, background: Array, level: Array) -> Interval:
+def _narrowest(counts: Array, background: Array, level: Array) -> Ends:
     """Return the densest part of Gamma(n + 1) cut at b, in which s + b lies."""
     log_rest = jnp.log1p(-level)
     reach = special.gammainccinv(counts + 1, 1 - level)
@@ -110,9 +114,7 @@ def _narrowest(counts: Array, background: Array, level: Array) -> Interval:
 
 
 @partial(jax.jit, static_argnums=3)
-def _unified(
-    counts: Array, background: Array, level: Array, max_count: int
-) -> Interval:
+def _unified(counts: Array, background: Array, level: Array, max_count: int) -> Ends:
     """Return the smallest and the largest signal that accept the count."""
     others = jnp.arange(max_count + 1, dtype=counts.dtype)
 

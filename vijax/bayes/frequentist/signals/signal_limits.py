@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax import special
+from vijax import printing, special
 from vijax.bayes.numerics import count_quantiles, roots, significances
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
@@ -28,6 +28,12 @@ class ExpectedLimits(NamedTuple):
     median: Float[Array, "..."]
     plus_one_sigma: Float[Array, "..."]
     plus_two_sigma: Float[Array, "..."]
+
+    def __str__(self) -> str:
+        values = dict(zip(printing.BANDS, self, strict=True))
+        return printing.described("Upper limits expected without a signal", values)
+
+    __repr__ = __str__
 
 
 def signal_limit(
@@ -94,8 +100,13 @@ def expected_signal_limits(
 
     Example:
         >>> band = expected_signal_limits(3.0)
-        >>> print(f"{band.minus_two_sigma:.3f} {band.median:.3f}")
-        2.996 5.395
+        >>> print(band)
+        Upper limits expected without a signal
+          −2σ     2.9957
+          −1σ     3.4577
+          median  5.3952
+          +1σ     7.755
+          +2σ     10.24
     """
     background, valid = value_checks.nonnegative("background", background)
     level, level_valid = value_checks.fraction("level", level)

@@ -9,7 +9,6 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
-from vijax.bayes.frequentist.confidence_intervals import Interval
 from vijax.bayes.frequentist.signals import critical_counts
 from vijax.bayes.frequentist.signals.nuisances import Measured, Sideband
 from vijax.bayes.frequentist.signals.signal_limits import signal_limit
@@ -18,12 +17,13 @@ from vijax.bayes.frequentist.signals.uncertain_signals import (
     uncertain_signal_limit,
 )
 from vijax.bayes.numerics import count_pmfs, roots
+from vijax.bayes.numerics.interval import Ends
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
 _METHODS = ("profile", "profile_limit", "cls", "classical")
 _STEPS = 45
-OfData = Callable[[Array, Measured | Sideband, Array], Interval]
+OfData = Callable[[Array, Measured | Sideband, Array], Ends]
 
 
 def uncertain_signal_coverage(
@@ -121,7 +121,7 @@ def _of_name(method: str) -> OfData:
 
 def _by_name(
     method: str, counts: Array, background: Measured | Sideband, level: Array
-) -> Interval:
+) -> Ends:
     if method == "profile":
         return uncertain_signal_interval(counts, background, level=level)
     if method == "profile_limit":

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vijax.bayes.frequentist.confidence_intervals import Interval
 from vijax.bayes.frequentist.signals import nuisances
 from vijax.bayes.frequentist.signals.nuisances import Measured, Pair, Selected, Sideband
 from vijax.bayes.numerics import roots, significances
+from vijax.bayes.numerics.interval import Ends, Interval
 from vijax.bayes.numerics.log_gamma import deviance
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import seen, where_valid
@@ -66,7 +66,8 @@ def uncertain_signal_interval(
     level, level_valid = value_checks.fraction("level", level)
     level, data, kinds, valid = _data(counts, background, efficiency, level=level)
     ends = _ends(*data, level, kinds, bool(bounded))
-    return where_valid(valid & level_valid, ends)
+    found = Interval.of(ends, level, "confidence, profile likelihood")
+    return where_valid(valid & level_valid, found)
 
 
 def uncertain_signal_limit(
@@ -208,7 +209,7 @@ def _profile(signal: Array, n: Array, of_b: Pair, of_e: Pair, kinds: Kinds) -> A
 @partial(jax.jit, static_argnums=(4, 5))
 def _ends(
     n: Array, of_b: Pair, of_e: Pair, level: Array, kinds: Kinds, bounded: bool
-) -> Interval:
+) -> Ends:
     z_square = significances.significance(1 - level, sides=2) ** 2
     b = of_b[0] / of_b[1] if kinds[0] == "sideband" else of_b[0]
     e = of_e[0] / of_e[1] if kinds[1] == "selected" else of_e[0]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vijax import printing
 from vijax.bayes.frequentist.binomial_tests import ALTERNATIVES
 from vijax.bayes.numerics import student
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
@@ -22,6 +23,21 @@ class WelchTest(NamedTuple):
     log_p_value: Float[Array, "..."]
     lower: Float[Array, "..."]  # of the confidence interval of the difference
     upper: Float[Array, "..."]
+    level: Float[Array, "..."]  # of that interval
+
+    def __str__(self) -> str:
+        about = f"Welch's t test, interval of {printing.percent(self.level)} confidence"
+        if printing.is_table(self.difference):
+            return printing.described(about, self._asdict())
+        values = {
+            "difference": printing.in_digits(self.difference, self.standard_error),
+            "interval": printing.between(self.lower, self.upper),
+            "degrees of freedom": self.df,
+            "p-value": printing.p_value(self.log_p_value),
+        }
+        return printing.described(about, values)
+
+    __repr__ = __str__
 
 
 def welch_test(
@@ -51,8 +67,12 @@ def welch_test(
 
     Example:
         >>> test = welch_test([1.0, 2.0, 3.0], [2.0, 4.0, 6.0, 8.0])
-        >>> print(f"{test.df:.3f} {jnp.exp(test.log_p_value):.4f}")
-        4.075 0.0999
+        >>> print(test)
+        Welch's t test, interval of 95 % confidence
+          difference          3.0 ± 1.4
+          interval            -0.89552 to 6.8955
+          degrees of freedom  4.0755
+          p-value             0.09985
     """
     value_checks.one_of("alternative", alternative, ALTERNATIVES)
     level, level_valid = value_checks.fraction("level", level)
@@ -96,7 +116,7 @@ def _welch(first: Array, second: Array, level: Array, alternative: str) -> Welch
     half = -error * student.lower_quantile(df, 0.5 * (1 - level))
     ends = difference - half, difference + half
     error = jnp.where(some, error, 0.0)
-    return WelchTest(difference, error, df, log_p_value, *ends)
+    return WelchTest(difference, error, df, log_p_value, *ends, level)
 
 
 def _mean(sample: Array) -> tuple[Array, Array]:

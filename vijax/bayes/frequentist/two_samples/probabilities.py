@@ -10,15 +10,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vijax.bayes.frequentist.confidence_intervals import Interval, binomial_interval
+from vijax.bayes.frequentist.confidence_intervals import binomial_interval
 from vijax.bayes.frequentist.two_samples import pairs
 from vijax.bayes.frequentist.two_samples.score_intervals import score_end
 from vijax.bayes.numerics import roots, significances
+from vijax.bayes.numerics.interval import Ends, Interval
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
 _DIFFERENCES = ("newcombe", "miettinen_nurminen")
 _RATIOS = ("koopman", "miettinen_nurminen", "katz")
+_ABOUT = {  # how an interval prints
+    "newcombe": "confidence, Newcombe",
+    "miettinen_nurminen": "confidence, Miettinen–Nurminen",
+    "koopman": "confidence, Koopman",
+    "katz": "confidence, Katz",
+}
 _FAR = 60.0  # of the log of a ratio of probabilities: counts end at 10^12
 _NEWTON_STEPS = 4
 
@@ -70,8 +77,10 @@ def probability_difference_interval(
         p1, p2 = k1 / n1, k2 / n2
         below = jnp.hypot(p2 - two[0], one[1] - p1)
         above = jnp.hypot(two[1] - p2, p1 - one[0])
-        return where_valid(valid, (p2 - p1 - below, p2 - p1 + above))
-    return where_valid(valid, _difference_ends(k1, n1, k2, n2, level))
+        ends = p2 - p1 - below, p2 - p1 + above
+    else:
+        ends = _difference_ends(k1, n1, k2, n2, level)
+    return where_valid(valid, Interval.of(ends, level, _ABOUT[method]))
 
 
 def probability_ratio_interval(
@@ -116,9 +125,11 @@ def probability_ratio_interval(
     value_checks.one_of("method", method, _RATIOS)
     (k1, n1), (k2, n2), level, valid = _data(first, second, level)
     if method == "katz":
-        return where_valid(valid, _katz(k1, n1, k2, n2, level))
-    corrected = method == "miettinen_nurminen"
-    return where_valid(valid, _ratio_ends(k1, n1, k2, n2, level, corrected))
+        ends = _katz(k1, n1, k2, n2, level)
+    else:
+        corrected = method == "miettinen_nurminen"
+        ends = _ratio_ends(k1, n1, k2, n2, level, corrected)
+    return where_valid(valid, Interval.of(ends, level, _ABOUT[method]))
 
 
 def _data(
@@ -133,7 +144,7 @@ def _data(
 
 
 @jax.jit
-def _katz(k1: Array, n1: Array, k2: Array, n2: Array, level: Array) -> Interval:
+def _katz(k1: Array, n1: Array, k2: Array, n2: Array, level: Array) -> Ends:
     some = (k1 > 0) & (k2 > 0)
     safe1, safe2 = jnp.where(some, k1, 1.0), jnp.where(some, k2, 1.0)
     variance = (n1 - safe1) / (n1 * safe1) + (n2 - safe2) / (n2 * safe2)
@@ -144,9 +155,7 @@ def _katz(k1: Array, n1: Array, k2: Array, n2: Array, level: Array) -> Interval:
 
 
 @jax.jit
-def _difference_ends(
-    k1: Array, n1: Array, k2: Array, n2: Array, level: Array
-) -> Interval:
+def _difference_ends(k1: Array, n1: Array, k2: Array, n2: Array, level: Array) -> Ends:
     total = n1 + n2
     z_square = significances.significance(1 - level, sides=2) ** 2 * total / (total - 1)
     best = k2 / n2 - k1 / n1
@@ -201,7 +210,7 @@ def _restricted(difference: Array, k1: Array, n1: Array, k2: Array, n2: Array) -
 @partial(jax.jit, static_argnums=5)
 def _ratio_ends(
     k1: Array, n1: Array, k2: Array, n2: Array, level: Array, corrected: bool
-) -> Interval:
+) -> Ends:
     total = n1 + n2
     z_square = significances.significance(1 - level, sides=2) ** 2
     if corrected:

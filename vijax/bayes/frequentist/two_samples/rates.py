@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vijax.bayes.frequentist.binomial_tests import binomial_log_p_value
-from vijax.bayes.frequentist.confidence_intervals import Interval, binomial_interval
+from vijax.bayes.frequentist.confidence_intervals import binomial_interval
 from vijax.bayes.frequentist.two_samples import pairs
 from vijax.bayes.frequentist.two_samples.score_intervals import score_end
 from vijax.bayes.numerics import significances
+from vijax.bayes.numerics.interval import Ends, Interval
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
 from vijax.validate import where_valid
 
@@ -48,11 +49,12 @@ def rate_ratio_interval(
     """
     (k1, t1), (k2, t2), valid = pairs.rates(first, second)
     exposure = t1 / t2
-    lower, upper = binomial_interval(k2, k1 + k2, level)
+    share = binomial_interval(k2, k1 + k2, level)
+    lower, upper = share
     whole = upper == 1
     odds = upper / jnp.where(whole, 1.0, 1 - upper)
     ends = exposure * lower / (1 - lower), exposure * jnp.where(whole, jnp.inf, odds)
-    return where_valid(valid, ends)
+    return where_valid(valid, Interval.of(ends, share.level, share.about))
 
 
 def rate_log_p_value(
@@ -121,13 +123,12 @@ def rate_difference_interval(
         first=k1, first_exposure=t1, second=k2, second_exposure=t2, level=level
     )
     ends = _difference_ends(k1, t1, k2, t2, level)
-    return where_valid(valid & level_valid, ends)
+    found = Interval.of(ends, level, "confidence, score")
+    return where_valid(valid & level_valid, found)
 
 
 @jax.jit
-def _difference_ends(
-    k1: Array, t1: Array, k2: Array, t2: Array, level: Array
-) -> Interval:
+def _difference_ends(k1: Array, t1: Array, k2: Array, t2: Array, level: Array) -> Ends:
     z_square = significances.significance(1 - level, sides=2) ** 2
     best = k2 / t2 - k1 / t1
 
