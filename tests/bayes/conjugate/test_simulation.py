@@ -31,6 +31,7 @@ GIVEN = {
     "dirichlet_categorical": ((np.array([0.7, 2.0, 1.5]),), {}),
     "dirichlet_multinomial": ((np.array([0.7, 2.0, 1.5]),), {}),
     "gamma_exponential": ((2.0, 3.0), {}),
+    "gamma_gamma": ((2.0, 3.0), {"shape": np.array([0.5, 2.0, 1.0, 3.0])}),
     "gamma_poisson": ((2.0, 0.5), {"exposure": np.array([0.5, 2.0, 1.0, 3.0])}),
     "inverse_gamma_normal": ((6.0, 3.0), {"loc": np.array([0.0, 1.0, -2.0, 0.5])}),
     "linear_regression": (

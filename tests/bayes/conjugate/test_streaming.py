@@ -111,7 +111,7 @@ def test_shards_on_eight_devices():
     }
     test = f"{Path(__file__).relative_to(ROOT)}::test_shards_of_all_devices"
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", test],
+        [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:xdist", test],
         capture_output=True,
         text=True,
         cwd=ROOT,
