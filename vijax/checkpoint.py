@@ -19,7 +19,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
+
+from vijax import processes
 
 try:
     import fcntl
@@ -113,7 +115,7 @@ def writer(folder: Path) -> Iterator[None]:
     """Hold a folder for one run: a second writer is refused while the first lives.
 
     What a process that was killed left unfinished is removed. The lock ends with the
-    process, however it ends.
+    process, however it ends. Of several processes of one run the first holds it.
 
     Raises:
         ValueError: another run is writing there.
@@ -127,7 +129,18 @@ def writer(folder: Path) -> Iterator[None]:
         ...
         ValueError: ... is in use by another run: choose another folder or wait
     """
-    folder = Path(folder).absolute()
+    with ExitStack() as held:
+
+        def hold() -> bytes:
+            held.enter_context(_lock(Path(folder).absolute()))
+            return b""
+
+        processes.from_first(hold)
+        yield
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as stream:
         if fcntl is not None:
