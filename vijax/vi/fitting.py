@@ -311,7 +311,7 @@ def _fit_once(
         num_checks = int(getattr(found.q, "num_draws", usual))
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
     peaks = None
-    if settings["search_modes"] and not traced and bool(found.good):
+    if settings["search_modes"] and not traced:
         peaks = _other_modes(target, found, streams[MODES])
     if peaks is None:
         return judge(target, found, checked)
@@ -327,9 +327,13 @@ def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Peaks | 
         return None
     if target.dim > mode_search.MAX_DIM:
         return None
+    place = base.mean(found.q, target.init), base.scale(found.q, target.init)
+    if not np.isfinite(place).all():
+        return None
     # About as many gradients as the fit took, but ten steps at least.
     num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
-    max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
+    climbers = min(num_starts, mode_search.MAX_CLIMBERS)
+    max_steps = int(np.clip(int(found.num_gradients) // climbers, 10, 50))
     options: Any = {"num_starts": num_starts, "max_steps": max_steps}
     options["surroundings"] = True
     peaks = mode_search.find_modes(target, found.q, key, **options)

@@ -279,7 +279,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.effective_sample_size = float(smoothed.effective_sample_size)
     share = _share_known(table)
     table.correctable = (
-        fit.verdict == "converged"
+        (fit.verdict == "converged" or weighed.drift is not None)
         and not may_have_more_modes(fit)
         and share >= LEAST_KNOWN
         and table.khat < (VARIANCE_LIMIT if weighed.drift is None else UNEVEN)
