@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vijax import vi
+from vijax.vi import verdict
 from vijax.vi.methods import mode_search
 
 HEIGHTS, PLACES, WIDTHS = (
@@ -191,6 +192,26 @@ def test_a_narrow_mode_on_no_axis_is_seen(key):
         fit = vi.fit(target, jax.random.key(seed))
         assert not fit.trusted
         np.testing.assert_allclose(fit.modes.mass, [0.3], atol=0.01)
+
+
+def test_masses_beside_that_of_qs_own_mode_are_ratios(key):
+    """Of normals Laplace's formula is exact: 0.3 beside 0.7, of what has no unit."""
+
+    def log_density(u):
+        other = jnp.log(0.3 / 0.5**2) - 0.5 * jnp.sum((u - 9.0) ** 2) / 0.5**2
+        return 5.0 + jnp.logaddexp(jnp.log(0.7) - 0.5 * jnp.sum(u**2), other)
+
+    target = vi.from_log_density(log_density, jnp.zeros(2))
+    q = vi.fit(target, key, search_modes=False).q
+    options = {"num_starts": 256, "max_steps": 30, "beside_own": True}
+    peaks = mode_search.find_modes(target, q, key, **options)
+    np.testing.assert_allclose(peaks.log_mass, np.log([0.3 / 0.7]), atol=0.01)
+    modes = verdict._by_laplace(peaks)
+    np.testing.assert_allclose(modes.mass, [0.3], atol=0.003)
+    small = peaks._replace(log_mass=np.array([-8.0]))
+    assert verdict._by_laplace(small) is None
+    untold = peaks._replace(log_mass=np.array([np.inf]))  # q's own mode has no top
+    np.testing.assert_allclose(verdict._by_laplace(untold).mass, [1.0])
 
 
 def test_radial_starts_are_those_of_scatter(key):

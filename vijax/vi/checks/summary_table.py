@@ -281,6 +281,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.correctable = (
         (fit.verdict == "converged" or weighed.drift is not None)
         and not may_have_more_modes(fit)
+        and not (fit.modes is not None and hasattr(fit.q, "weigh"))
         and share >= LEAST_KNOWN
         and table.khat < (VARIANCE_LIMIT if weighed.drift is None else UNEVEN)
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE

@@ -77,6 +77,7 @@ def find_modes(
     max_steps: int,
     skip_own: bool = True,
     surroundings: bool = False,
+    beside_own: bool = False,
 ) -> Peaks:
     """Return the modes that climbers from around q arrive at.
 
@@ -88,6 +89,8 @@ def find_modes(
         max_steps: that each may take.
         skip_own: whether what is found within the bulk of q is left out.
         surroundings: whether mass far around q, where no mode is found, is a peak too.
+        beside_own: whether `log_mass` is less that of q's own mode, by the same formula
+            (which errs alike in all, where a scale has many unknowns below it).
     """
     like = target.init
     dim = like.shape[0]
@@ -119,6 +122,9 @@ def find_modes(
             for k, loc in zip(nearest, peaks.loc, strict=True)
         ]
         peaks = Peaks(*(x[np.array(apart)] for x in peaks))
+    if beside_own and len(peaks.loc):
+        mass = _own_mass(look, centre, scale, home, max_steps)
+        peaks = peaks._replace(log_mass=peaks.log_mass - mass)
     if surroundings and not len(peaks.loc):
         at_centres = np.asarray(base.log_probs(q, home.centres.astype(like.dtype)))
         log_evidence = float(np.max(own - at_centres))
@@ -360,10 +366,9 @@ def _distinct(
         known = any(_is_near(loc, *kept) for kept in zip(locs, roots, strict=True))
         if root is None or known or home.holds(loc):
             continue
-        mass = top + 0.5 * dim * base.LOG_2PI + np.linalg.slogdet(root)[1]
         locs.append(loc)
         roots.append(root)
-        masses.append(mass)
+        masses.append(_laplace(top, root))
     shape = (len(locs), dim)
     return Peaks(
         np.reshape(locs, shape),
@@ -371,6 +376,22 @@ def _distinct(
         np.array(masses),
         np.ones(len(locs), bool),
     )
+
+
+def _laplace(top: float, root: np.ndarray) -> float:
+    """Return the log mass of a normal of this height and width."""
+    return top + 0.5 * len(root) * base.LOG_2PI + float(np.linalg.slogdet(root)[1])
+
+
+def _own_mass(
+    look: Look, centre: np.ndarray, scale: np.ndarray, home: _Home, max_steps: int
+) -> float:
+    """Return the log mass of q's own hill; −∞ where it has no top to be weighed."""
+    start = centre[None]
+    free = home._replace(skip_own=False)  # which lets climb on who is home
+    ends, _ = climb(look, start, look(start), scale, free, max_steps)
+    _, top, root = _polish(look, ends[0], scale)
+    return -np.inf if root is None else _laplace(top, root)
 
 
 def _is_valley(look: Look, here: np.ndarray, there: np.ndarray, own: float) -> bool:
