@@ -45,7 +45,7 @@ def load() -> tuple[Entry, ...]:
 
     Example:
         >>> len(load())
-        146
+        148
     """
     return tuple(get(name) for name in SPECIFICATIONS)
 

@@ -50,8 +50,9 @@ class Summary(dict[str, dict[str, Any]]):
     """Moments by name; prints as a table, one row an entry, and the verdict below.
 
     `correctable` says whether the corrected moments and `log_evidence` (in nats) may be
-    used: the search converged, and the weights that correct, of all draws together,
-    have k̂ < 0.5, a finite variance, and at least 400 effective samples. Between 0.5 and
+    used: the search converged, or the draws know Stein's identities although it did
+    not; and the weights that correct, of all draws together, have k̂ < 0.5 (0.4 where it
+    did not), a finite variance, and at least 400 effective samples. Between 0.5 and
     0.7 smoothed weights are often right, but their stated errors are not (of a
     hierarchical regression with 29 unknowns, k̂ = 0.55, a mean was off by 0.13 sd): then
     every moment must be known to 5 % of an sd, and none may be used where the proposal

@@ -38,7 +38,7 @@ from vijax.vi.targets.target import Target
 
 MAX_DIM = 200  # unknowns, above which modes are not looked for
 MAX_STARTS = 4096  # positions to climb from, fewer where the density is costly
-MAX_CLIMBERS = 1024  # of these, that climb
+MAX_CLIMBERS = 512  # of these, that climb
 MAX_MODES = 8  # that are kept
 FARTHEST, NEAR = 300.0, 8.0  # sds of q that all starts are away, and half of them
 MUCH = 0.05  # of q's variance, that what is far around it has
@@ -85,7 +85,7 @@ def find_modes(
         target: the log density.
         q: a fitted distribution; its mean and sds give centre and units.
         key: of the starts.
-        num_starts: positions that are looked at, of which 1024 climb.
+        num_starts: positions that are looked at, of which 512 climb.
         max_steps: that each may take.
         skip_own: whether what is found within the bulk of q is left out.
         surroundings: whether mass far around q, where no mode is found, is a peak too.
