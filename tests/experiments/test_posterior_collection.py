@@ -106,7 +106,7 @@ def test_every_model_has_a_reference_or_says_why_not():
 def test_models_say_what_the_verdict_owes_to_them():
     """A rule that is changed for a new model makes it one that is tuned on."""
     count = Counter(entry.history for entry in ENTRIES)
-    assert count == {"tuned": 94, "mended": 7, "new": 28}
+    assert count == {"tuned": 94, "mended": 11, "new": 43}
     assert set(count) == set(HISTORIES)
 
 

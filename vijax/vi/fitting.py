@@ -311,10 +311,12 @@ def _fit_once(
         num_checks = int(getattr(found.q, "num_draws", usual))
     checked = check_draws(target, found.q, streams[CHECKS], num_checks=num_checks)
     peaks = None
-    if settings["search_modes"] and not traced and bool(found.good):
+    by_itself = hasattr(found.q, "weigh")
+    # Where another family came before, this one has been looked around for already.
+    if settings["search_modes"] and not traced and not (by_itself and near is not None):
         peaks = _other_modes(target, found, streams[MODES])
-    if peaks is None:
-        return judge(target, found, checked)
+    if peaks is None or by_itself:  # draws elsewhere would spoil weights of its own
+        return judge(target, found, checked, peaks)
     given = target, found.q, peaks, streams[CHECKS]
     beside = check_modes(*given, num_checks=num_checks)
     return judge(target, found, checked, peaks, beside)
@@ -322,16 +324,20 @@ def _fit_once(
 
 def _other_modes(target: Target, found: Found, key: Key) -> mode_search.Peaks | None:
     """Return modes beside q's own; None where there are none, or too many unknowns."""
-    # A q that weighs its draws itself has weights that draws elsewhere would spoil.
-    if hasattr(found.q, "weigh") or target.subsampled or target.streamed:
+    if target.subsampled or target.streamed:
         return None
     if target.dim > mode_search.MAX_DIM:
         return None
+    place = base.mean(found.q, target.init), base.scale(found.q, target.init)
+    if not np.isfinite(place).all():
+        return None
     # About as many gradients as the fit took, but ten steps at least.
     num_starts = min(mode_search.MAX_STARTS, enough_draws(target))
-    max_steps = int(np.clip(int(found.num_gradients) // num_starts, 10, 50))
+    climbers = min(num_starts, mode_search.MAX_CLIMBERS)
+    max_steps = int(np.clip(int(found.num_gradients) // climbers, 10, 50))
     options: Any = {"num_starts": num_starts, "max_steps": max_steps}
-    options["surroundings"] = True
+    by_itself = hasattr(found.q, "weigh")
+    options |= {"surroundings": not by_itself, "beside_own": by_itself}
     peaks = mode_search.find_modes(target, found.q, key, **options)
     return peaks if len(peaks.loc) else None
 

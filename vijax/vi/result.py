@@ -287,8 +287,7 @@ def may_have_more_modes(fit: Fit) -> bool:
 
 def _search(fit: Fit) -> str:
     """Say what is known of other modes where none was found."""
-    given = fit.target.subsampled or fit.target.dim > MAX_DIM
-    if given or hasattr(fit.q, "weigh"):
+    if fit.target.subsampled or fit.target.dim > MAX_DIM:
         return "Other modes were not looked for."
     return "A mode that neither q's draws nor the search met is not seen."
 

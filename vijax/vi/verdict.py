@@ -40,6 +40,7 @@ from vijax.vi.targets.target import Target
 
 WIDER = 1.5  # sds of the second normal around a mode
 LEAST_SHARE = 1e-4  # of the mass, below which a mode is not spoken of
+LEAST_SHARE_BY_LAPLACE = 1e-3  # where it is Laplace's
 
 
 class Checked(NamedTuple):
@@ -140,7 +141,9 @@ def judge(
         found: q and how it was found.
         checked: draws of q.
         peaks: other modes that were found.
-        beside: draws of q and of the modes, from `check_modes`.
+        beside: draws of q and of the modes, from `check_modes`; None where q weighs its
+            draws itself: the modes then weigh what Laplace's formula gives all of them,
+            q's own among them.
     """
     xp = array_module(found, checked)
     log_weights, values, reference = (xp.asarray(x) for x in checked[:3])
@@ -172,6 +175,9 @@ def judge(
             modes = Modes(*(x[matters] for x in fields))
         # Beside other modes, the weights are as good as those of all draws together.
         numbers["khat"] = np.maximum(numbers["khat"], smoothed.tail_shape)
+    elif peaks is not None:
+        modes = _by_laplace(peaks)
+        numbers["khat"] = numbers["khat"] if modes is None else np.inf
     shares = len(log_weights) * xp.exp(smoothed.log_weights)
     mean_shift, sd_shift = importance_weights.shifts(values, by_entry, number)
     if checked.few is not None:  # chance moves the largest of few by less
@@ -194,6 +200,17 @@ def judge(
     status = xp.where(finite, xp.where(xp.asarray(rest.pop("good")), 0, 1), 2)
     status = to_device(xp.asarray(status, np.int32))
     return Fit(**rest, **arrays, status=status, target=target, modes=modes)
+
+
+def _by_laplace(peaks: Peaks) -> Modes | None:
+    """Return the modes whose share matters, of masses relative to q's own mode."""
+    log_mass = np.append(np.minimum(peaks.log_mass, 700.0), 0.0)
+    mass = np.exp(log_mass - np.logaddexp.reduce(log_mass))[:-1]
+    matters = mass >= LEAST_SHARE_BY_LAPLACE
+    if not matters.any():
+        return None
+    fields = (peaks.loc, peaks.root, mass, peaks.hill)
+    return Modes(*(x[matters] for x in fields))
 
 
 def _by_entry(checked: Checked, values: Any, log_weights: Any) -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from experiments.benchmarks.posteriors import abilities as abilities
+from experiments.benchmarks.posteriors import applications as applications
 from experiments.benchmarks.posteriors import bounded as bounded
 from experiments.benchmarks.posteriors import discrete as discrete
 from experiments.benchmarks.posteriors import dynamics as dynamics
@@ -22,6 +23,7 @@ from experiments.benchmarks.posteriors import precision as precision
 from experiments.benchmarks.posteriors import regression as regression
 from experiments.benchmarks.posteriors import student_t as student_t
 from experiments.benchmarks.posteriors import time_series as time_series
+from experiments.benchmarks.posteriors import traps as traps
 from experiments.benchmarks.posteriors.moments import Errors, Reference
 from experiments.benchmarks.posteriors.registry import SPECIFICATIONS, History
 
@@ -43,7 +45,7 @@ def load() -> tuple[Entry, ...]:
 
     Example:
         >>> len(load())
-        129
+        148
     """
     return tuple(get(name) for name in SPECIFICATIONS)
 

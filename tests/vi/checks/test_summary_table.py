@@ -65,3 +65,41 @@ def test_errors_are_told_in_sds_that_are_known():
         "corrected_sd": np.array([4.0, np.nan, 0.0]),
     }
     np.testing.assert_array_equal(summary_table._unit(columns), [4.0, 3.0, 1.0])
+
+
+def pointed(u):
+    """exp(−√|u|), whose sd is √(Γ(6) / Γ(2)) = √120."""
+    return -jnp.sum(jnp.sqrt(jnp.abs(u)))
+
+
+def stairs(u):
+    """A normal of which what is above 1 counts five times."""
+    return -0.5 * jnp.sum(u**2) + jnp.sum(jnp.where(u > 1, jnp.log(5.0), 0.0))
+
+
+def unsettled(log_density):
+    """Return the fit and the summary of a search that was given one step."""
+    target = vi.from_log_density(log_density, jnp.full(2, 0.5))
+    method = vi.FixedDraws(num_steps=1)
+    fit = vi.fit(target, jax.random.key(0), method=method)
+    assert fit.verdict == "not_converged"
+    return fit, vi.summary(fit, key=jax.random.key(1))
+
+
+def test_draws_correct_a_search_that_had_not_settled():
+    """What they come from does not matter to even weights; q's own are not used."""
+    fit, table = unsettled(pointed)
+    assert not fit.trusted
+    assert not table.trusted
+    assert table.correctable
+    moments = table["params"]
+    np.testing.assert_allclose(moments["corrected_sd"], np.sqrt(120.0), rtol=0.02)
+    assert table.advice.startswith("Use the corrected moments, known to")
+    assert "Of q alone: Do not trust it: the search had not settled" in table.advice
+
+
+def test_draws_that_miss_steins_identities_do_not():
+    """So they do where p has a border, of which gradients say nothing."""
+    _, table = unsettled(stairs)
+    assert not table.correctable
+    assert "by the gradients of its density" in table.advice

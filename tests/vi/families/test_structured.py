@@ -234,6 +234,31 @@ def test_a_chain_has_the_exact_marginal(key):
     assert abs(float(fit.sds[0]) / sd - 1) < 0.05
 
 
+def one_factor(y):
+    """Loading and scores may both change their sign."""
+    loading = numpyro.sample("loading", dist.Normal(0.0, 2.0))
+    noise = numpyro.sample("noise", dist.HalfNormal(1.0))
+    with numpyro.plate("people", len(y)):
+        score = numpyro.sample("score", dist.Normal(0.0, 1.0))
+        mean = loading * score[:, None]
+        numpyro.sample("y", dist.Normal(mean, noise).to_event(1), obs=y)
+
+
+@pytest.mark.slow  # its quick guard is in methods/test_mode_search.py
+def test_a_mode_that_the_locals_mirror_is_seen(key):
+    """By symmetry half of the mass is elsewhere; by Laplace's formula 47 %."""
+    rng = np.random.default_rng(1)
+    y = 1.5 * rng.normal(size=(10, 1)) + 0.3 * rng.normal(size=(10, 3))
+    fit = vi.fit(vi.from_numpyro(one_factor, y), key, family="structured")
+    assert not fit.trusted
+    assert not fit.correctable
+    np.testing.assert_allclose(np.sum(fit.modes.mass), 0.5, atol=0.05)
+    table = vi.summary(fit)
+    assert not table.trusted
+    assert not table.correctable
+    assert "% of the mass is in other modes, which q misses" in table.advice
+
+
 def test_without_locals_it_is_the_full_rank(key):
     def log_density(x):
         return -0.5 * jnp.sum((x - 1.0) ** 2) - 0.4 * x[0] * x[1]

@@ -274,6 +274,26 @@ def test_sums_that_come_out_wrong_are_refused(model, message):
         vi.from_numpyro(model, Y)
 
 
+def occupied(seen):
+    """Where none lives, none is seen: most draws of the prior are impossible."""
+    p = numpyro.sample("p", dist.Beta(2.0, 2.0))
+    with numpyro.plate("sites", len(seen)):
+        lives = numpyro.sample("lives", dist.Bernoulli(0.4))
+        numpyro.sample("seen", dist.Binomial(5, lives * p), obs=seen)
+
+
+def test_what_the_data_exclude_does_not_hide_the_sum():
+    """Zeros have two reasons, other counts one; funsor underflows on none of them."""
+    seen = np.array([0, 2, 0, 3, 1])
+    target = vi.from_numpyro(occupied, seen)
+    for u in (-1.0, 0.7):
+        p = 1 / (1 + np.exp(-u))
+        chance = 0.4 * np.exp(dist.Binomial(5, p).log_prob(seen)) + 0.6 * (seen == 0)
+        prior = dist.Beta(2.0, 2.0).log_prob(p) + np.log(p * (1 - p))
+        found = target.log_density(jnp.array([u]))
+        np.testing.assert_allclose(found, np.log(chance).sum() + prior, rtol=1e-5)
+
+
 def test_sites_that_follow_a_discrete_one_are_drawn_with_it():
     target = vi.from_numpyro(change_point, Y)
     values = jax.vmap(target.constrain)(jnp.zeros((20, target.dim)))

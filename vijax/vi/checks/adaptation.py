@@ -100,11 +100,12 @@ def more_even(
 ) -> Mixed:
     """Return draws with more even weights, or the first where none are found.
 
-    Their drift is infinite where Stein's identities say that they miss part of p.
+    Their drift is infinite where Stein's identities say that they miss part of p. Of a
+    search that has not settled it is a number wherever they have been asked.
 
-    None are looked for in a trace, where the search has not converged, with more than
-    200 unknowns, where a draw is a pass over many rows, where q weighs its draws
-    itself, or where the weights of the first have no long tail.
+    None are looked for in a trace, where the search has diverged, with more than 200
+    unknowns, where a draw is a pass over many rows, where q weighs its draws itself, or
+    where the weights of the first have no long tail.
 
     Args:
         fit: one fit.
@@ -125,7 +126,8 @@ def more_even(
     smoothed = psis(np.asarray(found.log_weights, float))
     residual = stein_residual(fit.target, found.positions, smoothed.log_weights)
     if residual <= MAX_RESIDUAL:
-        return found
+        unsaid = fit.verdict == "not_converged" and found.drift is None
+        return found._replace(drift=0.0) if unsaid else found
     # Draws in one part: their noise, of as many parts as q has around it, goes.
     return found._replace(eps=_no_noise(found.log_weights), drift=np.inf)
 
@@ -154,7 +156,7 @@ def may_adapt(fit: Fit) -> bool:
     """Say whether draws of a fit, outside of a trace, are ever adapted."""
     costly = fit.target.subsampled or fit.target.streamed
     usual = not costly and not hasattr(fit.q, "weigh")
-    return usual and fit.target.dim <= MAX_DIM and fit.verdict == "converged"
+    return usual and fit.target.dim <= MAX_DIM and fit.verdict != "diverged"
 
 
 def _best_round(

@@ -126,14 +126,14 @@ def weigh(fit: Fit, key: Key, num_samples: int) -> tuple[Weighed, Weighed]:
     costly = fit.target.subsampled or fit.target.streamed
     done = is_traced(first.log_weights) or costly
     done |= hasattr(fit.q, "weigh")
-    if done or first.worst_error() <= ACCURACY:
+    if done or (fit.verdict == "converged" and first.worst_error() <= ACCURACY):
         return first, first
     # A q that is not normal has its own tails: the first draws are as good as more.
     batches = [first] if not base.is_normal(fit.q) else []
     batches.append(_batch(fit, key, num_samples, 1))
     found = _joined(batches)
     error = found.worst_error()
-    if error <= ACCURACY:
+    if fit.verdict == "converged" and error <= ACCURACY:
         return first, found
     batch = batches[-1]
     affordable = batches_affordable(fit.target, _as_mixed(batch))
@@ -170,7 +170,8 @@ def _adapted(
         for name in found.draws
         for tail in found.tails(name)
     )
-    least = UNEVEN if known else -np.inf
+    settled = fit.verdict == "converged"  # else Stein's identities must say so
+    least = UNEVEN if known and settled else -np.inf
     size = len(batch.log_weights)
 
     def wanted(more: Mixed) -> int:

@@ -50,8 +50,9 @@ class Summary(dict[str, dict[str, Any]]):
     """Moments by name; prints as a table, one row an entry, and the verdict below.
 
     `correctable` says whether the corrected moments and `log_evidence` (in nats) may be
-    used: the search converged, and the weights that correct, of all draws together,
-    have k̂ < 0.5, a finite variance, and at least 400 effective samples. Between 0.5 and
+    used: the search converged, or the draws know Stein's identities although it did
+    not; and the weights that correct, of all draws together, have k̂ < 0.5 (0.4 where it
+    did not), a finite variance, and at least 400 effective samples. Between 0.5 and
     0.7 smoothed weights are often right, but their stated errors are not (of a
     hierarchical regression with 29 unknowns, k̂ = 0.55, a mean was off by 0.13 sd): then
     every moment must be known to 5 % of an sd, and none may be used where the proposal
@@ -279,8 +280,9 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.effective_sample_size = float(smoothed.effective_sample_size)
     share = _share_known(table)
     table.correctable = (
-        fit.verdict == "converged"
+        (fit.verdict == "converged" or weighed.drift is not None)
         and not may_have_more_modes(fit)
+        and not (fit.modes is not None and hasattr(fit.q, "weigh"))
         and share >= LEAST_KNOWN
         and table.khat < (VARIANCE_LIMIT if weighed.drift is None else UNEVEN)
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE

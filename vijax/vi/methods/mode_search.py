@@ -5,8 +5,11 @@ most come home to q. Where one settles elsewhere, its mode is given a normal of 
 local curvature; whether that mode matters is then a question of importance weights,
 see `verdict`. The looking is done in the coordinates of q, z = m + L v:
 
-    starts   v = r · (a random direction, or one axis), r from 1 to 300 sds;
-             −z of draws (signs);  within (−2, 2) around 0, as NumPyro starts
+    starts   v = r · (a random direction, or one axis), r from 1 to 300 sds, half of
+             them within 8;  −z of draws (signs);  within (−2, 2), as NumPyro starts
+
+A narrow mode has a small basin, so that many positions are looked at; those climb whose
+gradient points least to q.
 
 What climbs home has begun somewhere, though, and the log density there is known.
 Weighed by the density s(z) of the starts, Σ p/s says whether much of the mass, or of a
@@ -34,11 +37,13 @@ from vijax.vi.methods.newton import lower_root
 from vijax.vi.targets.target import Target
 
 MAX_DIM = 200  # unknowns, above which modes are not looked for
-MAX_STARTS = 1024  # climbers, fewer where the density is costly
+MAX_STARTS = 4096  # positions to climb from, fewer where the density is costly
+MAX_CLIMBERS = 512  # of these, that climb
 MAX_MODES = 8  # that are kept
-FARTHEST = 300.0  # sds of q that a start is away
+FARTHEST, NEAR = 300.0, 8.0  # sds of q that all starts are away, and half of them
 MUCH = 0.05  # of q's variance, that what is far around it has
 LEAST_MET = 8  # effective starts that have met it
+MOST_ABOVE = 50.0  # nats above q, that a density is believed to be
 GOLDEN = 0.618033988749895  # multiples, less their whole parts, fill (0, 1) evenly
 MEMORY = 8  # steps that L-BFGS remembers
 Look = Callable[[Any], tuple[np.ndarray, np.ndarray]]
@@ -72,6 +77,7 @@ def find_modes(
     max_steps: int,
     skip_own: bool = True,
     surroundings: bool = False,
+    beside_own: bool = False,
 ) -> Peaks:
     """Return the modes that climbers from around q arrive at.
 
@@ -79,10 +85,12 @@ def find_modes(
         target: the log density.
         q: a fitted distribution; its mean and sds give centre and units.
         key: of the starts.
-        num_starts: climbers, and positions that are looked at at a time.
+        num_starts: positions that are looked at, of which 512 climb.
         max_steps: that each may take.
         skip_own: whether what is found within the bulk of q is left out.
         surroundings: whether mass far around q, where no mode is found, is a peak too.
+        beside_own: whether `log_mass` is less that of q's own mode, by the same formula
+            (which errs alike in all, where a scale has many unknowns below it).
     """
     like = target.init
     dim = like.shape[0]
@@ -101,7 +109,9 @@ def find_modes(
     starts = scatter(key, centre, scale, num_starts)
     home = _home_of(q, centre, scale, skip_own)
     seen = look(starts)
-    z, value = climb(look, starts, seen, scale, home, max_steps)
+    chosen = _climbers(starts, seen[1], home)
+    begun = starts[chosen], (seen[0][chosen], seen[1][chosen])
+    z, value = climb(look, *begun, scale, home, max_steps)
     own = look(home.centres)[0]
     peaks = _distinct(look, z, value, np.max(own), home)
     if skip_own and len(peaks.loc):
@@ -112,10 +122,14 @@ def find_modes(
             for k, loc in zip(nearest, peaks.loc, strict=True)
         ]
         peaks = Peaks(*(x[np.array(apart)] for x in peaks))
+    if beside_own and len(peaks.loc):
+        mass = _own_mass(look, centre, scale, home, max_steps)
+        peaks = peaks._replace(log_mass=peaks.log_mass - mass)
     if surroundings and not len(peaks.loc):
         at_centres = np.asarray(base.log_probs(q, home.centres.astype(like.dtype)))
         log_evidence = float(np.max(own - at_centres))
-        outside = ~home.holds(starts)
+        # What is far above q's top, and no hill, is rounding.
+        outside = ~home.holds(starts) & (seen[0] < np.max(own) + MOST_ABOVE)
         v = (starts - centre) / scale
         log_p = np.where(outside, seen[0], -np.inf) + np.sum(np.log(scale))
         return _surroundings(v, log_p - log_evidence, centre, scale) or peaks
@@ -184,7 +198,8 @@ def scatter(
     direction = noise.normal(key, (num_starts, dim), "float32").astype(float)
     number = np.arange(num_starts)
     # Evenly over the logarithm, whatever else the number decides.
-    radius = FARTHEST ** (GOLDEN * number % 1)
+    place = 2 * (GOLDEN * number % 1)
+    radius = np.where(place < 1, NEAR**place, FARTHEST ** (place - 1))
     kind = (number % 8)[:, None]
     one_axis = np.eye(dim)[number // 4 % dim] * direction
     around = np.where(kind % 4 == 0, one_axis, direction)
@@ -197,6 +212,26 @@ def radial(num_starts: int) -> np.ndarray:
     """Say which starts of `scatter` are a random direction times a radius."""
     number = np.arange(num_starts)
     return (number % 8 > 2) & (number % 4 != 0)
+
+
+def _climbers(z: np.ndarray, gradient: np.ndarray, home: _Home) -> np.ndarray:
+    """Return which starts climb: all, or the first ones and who is least drawn home.
+
+    On a hill of q's own the gradient points to its top; in another basin to elsewhere.
+    """
+    number, half = len(z), MAX_CLIMBERS // 8
+    if number <= MAX_CLIMBERS:
+        return np.arange(number)
+    cosines = np.full(number, -1.0)
+    for centre, inverse in zip(home.centres, home.inverse_roots, strict=True):
+        to_top = (centre - z) @ inverse.T
+        slope = gradient @ np.linalg.inv(inverse)
+        size = np.linalg.norm(to_top, axis=1) * np.linalg.norm(slope, axis=1)
+        cosine = np.sum(to_top * slope, axis=1) / np.maximum(size, 1e-300)
+        cosines = np.maximum(cosines, cosine)
+    cosines[home.holds(z)] = np.inf
+    cosines[:half] = np.inf
+    return np.concatenate([np.arange(half), np.argsort(cosines)[: MAX_CLIMBERS - half]])
 
 
 def climb(
@@ -285,12 +320,13 @@ def _surroundings(
     number, dim = v.shape
     chosen = radial(number)
     v, log_p = v[chosen], log_p[chosen]
-    # A normal whose log sd is uniform between 0 and that of the farthest.
-    log_sd = np.linspace(0.0, np.log(FARTHEST), 65)[1:] - np.log(FARTHEST) / 128
+    # Normals whose log sd is uniform between 0 and that of the farthest, or of half.
+    middles = (np.arange(64) + 0.5) / 64
+    log_sd = np.concatenate([np.log(end) * middles for end in (NEAR, FARTHEST)])
     squares = np.sum(v**2, axis=1)[:, None] * np.exp(-2 * log_sd)
     log_s = np.logaddexp.reduce(-0.5 * squares - dim * log_sd, axis=1)
     log_s -= np.log(len(log_sd)) + 0.5 * dim * base.LOG_2PI
-    share = np.exp(np.minimum(log_p - log_s, 50.0)) / len(v)
+    share = np.exp(np.minimum(log_p - log_s, MOST_ABOVE)) / len(v)
     second = share[:, None] * v**2
     most = second[:, np.argmax(np.sum(second, axis=0))]
     met = np.sum(most) ** 2 / np.maximum(np.sum(most**2), 1e-300)
@@ -330,10 +366,9 @@ def _distinct(
         known = any(_is_near(loc, *kept) for kept in zip(locs, roots, strict=True))
         if root is None or known or home.holds(loc):
             continue
-        mass = top + 0.5 * dim * base.LOG_2PI + np.linalg.slogdet(root)[1]
         locs.append(loc)
         roots.append(root)
-        masses.append(mass)
+        masses.append(_laplace(top, root))
     shape = (len(locs), dim)
     return Peaks(
         np.reshape(locs, shape),
@@ -341,6 +376,22 @@ def _distinct(
         np.array(masses),
         np.ones(len(locs), bool),
     )
+
+
+def _laplace(top: float, root: np.ndarray) -> float:
+    """Return the log mass of a normal of this height and width."""
+    return top + 0.5 * len(root) * base.LOG_2PI + float(np.linalg.slogdet(root)[1])
+
+
+def _own_mass(
+    look: Look, centre: np.ndarray, scale: np.ndarray, home: _Home, max_steps: int
+) -> float:
+    """Return the log mass of q's own hill; −∞ where it has no top to be weighed."""
+    start = centre[None]
+    free = home._replace(skip_own=False)  # which lets climb on who is home
+    ends, _ = climb(look, start, look(start), scale, free, max_steps)
+    _, top, root = _polish(look, ends[0], scale)
+    return -np.inf if root is None else _laplace(top, root)
 
 
 def _is_valley(look: Look, here: np.ndarray, there: np.ndarray, own: float) -> bool:
