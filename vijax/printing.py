@@ -105,12 +105,12 @@ def in_digits(value: Any, error: Any) -> str:
     """
     if is_traced(value, error):
         return number(value if is_traced(value) else error)
-    numbers = _numeric(value), _numeric(error)
-    if numbers[0] is None or numbers[1] is None:
+    centre, width = _numeric(value), _numeric(error)
+    if centre is None or width is None:
         return f"{value} ± {error}"
-    if numbers[0].ndim or numbers[1].ndim:
-        return f"estimates of shape {numbers[0].shape}"
-    value, error = map(float, numbers)
+    if centre.ndim or width.ndim:
+        return f"estimates of shape {centre.shape}"
+    value, error = float(centre), float(width)
     if not (np.isfinite(error) and error > 0):
         return f"{value:.6g} ± {error:g}"
     exponent = int(f"{error:.1e}".partition("e")[2])  # of the error as it is printed
@@ -135,7 +135,8 @@ class Estimate(NamedTuple):
             return in_digits(*self)
         return described("Estimates", self._asdict())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def is_table(value: Any) -> bool:

@@ -16,6 +16,9 @@ MPMATH = [  # t, N, ν, scale, log Bayes factor, by mpmath.quad
     (50.0, 100.0, 99.0, 0.7, 157.27551272641495),
     (2.24, 80.0, 79.0, 1.0, -0.024008803090285795),
     (1000.0, 5.0, 4.0, 1.0, 18.124141601310374),
+    (2.0, 2.0, 1.0, 0.5**0.5, 0.042026540806286786),  # two data
+    (1e8, 2.0, 1.0, 0.5**0.5, 2.7116547837136183),
+    (3.0, 5.0, 8.0, 1e-3, 0.0090057210732196829),
 ]
 
 
@@ -41,6 +44,26 @@ def test_two_samples(x64):
         2 * np.array(LINSEED),
     )
     np.testing.assert_allclose(doubled[1], value, rtol=1e-12)
+
+
+def test_published_values(x64):
+    """R's BayesFactor: extra ~ group of sleep; pingouin's documentation: 3.5, 20, 20."""
+    first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    value = mean_tests.means_log_bayes_factor(first, second)
+    np.testing.assert_allclose(jnp.exp(value), 1.265925, rtol=1e-6)
+    sizes, df = np.array([10.0, 20.0]), np.array([38.0, 19.0])
+    both = mean_tests.t_log_bayes_factor(3.5, sizes, df, scale=0.707)
+    np.testing.assert_allclose(jnp.exp(both), [26.743, 17.185], atol=6e-4)
+
+
+def test_ties_and_an_offset_in_float32():
+    far = mean_tests.mean_log_bayes_factor([1e6 + 1, 1e6 + 2, 1e6 + 3], null=1e6)
+    near = mean_tests.mean_log_bayes_factor([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(far, near, rtol=1e-5)
+    tied = mean_tests.mean_log_bayes_factor([1.0, 1.0, 1.0, 2.0])  # t = 5, n = 4
+    of_t = mean_tests.t_log_bayes_factor(5.0, 4.0, 3.0)
+    np.testing.assert_allclose(tied, of_t, rtol=1e-5)
 
 
 def test_one_sample_and_its_derivatives(x64):

@@ -26,7 +26,8 @@ class ChannelYields(NamedTuple):
         del columns["samples"]
         return printing.described("Expected counts by bin", columns)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @in_double

@@ -69,7 +69,8 @@ class HypothesisTest(NamedTuple):
         }
         return printing.described("CLs of a signal strength, asymptotic", values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Discovery(NamedTuple):
@@ -91,7 +92,8 @@ class Discovery(NamedTuple):
         }
         return printing.described("Background alone, asymptotic", values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class UpperLimit(NamedTuple):
@@ -111,7 +113,8 @@ class UpperLimit(NamedTuple):
             f"Upper limit of μ at {held} confidence (CLs)", values
         )
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Ratio(NamedTuple):

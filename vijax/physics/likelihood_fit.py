@@ -47,7 +47,8 @@ class TemplateFit(NamedTuple):
         )
         return printing.described("Maximum of the likelihood", rows, note=note)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Profile(NamedTuple):
@@ -62,7 +63,8 @@ class Profile(NamedTuple):
         columns = {"value": self.values, "−2 log L ratio": self.statistic}
         return printing.described("Profile of the likelihood", columns)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 UNCONVERGED = "The search did not converge: these numbers are not the maximum."

@@ -40,7 +40,8 @@ class Impacts(NamedTuple):
         title = f"Pulls, and impacts on μ = {estimate}"
         return printing.described(title, columns, labels=self.names)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @in_double

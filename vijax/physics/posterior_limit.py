@@ -34,7 +34,8 @@ class PosteriorLimit(NamedTuple):
         held = f"{printing.percent(self.mass)} of the posterior"
         return f"below {limit} ({held}). {self.advice}"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def posterior_upper_limit(

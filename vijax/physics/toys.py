@@ -54,7 +54,8 @@ class ToyTest(NamedTuple):
         }
         return printing.described(title, values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def toy_test(key: Key, target: Target, mu: float, *, num_toys: int = 2000) -> ToyTest:

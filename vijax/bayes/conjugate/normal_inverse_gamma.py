@@ -33,7 +33,8 @@ class NormalInverseGamma(NamedTuple):
     def __str__(self) -> str:
         return printing.described("NormalInverseGamma", self._asdict())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def posterior(prior: NormalInverseGamma, observations: Sample) -> NormalInverseGamma:

@@ -46,7 +46,8 @@ class NormalInverseWishart(NamedTuple):
     def __str__(self) -> str:
         return printing.described("NormalInverseWishart", self._asdict())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def posterior(

@@ -34,7 +34,8 @@ class Combination(NamedTuple):
         }
         return printing.described("Combination (BLUE)", values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def combine(measurements: Numbers, covariance: Numbers) -> Combination:

@@ -11,6 +11,7 @@ others), whatever the true value is.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -152,10 +153,8 @@ def binomial_coverage(
     counts = jnp.arange(sizes.max() + 1, dtype=probs.dtype)
     rows = jnp.asarray(sizes.reshape(-1, 1), probs.dtype)
     k = jnp.minimum(counts, rows)  # beyond n, where it does not count
-    if interval is None:
-        ends = binomial_interval(k, rows, level, method=method)
-    else:
-        ends = interval(k, rows, level)
+    own = partial(binomial_interval, method=method) if interval is None else interval
+    ends = own(k, rows, level)
     flat = _coverage(probs.ravel(), counts, rows, *jnp.broadcast_arrays(*ends))
     return where_valid(valid & level_valid, flat.reshape(sizes.shape + probs.shape))
 

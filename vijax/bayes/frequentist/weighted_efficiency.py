@@ -22,7 +22,8 @@ class Efficiency(NamedTuple):
     def __str__(self) -> str:
         return printing.described("Efficiency of weighted events", self._asdict())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def weighted_efficiency(weights: Numbers, passed: Numbers) -> Efficiency:

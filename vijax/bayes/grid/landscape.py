@@ -76,7 +76,8 @@ class Landscape(NamedTuple):
         nodes = " × ".join(str(n) for n in self.log_density.shape)
         return printing.described(f"Density on a grid of {nodes} nodes", values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def prior(log_prior: Callable[[Array], ArrayLike], axes: tuple[Axis, ...]) -> Landscape:

@@ -98,9 +98,9 @@ def _of_marginals(
 ) -> Interval:
     if isinstance(posterior, dict):
         found = {k: _of_marginals(v, mass, kind) for k, v in posterior.items()}
-        parts = ("lower", "upper", "level")
-        by_name = ({k: getattr(v, part) for k, v in found.items()} for part in parts)
-        return Interval(*by_name, _ABOUT[kind])
+        lower, upper = ({k: one[i] for k, one in found.items()} for i in (0, 1))
+        levels = {k: one.level for k, one in found.items()}
+        return Interval(lower, upper, levels, _ABOUT[kind])
     _fits(mass, posterior.batch_shape)
     if kind == "highest_density":
         if posterior.is_discrete:

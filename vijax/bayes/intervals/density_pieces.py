@@ -33,7 +33,8 @@ class DensityPieces(NamedTuple):
     def __str__(self) -> str:
         return printing.described("Region of highest density", self._asdict())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def density_pieces(draws: Numbers, mass: Numbers = 0.95) -> DensityPieces:

@@ -36,9 +36,9 @@ class Comparison(dict[str, Compared]):
 
     def __str__(self) -> str:
         width = max([5, *map(len, self)])
-        columns = ("elpd", "elpd_se", "difference", "difference_se", "monte_carlo_se")
-        columns += ("effective_parameters",)
-        names = (*columns[:-1], f"p_{self.criterion}")
+        names = ["elpd", "elpd_se", "difference", "difference_se", "monte_carlo_se"]
+        columns = [*names, "effective_parameters"]
+        names.append(f"p_{self.criterion}")
         head = " ".join([" " * width, *(f"{c:>14}" for c in names), "  trusted"])
         lines = [
             " ".join(

@@ -43,7 +43,8 @@ class Evidence(NamedTuple):
         value = printing.in_digits(self.log_evidence, self.standard_error)
         return f"log p(data) {value} nats ({self.side}, k̂ = {self.khat:.2f})"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class BayesFactor(NamedTuple):
@@ -57,7 +58,8 @@ class BayesFactor(NamedTuple):
         value = printing.in_digits(self.log_bayes_factor, self.standard_error)
         return f"log K {value} nats ({self.statement})"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def evidence(

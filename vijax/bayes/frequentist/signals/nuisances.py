@@ -27,7 +27,8 @@ class Measured(NamedTuple):
         estimate, error = map(printing.number, self)
         return f"measured as {estimate} ± {error}"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Sideband(NamedTuple):
@@ -40,7 +41,8 @@ class Sideband(NamedTuple):
         counts, ratio = map(printing.number, self)
         return f"{counts} counts in a sideband {ratio} times as large"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class Selected(NamedTuple):
@@ -53,7 +55,8 @@ class Selected(NamedTuple):
         passed, trials = map(printing.number, self)
         return f"{passed} of {trials} simulated events passed"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 Pair = tuple[Array, Array]

@@ -33,7 +33,8 @@ class ExpectedLimits(NamedTuple):
         values = dict(zip(printing.BANDS, self, strict=True))
         return printing.described("Upper limits expected without a signal", values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def signal_limit(

@@ -37,7 +37,8 @@ class WelchTest(NamedTuple):
         }
         return printing.described(about, values)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def welch_test(
