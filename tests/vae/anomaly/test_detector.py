@@ -13,6 +13,7 @@ from vijax.vae import anomaly
 from vijax.vae.anomaly import (
     DetectorSettings,
     column_reports,
+    detector_networks,
     neighbours,
     table_columns,
 )
@@ -183,6 +184,23 @@ def test_levels_of_images_are_scaled_inside(of_images, digits_and_labels):
 
 def test_blank_images_have_a_score(of_images):
     assert np.isfinite(anomaly.score(of_images, np.zeros((1, 8, 8)))).all()
+
+
+def test_the_angle_to_the_nearest_image(of_images, digits_and_labels):
+    """Brightness does not matter, and no image is its own neighbour."""
+    images, labels = digits_and_labels
+    ones, x = images[labels == 1], images[:20]
+    flat = (part.reshape(len(part), -1) for part in (x, ones))
+    exact = np.log(np.maximum(cdist(*flat, "cosine").min(axis=1), 1e-5))
+    views = detector_networks.image_views(of_images.networks, x)
+    np.testing.assert_allclose(views[:, 2], exact, rtol=1e-4, atol=1e-4)
+    rows = ones.reshape(len(ones), -1)
+    darker = neighbours.log_angle(rows, 0.25 * rows[:5])
+    assert np.all(darker == np.log(1e-5))
+    others = np.sort(cdist(rows, rows, "cosine"), axis=1)[:5, 1]
+    found = neighbours.log_angle(rows, rows[:5], np.arange(5))
+    np.testing.assert_allclose(found, np.log(others), rtol=1e-4)
+    assert neighbours.log_angle(rows, 0 * rows[:1]).item() == 0.0  # a blank one
 
 
 def test_neighbours_are_those_of_scipy():

@@ -12,8 +12,8 @@ and only labels could tell.
 
     tables   near and far neighbours (`neighbours`), on two scales of the columns
              (`table_columns`); from 2,000 rows on also -ELBO of VAEs
-    images   log of the share that VAEs cannot draw, and log of the distance to the
-             nearest training latents
+    images   log of the share that VAEs cannot draw, log of the distance to the
+             nearest training latents, and of the angle to the nearest training image
 
 Every training row is held out once: from its own neighbours, and from one of the VAEs,
 each of which leaves out its part of the rows. So with n rows
@@ -68,9 +68,15 @@ class DetectorSettings:
     latent: int | None = None  # latent dimensions
     steps: int = 2500  # of optimisation
     max_references: int = 4096  # rows, or latents, that neighbours are sought among
+    max_images: int = 20_000  # training images that the nearest one is sought among
 
     def __post_init__(self) -> None:
-        for name, least in (("trainings", 2), ("steps", 1), ("max_references", 2)):
+        for name, least in (
+            ("trainings", 2),
+            ("steps", 1),
+            ("max_references", 2),
+            ("max_images", 2),
+        ):
             value = getattr(self, name)
             valid = is_whole(value) and value >= least
             check(valid, name, value, f"give a whole number of {least} or more")
@@ -130,7 +136,7 @@ class _Views(NamedTuple):
 
     neighbours: tuple[str, ...] = ("near", "far")
     table_networks: tuple[str, ...] = ("negative ELBO",)
-    image_networks: tuple[str, ...] = ("unexplained share", "latent distance")
+    images: tuple[str, ...] = ("unexplained share", "latent distance", "angle")
 
 
 def fit_detector(
@@ -373,7 +379,7 @@ def view_names(detector: Detector) -> tuple[str, ...]:
     """Return what each view of a detector measures."""
     names = _Views()
     if detector.columns is None:
-        return names.image_networks
+        return names.images
     return names.neighbours + (names.table_networks if detector.networks else ())
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from vijax.batching import map_batches
 from vijax.types import Key
 from vijax.vae import training
-from vijax.vae.anomaly import event_vaes
+from vijax.vae.anomaly import event_vaes, neighbours
 from vijax.vae.anomaly.event_vaes import EventDetectorSettings
 from vijax.vae.anomaly.table_columns import Encoded
 from vijax.vae.models import autoencoders
@@ -43,6 +43,7 @@ class Networks:
     inputs: Any  # of a table: the features that vary; of images: highest level
     latents: Any  # of images: (trainings, references, latent), of training rows
     energy: Any  # of images: mean square of a training image
+    images: Any  # of images: training images that the nearest one is sought among
 
     @property
     def num_trainings(self) -> int:
@@ -72,7 +73,7 @@ def fit_table(
         steps=settings.steps,
     )
     model, params = event_vaes.fit_event_vaes(keys[1], x, _others(parts), wanted)
-    networks = Networks(model, params, keys[2], features, np.zeros(0), np.zeros(0))
+    networks = Networks(model, params, keys[2], features, *3 * [np.zeros(0)])
     return networks, _own(parts, _negative_elbo(networks, encoded))
 
 
@@ -83,11 +84,12 @@ def table_view(networks: Networks, encoded: Encoded) -> Float[np.ndarray, " rows
 
 def fit_images(
     key: Key, images: Any, settings: "DetectorSettings"
-) -> tuple[Networks, tuple[np.ndarray, np.ndarray]]:
+) -> tuple[Networks, tuple[np.ndarray, ...]]:
     """Train VAEs of images with Bernoulli pixels, grey levels binarised anew each step.
 
     Returns:
-        The networks, and both views of each image by the one that did not see it.
+        The networks, and the views of each image: two by the network that did not see
+        it, and its angle to the nearest other image.
     """
     images = np.asarray(images)
     _check_images(images)
@@ -120,6 +122,8 @@ def fit_images(
     latents = np.moveaxis(np.asarray(latents), 1, 0)  # (trainings, images, latent)
     known = others[:, : settings.max_references]
     references = np.take_along_axis(latents, known[:, :, None], axis=1)
+    order = np.asarray(jax.random.permutation(keys[3], len(x)))
+    chosen = order[: settings.max_images]
     networks = Networks(
         model,
         trained.params,
@@ -127,15 +131,28 @@ def fit_images(
         np.asarray(highest, np.float32),
         references,
         np.mean(x**2, dtype=np.float32),
+        images[chosen] if images.dtype == np.uint8 else x[chosen],
     )
     shares, distances = _image_views(networks, x)
-    return networks, (_own(parts, shares), _own(parts, distances))
+    own = np.full(len(x), -1)
+    own[chosen] = np.arange(len(chosen))
+    views = _own(parts, shares), _own(parts, distances), _angles(networks, x, own)
+    return networks, views
 
 
-def image_views(networks: Networks, x: Any) -> Float[np.ndarray, "rows 2"]:
-    """Return log share and log distance of images, means over the networks."""
-    views = _image_views(networks, _prepared(networks, x))
-    return np.stack([view.mean(axis=0) for view in views], axis=1)
+def image_views(networks: Networks, x: Any) -> Float[np.ndarray, "rows 3"]:
+    """Return log share and log distance, means over the networks, and log angle."""
+    x = _prepared(networks, x)
+    views = [view.mean(axis=0) for view in _image_views(networks, x)]
+    return np.stack([*views, _angles(networks, x)], axis=1)
+
+
+def _angles(
+    networks: Networks, x: np.ndarray, own: np.ndarray | None = None
+) -> Float[np.ndarray, " rows"]:
+    """Return log (1 - cos) of the angle to the nearest training image."""
+    reference, rows = (part.reshape(len(part), -1) for part in (networks.images, x))
+    return neighbours.log_angle(reference, rows, own)
 
 
 def pixel_shares(networks: Networks, x: Any) -> Float[np.ndarray, "..."]:

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 Rows = Float[np.ndarray, "rows features"]
 References = Float[np.ndarray, "references features"]
 LEAST = 1e-2  # sds; rows nearer than this count as equal
+LEAST_ANGLE = 1e-5  # 1 - cos; rows nearer than this count as equal
 FAR = 16  # far neighbourhoods have a share of 1 / FAR or more of the reference rows
 BATCH = 512  # rows at once; memory only
 
@@ -82,6 +83,45 @@ def squared_distances(
     reference, x = reference - middle, x - middle
     squares = np.sum(x**2, axis=1)[:, None] + np.sum(reference**2, axis=1)
     return np.maximum(squares - 2 * x @ reference.T, 0)
+
+
+def log_angle(
+    reference: References, x: Rows, own: Int[np.ndarray, " rows"] | None = None
+) -> Float[np.ndarray, " rows"]:
+    """Return log (1 - cos) of the angle between each row and the nearest reference row.
+
+    Of images, the angle does not depend on how bright they are. A row of zeros is at a
+    right angle to all.
+
+    Args:
+        reference: (n, features), two rows or more.
+        x: (rows, features).
+        own: as for `neighbourhood`.
+
+    Example:
+        >>> reference = np.array([[1.0, 0.0], [0.0, 2.0]])
+        >>> round(log_angle(reference, np.array([[3.0, 3.0]])).item(), 4)  # 1 - √½
+        -1.2279
+    """
+    own = np.full(len(x), -1) if own is None else own
+    units = _unit(reference)
+    found = np.zeros(len(x))
+    for start in range(0, len(x), BATCH):
+        rows = slice(start, start + BATCH)
+        here, is_own = _unit(x[rows]), own[rows] >= 0
+        cosines = here @ units.T
+        cosines[np.flatnonzero(is_own), own[rows][is_own]] = -np.inf
+        nearest = np.argmax(cosines, axis=1)
+        # Products find the nearest one; differences give its angle in full digits.
+        gap = here.astype(float) - units[nearest]
+        blank = ~here.any(axis=1) | ~units[nearest].any(axis=1)
+        found[rows] = np.where(blank, 1.0, 0.5 * np.sum(gap**2, axis=1))
+    return np.log(np.maximum(found, LEAST_ANGLE))
+
+
+def _unit(rows: Rows) -> Float[np.ndarray, "rows features"]:
+    length = np.linalg.norm(np.asarray(rows, float), axis=1, keepdims=True)
+    return (rows / np.where(length > 0, length, 1)).astype(np.float32)
 
 
 def _log_distances(reference: References, x: Rows, own: np.ndarray) -> np.ndarray:
