@@ -15,16 +15,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from experiments import common
-from experiments.studies import image_data
+from experiments.studies import bound_training, image_data
 from vijax.plot.vae import vae_training as plot
-from vijax.vae import training
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import latent_usage
 from vijax.vae.evaluation import log_evidence as evidence
-from vijax.vae.models import autoencoders, likelihoods, losses
+from vijax.vae.models import autoencoders, likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
 
 PAPER = {1: -86.76, 5: -85.54, 50: -84.78}  # its test log p(x), one stochastic layer
@@ -93,16 +91,14 @@ def run(config: Config) -> common.Result:
     )
     params = autoencoders.init_at_mean(model, keys[2], dataset.train)
     start = time.process_time()
+    stage = bound_training.stage_of(config)
     if config.epochs_before:
-        before = replace(
-            config,
-            num_samples=1,
-            epochs=config.epochs_before,
-            learning_rate=config.learning_rate_before,
-        )
-        params = fit(before, model, keys[1], dataset.train, params).params
-        config = replace(config, warm_up=0)
-    trained = fit(config, model, keys[1], dataset.train, params)
+        before = bound_training.stage_before(config)
+        params = bound_training.fit(
+            before, model, keys[1], dataset.train, params
+        ).params
+        stage = replace(stage, warm_up=0)
+    trained = bound_training.fit(stage, model, keys[1], dataset.train, params)
     minutes = (time.process_time() - start) / 60
     paper = PAPER.get(config.num_samples) if dataset.name == "mnist" else None
     measured = measure(config, model, trained.params, x_test, keys[3])
@@ -137,40 +133,6 @@ def check(config: Config) -> None:
         raise ValueError(
             f"gradient = {config.gradient!r} is not known: give total or dreg"
         )
-
-
-def fit(
-    config: Config, model: VAE, key: jax.Array, images: np.ndarray, params: ModelParams
-) -> training.Trained:
-    """Train with k draws, in files of their own."""
-    name = f"k{config.num_samples}"
-    return training.fit(
-        model,
-        jax.random.fold_in(key, config.num_samples),  # each stage shuffles by its own
-        images,
-        epochs=config.epochs,
-        loss=loss_of(config, model),
-        params=params,
-        batch_size=config.batch_size,
-        optimizer=training.named_optimizer(
-            config.optimizer, learning_rate=config.learning_rate
-        ),
-        kl_warm_up=config.warm_up,
-        on_epoch=training.csv_log(config.runs / f"{name}.csv") if config.runs else (),
-        checkpoint=training.Checkpoint(config.runs / name, 60.0)
-        if config.runs
-        else None,
-        description=f"iwae, k = {config.num_samples}",
-    )
-
-
-def loss_of(config: Config, model: VAE) -> Any:
-    """Return the bound's loss: the closed-form KL for one draw."""
-    if config.num_samples == 1:
-        return losses.negative_elbo(model)
-    return losses.negative_iwae(
-        model, num_samples=config.num_samples, gradient=config.gradient
-    )
 
 
 def measure(

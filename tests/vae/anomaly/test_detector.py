@@ -218,6 +218,26 @@ def test_neighbours_are_those_of_scipy():
     np.testing.assert_allclose(own.near, logs.mean(axis=1), rtol=1e-9)
 
 
+def test_anomalies_left_in_training_are_no_neighbours():
+    """Eight of 108 rows sit together: without the oddest tenth nobody is near them."""
+    random = np.random.default_rng(5)
+
+    def odd(number):
+        return 3 + 0.5 * random.normal(size=(number, 5))
+
+    train = np.concatenate([random.normal(size=(100, 5)), odd(8)])
+    new = np.concatenate([random.normal(size=(300, 5)), odd(60)])
+    areas = []
+    for settings in (DetectorSettings(trim=0.0), DetectorSettings()):
+        detector = anomaly.fit_detector(KEY, train, settings=settings)
+        areas.append(roc_auc_score(np.arange(360) >= 300, anomaly.score(detector, new)))
+        assert len(detector.held_out) == 108
+    assert areas[0] < 0.97
+    assert areas[1] > 0.999
+    with pytest.raises(ValueError, match=r"trim = 0\.6 is not valid"):
+        DetectorSettings(trim=0.6)
+
+
 def test_what_it_prints(of_mixed):
     lines = str(of_mixed).splitlines()
     assert lines[0] == "detector of 5 columns"

@@ -15,8 +15,10 @@ and only labels could tell.
     images   log of the share that VAEs cannot draw, log of the distance to the
              nearest training latents, and of the angle to the nearest training image
 
-Every training row is held out once: from its own neighbours, and from one of the VAEs,
-each of which leaves out its part of the rows. So with n rows
+A tenth of a table's rows, the oddest, are no neighbours of others: anomalies that were
+left in training are each other's neighbours. Every training row is held out once: from
+its own neighbours, and from one of the VAEs, each of which leaves out its part of the
+rows. So with n rows
 
     p_value = (1 + number of held-out scores >= score) / (n + 1),
 
@@ -35,7 +37,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from vijax import archive
 from vijax.types import Key
@@ -67,6 +69,7 @@ class DetectorSettings:
     hidden: tuple[int, ...] | None = None  # widths of the encoder's hidden layers
     latent: int | None = None  # latent dimensions
     steps: int = 2500  # of optimisation
+    trim: float = 0.1  # share of a table's rows, the oddest, that are no references
     max_references: int = 4096  # rows, or latents, that neighbours are sought among
     max_images: int = 20_000  # training images that the nearest one is sought among
 
@@ -80,6 +83,7 @@ class DetectorSettings:
             value = getattr(self, name)
             valid = is_whole(value) and value >= least
             check(valid, name, value, f"give a whole number of {least} or more")
+        check(0 <= self.trim <= 0.5, "trim", self.trim, "give a share of 0 to 0.5")
 
 
 DEFAULT = DetectorSettings()
@@ -179,9 +183,8 @@ def fit_detector(
     of_references, of_networks = jax.random.split(key)
     order = np.asarray(jax.random.permutation(of_references, rows))
     chosen = order[: settings.max_references]
-    references = Encoded(*(part[chosen] for part in encoded))
-    own = np.full(rows, -1)
-    own[chosen] = np.arange(len(chosen))
+    chosen = _without_oddest(encoded, chosen, settings.trim)
+    references, own = _references(encoded, chosen)
     parts = [_neighbour_views(references, encoded, own)]
     networks: Networks | None = None
     if settings.networks or (settings.networks is None and rows >= NETWORK_ROWS):
@@ -403,6 +406,33 @@ def _neighbour_views(
     return np.mean([np.stack(one, axis=1) for one in found], axis=0)
 
 
+def _references(
+    encoded: Encoded, chosen: np.ndarray
+) -> tuple[Encoded, Int[np.ndarray, " rows"]]:
+    """Return the chosen rows, and of all rows which of them each is, -1 for none."""
+    own = np.full(len(encoded.standard), -1)
+    own[chosen] = np.arange(len(chosen))
+    return Encoded(*(part[chosen] for part in encoded)), own
+
+
+def _without_oddest(encoded: Encoded, chosen: np.ndarray, share: float) -> np.ndarray:
+    """Return the chosen rows without the share of them that is oddest among the rest.
+
+    Anomalies that were left in training are each other's neighbours. Twice, for the
+    first judgement is made among them.
+    """
+    kept = chosen
+    for _ in range(2 if share else 0):
+        references, own = _references(encoded, kept)
+        candidates = Encoded(*(part[chosen] for part in encoded))
+        views = _neighbour_views(references, candidates, own[chosen])
+        centre, spread = _centre_and_spread(views[own[chosen] >= 0])
+        oddness = np.mean((views - centre) / spread, axis=1)
+        number = max(len(chosen) - int(share * len(chosen)), 2)
+        kept = chosen[np.sort(np.argsort(oddness, kind="stable")[:number])]
+    return kept
+
+
 def _table_views(detector: Detector, encoded: Encoded) -> np.ndarray:
     assert detector.references is not None
     views = [_neighbour_views(detector.references, encoded)]
@@ -413,12 +443,16 @@ def _table_views(detector: Detector, encoded: Encoded) -> np.ndarray:
 
 def _calibrated(detector: Detector, views: np.ndarray) -> Detector:
     """Fill in centre, spread and held-out scores from views of held-out rows."""
+    centre, spread = _centre_and_spread(views)
+    detector = replace(detector, centre=centre, spread=spread)
+    return replace(detector, held_out=np.sort(_combined(detector, views)))
+
+
+def _centre_and_spread(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centre = np.median(views, axis=0)
     # Of the lower half: anomalies left in training widen the upper one.
     spread = centre - np.quantile(views, 0.16, axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    detector = replace(detector, centre=centre, spread=spread)
-    return replace(detector, held_out=np.sort(_combined(detector, views)))
+    return centre, np.where(spread > 0, spread, 1.0)
 
 
 def _combined(detector: Detector, views: np.ndarray) -> np.ndarray:
