@@ -47,7 +47,7 @@ def test_two_samples(x64):
 
 
 def test_published_values(x64):
-    """R's BayesFactor: extra ~ group of sleep; pingouin's documentation: 3.5, 20, 20."""
+    """R's BayesFactor, extra ~ group of sleep; pingouin's documentation, t = 3.5."""
     first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
     second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
     value = mean_tests.means_log_bayes_factor(first, second)

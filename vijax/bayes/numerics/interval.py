@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from vijax import printing
 from vijax.array_module import array_module
-from vijax.validate import is_traced, seen
+from vijax.validate import is_traced
 
 Ends = tuple[Array, Array]
 
@@ -38,7 +38,7 @@ class Interval(tuple[Any, Any]):
     @classmethod
     def of(cls, ends: Ends, level: Any, about: str) -> "Interval":
         """Return two ends, with a level that broadcasts to their shape."""
-        level = seen(level)
+        level = level if is_traced(level) else np.asarray(level)
         shape = np.shape(ends[0])
         return cls(*ends, array_module(level).broadcast_to(level, shape), about)
 
