@@ -69,7 +69,7 @@ def modes_by_site(fit: Fit) -> ModeSites:
         ValueError: a stack of fits; inside a trace.
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax, jax.numpy as jnp
         >>> from vijax import vi
         >>> def two(p):
         ...     below = -0.5 * (p["x"] + 6.0) ** 2 - 1.0

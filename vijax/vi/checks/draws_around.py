@@ -20,7 +20,7 @@ from vijax.array_module import array_module, cholesky
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi.engine import noise
-from vijax.vi.engine.batched_density import evaluate
+from vijax.vi.engine.batched_density import constrained_sites, evaluate
 from vijax.vi.engine.precision import in_float64, precision_of
 from vijax.vi.engine.threefry import fold_in
 from vijax.vi.families import base
@@ -79,6 +79,12 @@ def draw_mixture(fit: Fit, key: Key, num_samples: int, freedom: int) -> Mixed:
     log_proposal = log_mixture(fit, z, freedom)
     log_p, reference, draws = evaluated(target, z, log_proposal)
     return Mixed(eps, z, over(log_p, log_proposal), reference, draws)
+
+
+def response_draws(fit: Fit, eps: Any) -> dict[str, Any]:
+    """Return draws of the normal that linear response finds, constrained, by site."""
+    parts, _ = _parts(fit, 0)
+    return constrained_sites(fit.target, base.placed(parts[1], eps))
 
 
 def evaluated(

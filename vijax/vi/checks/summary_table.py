@@ -16,6 +16,7 @@ from vijax.array_module import array_module
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi.checks.adaptation import UNEVEN
+from vijax.vi.checks.draws_around import response_draws
 from vijax.vi.checks.importance import Weighed, weigh
 from vijax.vi.checks.weighted_moments import weighted_moments
 from vijax.vi.engine.batched_density import constrained_sites, over_draws
@@ -358,6 +359,14 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
     loc_error, scale_error = (
         xp.max(xp.asarray(error)) for error in (fit.loc_error, fit.scale_error)
     )
+    response: dict[str, Any] = {}
+    if fit.covariance is not None:
+        # Beside other modes what was drawn from this normal is a t, which is wider.
+        response = (
+            {name: x[1] for name, x in first.draws.items()}
+            if fit.modes is None
+            else response_draws(fit, first.eps)
+        )
     table: dict[str, dict[str, Any]] = {}
     for name, x in first.draws.items():
         mean, sd, mean_se, sd_se = weighted_moments(
@@ -382,8 +391,8 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
             known = (tail < KHAT_LIMIT) & small
             table[name][f"corrected_{column}"] = xp.where(known, value, xp.nan)
             table[name][f"corrected_{column}_se"] = xp.where(known, error, xp.nan)
-        if fit.covariance is not None:
-            table[name][RESPONSE] = xp.std(x[1], axis=0)
+        if name in response:
+            table[name][RESPONSE] = xp.std(xp.asarray(response[name]), axis=0)
     return table
 
 

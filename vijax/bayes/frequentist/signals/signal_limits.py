@@ -104,10 +104,10 @@ def expected_signal_limits(
         >>> print(band)
         Upper limits expected without a signal
           −2σ     2.9957
-          −1σ     3.4577
-          median  5.3952
-          +1σ     7.755
-          +2σ     10.24
+          −1σ     3.6433
+          median  5.3954
+          +1σ     7.6631
+          +2σ     10.171
     """
     background, valid = value_checks.nonnegative("background", background)
     level, level_valid = value_checks.fraction("level", level)

@@ -71,9 +71,9 @@ def welch_test(
         >>> print(test)
         Welch's t test, interval of 95 % confidence
           difference          3.0 ± 1.4
-          interval            -0.89552 to 6.8955
+          interval            -0.89798 to 6.898
           degrees of freedom  4.0755
-          p-value             0.09985
+          p-value             0.099913
     """
     value_checks.one_of("alternative", alternative, ALTERNATIVES)
     level, level_valid = value_checks.fraction("level", level)
