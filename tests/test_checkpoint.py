@@ -160,10 +160,14 @@ def test_ctrl_c_waits_until_a_checkpoint_is_whole(tmp_path, monkeypatch):
         return checksums(folder)
 
     monkeypatch.setattr(checkpoint, "_checksums", interrupted)
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        checkpoint.save(tmp_path, {"x": np.arange(3)}, step=7)
-    assert signal.getsignal(signal.SIGINT) is before
+    # A process in a shell's background ignores the signal.
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save(tmp_path, {"x": np.arange(3)}, step=7)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, outside)
     monkeypatch.undo()
     assert checkpoint.restore(tmp_path, {"x": np.zeros(3, int)})[0] == 7
     assert [path.name for path in tmp_path.iterdir()] == ["7"]
