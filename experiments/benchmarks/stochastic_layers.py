@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import common
-from experiments.studies import bound_training, image_data
+from experiments.studies import bound_training, held_out, image_data
 from vijax.vae import store
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import log_evidence as evidence
@@ -122,16 +122,7 @@ def measure(
     )
     summary = evidence.mean_log_evidence(found)
     elbo = evaluate.held_out_elbo(model, params, key, x, num_samples=4)
-    return {
-        "images": len(x),
-        "log_evidence": float(summary.log_evidence),
-        "log_evidence_standard_error": float(summary.standard_error),
-        "log_evidence_draw_standard_error": float(summary.draw_standard_error),
-        "effective_sample_size": float(summary.effective_sample_size),
-        "least_effective_sample_size": float(summary.least_effective_sample_size),
-        "test_elbo": float(elbo.elbo),
-        "kl": float(elbo.kl),
-    }
+    return {"images": len(x), **held_out.likelihood_record(summary, elbo)}
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments import common
-from experiments.studies import bound_training, image_data
+from experiments.studies import bound_training, held_out, image_data
 from vijax.plot.vae import vae_training as plot
 from vijax.vae.evaluation import elbo as evaluate
 from vijax.vae.evaluation import latent_usage
@@ -157,13 +157,7 @@ def measure(
         for k in samples
     ]
     return {
-        "log_evidence": float(summary.log_evidence),
-        "log_evidence_standard_error": float(summary.standard_error),
-        "log_evidence_draw_standard_error": float(summary.draw_standard_error),
-        "effective_sample_size": float(summary.effective_sample_size),
-        "least_effective_sample_size": float(summary.least_effective_sample_size),
-        "test_elbo": float(elbo.elbo),
-        "test_elbo_standard_error": float(elbo.elbo_standard_error),
+        **held_out.likelihood_record(summary, elbo),
         "active_units": int(latent_usage.active_units(model, params, x).active.sum()),
         "bound_samples": samples,
         "bound": [float(bound.log_evidence) for bound in bounds],

@@ -41,7 +41,7 @@ import numpy as np
 
 from experiments import common
 from experiments.studies import generation as study
-from experiments.studies import image_data
+from experiments.studies import held_out, image_data
 from vijax.data import Dataset
 from vijax.vae import store, training
 from vijax.vae.evaluation import elbo as evaluate
@@ -215,15 +215,7 @@ def measure(
     estimate = partial(evidence.importance_log_evidence, num_samples=number)
     found = evidence.mean_log_evidence(estimate(model, params, key, x))
     elbo = evaluate.held_out_elbo(model, params, key, x, num_samples=4)
-    return {
-        "log_evidence": float(found.log_evidence),
-        "log_evidence_standard_error": float(found.standard_error),
-        "log_evidence_draw_standard_error": float(found.draw_standard_error),
-        "effective_sample_size": float(found.effective_sample_size),
-        "least_effective_sample_size": float(found.least_effective_sample_size),
-        "test_elbo": float(elbo.elbo),
-        "kl": float(elbo.kl),
-    }
+    return held_out.likelihood_record(found, elbo)
 
 
 def main() -> None:

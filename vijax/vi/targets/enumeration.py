@@ -140,6 +140,15 @@ def check_sum(target: Target, continuous: Callable[..., Any]) -> None:
         )
 
 
+def _start(
+    static: Static, data: list[Array], init: Array, key: Key
+) -> tuple[Key, dict[str, Array]]:
+    """Return a key that is left, and unknowns near the origin."""
+    key, position_key = jax.random.split(key)
+    position = 0.3 * jax.random.normal(position_key, init.shape, init.dtype)
+    return key, Target(data, init, static).unravel(position)
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def _with_one_term(
     static: Static, continuous: Callable[..., Any], data: list[Array], init: Array
@@ -148,9 +157,7 @@ def _with_one_term(
     args, kwargs = join(data, static.structure)
 
     def one(key: Key) -> tuple[Scalar, Scalar]:
-        key, position_key = jax.random.split(key)
-        position = 0.3 * jax.random.normal(position_key, init.shape, init.dtype)
-        params = Target(data, init, static).unravel(position)
+        key, params = _start(static, data, init, key)
         model = handlers.seed(continuous(static.function, static, params), key)
         log_probs, trace = compute_log_probs(model, args, kwargs, {})
         joint = jnp.asarray(sum(log_probs.values(), start=0.0))
@@ -172,9 +179,7 @@ def _with_likely_term(
     args, kwargs = join(data, static.structure)
 
     def one(key: Key) -> tuple[Scalar, Scalar]:
-        key, position_key = jax.random.split(key)
-        position = 0.3 * jax.random.normal(position_key, init.shape, init.dtype)
-        params = Target(data, init, static).unravel(position)
+        key, params = _start(static, data, init, key)
 
         def log_sum(weights: dict[str, Array]) -> Scalar:
             model = continuous(_Weigh(static.function, weights), static, params)
