@@ -235,7 +235,7 @@ def moment_tails(
     variance of an entry converges. Where w (x − mean)² has a tail of shape 0.7 or more,
     no number of draws at hand gives the sd. Outside of a trace an entry of which no
     draw has 2 % of the variance, or 100 times its fair share, is passed over, its shape
-    given as 0.
+    given as 0, as is that of an entry that does not vary.
 
     References:
         Vehtari, Simpson, Gelman, Yao & Gabry (2024), arXiv:1507.02646, section 2.4.
@@ -250,14 +250,17 @@ def moment_tails(
     log_w = log_w[:, None] if log_w.ndim == 1 else log_w
     weights = xp.exp(log_w - xp.max(log_w, axis=0))
     mean = xp.sum(weights * x, axis=0) / xp.sum(weights, axis=0)
-    log_square = log_w + power * xp.log(xp.abs(x - mean))
+    constant = xp.all(x == x[0], axis=0)  # x − mean is 0 but for rounding
+    distance = xp.where(constant, 1.0, xp.abs(x - mean))
+    log_square = xp.where(constant, 0.0, log_w + power * xp.log(distance))
     if xp is np:
         square = np.exp(log_square - np.max(log_square, axis=0))
         heavy = np.sum(square, axis=0) < max(50, len(x) / 100)
         shapes = np.zeros(x.shape[1])
         shapes[heavy] = _tail_shapes(log_square[:, heavy].T)
         return shapes
-    return jax.vmap(lambda column: psis(column).tail_shape)(log_square.T)
+    shapes = jax.vmap(lambda column: psis(column).tail_shape)(log_square.T)
+    return xp.where(constant, 0.0, shapes)
 
 
 def _tail_shapes(log_weights: np.ndarray) -> np.ndarray:

@@ -13,6 +13,39 @@ from vijax.bayes.conjugate.gamma_exponential import Lomax
 from vijax.bayes.conjugate.pareto_uniform import UniformPareto
 from vijax.bayes.intervals import credible_interval, quantile, upper_quantile
 
+
+class Inverse:
+    """A reference whose lower tail is known: its quantiles from both sides.
+
+    SciPy 1.14 loses the tails of Cauchy's and Student's below 1e-16.
+    """
+
+    def __init__(self, lower_tail, loc, scale):
+        self.lower_tail, self.loc, self.scale = lower_tail, loc, scale
+
+    def ppf(self, p):
+        lower = self.lower_tail(np.minimum(p, 1 - p))
+        return self.loc + self.scale * np.where(p < 0.5, lower, -lower)
+
+    def isf(self, q):
+        return 2 * self.loc - self.ppf(q)
+
+
+@np.vectorize
+def student_3(p):
+    """Return the p-quantile of Student's t with 3 degrees of freedom, p ≤ ½."""
+    with mp.workdps(50):
+        p = mp.mpf(float(p))
+        if p == 0.5:
+            return 0.0
+
+        def excess(t):  # P(T < −t) = (arctan(√3/t) − √3 t/(t² + 3))/π
+            return mp.atan(mp.sqrt(3) / t) - mp.sqrt(3) * t / (t**2 + 3) - mp.pi * p
+
+        far = (2 * mp.sqrt(3) / (mp.pi * p)) ** (mp.mpf(1) / 3)  # 2√3/(π t³) = p
+        return -float(mp.findroot(excess, (far / 4, far), solver="anderson"))
+
+
 FAMILIES = {
     "exponential": (lambda: dist.Exponential(2.0), stats.expon(scale=0.5)),
     "pareto": (lambda: dist.Pareto(2.0, 3.0), stats.pareto(3.0, scale=2.0)),
@@ -23,7 +56,10 @@ FAMILIES = {
     ),
     "half_cauchy": (lambda: dist.HalfCauchy(2.0), stats.halfcauchy(scale=2.0)),
     "half_normal": (lambda: dist.HalfNormal(2.0), stats.halfnorm(scale=2.0)),
-    "cauchy": (lambda: dist.Cauchy(1.0, 2.0), stats.cauchy(1.0, 2.0)),
+    "cauchy": (
+        lambda: dist.Cauchy(1.0, 2.0),
+        Inverse(lambda p: -1 / np.tan(np.pi * p), 1.0, 2.0),
+    ),
     "laplace": (lambda: dist.Laplace(1.0, 2.0), stats.laplace(1.0, 2.0)),
     "logistic": (lambda: dist.Logistic(1.0, 2.0), stats.logistic(1.0, 2.0)),
     "gumbel": (lambda: dist.Gumbel(1.0, 2.0), stats.gumbel_r(1.0, 2.0)),
@@ -31,7 +67,10 @@ FAMILIES = {
     "levy": (lambda: dist.Levy(1.0, 2.0), stats.levy(1.0, 2.0)),
     "uniform": (lambda: dist.Uniform(1.0, 3.0), stats.uniform(1.0, 2.0)),
     "normal": (lambda: dist.Normal(1.0, 2.0), stats.norm(1.0, 2.0)),
-    "student": (lambda: dist.StudentT(3.0, 1.0, 2.0), stats.t(3.0, 1.0, 2.0)),
+    "student": (
+        lambda: dist.StudentT(3.0, 1.0, 2.0),
+        Inverse(student_3, 1.0, 2.0),
+    ),
     "gamma": (lambda: dist.Gamma(2.0, 3.0), stats.gamma(2.0, scale=1 / 3)),
     "expanded": (
         lambda: dist.Gamma(2.0, 3.0).expand([1]),
