@@ -224,7 +224,9 @@ def eight_schools_centered(y, sigma):
     numpyro.sample("y", dist.Normal(theta, sigma), obs=y)
 
 
-@pytest.mark.parametrize("family", ["mean_field", "full_rank"])
+@pytest.mark.parametrize(
+    "family", slow_except({"mean_field"}, ["mean_field", "full_rank"])
+)
 def test_funnel_is_flagged(key, family):
     y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
     sigma = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
