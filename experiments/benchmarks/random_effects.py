@@ -61,14 +61,14 @@ def grouped_rows(groups: int) -> tuple[np.ndarray, np.ndarray]:
     return group, y + rng.normal(size=ROWS * groups)
 
 
-def returns() -> np.ndarray:
+def returns(steps: int = STEPS) -> np.ndarray:
     """Return a chain's data: mu = −1, phi = 0.97, sigma = 0.2."""
     rng = np.random.default_rng(18)
-    h = np.empty(STEPS)
+    h = np.empty(steps)
     h[0] = rng.normal(-1, 0.2 / np.sqrt(1 - 0.97**2))
-    for t in range(1, STEPS):
+    for t in range(1, steps):
         h[t] = -1 + 0.97 * (h[t - 1] + 1) + 0.2 * rng.normal()
-    return np.exp(h / 2) * rng.normal(size=STEPS)
+    return np.exp(h / 2) * rng.normal(size=steps)
 
 
 def exact_moments(y: np.ndarray, groups: int, points: int = 161) -> Moments:

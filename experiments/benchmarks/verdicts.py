@@ -41,6 +41,7 @@ from experiments.studies.verdicts import (
 from vijax import vi
 
 LARGEST = 1e6  # that an error is said to be
+LEAST_KNOWN = 0.5  # of the numbers, by which a corrected answer counts as one
 SHORT = 20.0  # seconds of a first fit that is repeated warm
 # What a user would pick instead, as its documentation shows it, and once for fairness
 # with more steps that fall: name -> (system, steps).
@@ -109,7 +110,8 @@ def run_vijax(
         return fit, vi.summary(fit, key=jax.random.fold_in(key, 1))
 
     fit, table = once(jax.random.key(seed))
-    used = "own" if table.trusted else "corrected" if table.correctable else "none"
+    corrected = table.correctable and table.known >= LEAST_KNOWN
+    used = "own" if table.trusted else "corrected" if corrected else "none"
     errors = {
         "own": compare(entry, *moments(table, "")),
         "corrected": compare(entry, *moments(table, "corrected_")),

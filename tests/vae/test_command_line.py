@@ -301,7 +301,7 @@ def test_the_areas_are_those_of_the_scores(table, tmp_path):
     page = output.read_text()
     assert len(pictures(page)) == 3  # one latent: no map
     commands.score(detector, folder / "table.csv", tmp_path / "scores.csv")
-    scores = np.loadtxt(tmp_path / "scores.csv", delimiter=",", skiprows=1)[:, 0]
+    scores = np.loadtxt(tmp_path / "scores.csv", delimiter=",", skiprows=1, usecols=0)
     area = metrics.auc_with_error(scores, columns["label"] == 1)
     row = (
         '<td>1, by detector</td><td class="number">'

@@ -210,7 +210,7 @@ def test_weights_without_a_variance_repair_what_they_know(key):
     assert table.correctable
     known = np.isfinite(columns["corrected_sd"])
     assert 2 < known.sum() < 10
-    assert "of these numbers are not known" in table.advice
+    assert "numbers (params) are not known" in table.advice
     error = columns["corrected_sd"][known] - 2**0.5
     stated = columns["corrected_sd_se"][known]
     assert (np.abs(error) < 2.5 * stated).all()

@@ -1,6 +1,7 @@
 """A fit's result: q, its errors, and whether to believe it."""
 
 import html
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ from vijax.validate import is_traced
 from vijax.vi import importance_weights
 from vijax.vi.engine.compilation import light_jit
 from vijax.vi.engine.precision import precision_of
+from vijax.vi.entry_labels import entry_labels, entry_shapes, table_rows
 from vijax.vi.families import base
 from vijax.vi.methods.mode_search import MAX_DIM, MAX_MODES, Modes
 from vijax.vi.targets.target import Target
@@ -354,29 +356,21 @@ def _header(fit: Fit) -> list[str]:
 
 
 def _rows(fit: Fit) -> list[tuple[str, str, str]]:
-    """Return name, mean and sd of the first unknowns, as text."""
-    names = entry_labels(fit.target)[:MAX_ROWS]
-    means, sds = np.asarray(fit.means), np.asarray(fit.sds)
-    rows = [
-        (name, f"{mean:.5g}", f"{sd:.4g}")
-        for name, mean, sd in zip(names, means, sds, strict=False)
-    ]
-    more = len(means) - len(rows)
-    return [*rows, (f"… {more} more", "", "")] if more else rows
-
-
-def entry_labels(target: Target) -> list[str]:
-    """Return a name for each constrained entry, as in `means`: "weights[0]", "sigma".
-
-    A simplex has one entry more than coordinates, a correlation matrix many more.
-    """
-    with precision_of(target):
-        shapes = jax.eval_shape(target.constrain, target.init)
-    return [
-        f"{site.name}[{', '.join(map(str, index))}]" if index else site.name
-        for site in target.static.sites
-        for index in np.ndindex(*shapes[site.name].shape)
-    ]
+    """Return name, mean and sd of the unknowns, as text, of long ones the first."""
+    shapes = entry_shapes(fit.target)
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1]
+    means, sds = (
+        dict(zip(shapes, np.split(np.asarray(x), ends), strict=True))
+        for x in (fit.means, fit.sds)
+    )
+    rows = []
+    for label, name, index in table_rows(shapes, MAX_ROWS):
+        numbers = ("", "")
+        if index is not None:
+            mean, sd = (x[name].reshape(shapes[name])[index] for x in (means, sds))
+            numbers = (f"{mean:.5g}", f"{sd:.4g}")
+        rows.append((label, *numbers))
+    return rows
 
 
 def _plain(*values: Any) -> Any:

@@ -112,7 +112,6 @@ def check_modes(
 def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
     """Let q weigh its draws, of which it may integrate some unknowns out."""
     drawn = q.weigh(key, num_checks)
-    by_itself = jnp.zeros_like(target.init).at[q.structure.globals].set(1.0)
     blocks = drawn.block_log_weights
     return Checked(
         drawn.log_weights,
@@ -122,7 +121,7 @@ def _weigh(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked:
         drawn.log_joint,
         drawn.other_log_weights,
         None if blocks is None else target.by_entry(blocks),
-        target.by_entry(by_itself[None])[0],
+        q.global_entries(),
     )
 
 

@@ -265,8 +265,13 @@ def test_a_learned_top_leaves_the_layers_below_as_they_are(key):
     top |= {"log_scale": jnp.zeros((1, 1))}
     z = jax.random.normal(key, (5, 3))
     found = models.prior_of(model, params._replace(prior=(*params.prior, top)))
-    expected = models.prior_of(plain, params).log_prob(z)
+    below = models.prior_of(plain, params)
+    expected = below.log_prob(z)
     np.testing.assert_allclose(found.log_prob(z), expected, rtol=1e-5)
+    # A program takes either as an argument, as the aggregate posterior's does.
+    log_prob = jax.jit(lambda p, z: p.log_prob(z))
+    for p in (found, below):
+        np.testing.assert_allclose(log_prob(p, z), expected, rtol=1e-5)
 
 
 def test_runs_of_all_kinds_can_be_told_apart():

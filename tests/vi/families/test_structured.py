@@ -8,6 +8,7 @@ import numpyro.distributions as dist
 import pytest
 from scipy import stats
 
+from experiments.benchmarks.random_effects import returns, volatility
 from vijax import vi
 
 ROWS = 5  # in each group
@@ -295,3 +296,26 @@ def test_many_random_effects_have_the_exact_hyperparameters(groups, key):
     fit = vi.fit(target, key, family="structured")
     assert fit.trusted
     check_globals(fit, exact)
+
+
+@pytest.mark.slow
+def test_of_a_chain_whose_steps_are_not_known_the_globals_are(key):
+    """A chain is one block, whose weights say little of a single step."""
+    target = vi.from_numpyro(volatility, returns(300))
+    table = vi.summary(vi.fit(target, key, family="structured"))
+    assert table.correctable
+    assert table.known < 0.5
+    assert "numbers (mu, h) are not known" in table.advice
+    lines = str(table).splitlines()
+    assert [line.split()[0] for line in lines[1:5]] == ["mu", "phi", "sigma", "h[0]"]
+    assert "… 103 more of h" in lines
+    nuts = {  # NumPyro, 120,000 draws
+        "mu": (-1.150, 0.478),
+        "phi": (0.9532, 0.0249),
+        "sigma": (0.2927, 0.0658),
+    }
+    for name, (mean, sd) in nuts.items():
+        found = {c: table[name][f"corrected_{c}"] for c in ("mean", "sd")}
+        assert not abs(found["mean"] - mean) > 0.1 * sd  # or it is not known
+        assert not abs(found["sd"] / sd - 1) > 0.1
+    assert np.isfinite(table["phi"]["corrected_mean"])

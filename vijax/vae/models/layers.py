@@ -16,12 +16,13 @@ References:
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
+from jax.tree_util import Partial, register_dataclass
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
@@ -153,12 +154,14 @@ def product(p: Posterior, q: Posterior) -> Posterior:
     return Posterior((1 - share) * p.loc + share * q.loc, -0.5 * log_precision)
 
 
-class LayeredPrior(NamedTuple):
+@register_dataclass
+@dataclass(frozen=True)
+class LayeredPrior:
     """p(z) = p(z_top) … p(z_1 | z_2), its top N(0, I) or a flow: draws are a map."""
 
     top: Any  # p(z_top)
     downwards: tuple[Partial, ...]  # z_{i+1} -> loc and log_scale of z_i; top first
-    size: int  # of z_top
+    size: int = field(metadata={"static": True})  # of z_top; no leaf
 
     def log_prob(self, z: Latents) -> Array:
         """Return log p(z)."""
@@ -191,12 +194,14 @@ class LayeredPrior(NamedTuple):
         return jnp.concatenate(layers, axis=-1)
 
 
-class LayeredMixture(NamedTuple):
+@register_dataclass
+@dataclass(frozen=True)
+class LayeredMixture:
     """p(z) = p(z_top) … p(z_1 | z_2), its top a mixture: there is no map of noise."""
 
     top: MixturePrior
     downwards: tuple[Partial, ...]
-    size: int
+    size: int = field(metadata={"static": True})
 
     def log_prob(self, z: Latents) -> Array:
         """Return log p(z)."""

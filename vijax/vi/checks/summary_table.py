@@ -2,9 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import jax
@@ -23,6 +21,7 @@ from vijax.vi.engine.batched_density import constrained_sites, over_draws
 from vijax.vi.engine.blas_threads import on_one_thread
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
+from vijax.vi.entry_labels import table_rows
 from vijax.vi.families import base
 from vijax.vi.importance_weights import (
     KHAT_LIMIT,
@@ -57,14 +56,16 @@ class Summary(dict[str, dict[str, Any]]):
     0.7 smoothed weights are often right, but their stated errors are not (of a
     hierarchical regression with 29 unknowns, k̂ = 0.55, a mean was off by 0.13 sd): then
     every moment must be known to 5 % of an sd, and none may be used where the proposal
-    was fitted to such weights. `trusted` says whether q's own moments
-    may be used: the fit trusts them, and these draws do not contradict.
+    was fitted to such weights. At least half of the numbers must be known, or of those
+    of the globals, where q integrates the others out. `trusted` says whether q's own
+    moments may be used: the fit trusts them, and these draws do not contradict.
     """
 
     verdict: str = ""
     advice: str = ""  # the verdict's last sentences: trust it, or what to try next
     trusted: bool = False  # whether q's own moments may be used, or the chains'
     correctable: bool = False
+    known: float = np.nan  # the share of the corrected moments that the weights know
     khat: float = np.nan
     khat_se: float = np.nan
     effective_sample_size: float = np.nan
@@ -79,12 +80,7 @@ class Summary(dict[str, dict[str, Any]]):
             " ".join([f"{label:<{width}}", *(f"{_text(x):>14}" for x in numbers)])
             for label, *numbers in rows
         ]
-        return "\n".join([head, *lines, *self._more(len(rows)), self.verdict])
-
-    def _more(self, shown: int) -> list[str]:
-        """Return a line that says how many rows are not shown, if any are not."""
-        number = sum(np.size(columns["mean"]) for columns in self.values())
-        return [f"… {number - shown} more"] if number > shown else []
+        return "\n".join([head, *lines, self.verdict])
 
     def _repr_html_(self) -> str:
         shown, rows = self._table()
@@ -95,7 +91,7 @@ class Summary(dict[str, dict[str, Any]]):
             + "</tr>"
             for label, *numbers in rows
         )
-        verdict = html.escape(" ".join([*self._more(len(rows)), self.verdict]))
+        verdict = html.escape(self.verdict)
         return f"<table><tr>{head}</tr>{lines}</table><p>{verdict}</p>"
 
     def _table(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
@@ -104,12 +100,14 @@ class Summary(dict[str, dict[str, Any]]):
         shown = (*COLUMNS, RESPONSE) if known else COLUMNS
         if all("r_hat" in columns for columns in self.values()):
             shown = CHAIN_COLUMNS
-        rows: Iterator[tuple[Any, ...]] = (
-            (label, *(float(np.asarray(columns[c])[index]) for c in shown))
-            for name, columns in self.items()
-            for label, index in _labels(name, np.shape(columns["mean"]))
-        )
-        return shown, list(islice(rows, MAX_ROWS))
+        shapes = {name: np.shape(columns["mean"]) for name, columns in self.items()}
+        rows: list[tuple[Any, ...]] = []
+        for label, name, index in table_rows(shapes, MAX_ROWS):
+            of_row = () if index is None else shown
+            rows.append(
+                (label, *(float(np.asarray(self[name][c])[index]) for c in of_row))
+            )
+        return shown, rows
 
     __repr__ = __str__
 
@@ -224,14 +222,41 @@ def _contradicts(table: Summary) -> bool:
     return False
 
 
-def _share_known(table: Summary) -> float:
-    """Return the share of corrected moments that the weights know."""
+def _are_known(table: Summary) -> np.ndarray:
+    """Return whether the weights know mean and sd of each entry, (2, entries).
+
+    In the table's order, which is the model's.
+    """
     moments = [
-        np.ravel(columns[f"corrected_{name}"])
-        for columns in table.values()
+        [np.ravel(columns[f"corrected_{name}"]) for columns in table.values()]
         for name in ("mean", "sd")
     ]
-    return float(np.mean(np.isfinite(np.concatenate(moments))))
+    return np.isfinite([np.concatenate(of_all) for of_all in moments])
+
+
+def _knows_enough(fit: Fit, are_known: np.ndarray) -> bool:
+    """Say whether half of the numbers are known, or of those of a q's globals.
+
+    The weights of the globals do not hang on the others, which are integrated out.
+    """
+    if np.mean(are_known) >= LEAST_KNOWN:
+        return True
+    if not hasattr(fit.q, "global_entries"):
+        return False
+    of_globals = are_known[:, np.asarray(fit.q.global_entries()) > 0]
+    return bool(np.mean(of_globals) >= LEAST_KNOWN)
+
+
+def _not_known(table: Summary) -> str:
+    """Say how many of the numbers are not known, and of what."""
+    names = [
+        name
+        for name, columns in table.items()
+        if not all(np.isfinite(columns[f"corrected_{c}"]).all() for c in ("mean", "sd"))
+    ]
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    count = np.sum(~_are_known(table))
+    return f"{count} of {2 * _are_known(table).shape[1]} numbers ({shown})"
 
 
 def _of_chains(fit: Fit, chains: Chains) -> Summary:
@@ -257,7 +282,8 @@ def _of_chains(fit: Fit, chains: Chains) -> Summary:
         }
         start = end
     table.trusted = fit.trusted
-    table.correctable = chains.good and _share_known(table) >= LEAST_KNOWN
+    table.known = float(np.mean(_are_known(table)))
+    table.correctable = chains.good and table.known >= LEAST_KNOWN
     table.advice = fit.advice
     table.effective_sample_size = float(np.min(columns["effective_sample_size"]))
     table.verdict = fit.advice
@@ -279,12 +305,13 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
     table.khat = float(smoothed.tail_shape)
     table.khat_se = float(smoothed.tail_shape_se)
     table.effective_sample_size = float(smoothed.effective_sample_size)
-    share = _share_known(table)
+    are_known = _are_known(table)
+    table.known = share = float(np.mean(are_known))
     table.correctable = (
         (fit.verdict == "converged" or weighed.drift is not None)
         and not may_have_more_modes(fit)
         and not (fit.modes is not None and hasattr(fit.q, "weigh"))
-        and share >= LEAST_KNOWN
+        and _knows_enough(fit, are_known)
         and table.khat < (VARIANCE_LIMIT if weighed.drift is None else UNEVEN)
         and table.effective_sample_size >= MIN_EFFECTIVE_SAMPLE_SIZE
     )
@@ -308,7 +335,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         if not fit.trusted:
             known = f"known to {100 * _worst_error(table):.1g} % of an sd ({quality})"
             if share < 1:
-                known += f"; {100 * (1 - share):.0f} % of these numbers are not known"
+                known += f"; {_not_known(table)} are not known"
             advice = f"Use the corrected moments, {known}. Of q alone: {advice}"
             if fit.correctable and fit.modes is None:
                 advice = (
@@ -368,7 +395,8 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
             else response_draws(fit, first.eps)
         )
     table: dict[str, dict[str, Any]] = {}
-    for name, x in first.draws.items():
+    for site in fit.target.static.sites:
+        name, x = site.name, first.draws[site.name]
         mean, sd, mean_se, sd_se = weighted_moments(
             x[:1], first.eps, xp.ones(x.shape[1])
         )
@@ -398,8 +426,3 @@ def _columns(fit: Fit, first: Weighed, weighed: Weighed) -> dict[str, dict[str, 
 
 def _text(number: float) -> str:
     return "not known" if np.isnan(number) else f"{number:.5g}"
-
-
-def _labels(name: str, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for index in np.ndindex(*shape):
-        yield f"{name}[{', '.join(map(str, index))}]" if index else name, index

@@ -35,7 +35,7 @@ from vijax.vi.targets.target import Target
 MOST_NUMBERS = 2**24  # that the data or the locals of all draws may hold
 NUM_PAIRS = 64  # of draws that the weight of one θ is a mean over
 LEAST_DRAWS, MOST_DRAWS = 500, 10_000
-MOST_OF_CHAINS = 500  # each of which looks at many draws of the chain
+MOST_OF_CHAINS = 640  # each of which looks at many draws of the chain
 
 
 class Weighed(NamedTuple):
@@ -85,6 +85,11 @@ class StructuredNormal(NamedTuple):
         number = draws_of(self.target)
         corrected = any(group.corrected for group in self.structure.groups)
         return min(number, MOST_OF_CHAINS) if corrected else number
+
+    def global_entries(self) -> Array:
+        """Return 1 for each constrained entry that hangs on globals, 0 for locals'."""
+        flags = jnp.zeros_like(self.target.init).at[self.structure.globals].set(1.0)
+        return self.target.by_entry(flags[None])[0]
 
     def conditional(self, globals_: Float[Array, " globals"]) -> Conditional:
         """Return the locals' distribution given the globals."""
