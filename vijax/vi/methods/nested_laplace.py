@@ -41,6 +41,8 @@ from vijax.vi.targets.target import Site, Static, Target
 
 START_SCALE = 0.1  # of the globals, in the given sds
 MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
+# Where normals are corrected a draw is dear, and `_moved` comes after: fewer will do.
+FEW_DRAWS, FEW_TOLERANCE = 32, 0.1  # in a batch; sds
 LEAST_EFFECTIVE = 200  # weighted draws that may move the globals
 MAX_SMALL = 2**13  # data or unknowns; with more, globals are as good as normal
 MAX_CUBIC = 6  # globals
@@ -124,11 +126,11 @@ class NestedLaplace:
         tolerance: float,
     ) -> Found:
         """Fit a full-rank normal to the globals' marginal density."""
-        method = FixedDraws(
-            num_draws=_batch_size(target, theta.size),
-            num_steps=self.num_steps,
-            num_batches=self.num_batches,
-        )
+        num_draws = _batch_size(target, theta.size)
+        if any(group.corrected for group in structure.groups):
+            num_draws = max(2 * theta.size + 2, min(FEW_DRAWS, num_draws))
+            tolerance = max(tolerance, FEW_TOLERANCE)
+        method = FixedDraws(num_draws, self.num_steps, self.num_batches)
         marginal = _marginal_target(target, structure, theta, start)
         options: Any = {"tolerance": tolerance}
         return method.find(marginal, key, FullRank(), theta, scale, **options)
