@@ -228,6 +228,8 @@ def advise(fit: Fit) -> str:
         where = "another mode" if len(fit.modes.mass) == 1 else "other modes"
         where = where if np.all(fit.modes.hill) else "long tails"
         uncovered = f"{shares} of the mass is in {where}, which q misses"
+        if hasattr(fit.q, "weigh"):  # whose draws do not go there
+            uncovered += " (Laplace's formula, which is rough, says how much)"
         if fit.correctable:
             return (
                 f"Use the corrected moments of vi.summary, which count it: {uncovered}."

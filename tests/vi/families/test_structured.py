@@ -247,17 +247,22 @@ def one_factor(y):
 
 @pytest.mark.slow  # its quick guard is in methods/test_mode_search.py
 def test_a_mode_that_the_locals_mirror_is_seen(key):
-    """By symmetry half of the mass is elsewhere; by Laplace's formula 47 %."""
+    """By symmetry half of the mass is elsewhere; by Laplace's formula 20 to 50 %.
+
+    It is taken where the joint density has its mode, at 2.5 times the loading of the
+    marginal one.
+    """
     rng = np.random.default_rng(1)
     y = 1.5 * rng.normal(size=(10, 1)) + 0.3 * rng.normal(size=(10, 3))
     fit = vi.fit(vi.from_numpyro(one_factor, y), key, family="structured")
     assert not fit.trusted
     assert not fit.correctable
-    np.testing.assert_allclose(np.sum(fit.modes.mass), 0.5, atol=0.05)
+    elsewhere = np.sign(fit.modes.loc[:, 0]) != np.sign(fit.q.globals.loc[0])
+    assert 0.2 < np.sum(fit.modes.mass[elsewhere]) < 0.6
     table = vi.summary(fit)
     assert not table.trusted
     assert not table.correctable
-    assert "% of the mass is in other modes, which q misses" in table.advice
+    assert "in other modes, which q misses (Laplace's formula" in table.advice
 
 
 def test_without_locals_it_is_the_full_rank(key):
