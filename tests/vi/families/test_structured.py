@@ -10,6 +10,7 @@ from scipy import stats
 
 from experiments.benchmarks.random_effects import returns, volatility
 from vijax import vi
+from vijax.vi.after.posterior_draws import posterior_draws
 
 ROWS = 5  # in each group
 
@@ -307,7 +308,8 @@ def test_many_random_effects_have_the_exact_hyperparameters(groups, key):
 def test_of_a_chain_whose_steps_are_not_known_the_globals_are(key):
     """A chain is one block, whose weights say little of a single step."""
     target = vi.from_numpyro(volatility, returns(300))
-    table = vi.summary(vi.fit(target, key, family="structured"))
+    fit = vi.fit(target, key, family="structured")
+    table = vi.summary(fit)
     assert table.correctable
     assert table.known < 0.5
     assert "numbers (mu, h) are not known" in table.advice
@@ -324,3 +326,7 @@ def test_of_a_chain_whose_steps_are_not_known_the_globals_are(key):
         assert not abs(found["mean"] - mean) > 0.1 * sd  # or it is not known
         assert not abs(found["sd"] / sd - 1) > 0.1
     assert np.isfinite(table["phi"]["corrected_mean"])
+    # Of 2,500 steps most have tails like this, and draws are of the steps, too.
+    draws = posterior_draws(fit._replace(tails=0 * fit.tails + 0.8), key, 10)
+    assert not draws.trusted
+    assert "tails are too long for many of the unknowns" in draws.advice

@@ -44,6 +44,7 @@ from vijax.vi.result import Fit, may_have_more_modes, remedy, shown_entries
 from vijax.vi.targets.target import Target
 
 SOURCES = ("auto", "q", "importance", "chains")
+MANY_UNKNOWN = 0.05  # of the sds, where q integrates unknowns out
 LEAST_POOL = 4000  # draws that are resampled; 500 where each is a pass over all rows
 Q, IMPORTANCE, CHAINS = SOURCES[1:]
 
@@ -198,6 +199,8 @@ def judge_weights(
     why = quality
     if good:
         why = "linear response finds q much too narrow"
+        if _many_unknown(fit):
+            why = "their tails are too long for many of the unknowns"
         if pool.drift is not None:
             why = "their tail is long for a fitted proposal"
         if pool.drift == np.inf:
@@ -215,11 +218,17 @@ def _correct(fit: Fit, pool: "WeightedDraws", khat: float) -> bool:
     narrow q is; others not where linear response finds q much too narrow.
     """
     if pool.drift is None:
-        return bool(fit.correctable or fit.trusted)
+        return bool(fit.correctable or fit.trusted) and not _many_unknown(fit)
     log_weights = psis(np.asarray(pool.log_weights, float)).log_weights
     tails = moment_tails(np.asarray(pool.positions, float), log_weights)
     known = khat < UNEVEN and bool(np.max(tails) < VARIANCE_LIMIT)
     return known and pool.drift < np.inf
+
+
+def _many_unknown(fit: Fit) -> bool:
+    """Say whether a q that integrates most unknowns out does not know the sds of many."""
+    unknown = np.asarray(fit.tails) >= KHAT_LIMIT
+    return hasattr(fit.q, "weigh") and bool(np.mean(unknown) > MANY_UNKNOWN)
 
 
 def _long_tails(fit: Fit, pool: "WeightedDraws") -> str:
