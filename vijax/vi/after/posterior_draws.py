@@ -226,7 +226,7 @@ def _correct(fit: Fit, pool: "WeightedDraws", khat: float) -> bool:
 
 
 def _many_unknown(fit: Fit) -> bool:
-    """Say whether a q that integrates most unknowns out does not know the sds of many."""
+    """Say whether a q that integrates many unknowns out leaves many sds not known."""
     unknown = np.asarray(fit.tails) >= KHAT_LIMIT
     return hasattr(fit.q, "weigh") and bool(np.mean(unknown) > MANY_UNKNOWN)
 
