@@ -11,7 +11,7 @@ import pytest
 
 LONGEST = "tests/experiments/test_experiments.py"
 WIDE = jax.config.values["jax_enable_x64"]
-MANY = 1500  # compiled programs, which keep about 1.5 GB
+MANY = 1100  # compiled programs, which keep about 1.2 GB
 
 # Tracing makes objects by the million, few of them garbage: look for it less often.
 gc.set_threshold(50_000, 10, 10)
