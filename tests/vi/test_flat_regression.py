@@ -140,4 +140,6 @@ def test_summary_under_vmap_keeps_to_its_draws(fitted):
     assert np.all(np.abs(columns["corrected_mean"] - exact.mean) < 5 * error)
     # 1/√2000 is 0.022 sd. Some sets of draws hold a large weight, and say so.
     share = np.mean(error < 0.03 * exact.sd)
-    assert 0.85 < share < 1
+    assert share > 0.85
+    # Where long tails were found, all sets have draws of them.
+    assert share < 1 or fit.modes is not None
