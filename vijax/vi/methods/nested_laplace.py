@@ -54,6 +54,10 @@ MAX_BATCH = 2**20  # numbers that the data of a batch of draws may hold
 class NestedLaplace:
     """Full rank for the globals, fitted to their marginal; for `Structured`.
 
+    Where the locals' normals are corrected (long chains, large blocks that are not
+    normal) the search stops at 0.1 sd, whatever the fit's tolerance: the importance
+    weights of a first set of draws give the globals their moments.
+
     Raises:
         ValueError: for fewer than 1 step or batch.
     """
