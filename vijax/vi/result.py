@@ -211,7 +211,6 @@ def advise(fit: Fit) -> str:
         raise ValueError("fit is a stack of fits: ask one of them for its advice")
     if fit.chains is not None:
         return _advise_of_chains(fit, fit.chains)
-    khat = f"k̂ = {float(fit.khat):.2f} ± {float(fit.khat_se):.2f}"
     if fit.verdict == "diverged":
         return (
             "Do not use it: the log density is not finite at draws of q. Check the "
@@ -224,22 +223,31 @@ def advise(fit: Fit) -> str:
             "scaled)."
         )
     if fit.modes is not None and not fit.trusted:
-        shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in fit.modes.mass)
-        where = "another mode" if len(fit.modes.mass) == 1 else "other modes"
-        where = where if np.all(fit.modes.hill) else "long tails"
-        uncovered = f"{shares} of the mass is in {where}, which q misses"
-        if hasattr(fit.q, "weigh"):  # whose draws do not go there
-            uncovered += " (Laplace's formula, which is rough, says how much)"
-        if fit.correctable:
-            return (
-                f"Use the corrected moments of vi.summary, which count it: {uncovered}."
-            )
-        use = remedy(fit)
-        more = ", and there may be more" if may_have_more_modes(fit) else ""
-        return (
-            f"Do not trust its means and sds: {uncovered}{more}. "
-            f"{use[0].upper() + use[1:]}."
-        )
+        return _advise_beside_modes(fit, fit.modes)
+    return _advise_by_weights(fit)
+
+
+def _advise_beside_modes(fit: Fit, modes: Modes) -> str:
+    """Return advice on a fit whose q misses other modes, or long tails."""
+    shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in modes.mass)
+    where = "another mode" if len(modes.mass) == 1 else "other modes"
+    where = where if np.all(modes.hill) else "long tails"
+    uncovered = f"{shares} of the mass is in {where}, which q misses"
+    if hasattr(fit.q, "weigh"):  # whose draws do not go there
+        uncovered += " (Laplace's formula, which is rough, says how much)"
+    if fit.correctable:
+        return f"Use the corrected moments of vi.summary, which count it: {uncovered}."
+    use = remedy(fit)
+    more = ", and there may be more" if may_have_more_modes(fit) else ""
+    return (
+        f"Do not trust its means and sds: {uncovered}{more}. "
+        f"{use[0].upper() + use[1:]}."
+    )
+
+
+def _advise_by_weights(fit: Fit) -> str:
+    """Return advice on a fit that has converged, by the weights of its draws."""
+    khat = f"k̂ = {float(fit.khat):.2f} ± {float(fit.khat_se):.2f}"
     narrowness = float(fit.narrowness)
     narrow = (
         f"Linear response, to first order, finds an sd {narrowness:.2f} times q's "
