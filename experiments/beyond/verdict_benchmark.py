@@ -50,16 +50,16 @@ def run(config: Config) -> common.Result:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     rows = [row for row in rows if row["seed"] == config.seed]
     check(len(rows) > 0, "seed", config.seed, f"{path} has no fits of it: give another")
-    systems = list(dict.fromkeys(row["family"] for row in rows))
-    counts = {
-        name: Counter(outcome(row) for row in rows if row["family"] == name)
-        for name in systems
-    }
     ours = [row for row in rows if row.get("verdict") != verdicts.NO_VERDICT]
+    compared = on_the_same_models(rows)
     metrics: Row = {
         "about": {} if own else json.loads(KEPT.with_suffix(".json").read_text()),
-        "models": len({row["model"] for row in rows}),
-        "systems": {name: totals(rows, name) for name in systems},
+        "models": len({row["model"] for row in ours}),
+        "systems": {name: totals(ours, name) for name in systems(ours)},
+        "beside_peers": {
+            "models": len({row["model"] for row in compared}),
+            "systems": {name: totals(compared, name) for name in systems(compared)},
+        },
         "ours": shares(ours),
         "ours_by_history": by_history(ours),
         "auto": shares([row for row in ours if row["family"] == "auto"]),
@@ -85,10 +85,33 @@ def run(config: Config) -> common.Result:
         if row["used"] not in verdicts.NO_ANSWER
     ]
     figures = {
-        "outcomes": plot.outcomes(counts),
+        "outcomes": plot.outcomes(counts(ours)),
         "seconds": plot.error_against_seconds(points),
     }
+    if compared:
+        figures["peers"] = plot.outcomes(counts(compared))
     return common.Result(metrics, figures)
+
+
+def systems(rows: list[Row]) -> list[str]:
+    """Return the names of the systems, in the order of their first rows."""
+    return list(dict.fromkeys(row["family"] for row in rows))
+
+
+def counts(rows: list[Row]) -> dict[str, Counter[str]]:
+    """Return how often each outcome came, by system."""
+    return {
+        name: Counter(outcome(row) for row in rows if row["family"] == name)
+        for name in systems(rows)
+    }
+
+
+def on_the_same_models(rows: list[Row]) -> list[Row]:
+    """Return the rows of models on which every system was run; none without peers."""
+    if all(row.get("verdict") != verdicts.NO_VERDICT for row in rows):
+        return []
+    run_on = Counter(row["model"] for row in rows)
+    return [row for row in rows if run_on[row["model"]] == len(systems(rows))]
 
 
 def main() -> None:
