@@ -325,7 +325,9 @@ def test_of_a_chain_whose_steps_are_not_known_the_globals_are(key):
         found = {c: table[name][f"corrected_{c}"] for c in ("mean", "sd")}
         assert not abs(found["mean"] - mean) > 0.1 * sd  # or it is not known
         assert not abs(found["sd"] / sd - 1) > 0.1
-    assert np.isfinite(table["phi"]["corrected_mean"])
+    for name in ("phi", "sigma"):
+        columns = table[name]
+        assert np.isfinite([columns["corrected_mean"], columns["corrected_sd"]]).all()
     # Of 2,500 steps most have tails like this, and draws are of the steps, too.
     draws = posterior_draws(fit._replace(tails=0 * fit.tails + 0.8), key, 10)
     assert not draws.trusted

@@ -247,7 +247,7 @@ def _knows_enough(fit: Fit, are_known: np.ndarray) -> bool:
     return bool(np.mean(of_globals) >= LEAST_KNOWN)
 
 
-def _not_known(table: Summary) -> str:
+def _not_known(table: Summary, are_known: np.ndarray) -> str:
     """Say how many of the numbers are not known, and of what."""
     names = [
         name
@@ -255,8 +255,7 @@ def _not_known(table: Summary) -> str:
         if not all(np.isfinite(columns[f"corrected_{c}"]).all() for c in ("mean", "sd"))
     ]
     shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-    count = np.sum(~_are_known(table))
-    return f"{count} of {2 * _are_known(table).shape[1]} numbers ({shown})"
+    return f"{np.sum(~are_known)} of {are_known.size} numbers ({shown})"
 
 
 def _of_chains(fit: Fit, chains: Chains) -> Summary:
@@ -335,7 +334,7 @@ def _judge(table: Summary, fit: Fit, weighed: Weighed) -> None:
         if not fit.trusted:
             known = f"known to {100 * _worst_error(table):.1g} % of an sd ({quality})"
             if share < 1:
-                known += f"; {_not_known(table)} are not known"
+                known += f"; {_not_known(table, are_known)} are not known"
             advice = f"Use the corrected moments, {known}. Of q alone: {advice}"
             if fit.correctable and fit.modes is None:
                 advice = (
