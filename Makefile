@@ -29,7 +29,7 @@ PEERS := .venv-peers
 ARVIZ := .venv-arviz
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lecture report test test-examples test-all test-arviz lint format dist docs docs-serve bench vi-benchmark constraints clean $(EXPERIMENTS)
+.PHONY: help setup lecture report test test-thorough test-examples test-all test-arviz lint format dist docs docs-serve bench vi-benchmark constraints clean $(EXPERIMENTS)
 
 help:  ## list the targets
 	@echo "make TARGET [DATASET=auto|digits|mnist|fashion_mnist|FILE] [SEED=0] [ARGS='--more options']"
@@ -64,19 +64,21 @@ report: $(READY)  ## write results/report.html again from the results that are t
 # Most of the time of the tests is compilation. Less optimisation halves it, and one process
 # for the files of a folder shares it (conftest.py). The slow ones compile as users do. Each core
 # has a process already: more threads of BLAS in each would only wait for one another.
-test test-examples test-all: export OPENBLAS_NUM_THREADS = 1
+test test-thorough test-examples test-all: export OPENBLAS_NUM_THREADS = 1
 PYTEST := -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 QUICK := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
   --xla_cpu_parallel_codegen_split_count=1
 test: TESTS = tests README.md
+test-thorough: TESTS = tests -m 'thorough and not slow'
 test-examples: TESTS = vijax
 test: $(READY)  ## run the tests (a few minutes)
+test-thorough: $(READY)  ## run the tests of seconds each that `make test` leaves out, which CI does too
 test-examples: $(READY)  ## run the examples in the docstrings, which CI does too
-test test-examples:
+test test-thorough test-examples:
 	@XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/xla_flags.py $(QUICK))" \
 	  $(BIN)/python $(PYTEST) $(TESTS) $(ARGS)
 
-test-all: test test-examples  ## run both, and the slow tests
+test-all: test test-thorough test-examples  ## run these three, and the slow tests
 	@$(BIN)/python $(PYTEST) -m slow $(ARGS)
 
 $(ARVIZ)/.ready: pyproject.toml $(CONSTRAINTS)

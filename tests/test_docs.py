@@ -140,6 +140,7 @@ def test_docstrings_become_markup_that_nothing_is_mistaken_in():
     assert text[-4:-2] == ["``y``", r"    a\_b."]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("source", _solutions())
 def test_solution_runs(source):
     assert "assert" in source

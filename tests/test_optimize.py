@@ -196,6 +196,7 @@ def test_shuffled_batches_hold_every_row_once_and_leave_the_rest(key):
     assert len(set(cut["x"].ravel().tolist())) == 8
 
 
+@pytest.mark.thorough
 def test_chunks_vmap_over_seeds():
     keys = jax.vmap(jax.random.key)(jnp.arange(2))
     states = jax.vmap(lambda _: start())(keys)

@@ -66,6 +66,7 @@ def test_imports_are_light_and_allocate_no_device_array() -> None:
         assert not set(modules) & set(loaded), name
 
 
+@pytest.mark.thorough
 def test_parts_load_when_they_are_named() -> None:
     code = """
 import sys

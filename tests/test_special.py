@@ -78,6 +78,7 @@ def test_quantile_has_its_probability_where_x_is_flat():
     assert np.all(np.abs(found - p) <= 1e-13 + 2 * coarse)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", slow_except({"gamma"}, FUNCTIONS))
 def test_derivatives_agree_with_mpmath(name):

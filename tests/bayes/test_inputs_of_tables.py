@@ -70,6 +70,7 @@ def test_columns_without_gaps_are_arrays():
     np.testing.assert_array_equal(found, frequentist.poisson_interval(masked))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize("method", ["clopper_pearson", "jeffreys", "wilson"])
 def test_an_empty_bin_knows_nothing(method, as_users_do):
@@ -81,6 +82,7 @@ def test_an_empty_bin_knows_nothing(method, as_users_do):
         frequentist.binomial_interval(0, 0, method="wald")
 
 
+@pytest.mark.thorough
 def test_one_convention_for_alternatives(x64):
     """Two-sided: all counts that are not more probable, as R's poisson.test."""
     counts, means = np.array([10, 0, 3, 1]), np.array([5.0, 5.0, 3.2, 8.0])

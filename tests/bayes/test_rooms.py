@@ -40,6 +40,7 @@ assert not jax.live_arrays()
 """
 
 
+@pytest.mark.thorough
 def test_importing_loads_no_statistics_and_makes_no_arrays():
     run = subprocess.run(
         [sys.executable, "-c", CODE], capture_output=True, text=True, cwd=ROOT

@@ -33,6 +33,7 @@ def test_magic(magic):
     assert medians[1] < 15 < 40 < medians[0]
 
 
+@pytest.mark.thorough
 def test_magic_without_the_header_line(magic, shared, tmp_path):
     text = (shared / "data/magic/magic04.data").read_text()
     (tmp_path / "magic04.data").write_text(text.split("\n", 1)[1])
@@ -72,6 +73,7 @@ def test_cms_multijet(shared):
     assert ((columns["Rsq"] > 0) & (columns["Rsq"] < 1)).all()
 
 
+@pytest.mark.thorough
 def test_split_is_fixed_and_loses_nothing(zmumu, shared):
     path = shared / "data/cms/Zmumu_Run2011A.csv"
     source = np.loadtxt(path, delimiter=",", skiprows=1)[:, 2:]

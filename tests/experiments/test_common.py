@@ -109,6 +109,7 @@ def test_bad_value_ends_in_one_line(script: Path, tmp_path: Path) -> None:
     assert stderr == "small: trials = -1 is not valid: give 0 or more\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("arguments", [("--trials", "2.5"), ("--trails", "2")])
 def test_unreadable_arguments_are_refused(
     script: Path, arguments: tuple[str, str]
@@ -120,6 +121,7 @@ def test_unreadable_arguments_are_refused(
     assert "Traceback" not in stderr
 
 
+@pytest.mark.thorough
 def test_unwritable_results_end_in_one_line(script: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     process = start(script, "--results", str(tmp_path / "file" / "r"))
@@ -130,6 +132,7 @@ def test_unwritable_results_end_in_one_line(script: Path, tmp_path: Path) -> Non
     assert stderr.count("\n") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("stop", "status"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],

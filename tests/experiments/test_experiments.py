@@ -93,8 +93,9 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 TABLES = {"magic", "cms_multijet"}
-# One of the experiments beyond the lecture is run each time: iwae.
-LONG = {
+# Of the lecture vae and vi_vs_mcmc are run each time, of those beyond it iwae.
+THOROUGH = {"coin_flip", "elbo", "use_cases"}
+SLOW = {
     *("autoencoder", "bayes_theorem", "poisson_sensors", "prior_sweep"),
     *("learned_priors", "limit_coverage", "template_fit", "workflow"),
     *("advi_benchmark", "posterior_gallery", "verdict_benchmark"),
@@ -119,6 +120,11 @@ TRAINED = {"autoencoder", "vae", "use_cases", "anomaly_detection"}
 def module(name: str) -> Any:
     room = "lecture" if name in (*run_all.TIMED, *run_all.OTHERS) else "beyond"
     return importlib.import_module(f"experiments.{room}.{name}")
+
+
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    found = [pytest.mark.slow] * (name in SLOW)
+    return found + [pytest.mark.thorough] * (name in THOROUGH)
 
 
 def missing(value: Any, path: str = "metrics") -> list[str]:
@@ -155,7 +161,7 @@ def test_every_experiment_of_the_report_is_here() -> None:
 @pytest.mark.usefixtures("short_tables")
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in SMALL],
+    [pytest.param(name, marks=marks(name)) for name in SMALL],
 )
 def test_experiment_runs_small(name: str, tmp_path: Path) -> None:
     experiment = module(name)

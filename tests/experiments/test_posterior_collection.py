@@ -58,6 +58,7 @@ def test_data_that_float32_would_blur_are_refused():
         vi.from_numpyro(entry.model, *entry.args)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("entry", READ, ids=_name)
 def test_unknowns_are_those_of_the_model(entry):
     """By names, constrained shapes, and their number in unconstrained space."""

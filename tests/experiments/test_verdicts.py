@@ -42,6 +42,7 @@ def test_a_fault_of_our_own_ends_the_run(monkeypatch, kind):
         verdicts.run_one(sound, "mean_field", 0)
 
 
+@pytest.mark.thorough
 def test_a_peer_that_raises_has_failed(monkeypatch):
     def system(model, arguments, seed, steps):
         raise TypeError("not supported")

@@ -78,6 +78,7 @@ MAPS = bounded(
 )
 
 
+@pytest.mark.thorough
 def test_map_has_its_jacobian_and_its_inverse(x64):
     maps = jax.tree.map(jnp.asarray, MAPS)
     np.testing.assert_array_equal(MAPS.is_normal, [False, True, True, False])

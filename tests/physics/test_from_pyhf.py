@@ -95,6 +95,7 @@ def flat(values, model):
     return jnp.concatenate([jnp.ravel(values[name]) for name in model.config.par_order])
 
 
+@pytest.mark.thorough
 def test_target_has_the_jacobian_of_its_map(rich, x64):
     target, model, data = rich
     position = jnp.array(np.random.default_rng(0).normal(size=target.dim))
@@ -115,6 +116,7 @@ def test_target_has_the_jacobian_of_its_map(rich, x64):
     np.testing.assert_allclose(back, position, atol=1e-10)
 
 
+@pytest.mark.thorough
 def test_gradient_is_that_of_finite_differences(rich, slopes, x64):
     position = jnp.array(np.random.default_rng(1).normal(size=rich[0].dim))
     step = 1e-5 * np.eye(len(position))
@@ -213,6 +215,7 @@ def test_patches_and_measurements_are_applied(x64):
     np.testing.assert_allclose(middle["mu"], 10.0)
 
 
+@pytest.mark.thorough
 def test_a_specification_needs_no_parameter_of_interest(x64):
     channel = one_bin()["channels"][0]
     channel["samples"][0]["modifiers"][0]["name"] = "strength"
@@ -222,6 +225,7 @@ def test_a_specification_needs_no_parameter_of_interest(x64):
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_a_prior_adds_its_log_density(x64):
     flat_target = physics.from_pyhf(two_bins())
     prior = dist.HalfNormal(2.0)
@@ -232,6 +236,7 @@ def test_a_prior_adds_its_log_density(x64):
     np.testing.assert_allclose(added, prior.log_prob(mu), rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_same_numbers_eagerly_compiled_and_mapped(x64):
     target = physics.from_pyhf(two_bins())
     positions = jnp.array(np.random.default_rng(2).normal(size=(3, target.dim)))
@@ -252,6 +257,7 @@ def test_other_data_compile_nothing(compiled):
     assert float(another) != float(one)
 
 
+@pytest.mark.thorough
 def test_expected_counts_are_those_of_pyhf(rich, x64):
     target, model, _ = rich
     theta = draws(model, 3)

@@ -45,6 +45,7 @@ def test_a_fit_and_its_yields_print_as_tables(target):
     assert yields.splitlines()[1].split()[-2:] == ["error", "observed"]
 
 
+@pytest.mark.thorough
 def test_errors_are_those_of_the_hessian():
     """Of n on b alone, μ̂ = n / b ± √n / b."""
     fit = physics.maximum_likelihood(physics.from_pyhf(one_bin(22.0)))
@@ -173,6 +174,7 @@ def test_toys_of_a_counting_experiment_are_exact():
     np.testing.assert_allclose(found.cls, found.cls_b / found.cl_b)
 
 
+@pytest.mark.thorough
 def test_posterior_limit_is_that_of_a_grid():
     target = physics.from_pyhf(one_bin())
     grid = np.linspace(0, 10, 200_001)
@@ -186,6 +188,7 @@ def test_posterior_limit_is_that_of_a_grid():
     assert abs(found.limit - wanted) < 3 * found.standard_error
 
 
+@pytest.mark.thorough
 def test_same_numbers_in_float32_sessions_and_under_jit(target, x64):
     one = physics.hypothesis_test(target, 1.0).cls
     wide = physics.from_pyhf(documented())

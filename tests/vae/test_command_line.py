@@ -271,6 +271,7 @@ def pictures(page):
     return re.findall(r'src="data:image/png;base64,[A-Za-z0-9+/=]+"', page)
 
 
+@pytest.mark.thorough
 def test_the_report_of_images_is_one_file(images, tmp_path):
     folder, _ = images
     output = tmp_path / "report.html"
@@ -310,6 +311,7 @@ def test_the_areas_are_those_of_the_scores(table, tmp_path):
     assert row in page
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -91,6 +91,7 @@ def as_it_is(key, x):
     return x
 
 
+@pytest.mark.thorough
 def test_another_process_computes_the_same(tmp_path):
     model = models.vae(
         (3,),

@@ -411,6 +411,7 @@ def test_a_fit_and_a_target_print_as_text(key):
     assert f"<td>{float(table['mu']['mean']):.5g}</td>" in table._repr_html_()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "method", ["fixed_draws", pytest.param("stochastic", marks=pytest.mark.slow)]
 )

@@ -443,6 +443,7 @@ def in_another_process(folder, fits):
     return done.stdout.splitlines()
 
 
+@pytest.mark.thorough
 def test_same_bits_in_another_process(own, tmp_path, key):
     own_model, own_script = own
     fit = vi.fit(vi.from_numpyro(own_model.model, *make_data()), key)

@@ -15,6 +15,7 @@ from vijax.bayes import beta_binomial, beta_negative_binomial, gamma_poisson, in
 Q = np.array([0.0, 0.025, 0.5, 0.975, 1.0])
 
 
+@pytest.mark.thorough
 def test_beta_binomial(x64):
     ours = beta_binomial.predictive(dist.Beta(3.5, 1.5), trials=200)
     scipys = stats.betabinom(200, 3.5, 1.5)

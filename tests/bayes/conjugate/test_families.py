@@ -117,6 +117,7 @@ def test_identities(name):
         run()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 def test_multinomial_evidence_is_the_product_of_its_predictives():
     family, prior = (

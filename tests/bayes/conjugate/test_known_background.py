@@ -13,7 +13,7 @@ from vijax.bayes.intervals import credible_interval, quantile
 @pytest.mark.parametrize(
     ("n", "b"),
     [
-        (5, 2.5),
+        pytest.param(5, 2.5, marks=pytest.mark.thorough),
         *(pytest.param(*pair, marks=pytest.mark.slow) for pair in ((0, 1.0), (8, 2.0))),
     ],
 )

@@ -21,6 +21,7 @@ def prior():
     return dist.MultivariateNormal(jnp.array([1.0, 2.0]), jnp.array(PRIOR_COVARIANCE))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("errors", [np.array([0.5, 0.5, 1, 2, 3]), COVARIANCE])
 def test_flat_prior_is_curve_fit(errors, x64):
     estimate, covariance = optimize.curve_fit(
@@ -41,6 +42,7 @@ def test_flat_prior_is_curve_fit(errors, x64):
     np.testing.assert_allclose(result.covariance_matrix, exact, rtol=1e-11)
 
 
+@pytest.mark.thorough
 def test_evidence_and_predictive(x64):
     value = regression.log_evidence(prior(), FEATURES, TARGETS, COVARIANCE)
     spread = COVARIANCE + FEATURES @ PRIOR_COVARIANCE @ FEATURES.T

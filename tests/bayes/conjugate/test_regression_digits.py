@@ -40,6 +40,7 @@ def test_longley_in_float32(float32):
     np.testing.assert_allclose((lower, upper), (798.7875, 2859.5154), rtol=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", slow_except({"WAMPLER_3"}, ["WAMPLER_1", "WAMPLER_3"]))
 def test_wampler(name, x64):
     posterior, marginals = fit(powers(range(21), 5), np.array(getattr(nist, name)))
@@ -48,6 +49,7 @@ def test_wampler(name, x64):
         np.testing.assert_allclose(marginals.scale, nist.WAMPLER_3_ERRORS, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_filip(x64):
     """The tenth power rounded to a float changes the exact answer by 2.5e-8."""
     posterior, marginals = fit(powers(nist.FILIP_X, 10), np.array(nist.FILIP_Y))

@@ -53,6 +53,7 @@ def eager_and_compiled(distribution):
     return eager, np.asarray(jax.jit(jax.vmap(draw))(keys))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", slow_except({"gamma_poisson"}, COUNTS))
 def test_counts(name):
     eager, compiled = eager_and_compiled(COUNTS[name]())
@@ -60,6 +61,7 @@ def test_counts(name):
     np.testing.assert_array_equal(compiled, eager)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", slow_except(set(CONTINUOUS) - {"on_off"}, CONTINUOUS))
 def test_continuous(name):
     """To four units in the last place: a compiled a b + c may be rounded only once."""

@@ -30,6 +30,7 @@ def test_tails_are_those_of_the_mixture(x64):
     assert quantile(signal, 1.0) == np.inf
 
 
+@pytest.mark.thorough
 def test_counts_are_data(compiled):
     """Other counts compile nothing, and 30,000 of them are not 30,000 components."""
     prior = dist.Gamma(1.0, 0.01)

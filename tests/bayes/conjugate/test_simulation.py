@@ -73,6 +73,7 @@ def simulate(name, key):
     return theta, {observed: rows} | known
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_calibration(name, x64):
     case = CASES[name]

@@ -11,6 +11,7 @@ from vijax.bayes import improper, intervals, known_background, uncertain_signal
 from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
 
 
+@pytest.mark.thorough
 def test_against_a_double_integral(x64):
     """∫∫ Poisson(5 | e s + b) over b and e by 80² Gauss-Legendre nodes: 0.95 below."""
     background, efficiency = dist.Gamma(3.5, 2.5), dist.Gamma(25.0, 30.0)

@@ -13,6 +13,7 @@ def critical(mean, sigmas):
     return np.argmax(stats.poisson.sf(counts - 1, mean) <= stats.norm.sf(sigmas))
 
 
+@pytest.mark.thorough
 def test_critical_counts_and_probabilities(x64):
     background, sigmas = (
         np.array([[0.0], [0.5], [9.0], [300.0]]),

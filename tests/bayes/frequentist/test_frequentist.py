@@ -50,6 +50,7 @@ def test_significance_beyond_floats_and_below_zero(x64):
     np.testing.assert_allclose(slope, -1 / stats.norm.pdf(stats.norm.isf(1e-5)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
 def test_exact_p_values(alternative, x64):
     cases = [
@@ -135,6 +136,7 @@ def test_exact_intervals_never_cover_less_than_their_level(x64):
     assert freq.poisson_coverage(means, 80).min() >= 0.95
 
 
+@pytest.mark.thorough
 def test_coverage_is_a_sum(x64):
     probs = np.linspace(0.01, 0.99, 99)
     wald = freq.binomial_coverage(probs, 20, method="wald")

@@ -34,6 +34,7 @@ NARROWEST = [
 ]
 
 
+@pytest.mark.thorough
 def test_unified_intervals_of_the_publication(x64):
     lower, upper = freq.signal_interval(np.arange(11), 0.0, 0.9)
     np.testing.assert_allclose(np.stack([lower, upper], axis=1), UNIFIED, atol=0.0051)
@@ -72,6 +73,7 @@ def test_narrowest_intervals_of_astropy(x64):
     np.testing.assert_allclose(slope, (upper[-2] - upper[-1]) / 0.002, rtol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bits", slow_except({64}, [32, 64]))
 def test_limits(bits):
     rtol = 1e-9 if bits == 64 else 2e-5
@@ -91,6 +93,7 @@ def test_limits(bits):
         np.testing.assert_allclose(slope, -0.68806, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_expected_band(x64):
     """The counts at -2 … 2 sigmas of a Poisson mean of 3 are 0, 1, 3, 5, 7."""
     quantiles = stats.poisson.ppf(stats.norm.cdf([-2, -1, 0, 1, 2]), 3.0)
@@ -119,6 +122,7 @@ def test_expected_significance(x64):
     np.testing.assert_allclose(tiny, 1e-7, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_off_counts_that_are_not_whole(x64):
     """Whole ones are the exact on/off test; Cousins et al. (2008), table 1: 1.66."""
     value = freq.uncertain_background_log_p_value(4, 1.0, np.sqrt(0.2))

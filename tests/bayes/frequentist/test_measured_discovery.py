@@ -33,6 +33,7 @@ def probabilities(signal, background):
     return of_on * stats.poisson.pmf(OFF, RATIO * background)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("test", ["exact", "profile"])
 def test_sideband(test, x64):
     signal, background = TRUTHS
@@ -46,6 +47,7 @@ def test_sideband(test, x64):
         assert test == "profile" or power[0] <= stats.norm.sf(sigmas)
 
 
+@pytest.mark.thorough
 def test_median_of_a_sideband(x64):
     signal, background = TRUTHS
     z = significances("exact").ravel()
@@ -80,6 +82,7 @@ def of_estimates(signal, background, error):
     return z, of_on * stats.norm.pdf(x) * (x[1] - x[0])
 
 
+@pytest.mark.thorough
 def test_gaussian_estimate(x64):
     """Against the trapezoidal rule over estimates."""
     z, weights = of_estimates(20.0, 9.0, 3.0)
@@ -97,6 +100,7 @@ def test_median_of_a_gaussian_estimate(background, x64):
     assert below - above < 0.2
 
 
+@pytest.mark.thorough
 def test_discoverable_signal(x64):
     plan = Sideband(18.0, RATIO)
     signal = freq.discoverable_signal(plan, 0.9, 3.0, max_terms=256)
@@ -116,6 +120,7 @@ def test_slope_of_a_power(x64):
     np.testing.assert_allclose(slope, finite, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_float32_and_few_terms(float32, nan_is_an_answer):
     plan = Sideband(18.0, RATIO)
     value = freq.discovery_probability(20.0, plan, 3.0)

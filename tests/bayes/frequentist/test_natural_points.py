@@ -9,6 +9,7 @@ from tests.cases import slow_except
 from vijax.bayes import frequentist as freq
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bits", slow_except({64}, [32, 64]))
 def test_slopes_where_nothing_is_seen(bits):
     """At p = 1/2 and at no excess the slopes came out as 0 or NaN."""

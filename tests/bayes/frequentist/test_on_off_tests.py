@@ -84,6 +84,7 @@ def test_profile_likelihood_by_numerical_maximisation(n_on, n_off, alpha):
         np.testing.assert_allclose(value, expected, rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.thorough
 def test_profile_interval_ends_where_the_likelihood_says():
     n_on, n_off, alpha = np.array(OBSERVED).T
     lower, upper = on_off_tests.profile_interval(n_on, n_off, alpha, 0.6827)
@@ -118,6 +119,7 @@ def grid_integral(function):
     return weights @ function(*np.meshgrid(nodes, nodes)) @ weights
 
 
+@pytest.mark.thorough
 def test_bayesian_answer_by_quadrature():
     signal, background = dist.Gamma(1.0, 0.05), dist.Gamma(2.0, 0.1)
     arguments = (signal, background, N_ON, N_OFF, ALPHA)

@@ -13,6 +13,7 @@ SIGNALS, BACKGROUNDS = np.array([0.0, 0.5, 2.0, 5.5]), np.array([0.0, 3.0])
 COUNTS = np.arange(60)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "method",
     slow_except({"classical"}, ["cls", "classical", "kraft_burrows_nousek"]),

@@ -24,6 +24,7 @@ RATIOS = [  # statsmodels 0.15, confint_proportions_2indep(compare="ratio")
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "alternative", slow_except({"two-sided"}, ["greater", "less", "two-sided"])
 )

@@ -40,6 +40,7 @@ def test_differences_and_ratios(x64):
     assert freq.rate_ratio_interval((0, 1.0), (20, 1.0))[1] == np.inf
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "alternative", slow_except({"two-sided"}, ["two-sided", "greater", "less"])
 )

@@ -51,6 +51,7 @@ def log_ratio(signal):
     return misfit(signal) - np.where(RATIO * ON < OFF, misfit(0.0), 0.0)
 
 
+@pytest.mark.thorough
 def test_profile(x64):
     z = stats.norm.isf(0.05)
     exact = sums(lambda s: log_ratio(s) <= z**2)
@@ -61,6 +62,7 @@ def test_profile(x64):
     np.testing.assert_allclose(coverage("profile_limit"), exact, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_limits_that_take_the_background_as_known(x64):
     cdf = stats.poisson.cdf
     exact = sums(lambda s: cdf(ON, s + OFF / RATIO) >= 0.1 * cdf(ON, OFF / RATIO))
@@ -133,6 +135,7 @@ def test_bad_input(x64, nan_is_an_answer, as_users_do):
         freq.uncertain_signal_limit(3, 2.0, level=0.4)
 
 
+@pytest.mark.thorough
 def test_a_second_map_compiles_nothing(compiled):
     def look(error):
         plan = Measured(1.0, error)

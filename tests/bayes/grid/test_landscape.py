@@ -72,6 +72,7 @@ def test_one_by_one_is_at_once():
     )
 
 
+@pytest.mark.thorough
 def test_three_dimensions_and_marginals():
     """A trivariate normal on a 3-D grid."""
     covariance = np.array([[1.0, 0.5, 0.2], [0.5, 2.0, -0.3], [0.2, -0.3, 0.8]])
@@ -115,6 +116,7 @@ def test_an_unconjugate_pair_of_parameters():
     )
 
 
+@pytest.mark.thorough
 def test_edge_mass_says_that_the_grid_is_too_small():
     wide = landscape.update(sensors(), log_likelihood, COUNTS)
     assert wide.edge_mass.max() < 1e-6

@@ -18,6 +18,7 @@ def of_two_betas(a1, b1, a2, b2):
     return np.exp(log_terms - np.log(b2 + i) - special.betaln(a1, b1)).sum()
 
 
+@pytest.mark.thorough
 def test_two_proportions(x64):
     cases = np.array([(11, 5, 8, 8), (1, 1, 2, 1), (3, 400, 200, 40), (500, 500, 5, 6)])
     a1, b1, a2, b2 = cases.T.astype(float)
@@ -58,6 +59,7 @@ def test_bad_input():
         probability_greater(dist.Normal(jnp.zeros(2), 1), dist.Normal(jnp.zeros(3), 1))
 
 
+@pytest.mark.thorough
 def test_difference_and_ratio(x64):
     """Uniform numbers, whose difference and ratio are cut by both supports."""
     one = dist.Uniform(0.0, 1.0)

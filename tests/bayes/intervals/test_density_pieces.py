@@ -10,6 +10,7 @@ from vijax.bayes.intervals import density_pieces
 NORMAL = jax.random.normal(jax.random.key(0), (2, 5000))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_two_modes():
     """½ N(-3, 1) + ½ N(3, ¼): the level of 68 % is crossed at ±…, on a fine grid."""

@@ -44,6 +44,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FAMILIES)
 def test_equal_tails(name):
     ours, scipys = (make() for make in FAMILIES[name])
@@ -54,6 +55,7 @@ def test_equal_tails(name):
     np.testing.assert_allclose(upper, scipys.isf(tail), rtol=1e-8)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mass", [0.1, 0.6827, 0.95, 0.9999])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_highest_density_has_its_mass_and_level_ends(name, mass):
@@ -75,6 +77,7 @@ def test_highest_density_has_its_mass_and_level_ends(name, mass):
     assert inner.sum() >= len(inner) // 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [
@@ -108,6 +111,7 @@ def test_highest_density_of_few_successes_in_a_million_million_trials():
     np.testing.assert_allclose(1 - many[::-1], limit, atol=1e-15)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("posterior", "expected"),
     [
@@ -188,6 +192,7 @@ def test_upper_tail_keeps_digits():
     np.testing.assert_allclose(small, stats.beta(2, 3).ppf(2.0**-50), rtol=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "posterior",
     [
@@ -213,6 +218,7 @@ def test_quantiles_of_our_distributions(posterior):
         np.testing.assert_allclose(below(end), probability, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_draws(key):
     """10^5 draws of a Gamma; four standard errors of the order statistics."""
     draws = dist.Gamma(3.0, 1.0).sample(key, (100_000,))
@@ -260,6 +266,7 @@ def test_grid_with_two_modes(nan_is_an_answer):
     assert np.isnan(traced[0][2:]).all()
 
 
+@pytest.mark.thorough
 def test_grid_equal_tails():
     axis = landscape.axis(0.0, 1.0, 2001)
     beta = landscape.prior(lambda t: dist.Beta(11.0, 5.0).log_prob(t[0]), (axis,))

@@ -28,6 +28,7 @@ def pick(ends, values_of):
     return np.asarray(values_of({"covariance": covariance, **ends}))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", slow_except(QUICK, sorted(CASES)))
 def test_mass_tails_and_level(name):
     case = CASES[name]
@@ -61,6 +62,7 @@ def test_mass_tails_and_level(name):
         run()
 
 
+@pytest.mark.thorough
 def test_marginals_are_the_distributions_of_single_numbers(key, x64):
     """Moments of 4000 draws of each joint distribution, within four standard errors."""
     root = np.array([[1.0, 0.0], [0.7, 0.5]])
@@ -85,6 +87,7 @@ def test_a_distribution_of_matrices_has_no_interval():
         credible_interval(wishart)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "posterior",
     [

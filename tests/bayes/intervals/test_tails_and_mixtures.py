@@ -241,6 +241,7 @@ SMOOTH = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     slow_except({"log_normal"}, SMOOTH),

@@ -30,6 +30,7 @@ def test_it_prints_with_its_level_and_method(one):
     assert str(one) == repr(one) == "0.81769 to 7.7537 (90 % confidence, Garwood)"
 
 
+@pytest.mark.thorough
 def test_arrays_print_as_a_table():
     both = str(frequentist.binomial_interval([3, 4], 10, method="wilson"))
     assert both.splitlines()[0] == "95 % confidence, Wilson"
@@ -48,6 +49,7 @@ def test_copies_and_trees_keep_the_level(one):
     assert "? %" in str(doubled)
 
 
+@pytest.mark.thorough
 def test_transformations_keep_the_level():
     counts = jnp.arange(3.0)
     mapped = jax.vmap(frequentist.poisson_interval, (0, None))(counts, 0.9)
@@ -73,6 +75,7 @@ def test_invalid_input_in_a_trace_has_no_level():
     assert np.isnan(jax.jit(frequentist.poisson_interval)(-1.0).level)
 
 
+@pytest.mark.thorough
 def test_a_region_of_several_intervals_has_a_level_for_each_of_them():
     parts = dist.Normal(jnp.array([-3.0, 3.0]), 1.0)
     weights = dist.Categorical(jnp.array([0.5, 0.5]))
@@ -92,6 +95,7 @@ def test_a_joint_posterior_prints_a_line_for_each_number():
     assert lines[2] == "  variance  0.54549 to 8.4214"
 
 
+@pytest.mark.thorough
 def test_results_of_tests_print_in_a_trace_and_mapped():
     printed = []
 

@@ -47,6 +47,7 @@ def test_the_same_key_gives_the_same_figure(fit):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.thorough
 def test_figures_say_what_is_not_to_be_trusted(fit):
     bad = fit._replace(status=jnp.ones_like(fit.status))
     assert not bad.trusted

@@ -142,6 +142,7 @@ def test_a_score_does_not_depend_on_the_others(name, request, digits_and_labels)
     np.testing.assert_allclose(anomaly.score(detector, part), whole[4:6], rtol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", slow_except({"of_mixed", "of_images"}, KINDS))
 def test_a_file_keeps_every_bit(name, request, tmp_path, digits_and_labels):
     detector = request.getfixturevalue(name)

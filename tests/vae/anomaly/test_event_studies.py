@@ -69,6 +69,7 @@ def test_pca_residual_is_sklearns(narrow_and_broad):
     assert np.all(anomaly.pca_residual(train, test, latent=3) == 0)
 
 
+@pytest.mark.thorough
 def test_measure_adds_the_errors_of_events_and_trainings():
     rng = np.random.default_rng(1)
     mask = np.arange(200) < 60
@@ -120,6 +121,7 @@ def test_signal_among_the_training_events_hides_itself():
     assert lost > 5 * after.found_at_standard_error[1] > 0
 
 
+@pytest.mark.thorough
 def test_scores_of_each_training_have_its_own_parameters(narrow_and_broad, key):
     (train, _), (test, _) = narrow_and_broad
     rows = np.tile(np.arange(TRAIN), (2, 1))

@@ -104,6 +104,7 @@ def test_areas_are_sklearns(toy):
     np.testing.assert_allclose(found["good"].true_positive_rate[:, 0], share, atol=0.02)
 
 
+@pytest.mark.thorough
 def test_the_error_of_an_area_is_delongs(toy):
     scores, masks = toy
     found = anomaly.class_areas(

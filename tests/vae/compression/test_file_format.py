@@ -63,6 +63,7 @@ def bits_of_draws(model, params, x):
     return -np.asarray(log_weights_of_draws(model, params, x)) / np.log(2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("likelihood", "num_levels"),
     [

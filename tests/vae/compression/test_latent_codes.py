@@ -36,6 +36,7 @@ def bits_of_draws(model, params, number=200):
     return -np.asarray(values + log_p - log_q) / np.log(2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", slow_except({"mixture", "full"}, kinds.KINDS))
 def test_files_decode_exactly_and_are_about_as_long_as_the_bound(kind, bits_beside):  # noqa: F811
     model, params = kinds.make(kind, BINARY)

@@ -17,6 +17,7 @@ def images():
     return rng.random((60, 3, 4)).astype(np.float32)
 
 
+@pytest.mark.thorough
 def test_each_point_is_the_rate_and_distortion_of_its_run_and_levels(images):
     model = autoencoders.autoencoder((3, 4), latent=2, hidden=())
     keys = jax.random.split(jax.random.key(0), 2)

@@ -18,6 +18,7 @@ def events():
     return np.concatenate([kinematics, rng.poisson(2.0, size=(300, 1))], axis=1)
 
 
+@pytest.mark.thorough
 def test_events_come_back_within_their_bounds(events):
     settings = table_files.TableCoderSettings(
         latent=1, hidden=(8,), epochs=2, batch_size=50, learning_rate=1e-2

@@ -33,6 +33,7 @@ def test_forward_and_reverse_walks_find_the_exact_evidence(linear_vae, key):
         assert 0.5 < np.mean(found.acceptance) < 0.95
 
 
+@pytest.mark.thorough
 def test_few_steps_enclose_the_evidence(linear_vae, key):
     # Seen from so few temperatures the bounds are loose, each to its own side.
     vae = linear_vae

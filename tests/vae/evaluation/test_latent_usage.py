@@ -1,5 +1,6 @@
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
 
@@ -26,6 +27,7 @@ def test_usage_of_a_model_with_a_dead_latent(linear_vae):
     )
 
 
+@pytest.mark.thorough
 def test_aggregate_of_the_generating_model_is_the_prior(linear_vae, key):
     # For data drawn from the model itself q(z) is N(0, I), and the mutual information
     # is that of a Gaussian channel: ½ Σ_j log(1 + |w_j|² / s²).

@@ -42,6 +42,7 @@ def test_quadrature_is_the_exact_evidence(solved):
     np.testing.assert_allclose(found, solved.log_evidence, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_annealing_encloses_the_exact_evidence(solved, key):
     """Below from data; above from z that is drawn with x."""
     walk = Walk(num_steps=200, num_chains=20, num_leapfrog=5)
@@ -87,6 +88,7 @@ def test_a_grid_that_misses_the_prior_is_refused():
         evaluation.quadrature_log_evidence(solved.model, far, solved.x)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", slow_except({"vamp"}, kinds.KINDS))
 def test_all_estimates_agree(kind, key):
     """The ELBO, its error, anomaly scores and usage, against log w of own draws."""
@@ -121,6 +123,7 @@ def test_aggregate_posterior_of_a_vamp_prior_at_the_data_is_the_prior(key):
     np.testing.assert_allclose(found.marginal_kl, 0, atol=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "kind", slow_except({"vamp"}, ["vamp", "layered", "autoregressive"])
 )

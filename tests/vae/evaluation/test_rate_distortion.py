@@ -7,6 +7,7 @@ import pytest
 from vijax.vae.evaluation import Walk, rate_distortion
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("steps", "chains"),
     # Few steps: it is the weights that make it right.

@@ -23,6 +23,7 @@ def two_clusters():
     return model, ModelParams({"output": encoder}, {"output": decoder}), x
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "prior",
     [

@@ -85,6 +85,7 @@ def test_evidence_given_covariates_is_exact(solved, key):
     assert np.abs(gap).max() < 0.2
 
 
+@pytest.mark.thorough
 def test_elbo_and_its_gradient_are_exact(solved, key):
     """KL has a closed form; so has E_q[log p(x | z, c)] of a linear decoder."""
     model, params, rows = solved[:3]

@@ -58,6 +58,7 @@ def test_each_estimator_has_draws_of_its_own(found):
     assert abs(np.corrcoef(second, third)[0, 1]) < 4 / np.sqrt(20_000)
 
 
+@pytest.mark.thorough
 def test_the_same_key_gives_the_same_gradients_in_every_transformation(q, key):
     def draw(key):
         return gradient_comparison.draw_gradients(key, shifted, q, num_samples=3).draws

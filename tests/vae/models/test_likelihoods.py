@@ -67,6 +67,7 @@ def test_integrates_to_one_with_its_mean(x64, name, outputs):
     np.testing.assert_allclose(mean, (mass * x).sum(), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "outputs"), CASES)
 def test_draws_follow_the_distribution_and_are_supported(key, name, outputs):
     likelihood = MAKE[name]()
@@ -245,6 +246,7 @@ def test_equal_arguments_give_the_same_likelihood():
     assert likelihoods.gaussian(0.3) != likelihoods.gaussian(0.4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("num_levels", slow_except({256}, [256, 65_536]))
 @pytest.mark.parametrize("concentration", [(1e-3, 1e-3), (0.3, 2.0), (90.0, 1e3)])
 def test_beta_binomial_is_exact_in_float32(num_levels, concentration):

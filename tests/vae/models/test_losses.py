@@ -113,6 +113,7 @@ def exact_bound_of_two(vae, params) -> jax.Array:
     return bound @ jnp.asarray(product.ravel(), jnp.float32)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("gradient", slow_except({"dreg"}, ["total", "dreg"]))
 def test_iwae_and_its_gradients_equal_quadrature(linear_vae, key, gradient):
     vae, moved = linear_vae, shift(linear_vae.params, 0.15)

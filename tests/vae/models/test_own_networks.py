@@ -49,6 +49,7 @@ def model():
     return plain._replace(encoder=from_nnx(3, (2, 2)), decoder=from_nnx(2, (3, 1)))
 
 
+@pytest.mark.thorough
 def test_a_pair_of_functions_trains_and_is_evaluated(model, key):
     x = np.random.default_rng(0).normal(size=(200, 1)) * np.array([1.0, -1.0, 0.5])
     trained = training.fit(

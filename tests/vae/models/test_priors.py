@@ -27,6 +27,7 @@ def grid(num_nodes: int = 481, width: float = 16.0) -> tuple[jax.Array, float]:
     return z, float((at[1] - at[0]) ** 2)
 
 
+@pytest.mark.thorough
 @kinds.pairs_are_slow
 def test_densities_are_those_of_the_draws(kind, key):
     """q(z | x) and p(z) integrate to 1, and their draws have their moments."""
@@ -68,6 +69,7 @@ def nodes(number: int) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(points, jnp.float32), jnp.asarray(weights, jnp.float32)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", slow_except({"mixture"}, kinds.KINDS))
 def test_bounds_and_their_gradients_equal_quadrature(kind, key):
     """The ELBO and the bound of two draws, in all parameters, by three estimators."""
@@ -243,6 +245,7 @@ def test_a_ladder_starts_from_the_prior(key):
     np.testing.assert_allclose(z, 0 * z + q.encoded.loc[..., 0], rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_top_of_a_ladder_is_the_mean_posterior_of_its_pseudo_inputs(key):
     """With data as pseudo-inputs, p(z_top) is the mean of q(z_top | x) over them."""
     model, params = kinds.make("ladder, vamp")
@@ -255,6 +258,7 @@ def test_the_top_of_a_ladder_is_the_mean_posterior_of_its_pseudo_inputs(key):
     assert not hasattr(p, "inverse")  # a mixture is no map of N(0, I)
 
 
+@pytest.mark.thorough
 def test_a_learned_top_leaves_the_layers_below_as_they_are(key):
     """p(z) under a mixture of one standard normal is that under N(0, I)."""
     sizes = {"latents": (2, 1), "hidden": ((), (3,))}

@@ -68,6 +68,7 @@ def found():
     return three_ways(lambda key: {name: draw(key) for name, draw in DRAWS.items()})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", DRAWS)
 def test_the_same_key_gives_the_same_numbers(found, name):
     assert_same(*(values[name] for values in found))

@@ -44,6 +44,7 @@ def lines():
     return model, images, fit, traces
 
 
+@pytest.mark.thorough
 def test_a_run_sees_its_own_rows_alone(lines):
     model, images, fit, _ = lines
     params = fit(0, 0.03).params
@@ -206,6 +207,7 @@ def wide_and_small():
     return wide, params, small, cut
 
 
+@pytest.mark.thorough
 def test_masked_model_is_the_smaller_one(wide_and_small):
     wide, params, small, cut = wide_and_small
     x = jnp.array(np.random.default_rng(0).random((5, 4)) < 0.5, jnp.float32)

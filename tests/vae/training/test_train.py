@@ -86,6 +86,7 @@ def counted(digits, small_vae):
     return run, traces
 
 
+@pytest.mark.thorough
 def test_a_second_run_compiles_nothing(counted):
     run, traces = counted
     first = run()
@@ -206,6 +207,7 @@ def held_out(params):
     return -np.abs(params.decoder["output"]["bias"]).sum()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("interrupt_at", slow_except({1}, [1, 2, 4]))
 def test_a_resumed_run_ends_the_same_bit_for_bit(
     run_with_checkpoint, tmp_path, interrupt_at

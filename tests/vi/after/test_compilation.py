@@ -68,6 +68,7 @@ def test_batches_of_all_rows_are_compiled_once(request):
     assert programs == []
 
 
+@pytest.mark.thorough
 def test_indices_beyond_those_of_the_fit_are_checked_by_one_program(request):
     def look(fit, key):
         # 11 is beyond what the fit has seen, and no index beyond the three levels.

@@ -84,6 +84,7 @@ def test_stated_error_is_of_the_size_of_the_misses(line):
     assert 0.4 < spread / stated < 1.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "prior", "data"),
     [
@@ -187,6 +188,7 @@ def test_agrees_with_leave_one_out_of_nuts(model):
     assert abs(found.elpd - reference) < min(0.25 * found.elpd_se, 0.3)
 
 
+@pytest.mark.thorough
 def test_chains_that_are_exact_give_exact_leave_one_out(key):
     prior, y, noise = dist.Normal(0.0, 3.0), np.array([1.0, 1.6, 0.4]), np.full(3, 0.8)
     family = bayes.normal_normal
@@ -232,6 +234,7 @@ def test_an_observation_that_cannot_be_left_out_is_named(key):
     assert "y[2] (" in str(found)
 
 
+@pytest.mark.thorough
 def test_log_likelihood_is_that_of_numpyro(line):
     found = vi.log_likelihood(line, jax.random.key(5), 40)
     assert found["targets"].shape == (40, 20)
@@ -311,6 +314,7 @@ def test_several_observed_sites_keep_their_order(key):
     assert list(vi.predict(fit, key, num_samples=5)) == ["mean", "z", "a"]
 
 
+@pytest.mark.thorough
 def test_waic_of_regular_data_is_near_loo(line):
     found, other = vi.waic(line), vi.loo(line)
     log_p = np.asarray(vi.log_likelihood(line, jax.random.key(2), 20_000)["targets"])
@@ -323,6 +327,7 @@ def test_waic_of_regular_data_is_near_loo(line):
     assert "use vi.loo" in str(found)
 
 
+@pytest.mark.thorough
 def test_comparison_has_the_errors_of_the_differences(line, constant):
     other, prior = constant
     table = vi.compare({"constant": other, "line": line})
@@ -347,6 +352,7 @@ def test_comparison_has_the_errors_of_the_differences(line, constant):
     assert "cannot be told apart" in again.statement
 
 
+@pytest.mark.thorough
 def test_other_data_are_not_compared(line, constant):
     target = vi.from_numpyro(bayes.linear_regression.model, PRIOR, FEATURES, 2 * Y)
     scaled = vi.loo(vi.fit(target, jax.random.key(0), family="full_rank"))
@@ -373,6 +379,7 @@ def test_models_that_have_no_names_are_not_compared():
         compare({"b": 1.0, "a": 2.0})
 
 
+@pytest.mark.thorough
 def test_what_has_no_single_observations_is_refused(line, key):
     plain = vi.fit(vi.from_log_density(lambda x: -0.5 * x**2, 0.0), key)
     with pytest.raises(ValueError, match="plain log density"):

@@ -158,6 +158,7 @@ def test_new_sizes_deterministic_and_unknown_sites(fitted):
     assert list(found) == ["slope", "offset", "mean", "y"]
 
 
+@pytest.mark.thorough
 def test_same_numbers_in_batches_under_jit_and_vmap(fitted):
     x, key = np.array([0.0, 1.0, 2.0]), jax.random.key(3)
 
@@ -216,6 +217,7 @@ def test_chains_are_drawn_from(fitted):
     assert np.all(miss < 4 * error)
 
 
+@pytest.mark.thorough
 def test_a_q_that_nothing_corrects_is_not_trusted(key):
     def two_modes(y):
         places = dist.Normal(jnp.array([-2.0, 8.0]), 0.4)
@@ -235,6 +237,7 @@ def test_a_q_that_nothing_corrects_is_not_trusted(key):
     np.testing.assert_allclose(np.mean(np.asarray(known["x"]) > 0), 0.5, atol=0.05)
 
 
+@pytest.mark.thorough
 def test_new_groups_are_drawn_from_the_model(grouped):
     new = np.array([0, 3, 4])
     with pytest.raises(ValueError, match=r"'level' has shape \(3,\) .*\(5,\).*fresh="):
@@ -518,6 +521,7 @@ def test_an_improper_prior_has_no_predictive(key):
     assert vi.predict(fit, key, None, num_samples=5)["y"].shape == (5,)
 
 
+@pytest.mark.thorough
 def test_other_inputs_of_the_same_shapes_compile_nothing(fitted, request):
     def both(seed, x):
         key = jax.random.key(seed)

@@ -40,6 +40,7 @@ def test_p_values_are_those_of_the_exact_predictive(fitted):
     assert "does not make data like these: y: sd, y: max" in str(found)
 
 
+@pytest.mark.thorough
 def test_own_statistics_and_masks(fitted, key):
     def share_above_three(y):
         return jnp.mean(y > 3.0)

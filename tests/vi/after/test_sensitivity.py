@@ -67,6 +67,7 @@ def test_distances_and_shifts_are_those_of_normals(shift, prior_sd):
         np.testing.assert_allclose(columns[f"{name}_shift"], per_doubling, atol=0.06)
 
 
+@pytest.mark.thorough
 def test_diagnoses_are_told_apart(key):
     wide = vi.fit(vi.from_numpyro(one_mean, np.linspace(-1, 1, 6), 30.0), key)
     found = vi.power_scaling(wide, key)
@@ -144,6 +145,7 @@ def many_effects(y):
     numpyro.sample("w", dist.Poisson(jnp.exp(0.3 * shrunk)), obs=np.arange(6))
 
 
+@pytest.mark.thorough
 def test_standardised_effects_are_told_by_their_symmetry(key):
     target = vi.from_numpyro(many_effects, np.linspace(0.0, 2.0, 6))
     positions = 0.5 * jax.random.normal(key, (3, target.dim))

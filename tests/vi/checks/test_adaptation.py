@@ -176,6 +176,7 @@ def test_with_many_unknowns_draws_are_left_as_they_are(fit, monkeypatch):
     assert adaptation.more_even(fit, jax.random.key(3), first, 8) is first
 
 
+@pytest.mark.thorough
 def test_draws_that_miss_a_part_know_nothing(key, fit, monkeypatch):
     """Where Stein's identities fail, neither a summary nor a prediction is trusted."""
     assert vi.summary(fit).correctable

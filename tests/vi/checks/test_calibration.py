@@ -47,6 +47,7 @@ def test_too_few_simulations_are_refused(key):
         vsbc(key, simulate, make_target, num_simulations=2)
 
 
+@pytest.mark.thorough
 def test_truth_above_every_draw_is_a_bias_and_a_spent_budget_is_seen(key):
     def shifted(key):
         truth, y = simulate(key)

@@ -30,6 +30,7 @@ def errors_in_sds(name: str, family: str) -> np.ndarray:
     return off[np.isfinite(off)]  # the others are said to be not known
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "family"),
     [

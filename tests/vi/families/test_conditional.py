@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vijax import vi
 from vijax.vi.families.conditional import conditional
@@ -46,6 +47,7 @@ def best_normal(theta):
     return mode, move, precision, jnp.sqrt(jnp.diag(covariance))
 
 
+@pytest.mark.thorough
 def test_chain_has_the_best_normal_to_the_next_order(x64):
     """One Newton step for log p − ½ tr(V H), from the mode, V the inverse of H there.
 

@@ -24,6 +24,7 @@ def z():
     return jnp.asarray(np.random.default_rng(1).normal(size=(7, 4)))
 
 
+@pytest.mark.thorough
 def test_low_rank_is_the_normal_it_says(x64, z):
     q = filled(LowRank(rank=2).init(jnp.zeros(4), jnp.ones(4)), 0)
     d, w = np.diag(np.exp(q.log_scale)), np.asarray(q.factor)

@@ -47,6 +47,7 @@ def test_draws_have_the_moments_of_the_formula(q, key):
     np.testing.assert_allclose(one, q.transform(jnp.array([[0.3, -1.0]]))[0])
 
 
+@pytest.mark.thorough
 def test_weights_of_draws_are_those_of_a_density(q, key):
     # E_q[r/q] = 1 for a normalised r: transform and log_prob are of one distribution.
     z = q.sample(key, 50_000)

@@ -103,6 +103,7 @@ def small():
     return fit, exact_moments(y, 40)
 
 
+@pytest.mark.thorough
 def test_random_effects_have_the_exact_hyperparameters(small):
     fit, (exact, log_evidence) = small
     check_globals(fit, exact)

@@ -41,6 +41,7 @@ def test_a_step_keeps_shapes_and_precision(start):
     assert state.num_rejected == 0
 
 
+@pytest.mark.thorough
 def test_the_search_is_the_same_in_a_trace(key):
     target = vi.from_log_density(log_density, jnp.zeros(3))
     eager = vi.fit(target, key, family="full_rank")

@@ -34,6 +34,7 @@ def test_spiked_normal_is_a_normal_of_its_covariance(x64, key):
     np.testing.assert_allclose(q.transform(eps) - q.loc, root.T, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_badly_scaled_normal_in_float32(key):
     # The condition number of the covariance is 3e9.
     precision = np.linalg.inv(COVARIANCE)
@@ -100,6 +101,7 @@ def test_start_of_a_stochastic_fit_with_many_unknowns(key):
     np.testing.assert_allclose(fit.q.scale() / scale, 1.0, atol=0.05)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_paths_that_fail_leave_the_others(key):
     def half(u):

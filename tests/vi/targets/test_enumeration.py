@@ -181,6 +181,7 @@ def assignments(discrete):
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("model", "y", "discrete"), CASES)
 def test_sum_and_draws_are_those_of_all_assignments(x64, model, y, discrete):
     target = vi.from_numpyro(model, y)
@@ -282,6 +283,7 @@ def occupied(seen):
         numpyro.sample("seen", dist.Binomial(5, lives * p), obs=seen)
 
 
+@pytest.mark.thorough
 def test_what_the_data_exclude_does_not_hide_the_sum():
     """Zeros have two reasons, other counts one; funsor underflows on none of them."""
     seen = np.array([0, 2, 0, 3, 1])
@@ -294,6 +296,7 @@ def test_what_the_data_exclude_does_not_hide_the_sum():
         np.testing.assert_allclose(found, np.log(chance).sum() + prior, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_sites_that_follow_a_discrete_one_are_drawn_with_it():
     target = vi.from_numpyro(change_point, Y)
     values = jax.vmap(target.constrain)(jnp.zeros((20, target.dim)))

@@ -52,6 +52,7 @@ def decay():
     return vi.from_log_density(log_density, {"rate": 0.0, "a": 0.0})
 
 
+@pytest.mark.thorough
 def test_parts_of_a_differential_equation_are_found(decay):
     """A fit by family="auto" asked for them, and raised JAX's TypeError."""
     assert find_structure(decay).groups == ()

@@ -206,6 +206,7 @@ def random_nnx(y):
     numpyro.sample("y", dist.Normal(net(y[:, None]).sum(-1), 1.0), obs=y)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "model", slow_except({random_nnx}, [random_network, random_nnx])
 )
@@ -239,6 +240,7 @@ def test_arrays_whose_values_are_needed_are_fixed_and_the_rest_is_not():
     assert (first.dim, regrouped.dim) == (3, 2)
 
 
+@pytest.mark.thorough
 def test_funsor_is_not_imported_without_a_discrete_site():
     code = (
         "import sys, jax.numpy as jnp, numpyro, numpyro.distributions as dist\n"

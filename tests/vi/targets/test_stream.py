@@ -164,6 +164,7 @@ def test_rows_that_change_between_passes_are_refused():
 # ---- its density and its fits ----
 
 
+@pytest.mark.thorough
 def test_density_and_gradient_are_those_of_all_rows(x64):
     position = jnp.array([0.3, 0.9, -1.5])
     target = vi.from_numpyro(model, **make_columns(), spread=3.0)

@@ -28,6 +28,7 @@ def exact(x, y):
     return covariance @ x.T @ y, covariance
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("num_rows", [4, 20])  # with replacement, and without
 def test_gradient_is_the_whole_datas_on_average(x64, num_rows):
     x, y = make(60, 3)
