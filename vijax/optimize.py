@@ -27,11 +27,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, PyTree
 from tqdm import tqdm
 
-from vijax.types import Key, LossFn, Params, Scalar
+from vijax.types import GradientTransformation, Key, LossFn, Params, Scalar
 from vijax.validate import check, is_whole
 
 GROWTH = 2.0  # of the step size with a finite step, up to 1
@@ -43,7 +42,7 @@ class State(NamedTuple):
     """Everything that the next step needs, so that a run can be resumed exactly."""
 
     params: Params
-    opt_state: optax.OptState
+    opt_state: Any
     step: Int[Array, "..."]
     step_scale: Float[Array, "..."]  # 1; less for a while after a rejected step
     num_rejected: Int[Array, "..."]
@@ -62,10 +61,11 @@ class History(NamedTuple):
 OnChunk = Callable[[State, History], bool | None]
 
 
-def init(params: Params, optimizer: optax.GradientTransformation) -> State:
+def init(params: Params, optimizer: GradientTransformation) -> State:
     """Return the state before the first step.
 
     Example:
+        >>> import optax
         >>> state = init({"x": jnp.ones(2)}, optax.sgd(0.5))
         >>> state.step.item(), state.step_scale.item(), state.num_rejected.item()
         (0, 1.0, 0)
@@ -81,7 +81,7 @@ def init(params: Params, optimizer: optax.GradientTransformation) -> State:
 
 def step(
     loss_fn: LossFn,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     state: State,
     key: Key,
     batch: PyTree,
@@ -95,6 +95,7 @@ def step(
     Example:
         >>> def loss_fn(x, key, batch):
         ...     return (x - batch) ** 2, {}
+        >>> import optax
         >>> optimizer, key = optax.sgd(0.25), jax.random.key(0)
         >>> state = init(jnp.array(0.0), optimizer)
         >>> state, (loss, _) = step(loss_fn, optimizer, state, key, 4.0)
@@ -104,6 +105,8 @@ def step(
         >>> state.params.item(), state.num_rejected.item(), state.step_scale.item()
         (2.0, 1, 0.5)
     """
+    import optax  # here, for a fit that takes no such step need not load it
+
     (loss, metrics), gradient = _slope(loss_fn, state, key, batch)
     # A finite square of the norm: then Adam's second moments are finite too.
     finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.vdot(gradient, gradient))
@@ -125,7 +128,7 @@ def step(
 
 def step_unseen(
     loss_fn: LossFn,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     state: State,
     key: Key,
     batch: PyTree,
@@ -153,8 +156,10 @@ def _slope(loss_fn: LossFn, state: State, key: Key, batch: PyTree) -> Any:
 
 
 def _move(
-    optimizer: optax.GradientTransformation, state: State, gradient: Params
-) -> tuple[Params, optax.OptState]:
+    optimizer: GradientTransformation, state: State, gradient: Params
+) -> tuple[Params, Any]:
+    import optax
+
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     scale = state.step_scale
     updates = jax.tree.map(lambda u: (scale * u).astype(u.dtype), updates)
@@ -163,7 +168,7 @@ def _move(
 
 def run_chunk(
     loss_fn: LossFn,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     make_batches: MakeBatches | None,
     select: Select | None,
     chunk_size: int,
@@ -199,7 +204,7 @@ def run_chunk(
 def _run(
     step: Step,
     loss_fn: LossFn,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     make_batches: MakeBatches | None,
     select: Select | None,
     chunk_size: int,
@@ -227,7 +232,7 @@ def minimize(
     key: Key,
     data: PyTree = None,
     *,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     num_chunks: int,
     chunk_size: int,
     make_batches: MakeBatches | None = None,
@@ -267,6 +272,7 @@ def minimize(
     Example:
         >>> def loss_fn(x, key, batch):
         ...     return (x - 4) ** 2, {}
+        >>> import optax
         >>> optimizer = optax.sgd(0.25)
         >>> state, history = minimize(
         ...     loss_fn, init(jnp.array(0.0), optimizer), jax.random.key(0),

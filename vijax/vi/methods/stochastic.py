@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module
-from vijax.types import Key, Scalar
+from vijax.types import GradientTransformation, Key, Scalar
 from vijax.validate import check
 from vijax.vi.engine.batched_density import log_densities
 from vijax.vi.engine.compilation import density_jit, in_trace, light_jit
@@ -48,7 +47,7 @@ class Stochastic:
     num_steps: int = 25_200  # the budget; six epochs: 400 + 800 + … + 12,800
     num_draws: int = 8  # a step
     # An Optax transformation; create it once, for a new one compiles anew. None: Adam.
-    optimizer: optax.GradientTransformation | None = None
+    optimizer: GradientTransformation | None = None
     estimator: str = "sticking"  # of the gradient; or "entropy"
     stop: bool = True  # whether to stop before the budget is spent
     # "newton": a quick fit by fixed draws, where there are at most 200 unknowns;
@@ -235,7 +234,7 @@ def _take_chunk(
     eps: Any,
     *,
     family: Family,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     estimator: str,
     antithetic: bool,
 ) -> Any:
@@ -294,5 +293,7 @@ def _init(loc: Any, scale: Any, *, family: Family) -> Any:
 
 
 @cache
-def _adam(learning_rate: float) -> optax.GradientTransformation:
+def _adam(learning_rate: float) -> GradientTransformation:
+    import optax  # here, for the other methods need not load it
+
     return optax.adam(learning_rate)

@@ -36,12 +36,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from vijax import optimize
 from vijax.array_module import array_module
-from vijax.types import Key, LossFn, Scalar
+from vijax.types import GradientTransformation, Key, LossFn, Scalar
 from vijax.vi import bounds
 from vijax.vi.engine import noise
 from vijax.vi.engine.compilation import light_jit
@@ -119,7 +118,7 @@ def begin(
     like: Float[Array, " dim"],
     *,
     family: base.Family,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     plan: Plan,
 ) -> Carry:
     """Return what the first chunk needs, from about N(0, I) of the shape of `like`."""
@@ -149,7 +148,7 @@ def _start(
     like: Float[Array, " dim"],
     *,
     family: base.Family,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
 ) -> optimize.State:
     q = family.init(jnp.zeros_like(like), jnp.ones_like(like))
     return optimize.init(q, optimizer)
@@ -172,7 +171,7 @@ def draw_noise(
 
 def take_chunk(
     loss_fn: LossFn,
-    optimizer: optax.GradientTransformation,
+    optimizer: GradientTransformation,
     state: optimize.State,
     key: Key,
     eps: Float[Array, "steps draws dim"],
