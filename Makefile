@@ -121,7 +121,8 @@ dist: $(READY)  ## build the wheel and the source distribution in dist/, and che
 
 $(PEERS)/.ready: experiments/benchmarks/requirements.txt $(READY)
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/$(PIP) install --quiet -c $(CONSTRAINTS) -r $<
+	grep -v '^mpmath==' $(CONSTRAINTS) > $(PEERS)/constraints.txt  # torch takes an older one
+	$(PEERS)/bin/$(PIP) install --quiet -c $(PEERS)/constraints.txt -r $<
 	@touch $@
 
 vi-benchmark: $(READY)  ## is the verdict right? every family on models with known answers (hours)

@@ -2,13 +2,16 @@
 
 Each takes (model, arguments, seed, steps) and returns draws by site. Defaults of each
 system; NumPyro and BlackJAX have no default optimiser: Adam, 0.01, as in their
-examples. BlackJAX gets the log density that vijax makes of the model.
+examples. BlackJAX, PyMC and nutpie get the log density that vijax makes of the model;
+the last two call it from outside of a compiled loop, so their seconds say little.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 from numpyro import handlers
 from numpyro.contrib.funsor import config_enumerate
@@ -96,9 +99,7 @@ def blackjax_mean_field(
         keys = jax.random.split(key, steps)
         return jax.lax.scan(step, algorithm.init(target.init), keys)[0]
 
-    z = algorithm.sample(draw_key, run(key), NUM_DRAWS)
-    draws: Draws = jax.jit(jax.vmap(target.constrain))(z)
-    return draws
+    return _by_site(target, algorithm.sample(draw_key, run(key), NUM_DRAWS))
 
 
 def blackjax_pathfinder(
@@ -114,5 +115,53 @@ def blackjax_pathfinder(
         lambda key, start: pathfinder.approximate(key, target.log_density, start)
     )(key, start)
     z, _ = pathfinder.sample(draw_key, state, NUM_DRAWS)
-    draws: Draws = jax.jit(jax.vmap(target.constrain))(z)
+    return _by_site(target, z)
+
+
+def pymc_advi(model: Model, arguments: tuple[Any, ...], seed: int, steps: int) -> Draws:
+    """Fit mean field by `pm.fit`, with its own optimiser and rate."""
+    import pymc
+    from pytensor import wrap_jax
+
+    target = vi.from_numpyro(model, *arguments)
+    log_density = wrap_jax(lambda z: target.log_density(z.astype(jnp.float32)))
+    with pymc.Model():
+        start = np.asarray(target.init, float)
+        z = pymc.Flat("z", shape=target.dim, initval=start)
+        pymc.Potential("log_density", log_density(z))
+        found = pymc.fit(steps, method="advi", random_seed=seed, progressbar=False)
+    drawn = found.sample(NUM_DRAWS, random_seed=seed + 1).posterior["z"]
+    return _by_site(target, drawn.values)
+
+
+def nutpie_nuts(
+    model: Model, arguments: tuple[Any, ...], seed: int, steps: int
+) -> Draws:
+    """Run four chains of nutpie's NUTS, warm-up and number of draws its own."""
+    import nutpie
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    target = vi.from_numpyro(model, *arguments)
+    slope = jax.jit(jax.value_and_grad(target.log_density))
+
+    def log_density(z: Any) -> tuple[float, Any]:
+        value, gradient = slope(z.astype(np.float32))
+        return float(value), np.asarray(gradient, float)
+
+    compiled = from_pyfunc(
+        target.dim,
+        lambda: log_density,
+        lambda *_: lambda z, **_: {"z": z},
+        [np.dtype(float)],
+        [(target.dim,)],
+        ["z"],
+    )
+    found: Any = nutpie.sample(compiled, chains=4, seed=seed, progress_bar=False)
+    return _by_site(target, found.posterior["z"].values)
+
+
+def _by_site(target: vi.Target, z: Any) -> Draws:
+    """Return the draws of each site at positions (..., dim)."""
+    positions = jnp.reshape(jnp.asarray(z, jnp.float32), (-1, target.dim))
+    draws: Draws = jax.jit(jax.vmap(target.constrain))(positions)
     return draws

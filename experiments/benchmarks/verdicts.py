@@ -55,6 +55,8 @@ PEERS: dict[str, tuple[peers.System, int]] = {
     ),
     "BlackJAX mean-field": (peers.blackjax_mean_field, 10_000),
     "BlackJAX Pathfinder": (peers.blackjax_pathfinder, 0),
+    "PyMC ADVI": (peers.pymc_advi, 10_000),
+    "nutpie NUTS": (peers.nutpie_nuts, 0),
 }
 
 

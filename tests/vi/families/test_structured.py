@@ -278,8 +278,8 @@ def test_without_locals_it_is_the_full_rank(key):
     np.testing.assert_allclose(fit.q.scale(), np.sqrt(np.diag(covariance)), rtol=1e-3)
 
 
-def test_other_methods_refuse_it(small, key):
-    target = small[0].target
+def test_other_methods_refuse_it(key):
+    target = vi.from_numpyro(non_centred, *random_effects(40), 40)
     with pytest.raises(ValueError, match='leave it "auto"'):
         vi.fit(target, key, family="mean_field", method="nested_laplace")
     with pytest.raises(ValueError, match='family = "structured"'):
