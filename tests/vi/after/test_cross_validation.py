@@ -13,6 +13,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer import log_likelihood as log_likelihood_of_numpyro
 
 from vijax import bayes, vi
+from vijax.vi.after import cross_validation
 from vijax.vi.result import Chains
 
 X = np.linspace(-1.0, 1.0, 20)
@@ -414,3 +415,32 @@ def test_what_has_no_single_observations_is_refused(line, key):
     fit = vi.fit(vi.from_numpyro(mixture, np.array([9.0, 0.5, 10.0])), key)
     with pytest.raises(ValueError, match=r"sums out .'k'.*MixtureSameFamily"):
         vi.log_likelihood(fit, key, 10)
+
+
+def counts_of_one_rate(y):
+    rate = numpyro.sample("rate", dist.Gamma(1.0, 0.1))
+    with numpyro.plate("bins", len(y)):
+        numpyro.sample("y", dist.Poisson(rate), obs=y)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_a_model_is_wrong_where_p_loo_is_surely_above_the_unknowns(spread):
+    """p_loo of a single rate is about Var[y] / mean(y)."""
+    rng = np.random.default_rng(3)
+    y = rng.poisson(5.0 * np.exp(spread * rng.normal(size=200)) if spread else 5.0, 200)
+    fit = vi.fit(vi.from_numpyro(counts_of_one_rate, y), jax.random.key(0))
+    found = vi.loo(fit)
+    assert found.trusted
+    np.testing.assert_allclose(found.p_loo, np.var(y) / np.mean(y), rtol=0.1)
+    assert found.p_loo > 1
+    assert ("likely wrong" in found.advice) == (spread > 0)
+
+
+def test_of_many_observations_fewer_draws_are_taken(line, monkeypatch):
+    whole = vi.loo(line)
+    monkeypatch.setattr(cross_validation, "MAX_NUMBERS", 20 * 1000)
+    found = vi.loo(line)
+    np.testing.assert_allclose(found.khat_limit, 1 - 1 / 3)  # of 1,000 draws
+    error = np.hypot(found.monte_carlo_se, whole.monte_carlo_se)
+    assert abs(found.elpd - whole.elpd) < 3 * error
+    assert found.monte_carlo_se > 1.5 * whole.monte_carlo_se

@@ -23,6 +23,7 @@ References:
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -31,6 +32,7 @@ import numpy as np
 from vijax.types import Key
 from vijax.validate import check, is_traced
 from vijax.vi.after.pointwise import (
+    MAX_NUMBERS,
     Data,
     as_columns,
     observed_data,
@@ -120,8 +122,8 @@ class Waic(NamedTuple):
 class _Drawn(NamedTuple):
     """Draws for one of the two, and what they are worth."""
 
-    log_likelihoods: np.ndarray  # (draws, observations)
-    log_weights: np.ndarray  # for the posterior, not normalised
+    log_likelihoods: np.ndarray  # (draws, observations), in the model's precision
+    log_weights: np.ndarray  # for the posterior, not normalised; float64
     draws: WeightedDraws
     trusted: bool
     advice: str
@@ -150,7 +152,8 @@ def loo(
     Args:
         fit: of a target of `vi.from_numpyro`.
         key: random key.
-        num_samples: draws, 4000 by default; 1000 where the model subsamples.
+        num_samples: draws, 4000 by default; 1000 where the model subsamples. Of many
+            observations the default is fewer, so that all can be held at once.
         draws: "auto": the chains where the fit has them (`vi.nuts`), else
             "importance", as above; or "q", which takes q for the posterior.
 
@@ -177,29 +180,32 @@ def loo(
         (True, True)
     """
     drawn = _drawn(fit, key, num_samples, draws, "vi.loo")
-    log_p, log_ratios = drawn.log_likelihoods, drawn.log_weights
-    number, count = log_p.shape
-    elpd, khat, added = np.empty(count), np.empty(count), np.zeros(number)
-    for first in range(0, count, ROWS):
-        rows = slice(first, first + ROWS)
-        own = np.ascontiguousarray(log_p[:, rows].T)
-        smoothed = psis(_usable(log_ratios - own))
+    number, count = drawn.log_likelihoods.shape
+    elpd, lppd, khat = np.empty((3, count))
+    # What each draw adds to elpd and to Σ_i log p(y_i | y), to first order.
+    added, added_to_lppd = np.zeros((2, number))
+    log_weights = psis(drawn.log_weights).log_weights
+    for rows, own in _blocks(drawn.log_likelihoods):
+        smoothed = psis(_usable(drawn.log_weights - own))
         terms = smoothed.log_weights + own
-        elpd[rows] = _log_sum(terms.T)
+        elpd[rows] = _log_sum(terms)
+        lppd[rows] = _log_sum(log_weights + own)
         khat[rows] = np.where(np.isfinite(elpd[rows]), smoothed.tail_shape, np.inf)
-        # What each draw adds to elpd_i, to first order.
         added += np.sum(np.exp(terms - elpd[rows, None]), axis=0)
         added -= np.sum(np.exp(smoothed.log_weights), axis=0)
-    lppd = _log_sum(psis(log_ratios).log_weights[:, None] + log_p)
+        gains = np.exp(log_weights + own - lppd[rows, None]) - np.exp(log_weights)
+        added_to_lppd += np.sum(gains, axis=0)
     p_loo = lppd - elpd
+    p_loo_se = _spread(p_loo), _monte_carlo_se(added_to_lppd - added, drawn.draws)
     limit = min(1 - 1 / math.log10(number), KHAT_LIMIT)
     bad = ~(khat < limit)
-    advice = _advise_loo(drawn, khat, bad, limit, float(np.sum(p_loo)))
+    surely = float(np.sum(p_loo)) - 2 * math.hypot(*p_loo_se)
+    advice = _advise_loo(drawn, khat, bad, limit, surely)
     return Loo(
         float(np.sum(elpd)),
         _spread(elpd),
         float(np.sum(p_loo)),
-        _spread(p_loo),
+        p_loo_se[0],
         _monte_carlo_se(added, drawn.draws),
         elpd,
         khat,
@@ -240,15 +246,21 @@ def waic(
         True
     """
     drawn = _drawn(fit, key, num_samples, draws, "vi.waic")
-    log_p = drawn.log_likelihoods
-    log_weights = psis(drawn.log_weights).log_weights[:, None]
+    number, count = drawn.log_likelihoods.shape
+    lppd, variances = np.empty((2, count))
+    added = np.zeros(number)
+    log_weights = psis(drawn.log_weights).log_weights
     weights = np.exp(log_weights)
-    lppd = _log_sum(log_weights + log_p)
-    centred = np.where(weights > 0, log_p - np.sum(weights * log_p, axis=0), 0.0)
-    variances = np.sum(weights * centred**2, axis=0)
+    for rows, own in _blocks(drawn.log_likelihoods):
+        terms = log_weights + own
+        lppd[rows] = _log_sum(terms)
+        centred = np.where(weights > 0, own - (own @ weights)[:, None], 0.0)
+        variances[rows] = centred**2 @ weights
+        # What each draw adds to elpd_i, to first order.
+        parts = np.exp(terms - lppd[rows, None]) - weights
+        parts -= weights * (centred**2 - variances[rows, None])
+        added += np.sum(parts, axis=0)
     elpd = lppd - variances
-    parts = np.exp(log_weights + log_p - lppd) - weights
-    parts -= weights * (centred**2 - variances)
     bad = ~(variances < MAX_VARIANCE)
     advice = _advise_waic(drawn, variances, bad)
     return Waic(
@@ -256,7 +268,7 @@ def waic(
         _spread(elpd),
         float(np.sum(variances)),
         _spread(variances),
-        _monte_carlo_se(np.sum(parts, axis=1), drawn.draws),
+        _monte_carlo_se(added, drawn.draws),
         elpd,
         variances,
         drawn.trusted and not bad.any(),
@@ -276,13 +288,18 @@ def _drawn(
     source = source_of(fit, draws)
     if draws == "auto" and source == Q:
         source = IMPORTANCE
-    if num_samples is None:
-        num_samples = DRAWS_OF_SUBSAMPLED if fit.target.subsampled else DRAWS
-    check(num_samples >= 100, "num_samples", num_samples, "give at least 100")
+    wanted = DRAWS_OF_SUBSAMPLED if fit.target.subsampled else DRAWS
+    wanted = wanted if num_samples is None else num_samples
+    check(wanted >= 100, "num_samples", num_samples, "give at least 100")
     key = jax.random.key(0) if key is None else key
-    drawn = weighted_draws(fit, key, num_samples, source, long_tails=True)
+    drawn = weighted_draws(fit, key, wanted, source, long_tails=True)
     values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
     data, kept = observed_data(observed_sites(fit.target, values, names))
+    numbers = len(drawn.positions) * sum(mask.size for mask in kept.values())
+    if num_samples is None and numbers > MAX_NUMBERS:
+        fewer = max(100, wanted * MAX_NUMBERS // numbers)
+        drawn = weighted_draws(fit, key, fewer, source, long_tails=True)
+        values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
     log_p = as_columns(pointwise(fit.target, values), kept)
     log_weights = _usable(np.asarray(drawn.log_weights, float))
     if source == IMPORTANCE:
@@ -295,17 +312,25 @@ def _drawn(
     return _Drawn(log_p, log_weights, drawn, trusted, advice, data)
 
 
+def _blocks(log_p: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield some observations and their log likelihoods, (observations, draws)."""
+    for first in range(0, log_p.shape[1], ROWS):
+        rows = slice(first, first + ROWS)
+        yield rows, np.ascontiguousarray(log_p[:, rows].T, float)
+
+
 def _usable(log_weights: np.ndarray) -> np.ndarray:
     """Give draws outside of the support no weight."""
     return np.where(log_weights < np.inf, log_weights, -np.inf)
 
 
 def _log_sum(terms: np.ndarray) -> Any:
-    """Return log Σ exp over the draws."""
-    largest = np.max(terms, axis=0)
+    """Return log Σ exp over the draws, the last axis."""
+    largest = np.max(terms, axis=-1)
     largest = np.where(np.isfinite(largest), largest, 0.0)
     with np.errstate(divide="ignore"):
-        return np.log(np.sum(np.exp(terms - largest), axis=0)) + largest
+        sums = np.sum(np.exp(terms - largest[..., None]), axis=-1)
+        return np.log(sums) + largest
 
 
 def _spread(parts: np.ndarray) -> float:
@@ -329,8 +354,9 @@ def _monte_carlo_se(parts: np.ndarray, draws: WeightedDraws) -> float:
 
 
 def _advise_loo(
-    drawn: _Drawn, khat: np.ndarray, bad: np.ndarray, limit: float, p_loo: float
+    drawn: _Drawn, khat: np.ndarray, bad: np.ndarray, limit: float, surely: float
 ) -> str:
+    """Return the advice; p_loo is `surely` at least so large."""
     if not drawn.trusted:
         return drawn.advice
     if bad.any():
@@ -343,7 +369,7 @@ def _advise_loo(
         )
     words = f"Trust it: k̂ is below {limit:.2f} at every observation."
     unknown = len(drawn.draws.positions[0])
-    if p_loo > unknown:
+    if surely > unknown:
         words += (
             f" p_loo is above the {unknown} unknowns: the model is likely wrong for "
             "these data; see vi.posterior_predictive_check."

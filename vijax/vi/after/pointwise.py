@@ -176,10 +176,10 @@ def observed_data(sites: dict[str, Observed]) -> tuple[Data, dict[str, np.ndarra
 
 
 def as_columns(log_probs: dict[str, Array], kept: Any) -> np.ndarray:
-    """Return (draws, observations) in float64, site after site, without masked ones."""
+    """Return (draws, observations), site after site, without masked ones."""
     columns = []
     for name, mask in kept.items():
-        flat = np.asarray(log_probs[name], float)
+        flat = np.asarray(log_probs[name])
         flat = np.reshape(flat, (len(flat), -1))
-        columns.append(flat[:, np.ravel(mask)])
-    return np.concatenate(columns, axis=1)
+        columns.append(flat if np.all(mask) else flat[:, np.ravel(mask)])
+    return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
