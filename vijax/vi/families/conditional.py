@@ -22,28 +22,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from vijax.types import Scalar
 from vijax.vi.engine import banded
+from vijax.vi.families import local_modes
 from vijax.vi.families.base import LOG_2PI
 from vijax.vi.families.block_integrals import Integral, integrate, log_ratios
+from vijax.vi.families.local_modes import Factors, Locals
 from vijax.vi.targets.dependencies import Structure
-from vijax.vi.targets.hessians import hessian_product
 from vijax.vi.targets.target import Target
 
-MAX_STEPS = 50  # of Newton's method for the locals
-ACCURACY = 1e-3  # that the last step is below, in conditional sds
-DIFFERENCE = 0.25  # of a scale: steps by which a gradient is differenced
 # Numbers that the locals and the data of a batch of θ may hold: one θ of a large model
 # at a time stays in the cache and runs three times as fast.
 MAX_BATCH = 2**13
 LEAST_BATCH = 4  # below, one θ at a time, which also compiles faster
-
-Locals = tuple[Float[Array, "parts rows"], ...]
-Factors = tuple[Float[Array, "parts rows width"], ...]
-Products = tuple[Float[Array, "colours parts rows"], ...]
 
 
 class Conditional(NamedTuple):
@@ -100,12 +93,14 @@ def laplace(
     """
     density = partial(_density, target, structure)
     fixed = jax.lax.stop_gradient(globals_)
-    found = newton(partial(density, fixed), structure, jax.lax.stop_gradient(start))
+    found = local_modes.newton(
+        partial(density, fixed), structure, jax.lax.stop_gradient(start)
+    )
     found = jax.lax.stop_gradient(found)
     gradient = jax.grad(density, argnums=1)(globals_, found.position)
-    moved = _moved(found.position, found.factors, gradient)
+    moved = local_modes.moved(found.position, found.factors, gradient)
     mode = _stopped(structure, moved)
-    factors = factorise(partial(density, globals_), structure, mode)
+    factors = local_modes.factorise(partial(density, globals_), structure, mode)
     return Normals(mode, _stopped(structure, factors))
 
 
@@ -162,7 +157,7 @@ def _corrected(
     if not chosen:
         return normals
     density = partial(_density, target, structure, globals_)
-    bands = curvature(density, structure, normals.mode)
+    bands = local_modes.curvature(density, structure, normals.mode)
 
     def half_log_det(bands: Array) -> Scalar:
         return banded.half_log_det(banded.cholesky(bands))
@@ -170,13 +165,15 @@ def _corrected(
     halves = {n: jax.grad(half_log_det)(bands[n]) for n in chosen}  # ½ V in H's bands
 
     def expected(locals_: Locals) -> Scalar:
-        found = curvature(density, structure, locals_)
+        found = local_modes.curvature(density, structure, locals_)
         return density(locals_) - sum(jnp.vdot(halves[n], found[n]) for n in chosen)
 
     scales = tuple(1 / jnp.sqrt(jnp.abs(part[..., 0])) for part in bands)
-    slope, found = _differenced(jax.grad(expected), structure, normals.mode, scales)
+    slope, found = local_modes.differenced(
+        jax.grad(expected), structure, normals.mode, scales
+    )
     factors = tuple(map(banded.cholesky, found))
-    moved = _moved(normals.mode, factors, slope)
+    moved = local_modes.moved(normals.mode, factors, slope)
     mode, kept = list(normals.mode), list(normals.factors)
     for n in chosen:
         mode[n], kept[n] = moved[n], factors[n]
@@ -279,7 +276,7 @@ def non_normality(
 
     def half_log_det(locals_: Locals) -> Scalar:
         density = partial(_density, target, structure, globals_)
-        factors = factorise(density, structure, locals_)
+        factors = local_modes.factorise(density, structure, locals_)
         return jnp.asarray(sum(map(banded.half_log_det, factors)))
 
     # Of a normal the curvature is the same everywhere; else the best normal's mean is
@@ -359,146 +356,6 @@ def _stopped(structure: Structure, parts: Any) -> Any:
     """Return the parts, those of integrated groups without derivative."""
     pairs = zip(structure.groups, parts, strict=True)
     return tuple(jax.lax.stop_gradient(p) if g.integrated else p for g, p in pairs)
-
-
-class Search(NamedTuple):
-    """Where Newton's method for the locals stands."""
-
-    position: Locals
-    gradient: Locals
-    factors: Factors  # of H at the position before
-    num_steps: Int[Array, ""]
-    done: Bool[Array, ""]
-
-
-def newton(
-    density: Callable[[Locals], Scalar], structure: Structure, start: Locals
-) -> Search:
-    """Climb to the mode of the locals, each part with a step length of its own.
-
-    A part whose slope along its step has turned goes back to where the slope is zero
-    (by the secant); slopes come with one gradient for all parts at once.
-    """
-    look = jax.grad(density)
-
-    def step(search: Search) -> Search:
-        factors = factorise(density, structure, search.position)
-        move = _solved(factors, search.gradient)
-        tried = jax.tree.map(jnp.add, search.position, move)
-        shares = jax.tree.map(_share, search.gradient, look(tried), move)
-        tried = jax.tree.map(
-            lambda z, share, m: z + share * m, search.position, shares, move
-        )
-        gradient = look(tried)
-        rest = _solved(factors, gradient)
-        sizes = [
-            jnp.max(jnp.abs(r * factor[:, :, 0]))
-            for r, factor in zip(rest, factors, strict=True)
-        ]
-        whole = [jnp.all(share == 1) for share in shares]
-        done = jnp.all(jnp.stack(sizes) < ACCURACY) & jnp.all(jnp.stack(whole))
-        return Search(tried, gradient, factors, search.num_steps + 1, done)
-
-    zero = jnp.zeros((), jnp.int32)
-    factors = tuple(
-        jnp.zeros((*z.shape, group.bandwidth + 1), z.dtype)
-        for z, group in zip(start, structure.groups, strict=True)
-    )
-    begin = Search(start, look(start), factors, zero, zero > 0)
-    return jax.lax.while_loop(
-        lambda search: ~search.done & (search.num_steps < MAX_STEPS), step, begin
-    )
-
-
-def factorise(
-    density: Callable[[Locals], Scalar], structure: Structure, position: Locals
-) -> Factors:
-    """Return the factors of the negative Hessian's bands at a position."""
-    return tuple(map(banded.cholesky, curvature(density, structure, position)))
-
-
-def curvature(
-    density: Callable[[Locals], Scalar], structure: Structure, position: Locals
-) -> Factors:
-    """Return the negative Hessian's bands at a position."""
-    product = hessian_product(density, position)
-    return _bands(structure, jax.vmap(product)(_seeds(structure, position)))
-
-
-def _differenced(
-    gradient: Callable[[Locals], Locals],
-    structure: Structure,
-    position: Locals,
-    scales: Locals,
-) -> tuple[Locals, Factors]:
-    """Return a gradient, and the negative Hessian's bands by its central differences.
-
-    For a function that holds a curvature itself, whose fourth derivatives would take
-    longer to compile than all else. Steps are a share of each unknown's scale.
-    """
-    seeds = _seeds(structure, position)
-
-    def places(z: Array, scale: Array, seed: Array) -> Array:
-        steps = DIFFERENCE * scale * seed
-        return jnp.concatenate([z[None], z + steps, z - steps])
-
-    slopes = jax.vmap(gradient)(jax.tree.map(places, position, scales, seeds))
-    half = structure.num_colours + 1
-    products = tuple(
-        scale * (slope[1:half] - slope[half:]) / (2 * DIFFERENCE)
-        for slope, scale in zip(slopes, scales, strict=True)
-    )
-    bands = tuple(
-        part / (scale[..., None] * _with_those_before(scale, part.shape[-1]))
-        for part, scale in zip(_bands(structure, products), scales, strict=True)
-    )
-    return tuple(slope[0] for slope in slopes), bands
-
-
-def _with_those_before(rows: Array, width: int) -> Array:
-    """Return each row's entry and those of the rows before it, (parts, rows, width)."""
-    places = np.arange(rows.shape[1])[:, None] - np.arange(width)
-    return rows[:, np.maximum(places, 0)]
-
-
-def _seeds(structure: Structure, position: Locals) -> Products:
-    """Return vectors whose products with the Hessian show its bands, by colour."""
-    colours = range(structure.num_colours)
-    return tuple(
-        jnp.stack([_everywhere(group.seed(colour), z) for colour in colours])
-        for group, z in zip(structure.groups, position, strict=True)
-    )
-
-
-def _bands(structure: Structure, products: Products) -> Factors:
-    """Return the bands of −H from its products with the seeds."""
-    return tuple(
-        -group.bands(part[: group.num_colours])
-        for group, part in zip(structure.groups, products, strict=True)
-    )
-
-
-def _everywhere(row: np.ndarray, like: Array) -> Array:
-    """Return the row in every part."""
-    return jnp.broadcast_to(jnp.asarray(row, like.dtype), like.shape)
-
-
-def _solved(factors: Factors, right: Locals) -> Locals:
-    pairs = zip(factors, right, strict=True)
-    return tuple(banded.solve(factor, part) for factor, part in pairs)
-
-
-def _moved(position: Locals, factors: Factors, gradient: Locals) -> Locals:
-    return jax.tree.map(jnp.add, position, _solved(factors, gradient))
-
-
-def _share(before: Array, after: Array, move: Array) -> Array:
-    """Return the share of its step that each part takes, (parts, 1)."""
-    rising = jnp.sum(before * move, axis=1, keepdims=True)
-    falling = -jnp.sum(after * move, axis=1, keepdims=True)
-    secant = rising / (rising + falling)
-    share = jnp.where(falling > 0.25 * rising, secant, 1.0)
-    return jnp.where(jnp.isfinite(falling), share, 0.1)
 
 
 def in_batches(target: Target, function: Callable[[Any], Any], given: Any) -> Any:

@@ -21,14 +21,9 @@ from vijax.types import Key
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.noise import whitened
 from vijax.vi.families.base import normal_draws
-from vijax.vi.families.conditional import (
-    Conditional,
-    Locals,
-    conditional,
-    draw,
-    in_batches,
-)
+from vijax.vi.families.conditional import Conditional, conditional, draw, in_batches
 from vijax.vi.families.gaussian import DiagonalNormal, FullRankNormal, MeanField
+from vijax.vi.families.local_modes import Locals
 from vijax.vi.targets.dependencies import Structure
 from vijax.vi.targets.target import Target
 

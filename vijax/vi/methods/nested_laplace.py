@@ -30,8 +30,8 @@ from vijax.validate import check
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.families import conditional
 from vijax.vi.families.base import Family
-from vijax.vi.families.conditional import Locals
 from vijax.vi.families.gaussian import FullRank, FullRankNormal
+from vijax.vi.families.local_modes import Locals
 from vijax.vi.families.structured import Structured, StructuredNormal
 from vijax.vi.importance_weights import psis
 from vijax.vi.methods.base import Found
