@@ -3,14 +3,15 @@
 Each takes (model, arguments, seed, steps) and returns draws by site. Defaults of each
 system; NumPyro and BlackJAX have no default optimiser: Adam, 0.01, as in their
 examples. BlackJAX, PyMC and nutpie get the log density that vijax makes of the model;
-the last two call it from outside of a compiled loop, so their seconds say little.
+the last two in float64, which is their default, and call by call from outside of a
+compiled loop, so that their seconds say little.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from numpyro import handlers
@@ -21,6 +22,7 @@ from numpyro.optim import Adam, optax_to_numpyro
 from vijax import vi
 
 NUM_DRAWS = 10_000
+PATIENCE = 600.0  # seconds, after which a sampler that has no end in sight has failed
 Model = Callable[..., Any]
 Draws = dict[str, Any]  # site -> (draws, *shape)
 System = Callable[[Model, tuple[Any, ...], int, int], Draws]
@@ -123,15 +125,14 @@ def pymc_advi(model: Model, arguments: tuple[Any, ...], seed: int, steps: int) -
     import pymc
     from pytensor import wrap_jax
 
-    target = vi.from_numpyro(model, *arguments)
-    log_density = wrap_jax(lambda z: target.log_density(z.astype(jnp.float32)))
-    with pymc.Model():
+    with _float64(), pymc.Model():
+        target = vi.from_numpyro(model, *arguments)
         start = np.asarray(target.init, float)
         z = pymc.Flat("z", shape=target.dim, initval=start)
-        pymc.Potential("log_density", log_density(z))
+        pymc.Potential("log_density", wrap_jax(target.log_density)(z))
         found = pymc.fit(steps, method="advi", random_seed=seed, progressbar=False)
-    drawn = found.sample(NUM_DRAWS, random_seed=seed + 1).posterior["z"]
-    return _by_site(target, drawn.values)
+        drawn = found.sample(NUM_DRAWS, random_seed=seed + 1).posterior["z"]
+        return _by_site(target, drawn.values.reshape(-1, target.dim))
 
 
 def nutpie_nuts(
@@ -141,27 +142,46 @@ def nutpie_nuts(
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
-    target = vi.from_numpyro(model, *arguments)
-    slope = jax.jit(jax.value_and_grad(target.log_density))
+    with _float64():
+        target = vi.from_numpyro(model, *arguments)
+        slope = jax.jit(jax.value_and_grad(target.log_density))
 
-    def log_density(z: Any) -> tuple[float, Any]:
-        value, gradient = slope(z.astype(np.float32))
-        return float(value), np.asarray(gradient, float)
+        def log_density(z: Any) -> tuple[float, Any]:
+            value, gradient = slope(z)
+            return float(value), np.asarray(gradient, float)
 
-    compiled = from_pyfunc(
-        target.dim,
-        lambda: log_density,
-        lambda *_: lambda z, **_: {"z": z},
-        [np.dtype(float)],
-        [(target.dim,)],
-        ["z"],
-    )
-    found: Any = nutpie.sample(compiled, chains=4, seed=seed, progress_bar=False)
-    return _by_site(target, found.posterior["z"].values)
+        compiled = from_pyfunc(
+            target.dim,
+            lambda: log_density,
+            lambda *_: lambda z, **_: {"z": z},
+            [np.dtype(float)],
+            [(target.dim,)],
+            ["z"],
+        )
+        sampler: Any = nutpie.sample(
+            compiled, chains=4, seed=seed, progress_bar=False, blocking=False
+        )
+        try:
+            found = sampler.wait(timeout=PATIENCE)
+        except TimeoutError:
+            sampler.abort()
+            raise TimeoutError(f"no answer within {PATIENCE:.0f} s") from None
+        drawn = found.posterior["z"].values
+        return _by_site(target, drawn.reshape(-1, target.dim))
+
+
+@contextmanager
+def _float64() -> Iterator[None]:
+    """Compute in float64 in all threads; `jax.enable_x64` is of one alone."""
+    wide = jax.config.values["jax_enable_x64"]
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", wide)
 
 
 def _by_site(target: vi.Target, z: Any) -> Draws:
-    """Return the draws of each site at positions (..., dim)."""
-    positions = jnp.reshape(jnp.asarray(z, jnp.float32), (-1, target.dim))
-    draws: Draws = jax.jit(jax.vmap(target.constrain))(positions)
+    """Return the draws of each site at positions (draws, dim)."""
+    draws: Draws = jax.jit(jax.vmap(target.constrain))(z)
     return draws
