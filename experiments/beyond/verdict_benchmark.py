@@ -4,7 +4,8 @@ The rows are those of `make vi-benchmark`: this machine's where it has been run 
 takes hours), else those that are kept in experiments/studies/verdicts.jsonl, with
 the machine and the versions in verdicts.json. An answer is wrong where a mean is off by
 more than 0.1 sd or an sd by more than 10 %; peers give no verdict, and all their
-answers are used.
+answers are used. PyMC and nutpie reach these models through a bridge to JAX, which most
+of their seconds are of.
 
 Our fits are also counted apart by what the verdict's rules owe to the model: "tuned",
 of the first list, on which they were made; "mended", written afterwards to mislead the
