@@ -71,6 +71,7 @@ def test_transformations_keep_the_level():
     assert slopes.lower < 0 < slopes.upper
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_invalid_input_in_a_trace_has_no_level():
     assert np.isnan(jax.jit(frequentist.poisson_interval)(-1.0).level)
 

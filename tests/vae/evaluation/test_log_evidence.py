@@ -29,6 +29,7 @@ def test_importance_sampling_is_exact_at_the_posterior(linear_vae, key):
     assert np.all(found.standard_error < 1e-3)
 
 
+@pytest.mark.usefixtures("nan_is_an_answer")
 def test_one_example_is_enough(linear_vae, key):
     """Its mean has no error over test sets."""
     vae = linear_vae
