@@ -72,7 +72,7 @@ test: TESTS = tests README.md
 test-thorough: TESTS = tests -m 'thorough and not slow'
 test-examples: TESTS = vijax
 test: $(READY)  ## run the tests (a few minutes)
-test-thorough: $(READY)  ## run the tests of seconds each that `make test` leaves out, which CI does too
+test-thorough: $(READY)  ## run the tests that `make test` leaves out as longer, which CI does too
 test-examples: $(READY)  ## run the examples in the docstrings, which CI does too
 test test-thorough test-examples:
 	@XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/xla_flags.py $(QUICK))" \

@@ -265,6 +265,7 @@ def elsewhere(python, tmp_path):
     )
 
 
+@pytest.mark.thorough
 def test_another_process_gives_the_same(tmp_path):
     module = load(tmp_path, MODULE)
     things = (module.thing, module.wrapped, module.Line(2.0))

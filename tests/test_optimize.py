@@ -147,6 +147,7 @@ def test_a_bad_loss_is_caught_where_all_else_stays_finite():
     np.testing.assert_allclose(state.params, 0.8, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_steps_with_and_without_care_are_the_same_where_all_is_finite():
     key = jax.random.key(3)
     with_care, unseen = (

@@ -67,6 +67,7 @@ def test_large_batches_whose_last_elements_go_on_alone(name):
     np.testing.assert_allclose(found, np.tile(x, 4), rtol=1e-12, atol=1e-300)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 def test_quantile_has_its_probability_where_x_is_flat():
     (a, b), p, upper, x, _ = reference("beta")
@@ -104,6 +105,7 @@ def test_derivatives_agree_with_mpmath(name):
     assert not np.isnan(upper_ones).any()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", slow_except({"gamma"}, FUNCTIONS))
 def test_float32(name):
     parameters, p, upper, x, amplification = reference(name)
@@ -205,6 +207,7 @@ def test_transformations(key):
     np.testing.assert_allclose(compiled, jnp.diagonal(grid), rtol=1e-14)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 def test_chunks_are_put_together(monkeypatch, key):
     a = jnp.exp(2 * jax.random.normal(key, (5000,)))

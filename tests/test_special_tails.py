@@ -83,6 +83,7 @@ def test_edges(function, arguments, expected):
     np.testing.assert_equal(function(*arguments).item(), expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("point", [(2.5, 40.0, 0.1), (1e-3, 3.0, 0.9), (4e3, 3e3, 0.6)])
 def test_derivatives_of_the_log_tails(point):
     def tail(*values, which):

@@ -132,6 +132,7 @@ def test_eight_devices_give_the_numbers_of_one(monkeypatch):
     np.testing.assert_allclose(results[1], results[0], rtol=2e-15)
 
 
+@pytest.mark.thorough
 def test_sufficient_statistics_of_shards_add_bitwise(key):
     """Eight million events in float32, in shards: the same bits as all at once."""
     trials = np.full((8, 1000), 2000.0, np.float32)

@@ -52,6 +52,7 @@ def test_wording(factor, jeffreys, kass_raftery):
         evidence.jeffreys(np.nan)
 
 
+@pytest.mark.thorough
 def test_savage_dickey_is_the_direct_ratio(x64):
     """Three nested points: the likelihood there over the evidence."""
     beta = dist.Beta(3.0, 2.0)

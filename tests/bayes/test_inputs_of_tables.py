@@ -63,6 +63,7 @@ def test_named_errors(call, message, as_users_do):
         call()
 
 
+@pytest.mark.thorough
 def test_columns_without_gaps_are_arrays():
     found = frequentist.poisson_interval(NullableColumn([0, 3]))
     np.testing.assert_array_equal(found, frequentist.poisson_interval([0, 3]))

@@ -26,6 +26,7 @@ def test_frequentist_coin():
     np.testing.assert_allclose(sigmas, 1.342094, atol=5e-7)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("strength", "interval"),
     [(1.0, (0.448997, 0.881759)), (10.0, (0.421394, 0.745238))],
@@ -47,6 +48,7 @@ def test_coin_bayes_factor():
     np.testing.assert_allclose(factor, 1.209994, atol=5e-7)
 
 
+@pytest.mark.thorough
 def test_priors_by_vmap():
     priors = dist.Beta(jnp.array([1.0, 10.0]), jnp.array([1.0, 10.0]))
     one = jax.jit(

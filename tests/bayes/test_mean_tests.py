@@ -34,6 +34,7 @@ def test_float32():
     np.testing.assert_allclose(value, exact, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.thorough
 def test_two_samples(x64):
     """pingouin 0.7: bayesfactor_ttest(2.934046713239587, 10, 12)."""
     value = mean_tests.means_log_bayes_factor(HORSEBEAN, LINSEED)

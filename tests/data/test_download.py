@@ -24,6 +24,7 @@ def listening(*, answers: bool):
             yield f"http://127.0.0.1:{port}/"
 
 
+@pytest.mark.thorough
 def test_download_ends_as_a_prepared_folder(small, serve, monkeypatch):
     folder, arrays = small
     assert not data.is_available("mnist")

@@ -202,6 +202,7 @@ tfds_folder.write("mnist", arrays, root)
 """
 
 
+@pytest.mark.thorough
 def test_two_processes_at_once(small, tmp_path):
     np.savez(tmp_path / "arrays.npz", **small[1]._asdict())
     command = [sys.executable, "-W", "error", "-c", WRITE]

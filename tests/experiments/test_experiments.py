@@ -93,8 +93,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }
 TABLES = {"magic", "cms_multijet"}
-# Of the lecture vae and vi_vs_mcmc are run each time, of those beyond it iwae.
-THOROUGH = {"coin_flip", "elbo", "use_cases"}
+# Of the lecture vi_vs_mcmc is run each time, of what is beyond it iwae.
+THOROUGH = {"coin_flip", "elbo", "use_cases", "vae"}
 SLOW = {
     *("autoencoder", "bayes_theorem", "poisson_sensors", "prior_sweep"),
     *("learned_priors", "limit_coverage", "template_fit", "workflow"),

@@ -25,6 +25,7 @@ def test_exact_moments_are_those_of_the_conjugate_family(x64):
     np.testing.assert_allclose(sd, [*np.sqrt(beta.variance), sigma_sd], rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_posterior_and_best_normal_are_what_vi_finds(x64, key):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(24, 3)), rng.normal(size=24)

@@ -26,6 +26,7 @@ def test_error_of_a_mean_is_sd_over_sqrt_n():
     assert abs(draws.mean() - x.mean()) < 4 * error / np.sqrt(4_000)
 
 
+@pytest.mark.thorough
 def test_error_of_an_auc_is_delongs():
     rng = np.random.default_rng(2)
     is_anomaly = rng.random(500) < 0.3

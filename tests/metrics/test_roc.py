@@ -100,6 +100,7 @@ def test_interval_covers_at_its_level():
     assert 0.935 < coverage < 0.975
 
 
+@pytest.mark.thorough
 def test_perfect_and_constant_scores():
     is_anomaly = np.arange(10) >= 6
     perfect = np.arange(10, dtype=np.float32)

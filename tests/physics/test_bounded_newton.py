@@ -36,6 +36,7 @@ def test_minimum_at_a_bound(x64):
     np.testing.assert_array_equal(found.free, [False, True])
 
 
+@pytest.mark.thorough
 def test_nan_is_never_accepted_and_no_minimum_is_not_called_one(x64):
     found = search(lambda x: jnp.log(x[0]) ** 2, [0.01], -1.0, 9.0)
     np.testing.assert_allclose(found.theta, [1.0], rtol=1e-6)
@@ -107,6 +108,7 @@ def test_a_constraint_term_is_a_standard_normal_of_u(x64):
         np.testing.assert_allclose(density, -0.5 * u**2 + inside, atol=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("u", [-40.0, 40.0])
 def test_far_out_the_map_stays_between_the_bounds(u):
     theta = to_bounds(jax.tree.map(jnp.asarray, MAPS), jnp.full(4, u))

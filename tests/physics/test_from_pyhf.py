@@ -47,6 +47,7 @@ def check_equal(target, model, data, number=6):
     assert np.isfinite(wanted).any()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PUBLIC)
 def test_log_density_of_public_workspaces_is_that_of_pyhf(name, shared, x64):
     path = shared / "data" / "pyhf" / f"{name}.json"
@@ -198,6 +199,7 @@ def test_a_rate_of_zero_and_below_is_as_in_pyhf(x64):
     np.testing.assert_allclose(gradient, [-1.0])
 
 
+@pytest.mark.thorough
 def test_clipped_models_are_clipped(x64):
     model, data = read(two_bins(), clip_sample_data=7.0, clip_bin_data=62.0)
     check_equal(physics.from_pyhf(model, data), model, data)

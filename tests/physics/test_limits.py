@@ -23,6 +23,7 @@ def target():
     return physics.from_pyhf(documented())
 
 
+@pytest.mark.thorough
 def test_maximum_is_that_of_pyhf(target):
     """Its documentation has (0, 1.0030512, 0.96266961), found by SLSQP."""
     fit = physics.maximum_likelihood(target)
@@ -35,6 +36,7 @@ def test_maximum_is_that_of_pyhf(target):
     np.testing.assert_allclose(twice, 3.93824492, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_fit_and_its_yields_print_as_tables(target):
     fit = physics.maximum_likelihood(target)
     lines = [line.split() for line in str(fit).splitlines()]
@@ -53,6 +55,7 @@ def test_errors_are_those_of_the_hessian():
     np.testing.assert_allclose(fit.errors["mu"], 22**0.5 / 6, rtol=1e-8)
 
 
+@pytest.mark.thorough
 def test_p_values_are_those_of_pyhf(target):
     found = physics.hypothesis_test(target, np.array([1.0]))
     np.testing.assert_allclose(found.cls_b, 0.02332502, rtol=1e-4)
@@ -81,6 +84,7 @@ def test_limits_solve_for_the_level(target):
     np.testing.assert_allclose(np.diag(tested.expected_cls[1:]), 0.05, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_signal_that_adds_nothing_has_no_limit():
     spec = one_bin()
     spec["channels"][0]["samples"][0]["data"] = [0.0]
@@ -145,6 +149,7 @@ def test_impacts_are_those_of_fits_one_error_away():
     np.testing.assert_allclose(found.pull_errors[0], fit.errors["shape"][1] / 0.2)
 
 
+@pytest.mark.thorough
 def test_yields_and_their_errors_are_those_of_propagation():
     """Of n = μ s + b the fitted total is n ± √n; before the fit it has no error."""
     target = physics.from_pyhf(one_bin(22.0))

@@ -27,6 +27,7 @@ def test_quadrature_is_exact(data_of_a_type):
     np.testing.assert_allclose(found, exact, atol=2e-4)
 
 
+@pytest.mark.thorough
 def test_walks_find_the_evidence(data_of_a_type, key):
     model, params, x, exact = data_of_a_type
     walk = evaluation.Walk(num_steps=40, num_chains=10, num_leapfrog=3)

@@ -67,6 +67,7 @@ def assert_same_numbers(function):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-4), eager[0], compiled)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", slow_except(set(OF_A_KEY) - {"off data", "frechet floor"}, OF_A_KEY)
 )
@@ -74,6 +75,7 @@ def test_metrics(name):
     assert_same_numbers(OF_A_KEY[name])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", slow_except({"elbo", "importance", "anomaly"}, OF_A_VAE)
 )
@@ -83,6 +85,7 @@ def test_evaluation(name, linear_vae):
     assert_same_numbers(lambda key: function(key=key))
 
 
+@pytest.mark.thorough
 def test_generation(linear_vae):
     vae = linear_vae
     assert_same_numbers(

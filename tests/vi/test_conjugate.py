@@ -89,6 +89,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_elbo_is_at_most_the_exact_evidence(x64, key, name):
     family, (prior, given) = getattr(bayes, name), CASES[name]

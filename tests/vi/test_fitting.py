@@ -309,6 +309,7 @@ def test_density_that_is_nowhere_finite_is_an_error(key):
         vi.fit(target, key)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.parametrize(
     "method", slow_except({"fixed_draws"}, ["fixed_draws", "stochastic"])

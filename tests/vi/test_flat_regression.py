@@ -109,6 +109,7 @@ def test_corrected_moments_are_as_good_as_they_say(fitted):
         assert np.max(np.abs(found - truth) / exact.sd) < 0.015
 
 
+@pytest.mark.thorough
 def test_mean_field_is_not_trusted_but_its_corrected_moments_are(x64, key):
     exact = problem()
     fit = vi.fit(exact.target, key)

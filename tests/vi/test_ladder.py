@@ -52,6 +52,7 @@ def test_what_no_q_fits_is_sampled(key):
         assert fit.advice.startswith(("Do not", "Use"))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_bad_input_is_named(key):
     target = vi.from_log_density(lambda u: -0.5 * u**2, 0.0)

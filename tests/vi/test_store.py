@@ -197,6 +197,7 @@ def test_fit_of_a_plain_density_comes_back(tmp_path, key):
         vi.load(path, other)
 
 
+@pytest.mark.thorough
 def test_fit_that_went_to_float64_comes_back_there(tmp_path, key):
     def log_density(p, y):
         return 3e8 + jnp.sum(-0.5 * (p["x"] - y) ** 2)

@@ -39,6 +39,7 @@ def test_tails_and_ends_of_beta_binomial(x64):
     assert (float(ends[0]), float(ends[1])) == (scipys.ppf(0.05), scipys.ppf(0.95))
 
 
+@pytest.mark.thorough
 def test_gamma_poisson(x64):
     """SciPy's nbinom(a, r / (1 + r))."""
     ours = gamma_poisson.predictive(dist.Gamma(4.0, 0.5))
@@ -63,6 +64,7 @@ def test_ends_of_gamma_poisson(x64):
     assert under_jit(0.5) == scipys.ppf(0.5)
 
 
+@pytest.mark.thorough
 def test_beta_negative_binomial(x64):
     """P(N = k) = C(k + n - 1, k) B(5 + n, 11 + k) / B(5, 11), with whole numbers."""
 

@@ -90,6 +90,7 @@ def test_batches_keep_the_digits(x64):
         np.testing.assert_allclose(marginals.scale, nist.LONGLEY_ERRORS, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_the_precision_is_an_array_wherever_one_is_asked_for(x64):
     features = np.array([[1.0, 2.0], [3.0, 4.0], [0.0, 1.0]])
     posterior, _ = fit(features, np.array([1.0, 0.0, 2.0]))

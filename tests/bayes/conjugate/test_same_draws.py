@@ -70,6 +70,7 @@ def test_continuous(name):
     np.testing.assert_array_max_ulp(compiled, eager, maxulp=4)
 
 
+@pytest.mark.thorough
 def test_beta_prime():
     """The exponential of a difference of logarithms, whose last digits it enlarges."""
     eager, compiled = eager_and_compiled(BetaPrime(2.5, 3.5, 2.0))

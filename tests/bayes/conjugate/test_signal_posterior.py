@@ -83,6 +83,7 @@ def test_slopes_of_its_densest_interval(x64):
     np.testing.assert_allclose(jax.jit(ends)(0.1), ends(0.1), rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_improper_priors(x64):
     """Flat in the signal and in log b, against sums over a grid of both."""
     signal = on_off.posterior(improper.gamma(), improper.gamma(0.0, 0.0), 14, 10, 0.5)

@@ -30,6 +30,7 @@ def check_tails(sides):
     )
 
 
+@pytest.mark.thorough
 def test_significance_beyond_floats_and_below_zero(x64):
     for z in (100.0, 1e4):
         np.testing.assert_allclose(
@@ -74,6 +75,7 @@ def test_p_values_in_the_far_tail(x64):
     np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_asymptotic_p_values(x64):
     k, n = np.array([700, 520, 480]), 1000
     score = (k - 500) / np.sqrt(250)

@@ -69,6 +69,7 @@ def test_difference_of_probabilities(x64):
     np.testing.assert_allclose(jax.grad(upper)(0.95), slope, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_difference_where_nothing_fails(x64):
     ends = freq.probability_difference_interval(
         (10, 10), (10, 10), method="miettinen_nurminen"

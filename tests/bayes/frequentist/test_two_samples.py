@@ -55,6 +55,7 @@ def test_welch(alternative, x64):
         np.testing.assert_allclose((test.lower, test.upper), interval, rtol=1e-10)
 
 
+@pytest.mark.thorough
 def test_combination(x64):
     """Lyons, Gibaut & Clifford (1988): 10.5 ± 1 and 13.5 ± 3, correlated or not."""
     alone = freq.combine([10.5, 13.5], [1.0, 3.0])
@@ -97,6 +98,7 @@ def test_bad_input(call, message, as_users_do):
         call()
 
 
+@pytest.mark.thorough
 def test_a_trace_gives_nan(nan_is_an_answer):
     assert np.isnan(jax.jit(freq.combine)(jnp.array([1.0, jnp.nan]), jnp.ones(2))[0])
     assert np.isnan(jax.jit(freq.rate_log_p_value)((-1, 1.0), (3, 1.0)))

@@ -29,6 +29,7 @@ def check(arguments, published):
     np.testing.assert_allclose(ends, published, rtol=2e-5)
 
 
+@pytest.mark.thorough
 def test_trolke(x64):
     check(*TROLKE[1])
 
@@ -46,6 +47,7 @@ def test_a_binomial_efficiency_and_a_sideband(x64):
     np.testing.assert_allclose(ends, (0.0, 12.1019115906), rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_critical_numbers(x64):
     """TRolke: at 99 % the smallest count with a signal is 13, at 5 sigma 21."""
     counts, level = (
@@ -70,6 +72,7 @@ def test_on_off_is_a_sideband(x64):
     np.testing.assert_allclose(jax.grad(upper)(2.0), slope, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_edges(x64):
     """An efficiency that may be 0 excludes no signal; a deficit stays a limit."""
     background, efficiency = Measured(5, 0.5), Measured([0.9, 0.1], 0.06)
@@ -84,6 +87,7 @@ def test_edges(x64):
         uncertain_signal_interval(1, Measured(1.0, 0.0))
 
 
+@pytest.mark.thorough
 def test_float32():
     ends = uncertain_signal_interval(
         10, Measured(5.0, 0.5), Measured(0.9, 0.05), jnp.float32(0.99)

@@ -57,6 +57,7 @@ def test_two_sensors_against_gamma_posteriors():
     np.testing.assert_allclose(grid.log_evidence, evidence - cut, rtol=1e-7)
 
 
+@pytest.mark.thorough
 def test_one_by_one_is_at_once():
     start = sensors(num_points=61)
     at_once = landscape.update(start, log_likelihood, COUNTS)
@@ -131,6 +132,7 @@ def test_edge_mass_says_that_the_grid_is_too_small():
     assert normal.edge_mass[0, 1] < 1e-12
 
 
+@pytest.mark.thorough
 def test_regions_of_a_two_dimensional_normal():
     """Mass 1 - exp(-r²/2) inside radius r: level and area of the region."""
     axes = tuple(landscape.axis(-7.0, 7.0, 561) for _ in range(2))

@@ -30,6 +30,7 @@ def exact_log_evidence(data):
     return log_gamma - np.log(20) - gammaln(data + 1.0).sum()
 
 
+@pytest.mark.thorough
 def test_ten_thousand_counts_on_a_coarse_grid(x64):
     """sd 8.7e-4 for 0.018, and the evidence off by 0.29 nats, without a sign."""
     data = counts(10_000)
@@ -57,6 +58,7 @@ def test_a_trace_says_that_it_missed_the_peak(x64, nan_is_an_answer):
     assert steps.resolved.tolist() == [True, False]
 
 
+@pytest.mark.thorough
 def test_two_axes(x64):
     # Of 3000 seconds, but counted in 30 hundreds: less to compute, the same peak.
     data = np.random.default_rng(1).poisson([330.0, 700.0], (30, 2))

@@ -29,6 +29,7 @@ def test_two_modes():
     assert abs(pieces.mass.sum() - 0.68) < 0.02
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_one_mode_and_an_edge():
     pieces = density_pieces(NORMAL[0])

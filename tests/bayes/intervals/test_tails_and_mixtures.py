@@ -272,6 +272,7 @@ def test_slope_in_a_python_float(x64):
     np.testing.assert_allclose(jax.grad(lower)(11.0), 0.02942891, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_quantiles_of_draws_grids_and_joint_posteriors(x64, key):
     from vijax.bayes.conjugate.normal_inverse_gamma import NormalInverseGamma
     from vijax.bayes.grid import landscape

@@ -87,6 +87,7 @@ def test_a_region_of_several_intervals_has_a_level_for_each_of_them():
     assert str(region).startswith("90 % of the posterior, highest density")
 
 
+@pytest.mark.thorough
 def test_a_joint_posterior_prints_a_line_for_each_number():
     prior = normal_inverse_gamma.NormalInverseGamma(0.0, 1.0, 1.0, 1.0)
     joint = normal_inverse_gamma.posterior(prior, [1.0, 2.0, 3.0])

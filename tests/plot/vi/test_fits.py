@@ -57,6 +57,7 @@ def test_figures_say_what_is_not_to_be_trusted(fit):
     assert legend(plot.forest(bad, KEY, "level"))[0].startswith(expected)
 
 
+@pytest.mark.thorough
 def test_pairs_draw_each_two_once_with_their_correlation(fit):
     fig = plot.pairs(fit, KEY, sites=("mean", "level"), truth={"mean": 2.5})
     panels = np.reshape(fig.axes, (4, 4))
@@ -103,6 +104,7 @@ def test_forest_has_a_line_for_each_group_the_first_on_top(fit):
         np.testing.assert_allclose(ends, edges, atol=0.15)
 
 
+@pytest.mark.thorough
 def test_many_groups_go_without_names():
     target = vi.from_log_density(
         lambda p: -0.5 * jnp.sum(p["x"] ** 2), {"x": jnp.zeros(80)}

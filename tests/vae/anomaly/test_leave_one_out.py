@@ -24,6 +24,7 @@ def x():
     return np.random.default_rng(0).integers(0, 2, (9, 3, 4)).astype(np.float32)
 
 
+@pytest.mark.thorough
 def test_each_model_scores_every_example(two_models, x, key):
     model, params = two_models
     found = anomaly.scores_by_model(model, params, key, x, num_samples=3)
@@ -47,6 +48,7 @@ def test_the_same_key_gives_the_same_scores_in_every_transformation(two_models, 
     np.testing.assert_allclose(jax.vmap(bound)(key[None])[0], eager, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_distances_are_those_of_each_model_and_its_rows(two_models, x):
     model, params = two_models
     x = np.where(x.any(axis=(1, 2), keepdims=True), x, 1.0)

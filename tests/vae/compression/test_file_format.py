@@ -123,6 +123,7 @@ def test_draws_that_are_not_chosen_do_not_spoil_the_next_ones():
     assert many < one
 
 
+@pytest.mark.thorough
 def test_scrambling_pays_where_data_surprise_the_model(monkeypatch):
     model = autoencoders.vae((4, 4), latent=30, hidden=())
     params = init(model, jax.random.key(0))
@@ -160,6 +161,7 @@ def test_levels_that_the_model_does_not_know_take_no_bits(binary):
     assert 8 * abs(many - two) < 4 * spread < 0.1 * 8 * two
 
 
+@pytest.mark.thorough
 def test_bits_come_back(binary):
     """Sixteen times finer latents cost 4 bits each, unless they come back."""
     model, params, x = binary

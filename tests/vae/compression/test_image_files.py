@@ -31,6 +31,7 @@ def test_png_holds_every_pixel_of_every_image(images):
     assert not tiles[40:].any()
 
 
+@pytest.mark.thorough
 def test_rates_count_bytes_and_weights(coder, images):
     found = image_files.measure_image_file(*coder, jax.random.key(1), images)
     assert found.bits_per_pixel == 8 * found.file_bytes / 600

@@ -58,6 +58,7 @@ def test_files_decode_exactly_and_are_about_as_long_as_the_bound(kind, bits_besi
     assert bits.mean(axis=0).sum() > -np.sum(evidence) / np.log(2)
 
 
+@pytest.mark.thorough
 def test_the_code_of_a_full_q_is_its_closest_diagonal_normal():
     """The cost of a full covariance is the KL from the diagonal normal, no more."""
     tril = jnp.array([[0.5, 0.0], [0.6, 0.3]])
@@ -90,6 +91,7 @@ def test_one_row_and_a_wide_mixture():
         )
 
 
+@pytest.mark.thorough
 def test_tables_come_back_within_their_bound():
     model, params = kinds.make("flow", likelihoods.gaussian(None))
     table = np.random.default_rng(1).normal(size=(60, kinds.FEATURES))

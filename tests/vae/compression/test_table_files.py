@@ -37,6 +37,7 @@ def test_events_come_back_within_their_bounds(events):
     assert set(coded.others) == {"gzip", "bz2", "xz"}
 
 
+@pytest.mark.thorough
 def test_training_moves_numbers_by_up_to_their_bound(events):
     coder = table_files.fit_table_coder(
         jax.random.key(0),

@@ -7,6 +7,7 @@ from vijax.vae.evaluation import elbo
 from vijax.vae.models import autoencoders
 
 
+@pytest.mark.thorough
 def test_elbo_is_the_log_evidence_at_the_exact_posterior(linear_vae, key):
     vae = linear_vae
     estimate = elbo.held_out_elbo(vae.model, vae.params, key, vae.x, num_samples=500)

@@ -89,6 +89,7 @@ def test_kl_of_moments_is_the_closed_form(x64):
     np.testing.assert_allclose(latent_maps.kl_of_moments(jnp.asarray(z)), expected)
 
 
+@pytest.mark.thorough
 def test_sliced_wasserstein_of_a_shift_and_of_the_prior(key):
     normal = jax.random.normal(key, (2000, 2))
     assert latent_maps.sliced_wasserstein(normal, key, num_projections=500) < 0.05
@@ -124,6 +125,7 @@ def test_off_data_of_known_distances(key):
     np.testing.assert_allclose(off.share_standard_error, 0.0158, rtol=0.25)
 
 
+@pytest.mark.thorough
 def test_held_out_data_are_off_the_data_by_one_per_cent(linear_vae, key):
     vae = linear_vae
     keys = jax.random.split(key, 3)

@@ -72,6 +72,7 @@ def test_pairs_in_batches_are_the_direct_densities(key):
     np.testing.assert_allclose(every, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_sharp_codes_tell_all_that_the_estimate_can(key):
     """Where no two q overlap, the information is log n: differences keep digits."""
     model = autoencoders.vae((1,), latent=1, hidden=(), likelihood=gaussian(1.0))

@@ -23,6 +23,7 @@ def solved(request):
     return SOLVED[request.param]()
 
 
+@pytest.mark.thorough
 def test_importance_sampling_finds_the_exact_evidence(solved, key):
     found = evaluation.importance_log_evidence(
         solved.model, solved.params, key, solved.x, num_samples=20_000, chunk_size=2000

@@ -44,6 +44,7 @@ def test_one_example_is_enough(linear_vae, key):
     assert "± nan nats per example" in str(mean)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("batch_size", [8, 50])
 def test_importance_sampling_finds_the_evidence_from_a_wrong_q(
     linear_vae, key, batch_size
@@ -62,6 +63,7 @@ def test_importance_sampling_finds_the_evidence_from_a_wrong_q(
     assert abs(deviation) < 4 * summary.draw_standard_error
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chunk_size", [60, 6])  # of one sum, and of ten
 def test_effective_sample_size_is_the_weights_own(linear_vae, key, chunk_size):
     vae, moved = linear_vae, shift(linear_vae.params, 0.3)

@@ -46,6 +46,7 @@ def test_the_prior_is_that_of_the_codes(two_clusters, prior, key):
     assert after.marginal_kl < (0.02 if prior.name == "mixture" else 1.0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("prior", [priors.mixture(2), priors.flow(num_couplings=1)])
 def test_a_second_fit_compiles_nothing(two_clusters, prior, key, compiled):
     model, params, x = two_clusters
@@ -56,6 +57,7 @@ def test_a_second_fit_compiles_nothing(two_clusters, prior, key, compiled):
     assert not compiled
 
 
+@pytest.mark.thorough
 def test_the_bound_rises_by_what_the_prior_gains(two_clusters, key):
     model, params, x = two_clusters
     fitted = generation.fit_prior(key, model, params, x, prior=priors.mixture(2))
@@ -90,6 +92,7 @@ def test_a_step_of_the_mixture_is_textbook(x64):
     np.testing.assert_allclose(two.components.loc, loc, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_same_key_gives_the_same_mixture_in_every_transformation():
     z = jnp.asarray(np.random.default_rng(1).normal(size=(40, 2)), jnp.float32)
 

@@ -45,6 +45,7 @@ def test_real_images_are_at_the_floor_and_blank_ones_are_not(stripes):
     assert blank.frechet > floor + 20 * spread
 
 
+@pytest.mark.thorough
 def test_measure_is_that_of_the_metrics(key):
     rng = np.random.default_rng(1)
     real, generated = rng.normal(size=(2, 40, 3)).astype(np.float32)

@@ -61,6 +61,7 @@ def test_the_variance_of_the_reparametrised_estimator(q, key):
     np.testing.assert_allclose(draws.loc[:, 0].var(), 2.89, rtol=0.03)
 
 
+@pytest.mark.thorough
 def test_a_constant_costs_only_the_plain_score_function(q, key):
     def shifted(z):
         return quadratic(z) - 130

@@ -56,6 +56,7 @@ def evaluate(likelihood: Likelihood, x: np.ndarray, outputs: np.ndarray) -> np.n
     return np.asarray(jax.jit(likelihood.log_prob)(jnp.asarray(x), tiled))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "outputs"), CASES)
 def test_integrates_to_one_with_its_mean(x64, name, outputs):
     likelihood = MAKE[name]()
@@ -176,6 +177,7 @@ def test_float32_values_and_gradients_are_finite(name):
         assert np.all(value <= (0.0 if name in LEVELS else np.log(90.0)))
 
 
+@pytest.mark.thorough
 def test_binarize_has_the_right_mean_at_every_level(key):
     levels = np.arange(256, dtype=np.float32) / 255
     images = jnp.tile(levels, (40_000, 1))
@@ -199,6 +201,7 @@ def test_binarize_draws_neighbours_and_calls_independently(key):
         assert abs(correlation) < 4 / np.sqrt(100_000)
 
 
+@pytest.mark.thorough
 def test_binarize_keeps_odd_shapes_and_types(key, x64):
     assert likelihoods.binarize(key, jnp.ones((3, 5, 7))).shape == (3, 5, 7)
     assert likelihoods.binarize(key, jnp.ones(3)).dtype == jnp.float64

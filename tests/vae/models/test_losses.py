@@ -86,6 +86,7 @@ def test_beta_and_warm_up_weigh_the_kl(linear_vae, key):
         np.testing.assert_allclose(same.elbo, terms.elbo, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_every_importance_weight_is_the_evidence_at_the_exact_posterior(
     linear_vae, key
 ):
@@ -155,6 +156,7 @@ def test_dreg_has_less_noise_near_the_posterior(linear_vae, key):
     assert spread["total"] > 1e-2
 
 
+@pytest.mark.thorough
 def test_one_sample_iwae_is_the_elbo_estimate_without_closed_form(linear_vae, key):
     vae = linear_vae
     loss, terms = losses.negative_iwae(vae.model, num_samples=1)(

@@ -67,6 +67,7 @@ def test_equal_arguments_give_the_same_network():
     assert make(4) != make(5)
 
 
+@pytest.mark.thorough
 def test_bfloat16_products_keep_float32_parameters(key):
     network = networks.mlp((6,), (2,), hidden=(16,), dtype="bfloat16")
     params = network.init(key)
@@ -89,6 +90,7 @@ def test_convolutions_take_and_make_any_size(key, shape):
     assert images.shape == (4, 2, 2, *shape, 2)
 
 
+@pytest.mark.thorough
 def test_convolutions_shift_with_their_images(key):
     network = networks.conv_encoder((16, 16), (1,), channels=(3,), hidden=())
     params = network.init(key)

@@ -127,6 +127,7 @@ def test_bounds_and_their_gradients_equal_quadrature(kind, key):
         assert np.linalg.norm(error[1:]) < 0.3 * np.linalg.norm(exact[1:])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["mixture", "vamp"])
 def test_elbo_of_a_solved_model_falls_short_by_the_kl(kind, key):
     """ELBO = log p(x) - KL[q ‖ p(z | x)], the KL by quadrature of Bayes' theorem."""
@@ -152,6 +153,7 @@ def test_elbo_of_a_solved_model_falls_short_by_the_kl(kind, key):
     assert abs(difference.mean()) < 4 * error
 
 
+@pytest.mark.thorough
 def test_many_narrow_normals_keep_their_digits():
     """Products alone would lose z - loc where normals are narrow."""
     rng = np.random.default_rng(0)
@@ -230,6 +232,7 @@ def test_bad_input_is_named(call, says):
         call()
 
 
+@pytest.mark.thorough
 def test_a_ladder_starts_from_the_prior(key):
     """Where the encoder says nothing, q of the lower layers is the prior."""
     model, params = kinds.make("ladder")

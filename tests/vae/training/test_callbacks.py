@@ -100,6 +100,7 @@ def test_held_out_values_that_are_never_numbers_are_refused():
     callbacks.check_held_out(stopping, best._replace(epoch=np.array(1)), 9)
 
 
+@pytest.mark.thorough
 def test_a_training_asks_for_held_out_numbers(key):
     model = models.autoencoder((3,), latent=1, hidden=(), output="identity")
     stopping = EarlyStopping(lambda params: np.nan, patience=2)

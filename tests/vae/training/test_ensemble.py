@@ -105,6 +105,7 @@ class Interrupted(Exception):
     """Stands for whatever ends a run."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("interrupt_at", [1, 3])
 def test_a_resumed_ensemble_ends_the_same_bit_for_bit(lines, tmp_path, interrupt_at):
     fit = lines[2]
@@ -157,6 +158,7 @@ def test_an_ensemble_ends_when_every_run_has_waited(lines):
     assert "0 (0 to 0) at epoch 1" in str(trained)
 
 
+@pytest.mark.thorough
 def test_every_epoch_shuffles_anew():
     # Batches of two leave one of three rows out, whose weights then stay as they are:
     # of one epoch one, of twenty none (but once in 10^9).

@@ -41,6 +41,7 @@ def test_a_zero_gradient_is_a_zero_step():
     np.testing.assert_array_equal(muon.orthogonalise(jnp.zeros((4, 3))), 0)
 
 
+@pytest.mark.thorough
 def test_first_step_of_each_kind_of_leaf(key):
     # Matrices: the polar factor, times sqrt(outputs / inputs) where that is above 1.
     # Others: Adam's first step, the sign, times `vectors`.

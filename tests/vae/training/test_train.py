@@ -28,6 +28,7 @@ def assert_equal(left: training.Trained, right: training.Trained) -> None:
     jax.tree.map(np.testing.assert_array_equal, left, right)
 
 
+@pytest.mark.thorough
 def test_linear_autoencoder_reaches_principal_components(digits):
     model = models.autoencoder((8, 8), latent=2, hidden=(), output="identity")
     trained = training.fit(
@@ -389,6 +390,7 @@ def test_bad_learning_rates(kind):
         kind(final_fraction=-0.5)
 
 
+@pytest.mark.thorough
 def test_a_table_of_any_real_numbers(key):
     x = 100 * jax.random.normal(key, (64, 3))
     model = models.autoencoder((3,), hidden=(4,), output="identity")

@@ -290,6 +290,7 @@ def test_subsamples_and_scans_and_masks(key):
     assert vi.loo(fit).data.names == ("y[0]", "y[1]", "y[3]")
 
 
+@pytest.mark.thorough
 def test_several_observed_sites_keep_their_order(key):
     # Sites in another order than that of their names, which a dict under jit takes.
     def model(first, second):

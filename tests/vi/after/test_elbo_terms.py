@@ -21,6 +21,7 @@ def model(y, rows=None):
 Y = np.random.default_rng(0).normal(1.0, 1.0, 30)
 
 
+@pytest.mark.thorough
 def test_terms_are_expectations_and_sum_to_the_elbo(key):
     fit = vi.fit(vi.from_numpyro(model, Y), key)
     found = vi.elbo_by_site(fit, jax.random.key(1), 20_000)
@@ -47,6 +48,7 @@ def test_terms_are_expectations_and_sum_to_the_elbo(key):
     assert "ELBO" in str(found)
 
 
+@pytest.mark.thorough
 def test_subsamples_have_the_same_terms_on_average(key):
     fit = vi.fit(vi.from_numpyro(model, Y), key)
     part = fit._replace(target=vi.from_numpyro(model, Y, 10))
@@ -56,6 +58,7 @@ def test_subsamples_have_the_same_terms_on_average(key):
     assert abs(found.value - whole.value) < 4 * found.standard_error
 
 
+@pytest.mark.thorough
 def test_a_site_that_breaks_is_named(key, nan_is_an_answer):
     def breaks(y):
         x = numpyro.sample("x", dist.Normal(0.0, 1.0))

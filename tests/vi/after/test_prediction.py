@@ -183,6 +183,7 @@ def test_same_numbers_of_each_source_under_jit(fitted, draws):
     np.testing.assert_allclose(traced, of(key=key)["y"], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_poor_q_is_corrected_by_weights(key):
     # Strongly correlated: mean field's sds are much too small.
     def pair(y):
@@ -254,6 +255,7 @@ def test_new_groups_are_drawn_from_the_model(grouped):
     np.testing.assert_allclose(np.mean(again["y"]), 4.05, atol=0.05)
 
 
+@pytest.mark.thorough
 def test_a_scan_is_forecast(key):
     def walk(y, length):
         def step(z, y):
@@ -300,6 +302,7 @@ def test_without_arguments_the_data_are_replicated(fitted):
     assert found["y"].std(axis=0).min() > 0.4
 
 
+@pytest.mark.thorough
 def test_replications_of_a_broadcast_distribution_have_the_shape_of_the_data(key):
     data = {"observations": np.array([1.0, 2.5, 0.0]), "scale": 0.8}
     prior = dist.Normal(0.0, 3.0)
@@ -360,6 +363,7 @@ def branching(x, y=None):
     numpyro.sample("y", dist.Normal(slope * x, 1.0), obs=y)
 
 
+@pytest.mark.thorough
 def test_a_model_that_has_changed_is_refused(key, monkeypatch):
     fit = vi.fit(vi.from_numpyro(changing, 1.0), key)
     for name, value in (("WIDTH", 2.0), ("SIZE", [4])):
@@ -421,6 +425,7 @@ def test_parameters_outside_of_their_range_are_refused(counted, key, bad):
         vi.prior_predict(counts, key, np.array([1.0, bad]), num_samples=50)
 
 
+@pytest.mark.thorough
 def test_a_parameter_that_is_infinite_at_the_fit_is_meant(key):
     def steep(scale, y=None):
         mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))

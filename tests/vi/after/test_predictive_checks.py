@@ -23,6 +23,7 @@ def fitted():
     return vi.fit(vi.from_numpyro(model, Y), jax.random.key(0))
 
 
+@pytest.mark.thorough
 def test_p_values_are_those_of_the_exact_predictive(fitted):
     found = vi.posterior_predictive_check(fitted, jax.random.key(1), num_samples=4000)
     assert list(found) == ["y: mean", "y: sd", "y: min", "y: max"]

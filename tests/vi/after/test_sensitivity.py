@@ -50,6 +50,7 @@ def exact_distance(y, prior_sd, **power):
     return total / (2 * np.log2(POWER))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("shift", "prior_sd"), [(0.0, 1.0), (3.0, 1.0), (1.0, 30.0)])
 def test_distances_and_shifts_are_those_of_normals(shift, prior_sd):
     y = shift + np.linspace(-1.0, 1.0, 6)

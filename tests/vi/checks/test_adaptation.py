@@ -132,6 +132,7 @@ def test_predictions_use_the_better_draws(fit):
     assert abs(jnp.std(drawn.values["x"]) / np.exp(0.25) - 1) < 0.05
 
 
+@pytest.mark.thorough
 def test_digits_lost_far_out_do_not_make_weights(float32):
     """Γ(2z) is 4ᶻ Γ(z) Γ(z + ½) / √4π: the logs differ by hundreds in float32."""
 

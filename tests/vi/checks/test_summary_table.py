@@ -86,6 +86,7 @@ def unsettled(log_density):
     return fit, vi.summary(fit, key=jax.random.key(1))
 
 
+@pytest.mark.thorough
 def test_draws_correct_a_search_that_had_not_settled():
     """What they come from does not matter to even weights; q's own are not used."""
     fit, table = unsettled(pointed)

@@ -21,6 +21,7 @@ def dense_and_bands(rows, width, matrices=3):
     return dense, jnp.asarray(bands)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(("rows", "width"), [(1, 0), (3, 2), (12, 1), (11, 3)])
 def test_factor_and_solutions_are_those_of_the_dense_matrix(rows, width):

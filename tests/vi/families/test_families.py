@@ -40,6 +40,7 @@ def test_low_rank_is_the_normal_it_says(x64, z):
     np.testing.assert_allclose(moved.transform(z), 1 + 2 * q.transform(z), rtol=1e-10)
 
 
+@pytest.mark.thorough
 def test_flow_obeys_the_change_of_variables(x64, z):
     q = filled(Flow().init(jnp.zeros(4), jnp.ones(4)), 0)
     transform, log_prob = jax.jit(q.transform), jax.jit(q.log_prob)
@@ -100,6 +101,7 @@ def test_laplace_does_not_call_a_saddle_a_mode(x64, key):
     assert fit.verdict == "not_converged"
 
 
+@pytest.mark.thorough
 def test_low_rank_leaves_the_diagonal(x64, key):
     # N(0, I + 3 · 1 1ᵀ) has the precision I − 3/13 · 1 1ᵀ.
     precision = jnp.eye(4) - 3 / 13 * jnp.ones((4, 4))

@@ -24,6 +24,7 @@ def q():
     )
 
 
+@pytest.mark.thorough
 def test_density_is_that_of_the_components(q):
     z = np.random.default_rng(0).normal(size=(50, 2)) * 4
     log_parts = []

@@ -88,6 +88,7 @@ def test_parts_join_to_the_vector():
     np.testing.assert_array_equal(structure.join(*structure.split(position)), position)
 
 
+@pytest.mark.thorough
 def test_dense_dependence_of_many_is_refused():
     def increments(p):  # a walk by its increments: every state sees all before it
         return -0.5 * jnp.sum(p**2) - jnp.sum(jnp.exp(jnp.cumsum(0.1 * p)))

@@ -215,6 +215,7 @@ def test_numbers_of_64_bits_keep_them(fit):
         )
 
 
+@pytest.mark.thorough
 def test_order_and_blocks_do_not_matter(fit):
     columns = make_columns()
     order = np.random.default_rng(5).permutation(ROWS)
@@ -230,6 +231,7 @@ def test_order_and_blocks_do_not_matter(fit):
     np.testing.assert_allclose(one[1], two[1], atol=1e-7)
 
 
+@pytest.mark.thorough
 def test_start_weighs_as_much_as_all_rows():
     target = vi.from_stream(model, vi.Stream(make_columns(), block_size=BLOCK))
     small = thinned(target)
@@ -250,6 +252,7 @@ def test_summary_and_draws_of_a_streamed_fit(fit, whole, key):
     np.testing.assert_allclose(w.std(0) / sds, 1.0, atol=4 / np.sqrt(4000))
 
 
+@pytest.mark.thorough
 def test_streamed_fit_predicts_new_rows(fit, whole, key):
     x = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
     found = vi.predict(fit, key, x=x, y=None, num_samples=4000)

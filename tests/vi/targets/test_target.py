@@ -79,6 +79,7 @@ def gamma(concentration, rate):
     numpyro.sample("x", dist.Gamma(concentration, rate).expand([2]).to_event(1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("positive", ["exp", "softplus"])
 def test_both_maps_of_the_positive_line_keep_the_mass(x64, positive):
     target = vi.from_numpyro(gamma, 2.5, 4.2).with_positive(positive)
