@@ -445,3 +445,12 @@ def test_of_many_observations_fewer_draws_are_taken(line, monkeypatch):
     error = np.hypot(found.monte_carlo_se, whole.monte_carlo_se)
     assert abs(found.elpd - whole.elpd) < 3 * error
     assert found.monte_carlo_se > 1.5 * whole.monte_carlo_se
+
+
+def test_more_than_can_be_held_is_refused_by_name(line, monkeypatch):
+    monkeypatch.setattr(cross_validation, "MAX_NUMBERS", 20 * 1000)
+    with pytest.raises(ValueError, match="give at most 500, which is the default"):
+        vi.loo(line, num_samples=501)
+    monkeypatch.setattr(cross_validation, "MAX_NUMBERS", 20 * 100)
+    with pytest.raises(ValueError, match=r"fit is of 20 obs.* too many for vi.waic"):
+        vi.waic(line)

@@ -55,6 +55,7 @@ from vijax.vi.importance_weights import KHAT_LIMIT, ROWS, psis
 from vijax.vi.result import Fit
 
 DRAWS, DRAWS_OF_SUBSAMPLED = 4000, 1000
+FEWEST = 100  # draws, of each part of the mixture that is drawn from
 MAX_VARIANCE = 0.4  # of a log likelihood, above which WAIC is not to be used
 MAX_NAMED = 10
 FEW = 100  # observations, below which elpd_se is rough
@@ -162,7 +163,8 @@ def loo(
         p_loo, k̂ of each observation, and advice.
 
     Raises:
-        ValueError: as `vi.log_likelihood`; fewer than 100 samples; inside a trace.
+        ValueError: as `vi.log_likelihood`; fewer than 100 samples, or more than can be
+            held at once; more than about a million observations; inside a trace.
 
     References:
         See the module's.
@@ -290,15 +292,22 @@ def _drawn(
         source = IMPORTANCE
     wanted = DRAWS_OF_SUBSAMPLED if fit.target.subsampled else DRAWS
     wanted = wanted if num_samples is None else num_samples
-    check(wanted >= 100, "num_samples", num_samples, "give at least 100")
+    check(wanted >= FEWEST, "num_samples", num_samples, f"give at least {FEWEST}")
     key = jax.random.key(0) if key is None else key
     drawn = weighted_draws(fit, key, wanted, source, long_tails=True)
     values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
     data, kept = observed_data(observed_sites(fit.target, values, names))
-    numbers = len(drawn.positions) * sum(mask.size for mask in kept.values())
-    if num_samples is None and numbers > MAX_NUMBERS:
-        fewer = max(100, wanted * MAX_NUMBERS // numbers)
-        drawn = weighted_draws(fit, key, fewer, source, long_tails=True)
+    count = sum(mask.size for mask in kept.values())
+    most = wanted * MAX_NUMBERS // (len(drawn.positions) * count)
+    if most < min(wanted, FEWEST):
+        raise ValueError(
+            f"fit is of {count} observations, which are too many for {purpose}: score "
+            "rows that were held out of the fit, by vi.log_likelihood"
+        )
+    if most < wanted:
+        told = f"of {count} observations give at most {most}, which is the default"
+        check(num_samples is None, "num_samples", num_samples, told)
+        drawn = weighted_draws(fit, key, most, source, long_tails=True)
         values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
     log_p = as_columns(pointwise(fit.target, values), kept)
     log_weights = _usable(np.asarray(drawn.log_weights, float))
