@@ -190,7 +190,7 @@ def test_agrees_with_leave_one_out_of_nuts(model):
 
 
 @pytest.mark.thorough
-def test_chains_that_are_exact_give_exact_leave_one_out(key):
+def test_chains_that_are_exact_give_exact_leave_one_out(key, monkeypatch):
     prior, y, noise = dist.Normal(0.0, 3.0), np.array([1.0, 1.6, 0.4]), np.full(3, 0.8)
     family = bayes.normal_normal
     fit = vi.fit(vi.from_numpyro(family.model, prior, y, noise), key)
@@ -208,6 +208,8 @@ def test_chains_that_are_exact_give_exact_leave_one_out(key):
         exact.append(float(family.predictive(rest_of, noise[i]).log_prob(y[i])))
     assert (found.source, found.trusted) == ("chains", True)
     assert abs(found.elpd - sum(exact)) < 3 * found.monte_carlo_se < 0.3
+    monkeypatch.setattr(cross_validation, "MAX_NUMBERS", 3 * 3999)
+    np.testing.assert_allclose(vi.loo(chained).khat_limit, 1 - 1 / np.log10(2000))
     assert vi.predict(chained, key, prior, None, 0.8).source == "chains"
 
 

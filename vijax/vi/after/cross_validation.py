@@ -55,7 +55,7 @@ from vijax.vi.importance_weights import KHAT_LIMIT, ROWS, psis
 from vijax.vi.result import Fit
 
 DRAWS, DRAWS_OF_SUBSAMPLED = 4000, 1000
-FEWEST = 100  # draws, of each part of the mixture that is drawn from
+FEWEST = 100  # draws, of normals and as many of t's
 MAX_VARIANCE = 0.4  # of a log likelihood, above which WAIC is not to be used
 MAX_NAMED = 10
 FEW = 100  # observations, below which elpd_se is rough
@@ -198,16 +198,16 @@ def loo(
         gains = np.exp(log_weights + own - lppd[rows, None]) - np.exp(log_weights)
         added_to_lppd += np.sum(gains, axis=0)
     p_loo = lppd - elpd
-    p_loo_se = _spread(p_loo), _monte_carlo_se(added_to_lppd - added, drawn.draws)
+    draw_error = _monte_carlo_se(added_to_lppd - added, drawn.draws)
     limit = min(1 - 1 / math.log10(number), KHAT_LIMIT)
     bad = ~(khat < limit)
-    surely = float(np.sum(p_loo)) - 2 * math.hypot(*p_loo_se)
+    surely = float(np.sum(p_loo)) - 2 * math.hypot(_spread(p_loo), draw_error)
     advice = _advise_loo(drawn, khat, bad, limit, surely)
     return Loo(
         float(np.sum(elpd)),
         _spread(elpd),
         float(np.sum(p_loo)),
-        p_loo_se[0],
+        _spread(p_loo),
         _monte_carlo_se(added, drawn.draws),
         elpd,
         khat,
@@ -294,12 +294,12 @@ def _drawn(
     wanted = wanted if num_samples is None else num_samples
     check(wanted >= FEWEST, "num_samples", num_samples, f"give at least {FEWEST}")
     key = jax.random.key(0) if key is None else key
-    drawn = weighted_draws(fit, key, wanted, source, long_tails=True)
-    values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
-    data, kept = observed_data(observed_sites(fit.target, values, names))
+    start = unknowns(fit.target, constrained_sites(fit.target, fit.target.init[None]))
+    data, kept = observed_data(observed_sites(fit.target, start, names))
     count = sum(mask.size for mask in kept.values())
-    most = wanted * MAX_NUMBERS // (len(drawn.positions) * count)
-    if most < min(wanted, FEWEST):
+    held = MAX_NUMBERS // max(1, count)  # draws at once
+    most = held // 2 if source == IMPORTANCE else held  # half of normals, half of t's
+    if most < FEWEST:
         raise ValueError(
             f"fit is of {count} observations, which are too many for {purpose}: score "
             "rows that were held out of the fit, by vi.log_likelihood"
@@ -307,8 +307,12 @@ def _drawn(
     if most < wanted:
         told = f"of {count} observations give at most {most}, which is the default"
         check(num_samples is None, "num_samples", num_samples, told)
-        drawn = weighted_draws(fit, key, most, source, long_tails=True)
-        values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
+        wanted = most
+    drawn = weighted_draws(fit, key, wanted, source, long_tails=True)
+    if len(drawn.positions) > held:  # of several modes
+        fewer = max(FEWEST, wanted * held // len(drawn.positions))
+        drawn = weighted_draws(fit, key, fewer, source, long_tails=True)
+    values = unknowns(fit.target, constrained_sites(fit.target, drawn.positions))
     log_p = as_columns(pointwise(fit.target, values), kept)
     log_weights = _usable(np.asarray(drawn.log_weights, float))
     if source == IMPORTANCE:
