@@ -96,14 +96,21 @@ def by_batches(program: Any, thing: Any, rows: Any, size: int) -> Any:
         array([0., 2., 4.], dtype=float32)
     """
     number = len(rows)
-    padded = np.resize(rows, (-(-number // size) * size, *np.shape(rows)[1:]))
+    missing = -number % size
+    padded = (
+        np.resize(rows, (number + missing, *np.shape(rows)[1:])) if missing else rows
+    )
     parts = [
         program(thing, padded[start : start + size])
         for start in range(0, len(padded), size)
     ]
-    return jax.tree.map(
-        lambda *found: np.concatenate(found)[:number], *jax.device_get(parts)
-    )
+    return jax.tree.map(lambda *found: _joined(found)[:number], *parts)
+
+
+def _joined(parts: tuple[Array, ...]) -> np.ndarray:
+    """Return arrays one after the other, in NumPy; a single one is not copied."""
+    arrays = [np.asarray(part) for part in parts]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 @density_jit

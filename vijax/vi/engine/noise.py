@@ -36,15 +36,17 @@ def normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Any:
     count = prod(shape)
     size = SMALL if count <= LARGE else LARGE
     draw: Any = partial(_block, key, size=size, dtype=np.dtype(dtype).name)
-    if size == SMALL and np.dtype(dtype) == np.float32 and threefry.is_ours(key):
-        draw = partial(_small_block, threefry.words(key))
-    numbers = np.arange(ceil(count / size), dtype=np.int32)
+    numbers: Any = np.arange(ceil(count / size), dtype=np.int32)
     if in_trace():
         drawn: Any = jax.lax.map(draw, jnp.asarray(numbers)).reshape(-1)
-    else:
-        blocks = [draw(number) for number in numbers]  # one is made as others begin
-        drawn = np.concatenate([np.asarray(block) for block in blocks])
-    return drawn[:count].reshape(shape)
+        return drawn[:count].reshape(shape)
+    if size == SMALL and np.dtype(dtype) == np.float32 and threefry.is_ours(key):
+        draw = _small_block
+        numbers = zip(*threefry.folded(threefry.words(key), numbers), strict=True)
+    blocks = [draw(number) for number in numbers]  # one is made as others begin
+    return np.concatenate([np.asarray(block) for block in blocks])[:count].reshape(
+        shape
+    )
 
 
 @partial(jax.jit, static_argnames=("size", "dtype"))
@@ -52,9 +54,9 @@ def _block(key: Key, number: Any, *, size: int, dtype: str) -> Float[Array, " si
     return jax.random.normal(jax.random.fold_in(key, number), (size,), dtype)
 
 
-def _small_block(key: threefry.Words, number: Any) -> Any:
-    """Return `_block` of float32, from bits that are there."""
-    return _of_bits(threefry.bits(threefry.folded(key, number), SMALL))
+def _small_block(folded: threefry.Words) -> Any:
+    """Return `_block` of float32, from the words of a folded key."""
+    return _of_bits(threefry.bits(folded, SMALL))
 
 
 @jax.jit

@@ -55,9 +55,9 @@ def words(key: Key) -> Words:
 
 
 def folded(key: Words, number: Any) -> Words:
-    """Return the words of a key with a number folded in, one number each."""
-    zero = np.zeros(1, np.uint32)
-    return _threefry(key, (zero, zero + np.uint32(number)))
+    """Return the words of a key with a number folded in, or with each of several."""
+    numbers = np.atleast_1d(number).astype(np.uint32)
+    return _threefry(key, (np.zeros_like(numbers), numbers))
 
 
 def bits(key: Words, size: int) -> np.ndarray:
@@ -75,7 +75,8 @@ def bits(key: Words, size: int) -> np.ndarray:
 
 def _threefry(key: Words, counts: Words) -> Words:
     """Encrypt two words by two words; overflow is meant."""
-    keys = key[0], key[1], key[0] ^ key[1] ^ PARITY
+    first, second = np.atleast_1d(*key)  # of which NumPy does not warn in arrays
+    keys = first, second, first ^ second ^ PARITY
     x, y = counts[0] + keys[0], counts[1] + keys[1]
     for block in range(5):
         for turn in ROTATIONS[block % 2]:
