@@ -178,6 +178,7 @@ def test_optimiser_state_is_rolled_back_too():
     assert_identical(new.params, state.params)
 
 
+@pytest.mark.thorough
 def test_infinite_update_is_rolled_back():
     def cliff(params, key, batch):
         return jnp.sqrt(jnp.abs(params)), None  # infinite slope at 0

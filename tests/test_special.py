@@ -122,6 +122,7 @@ def test_float32(name):
     assert np.all(np.abs(ours / exact - 1) <= tolerance)
 
 
+@pytest.mark.thorough
 def test_single_precision_up_to_1e12():
     """Beta(b, 1) in closed form: x^b = 1/2 where 1 - x is down to 7e-13."""
     b = np.array([1e6, 1e9, 5e9, 1e12], np.float32)
@@ -152,6 +153,7 @@ def test_single_precision_beside_one():
     np.testing.assert_allclose(rest, expected, rtol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
@@ -176,6 +178,7 @@ def test_beta_edges(arguments, expected):
     np.testing.assert_equal(special.betainccinv(b, a, p).item(), 1 - expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     ("a", "p", "expected"),

@@ -24,6 +24,7 @@ def logs(tails):
     return [float(mp.log(tail)) for tail in tails]
 
 
+@pytest.mark.thorough
 def test_beta_tails_agree_with_mpmath():
     a, b = np.exp(np.random.default_rng(0).uniform(np.log(1e-8), np.log(1e5), (2, 60)))
     x = np.array(special.betaincinv(a, b, np.geomspace(1e-30, 0.5, 60)))
@@ -40,6 +41,7 @@ def test_beta_tails_agree_with_mpmath():
     np.testing.assert_allclose(special.log_betaincc(a, b, x), upper, tolerance)
 
 
+@pytest.mark.thorough
 def test_gamma_tails_agree_with_mpmath():
     a = np.exp(np.random.default_rng(1).uniform(np.log(1e-8), np.log(1e5), 60))
     x = np.array(special.gammainccinv(a, np.geomspace(1e-30, 0.5, 60)))
@@ -101,6 +103,7 @@ def test_derivatives_of_the_log_tails(point):
             np.testing.assert_allclose(ours[i], float((high - low) / (2 * step)), 1e-10)
 
 
+@pytest.mark.thorough
 def test_binomial_tails_are_exact_sums():
     n, p = 40, Fraction(3, 10)
     mass = [comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
@@ -136,6 +139,7 @@ def test_binomial_tails_of_a_trillion_trials():
     assert first < -800
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_count_edges():
     at_most, at_least = special.log_binomial_tails(

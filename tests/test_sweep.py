@@ -35,6 +35,7 @@ def posterior(row):
     return beta_binomial.posterior(prior, 10.0, 14.0), jax.random.uniform(key)
 
 
+@pytest.mark.thorough
 def test_distributions_and_keys_are_rows():
     a = jnp.arange(1.0, 6.0)
     keys = jax.random.split(jax.random.key(0), 5)

@@ -320,6 +320,7 @@ def test_grids(as_users_do):
         regions.intervals_of(plane(), 0.5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "function", "prior", "data"),
     [
@@ -337,6 +338,7 @@ def test_a_trace_of_a_family_gives_nan(family, function, prior, data, nan_is_an_
         assert np.isnan(leaf).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [

@@ -23,6 +23,7 @@ def test_log_bayes_factor_and_its_limits(x64, nan_is_an_answer):
     assert np.isnan(jax.jit(evidence.log_bayes_factor)(-1.0, jnp.inf))
 
 
+@pytest.mark.thorough
 def test_model_probabilities(x64):
     evidences = np.array([[-1e4, -1e4 - np.log(3)], [0.0, 0.0]])
     probabilities = evidence.model_probabilities(evidences, prior=np.array([0.5, 0.5]))

@@ -67,6 +67,7 @@ def test_ties_and_an_offset_in_float32():
     np.testing.assert_allclose(tied, of_t, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_one_sample_and_its_derivatives(x64):
     """Student's sleep data; R's BayesFactor has 17.25888 for the pairs."""
     sleep = jnp.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])

@@ -39,6 +39,7 @@ def test_download_ends_as_a_prepared_folder(small, serve, monkeypatch):
     assert [path.name for path in tfds_folder.root().iterdir()] == ["mnist"]
 
 
+@pytest.mark.thorough
 def test_folder_of_the_environment_without_the_data(
     small, serve, monkeypatch, tmp_path
 ):

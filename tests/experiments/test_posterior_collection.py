@@ -79,6 +79,7 @@ def _check_unknowns(entry):
     assert target.dim == sum(site.unknowns for site in sites.values())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("entry", WITH_REFERENCE, ids=_name)
 def test_reference_is_of_these_data_and_converged(entry):
     record = moments.read(entry.kind)[entry.name]

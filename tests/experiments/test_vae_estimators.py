@@ -2,11 +2,13 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from experiments.lecture import vae_estimators
 from vijax.vae.models import autoencoders
 
 
+@pytest.mark.thorough
 def test_gradients_of_a_model_are_unbiased_and_need_a_baseline(key):
     model = autoencoders.vae((3, 3), hidden=())
     params = autoencoders.init(model, key)

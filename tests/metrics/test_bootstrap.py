@@ -9,6 +9,7 @@ from vijax.metrics import roc
 from vijax.metrics.bootstrap import bayesian_bootstrap, with_bootstrap_error
 
 
+@pytest.mark.thorough
 def test_error_of_a_mean_is_sd_over_sqrt_n():
     x = jnp.asarray(np.random.default_rng(0).gamma(2.0, size=400), jnp.float32)
     draws = bayesian_bootstrap(

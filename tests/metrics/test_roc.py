@@ -20,6 +20,7 @@ def draw(seed, *, levels=None, num_examples=300):
     return scores.astype(np.float32), is_anomaly
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("levels", [None, 10, 1])
 def test_auc_is_scikit_learns(levels):
     scores, is_anomaly = draw(0, levels=levels)
@@ -163,6 +164,7 @@ def test_float64(x64):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "to_scores",
     [

@@ -54,6 +54,7 @@ def test_singular_covariance_gives_the_distance_on_its_support(x64):
     np.testing.assert_allclose(metrics.squared_wasserstein(a, b), 1 + 9, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_frechet_distance_of_samples_nears_that_of_their_gaussians():
     rng = np.random.default_rng(2)
     real = rng.normal(size=(20_000, 2)).astype(np.float32)
@@ -67,6 +68,7 @@ def test_frechet_distance_of_samples_nears_that_of_their_gaussians():
     np.testing.assert_allclose(error, exact, rtol=0.4)  # 4 errors of 50 draws
 
 
+@pytest.mark.thorough
 def test_frechet_noise_floor_is_the_null_distribution():
     rng = np.random.default_rng(3)
     first, second = rng.normal(size=(2, 500, 3)).astype(np.float32)
@@ -80,6 +82,7 @@ def test_frechet_noise_floor_is_the_null_distribution():
     np.testing.assert_allclose(floor.standard_error, np.std(null), rtol=0.5)
 
 
+@pytest.mark.thorough
 def test_noise_floor_of_any_distance():
     rng = np.random.default_rng(7)
     first, second = rng.normal(size=(2, 400, 1)).astype(np.float32)

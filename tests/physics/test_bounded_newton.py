@@ -19,6 +19,7 @@ def rosenbrock(x):
     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
 
 
+@pytest.mark.thorough
 def test_minimum_in_a_curved_valley(x64):
     found = search(rosenbrock, [-1.2, 1.0], -5.0, 5.0)
     assert found.converged

@@ -205,6 +205,7 @@ def test_clipped_models_are_clipped(x64):
     check_equal(physics.from_pyhf(model, data), model, data)
 
 
+@pytest.mark.thorough
 def test_patches_and_measurements_are_applied(x64):
     spec = two_bins()
     other = copy.deepcopy(spec["measurements"][0]) | {"name": "wide"}
@@ -248,6 +249,7 @@ def test_same_numbers_eagerly_compiled_and_mapped(x64):
     np.testing.assert_allclose(mapped[0], eager, rtol=1e-13)
 
 
+@pytest.mark.thorough
 def test_other_data_compile_nothing(compiled):
     look = jax.jit(lambda target, u: target.log_density(u))
     first = physics.from_pyhf(two_bins())

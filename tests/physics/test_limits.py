@@ -69,6 +69,7 @@ def test_p_values_are_those_of_pyhf(target):
     assert "Background alone" in str(physics.discovery_test(target))
 
 
+@pytest.mark.thorough
 def test_limits_solve_for_the_level(target):
     limit = physics.upper_limit(target)
     assert str(limit).startswith(
@@ -92,6 +93,7 @@ def test_a_signal_that_adds_nothing_has_no_limit():
     assert np.isnan([limit.observed, *limit.expected]).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_an_estimate_at_the_upper_bound_gives_no_numbers():
     """100 counts on 4 + 6 μ have their maximum at 16, beyond the workspace's 10."""
@@ -127,6 +129,7 @@ def test_discovery_is_by_the_closed_form():
     np.testing.assert_allclose(deficit.p_value, 0.5)
 
 
+@pytest.mark.thorough
 def test_profile_is_the_ratio_of_likelihoods():
     values = np.array([0.5, 1.0, 3.0])
     profile = physics.profile_scan(physics.from_pyhf(one_bin(22.0)), values)
@@ -135,6 +138,7 @@ def test_profile_is_the_ratio_of_likelihoods():
     np.testing.assert_allclose(profile.statistic, wanted, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.thorough
 def test_impacts_are_those_of_fits_one_error_away():
     target = physics.from_pyhf(two_bins())
     found = physics.impacts(target)

@@ -76,6 +76,7 @@ def test_images_come_back_by_another_process(images):
     np.testing.assert_array_equal(found, array, strict=True)
 
 
+@pytest.mark.thorough
 def test_images_go_into_a_folder_and_come_back(images, tmp_path):
     pytest.importorskip("PIL")
     folder, array = images
@@ -103,6 +104,7 @@ def test_samples_are_of_the_same_kind(images, tmp_path):
         commands.sample(folder / "model.npz", tmp_path / "new.csv")
 
 
+@pytest.mark.thorough
 def test_samples_come_from_a_learned_prior(tmp_path):
     prior = models.priors.mixture(1)
     vae = models.vae((2,), latent=1, hidden=(), prior=prior)

@@ -39,6 +39,7 @@ def test_walks_find_the_evidence(data_of_a_type, key):
     assert np.all(np.abs(below.log_evidence - exact) < 5 * error)
 
 
+@pytest.mark.thorough
 def test_doubly_reparametrised_bound_is_the_bound(data_of_a_type, key):
     model, params, x, _ = data_of_a_type
     batch = Batch(x, jnp.ones(()))  # a weight in float64

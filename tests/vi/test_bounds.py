@@ -67,6 +67,7 @@ EXACT = jax.jit(jax.value_and_grad(exact_elbo))
 ELBOS = [total, sticking, closed_entropy, closed_kl, score]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("estimator", ELBOS)
 def test_value_and_gradient_are_unbiased(key, estimator):
     keys = jax.random.split(key, 20_000)
@@ -94,6 +95,7 @@ def test_bound_is_tight_at_the_exact_posterior(x64, key, bound):
     np.testing.assert_allclose(value, LOG_EVIDENCE, rtol=1e-7)
 
 
+@pytest.mark.thorough
 def test_sticking_the_landing_has_no_noise_at_the_posterior(x64, key):
     gradient = jax.jit(jax.grad(sticking))(POSTERIOR, key)
     np.testing.assert_allclose(gradient, [0.0, 0.0], atol=1e-7)
@@ -139,6 +141,7 @@ def iwae_with(estimator, q, shift, key, num_samples):
     )
 
 
+@pytest.mark.thorough
 def test_dreg_has_the_gradient_of_the_importance_weighted_bound(key):
     keys = jax.random.split(key, 40_000)
 

@@ -35,6 +35,7 @@ def test_moments_are_right_and_the_verdict_is_of_the_chains(chained):
     assert "NUTS" in str(chained)
 
 
+@pytest.mark.thorough
 def test_table_and_draws_are_those_of_the_chains(chained):
     table = vi.summary(chained)
     np.testing.assert_allclose(table["x"]["sd"], chained.sds[:3], rtol=1e-6)

@@ -63,6 +63,7 @@ def test_kl_normal_standard_keeps_digits_of_a_small_scale():
     np.testing.assert_allclose(kl, 1e-6, rtol=2e-3 + 1e-2)
 
 
+@pytest.mark.thorough
 def test_kl_multivariate_normal_equals_the_trace_formula(x64, key):
     keys = jax.random.split(key, 4)
     q_loc, p_loc = (jax.random.normal(k, (3,)) for k in keys[:2])
@@ -121,6 +122,7 @@ def test_quadrature_normalises_and_takes_zero_density():
     assert divergences.kl_quadrature(inside(2.0), inside(1.0), grid) == jnp.inf
 
 
+@pytest.mark.thorough
 def test_bad_parameters_are_refused_eagerly_and_nan_in_a_trace(nan_is_an_answer):
     with pytest.raises(ValueError, match="q_a = -1"):
         divergences.kl_beta(-1.0, 1.0, 1.0, 1.0)

@@ -27,6 +27,7 @@ def mean_of_normal(y):
 Y = np.random.default_rng(0).normal(size=10)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
 def test_mean_of_a_normal(key, method):
     # PyMC's default is 8.5 % off in this sd (pymc issue 8444).
@@ -42,6 +43,7 @@ def test_mean_of_a_normal(key, method):
     assert "Trust it" in fit.advice
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
 def test_second_fit_with_other_data_compiles_nothing(key, method, compiled):
     def fit_and_summarise(y, key):
@@ -58,6 +60,7 @@ def test_second_fit_with_other_data_compiles_nothing(key, method, compiled):
     assert second == pytest.approx(first + 7 / 8, abs=0.01)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["mean_field", "full_rank"])
 def test_normal_posterior_is_found_in_three_steps(x64, key, family):
     target = vi.from_log_density(normal, jnp.zeros(3), CORRELATED, CENTRE)
@@ -96,6 +99,7 @@ def test_normal_posterior_is_found_in_three_steps(x64, key, family):
         assert np.all(error < 0.02 * sd)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "estimator", slow_except({"sticking"}, ["sticking", "entropy"])
 )
@@ -124,6 +128,7 @@ def gamma(concentration, rate):
     numpyro.sample("x", dist.Gamma(concentration, rate))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("positive", slow_except({"softplus"}, TABLE))
 def test_table_2_of_the_advi_paper(x64, key, positive):
     u = np.linspace(-40.0, 40.0, 80_001)
@@ -172,6 +177,7 @@ def coin(successes, trials):
     numpyro.sample("y", dist.Binomial(trials, p), obs=successes)
 
 
+@pytest.mark.thorough
 def test_weights_that_hardly_vary_are_no_alarm(key):
     # k̂ of the normal q's weights is above 2 here, at a KL of 0.003 nats.
     fit = vi.fit(vi.from_numpyro(coin, 10, 14), key)
@@ -185,6 +191,7 @@ def test_weights_that_hardly_vary_are_no_alarm(key):
     assert fit.advice.startswith("Trust it")
 
 
+@pytest.mark.thorough
 def test_moments_that_are_off_are_not_trusted_but_corrected(key):
     # The best normal q of log x under Gamma(1, 2) has its sd of x 18 % too small.
     fit = vi.fit(vi.from_numpyro(gamma, 1.0, 2.0), key)
@@ -294,6 +301,7 @@ def walled(u):
     return jnp.where(inside, -0.5 * jnp.sum((u / 0.05) ** 2), -jnp.inf)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["fixed_draws", "stochastic"])
 def test_start_among_walls_is_made_smaller(key, method):
     # Of the first start's N(0, 1) hardly any draw has all four unknowns within ±1.
@@ -322,6 +330,7 @@ def test_improper_posterior_is_not_called_converged(key, method):
     assert fit.advice.startswith("Do not")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_nan_in_the_data_is_an_error(key):
     target = vi.from_numpyro(mean_of_normal, np.append(Y[1:], np.nan))

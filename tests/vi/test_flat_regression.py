@@ -58,6 +58,7 @@ def fitted(x64, key):
     return exact, vi.fit(exact.target, key, family="full_rank")
 
 
+@pytest.mark.thorough
 def test_full_rank_is_the_best_normal(fitted):
     exact, fit = fitted
     # dELBO/dm = 0 and dELBO/ds = 0, with A = E_q[σ⁻²] = exp(2 s² − 2 m) = ν / S.

@@ -181,6 +181,7 @@ def test_family_of_ones_own_is_made_only_where_it_is_named(fit, tmp_path):
     same_bits(other, vi.load(path, model, types=(Own,)))
 
 
+@pytest.mark.thorough
 def test_fit_of_a_plain_density_comes_back(tmp_path, key):
     def log_density(p, shift):
         return -0.5 * jnp.sum((p["x"] - shift) ** 2) - 2.0 * (p["y"][0] - 1) ** 2

@@ -79,6 +79,7 @@ def test_beta_negative_binomial(x64):
     np.testing.assert_allclose(jnp.exp(ours.log_tails(300)[1]), above, rtol=1e-10)
 
 
+@pytest.mark.thorough
 def test_float32():
     ours = beta_binomial.predictive(dist.Beta(3.5, 1.5), trials=200)
     exact = stats.betabinom(200, 3.5, 1.5).cdf([50, 150])

@@ -27,6 +27,7 @@ def test_flat_prior_is_helene_and_kraft(n, b, x64):
     np.testing.assert_allclose(ends, narrowest, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.thorough
 def test_posterior_and_evidence_are_integrals(x64):
     prior, n, b = dist.Gamma(2.5, 0.4), 6, 3.0
 

@@ -70,6 +70,7 @@ def check(name, add):
         run()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_stream_of_batches(name):
     def add(data):

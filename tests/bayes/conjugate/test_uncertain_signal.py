@@ -35,6 +35,7 @@ def test_a_sure_efficiency_is_known(x64):
     np.testing.assert_allclose(under_jit(3), signal.log_prob(1.0), rtol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("x", [1e-12, 0.3, 2.0, 1e8])
 def test_beta_prime(x, x64):
     ours, scipys = BetaPrime(2.5, 3.5, 2.0), stats.betaprime(2.5, 3.5, scale=2.0)

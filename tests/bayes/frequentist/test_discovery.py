@@ -29,6 +29,7 @@ def test_critical_counts_and_probabilities(x64):
     np.testing.assert_allclose(slope, stats.poisson.pmf(28, 29.0), rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_median_significance(x64):
     signal, background = np.array([0.0, 10.0, 50.0]), np.array([9.0, 9.0, 100.0])
     counts = stats.poisson.ppf(0.5, signal + background)

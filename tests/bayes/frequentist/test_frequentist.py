@@ -10,6 +10,7 @@ from scipy import stats
 from vijax.bayes import frequentist as freq
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sides", [1, 2])
 def test_p_value_and_significance_down_to_1e_300(sides, x64):
     with mp.workdps(50):
@@ -68,6 +69,7 @@ def test_exact_p_values(alternative, x64):
     np.testing.assert_allclose(ours, scipys, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_p_values_in_the_far_tail(x64):
     """P(K >= 2000 | 2000, 1/2) = 2^-2000, and one count less 2001 times as much."""
     values = freq.binomial_log_p_value(np.array([2000, 1999]), 2000)
@@ -106,6 +108,7 @@ def test_binomial_intervals(method, scipys, x64):
         np.testing.assert_allclose(upper[k], reference.high, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_other_binomial_intervals(x64):
     z = stats.norm.isf(0.025)
     lower, upper = freq.binomial_interval(10, 14, method="jeffreys")
@@ -122,6 +125,7 @@ def test_other_binomial_intervals(x64):
     assert freq.binomial_interval(0, 14, method="jeffreys")[0] == 0
 
 
+@pytest.mark.thorough
 def test_poisson_interval(x64):
     """Garwood (1936), 95 %: printed for 0, 1 and 10 counts as here to five digits."""
     lower, upper = freq.poisson_interval(np.array([0, 1, 10]))

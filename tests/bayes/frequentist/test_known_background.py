@@ -108,6 +108,7 @@ def test_expected_band_in_a_trace(x64):
     np.testing.assert_allclose(jitted.median[0], band.median, rtol=1e-12)
 
 
+@pytest.mark.thorough
 def test_expected_significance(x64):
     """Cowan (2012), eq. 20, and Li and Ma's formula at the expected counts."""
     s, b, e = 10.0, 9.0, 3.0

@@ -133,6 +133,7 @@ def test_float32_and_few_terms(float32, nan_is_an_answer):
     assert np.isnan(in_trace(20.0, 5))
 
 
+@pytest.mark.thorough
 def test_critical_counts_of_data(x64):
     for off in (0, 7, 18):
         tail = stats.binom.sf(np.arange(-1, 99), np.arange(100) + off, 1 / 3)

@@ -33,6 +33,7 @@ def test_slopes_where_nothing_is_seen(bits):
         assert jax.grad(lambda a: freq.li_ma_significance(0, 0, a))(1.0) == 0
 
 
+@pytest.mark.thorough
 def test_li_ma_is_smooth_where_the_formula_changes(x64):
     counts = np.linspace(100, 140, 401)
 

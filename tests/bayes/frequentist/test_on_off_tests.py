@@ -155,6 +155,7 @@ def test_bayesian_answer_without_background_is_conjugate():
     np.testing.assert_allclose((lower, upper), expected, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_traced_counts_need_a_number_of_components(nan_is_an_answer):
     prior = dist.Gamma(1.0, 0.1)
 

@@ -77,6 +77,7 @@ def test_difference_where_nothing_fails(x64):
     np.testing.assert_allclose(ends, (-0.2879339, 0.2879339), atol=1e-7)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("first", "second", "method", "exact"), RATIOS)
 def test_ratio_of_probabilities(first, second, method, exact, x64):
     ends = freq.probability_ratio_interval(first, second, method=method)
@@ -95,6 +96,7 @@ def test_float32():
     np.testing.assert_allclose(jnp.exp(value), 0.034109155, rtol=2e-5)
 
 
+@pytest.mark.thorough
 def test_difference_of_rates(x64):
     """The score equation by mpmath; statsmodels 0.15 has eight of these digits."""
     lower, upper = freq.rate_difference_interval(
@@ -114,6 +116,7 @@ def test_bad_input():
         freq.rate_difference_interval((1, 1.0), (1, 2.0), 95)
 
 
+@pytest.mark.thorough
 def test_barnard_counts_ties(x64):
     """SciPy 1.17 loses a table whose |z| is the same but for rounding: 0.01322."""
     i, j = np.meshgrid(np.arange(11), np.arange(7), indexing="ij")

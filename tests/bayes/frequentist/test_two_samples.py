@@ -12,6 +12,7 @@ from vijax.bayes import frequentist as freq
 TABLES = [(2, 20, 8, 20), (0, 5, 3, 4), (7, 7, 1, 9), (100, 1000, 130, 900)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("alternative", ["greater", "less", "two-sided"])
 def test_fisher(alternative, x64):
     k1, n1, k2, n2 = np.array(TABLES).T
@@ -23,6 +24,7 @@ def test_fisher(alternative, x64):
     np.testing.assert_allclose(jnp.exp(log_p), exact, rtol=1e-11)
 
 
+@pytest.mark.thorough
 def test_differences_and_ratios(x64):
     """Newcombe (1998), table II (a); statsmodels 0.15 has 0.05243147, 0.33387265."""
     interval = freq.probability_difference_interval((48, 80), (56, 70))

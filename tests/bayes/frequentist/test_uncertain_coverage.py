@@ -109,6 +109,7 @@ def test_gaussian_estimate_of_the_profile_likelihood(x64):
             np.testing.assert_allclose(one, exact, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_limit_is_an_upper_end(x64):
     data = np.array([0, 3, 10]), Sideband(3, 2.5)
     limit = freq.uncertain_signal_limit(*data, level=0.95)

@@ -145,6 +145,7 @@ def test_regions_of_a_two_dimensional_normal():
         np.testing.assert_allclose(area, np.pi * radius2, rtol=5e-3)
 
 
+@pytest.mark.thorough
 def test_likelihoods_that_underflow():
     """10^5 counts at once: normalised in logs, the Gamma posterior's moments."""
     counts = np.full(1000, 100)
@@ -184,6 +185,7 @@ def test_bad_input():
         landscape.update(flat, lambda theta, datum: -jnp.inf, jnp.ones(3))
 
 
+@pytest.mark.thorough
 def test_exact_for_polynomials_and_fast_for_smooth_densities():
     axis = landscape.axis(0.0, 2.0, 16)
     for power in range(8):

@@ -48,6 +48,7 @@ def test_ten_thousand_counts_on_a_coarse_grid(x64):
     )
 
 
+@pytest.mark.thorough
 def test_a_trace_says_that_it_missed_the_peak(x64, nan_is_an_answer):
     data = jnp.asarray(counts(10_000))
     after = jax.jit(lambda data: landscape.update(flat(), poisson, data))(data)
@@ -71,6 +72,7 @@ def test_two_axes(x64):
     np.testing.assert_allclose(np.diag(covariance), shape / 3000**2, rtol=1e-7)
 
 
+@pytest.mark.thorough
 def test_a_prior_that_is_not_resolved_is_not_interpolated(x64, nan_is_an_answer):
     """What lies between the nodes of a comb nobody knows."""
     comb = landscape.prior(

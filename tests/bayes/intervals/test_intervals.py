@@ -92,6 +92,7 @@ def test_highest_density_without_an_inner_maximum(a, b, expected):
     np.testing.assert_allclose(ends, expected, rtol=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mass", [1e-6, 0.5, 0.999])
 def test_highest_density_of_a_nearly_flat_density(mass):
     """The level is within 1e-10 of the maximum: the central interval, to 1e-9."""
@@ -184,6 +185,7 @@ def test_derivatives_of_ends_of_a_flat_density():
     np.testing.assert_allclose(by_mass[1] - by_mass[0], 2.0, rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_upper_tail_keeps_digits():
     np.testing.assert_allclose(
         upper_quantile(dist.Gamma(1.0, 1.0), 1e-30), 30 * np.log(10), rtol=1e-12

@@ -84,6 +84,7 @@ FAMILIES = {
 TAILS = np.array([1e-30, 1e-20, 1e-9, 0.01, 0.5, 0.9])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FAMILIES)
 def test_both_tails(name, x64):
     make, exact = FAMILIES[name]

@@ -132,6 +132,7 @@ def test_x64_where_digits_cancel(name, x64):
     assert relative.max() < 1e-11
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["poisson", "gamma_poisson", "beta_binomial"])
 def test_float32(name):
     """Counts to 1e6: relative 1e-5, or absolute 1e-5 where log p is small."""

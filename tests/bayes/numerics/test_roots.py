@@ -42,6 +42,7 @@ def test_bisection_of_what_never_holds_stays_at_low():
     assert (low, high) == (0.0, 2.0**-20)
 
 
+@pytest.mark.thorough
 def test_derivatives_of_a_root_to_third_order():
     """d³/da³ a^(1/3) = 10/27 a^(-8/3), and the lower ones, at 8 and 27."""
     a, first = jnp.array([8.0, 27.0]), jax.grad(cube_root)

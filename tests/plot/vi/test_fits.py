@@ -20,6 +20,7 @@ def legend(fig):
     return [text.get_text() for text in fig.legends[0].get_texts()]
 
 
+@pytest.mark.thorough
 def test_marginals_are_densities_of_the_draws_beside_reference_and_truth(fit):
     drawn = {"mean": np.random.default_rng(0).normal(2.7, 1.3, 5000)}
     fig = plot.marginals(

@@ -36,6 +36,7 @@ def test_each_model_scores_every_example(two_models, x, key):
             np.testing.assert_allclose(mine[run], theirs, rtol=2e-5)
 
 
+@pytest.mark.thorough
 def test_the_same_key_gives_the_same_scores_in_every_transformation(two_models, x, key):
     model, params = two_models
 

@@ -49,6 +49,7 @@ def test_scores_of_a_linear_gaussian_vae_are_exact(linear):
         assert roc.auc(np.concatenate([near, far]), np.arange(12) >= 6) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 def test_unexplained_share_is_a_likelihood_ratio(linear):
     model, params = linear
@@ -69,6 +70,7 @@ def test_unexplained_share_is_a_likelihood_ratio(linear):
     np.testing.assert_array_equal(np.isnan(traced), np.arange(6) == 2)
 
 
+@pytest.mark.thorough
 def test_latent_distance_is_to_the_nearest_of_all(linear):
     model, params = linear
     rng = np.random.default_rng(6)
@@ -83,6 +85,7 @@ def test_latent_distance_is_to_the_nearest_of_all(linear):
         scores.latent_distance(model, params, x, background * np.float32(np.nan))
 
 
+@pytest.mark.thorough
 def test_a_second_call_compiles_nothing(linear, compiled):
     model, params = linear
     x = np.random.default_rng(7).normal(size=(5, 4)).astype(np.float32)

@@ -88,6 +88,7 @@ def test_file_decodes_exactly_and_is_as_long_as_the_bound(
     assert abs(length - 30 - bits.mean(axis=0).sum()) < 3 * spread + 30
 
 
+@pytest.mark.thorough
 def test_more_draws_take_fewer_bits(binary):
     """With K draws the rate is the importance-weighted bound, nearer to log p(x)."""
     model, params, x = binary
@@ -311,6 +312,7 @@ def test_table_comes_back_within_its_bound(events, table_model):
     np.testing.assert_array_equal(np.rint(decoded[:, 0]), events[:, 0])
 
 
+@pytest.mark.thorough
 def test_table_costs_what_the_model_says(events, table_model):
     """Rate of bins = -log2 of density × width, for bins much finer than it."""
     model, params, scale = table_model

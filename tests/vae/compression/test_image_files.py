@@ -51,6 +51,7 @@ def test_rates_count_bytes_and_weights(coder, images):
     assert found.break_even_images == expected
 
 
+@pytest.mark.thorough
 def test_a_longer_file_is_cheaper_and_ends_at_the_whole_one(coder, images):
     found = image_files.rates_of_first_images(*coder, images, (1, 3, 10, 30, 40))
     assert np.all(np.diff(found["bits_per_pixel"]) < 0)

@@ -80,6 +80,7 @@ def test_the_code_of_a_full_q_is_its_closest_diagonal_normal():
     )
 
 
+@pytest.mark.thorough
 def test_one_row_and_a_wide_mixture():
     """Components beyond eight are on the grid; one image finds an empty stack."""
     model, params = kinds.make("mixture", BINARY)

@@ -45,6 +45,7 @@ def test_code_length_exceeds_the_entropy_by_its_known_redundancy(x64):
     np.testing.assert_allclose(bits - entropy, np.log2(10_000), atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_impossible_symbol_costs_infinitely_many_bits():
     alpha = np.array([[1.0, 0.0]])
     assert lossy.code_length(np.array([[0], [0]]), alpha) == 0
@@ -93,6 +94,7 @@ def test_held_out_data_are_clipped_to_the_grid():
     assert symbols.tolist() == [[0], [2]]
 
 
+@pytest.mark.thorough
 def test_an_axis_without_width_costs_nothing():
     latents = np.ones((10, 1), np.float32)
     grid = latent_grids.uniform_grid(latents, num_levels=8)
@@ -113,6 +115,7 @@ def test_principal_components_are_scikit_learns():
         baselines.principal_components(rows.astype(np.float32), latent=7)
 
 
+@pytest.mark.thorough
 def test_rate_distortion_of_principal_components_meets_high_rate_theory():
     # x is Gaussian, so PCA with all components and a fine step Δ costs
     # Σ h(z_j) - log2 Δ bits (Gish & Pierce 1968) and loses Δ²/12 a pixel.

@@ -37,6 +37,7 @@ def test_each_point_is_the_rate_and_distortion_of_its_run_and_levels(images):
         np.testing.assert_allclose(curve[1, 1], point, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_fine_levels_of_pca_lose_what_sklearns_loses(images):
     train, test = images[:40], images[40:]
     found = rate_curves.pca_curves(train, test, latents=(1, 5), levels=(2, 4096))

@@ -53,6 +53,7 @@ def test_training_moves_numbers_by_up_to_their_bound(events):
     np.testing.assert_allclose(moved.mean(axis=0), 0, atol=4e-2 * half.max())
 
 
+@pytest.mark.thorough
 def test_columns_code_length_is_that_of_the_adaptive_code():
     rng = np.random.default_rng(2)
     before, symbols = rng.integers(0, 5, (50, 2)), rng.integers(0, 5, (30, 2))

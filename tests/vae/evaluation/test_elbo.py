@@ -40,6 +40,7 @@ def test_standard_error_over_examples(linear_vae, key):
     np.testing.assert_allclose(estimate.elbo_standard_error, expected, rtol=0.02)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 64])
 def test_batches_change_nothing(linear_vae, key, batch_size):
     vae = linear_vae

@@ -115,6 +115,7 @@ def test_nearest_distance_is_the_brute_force_one(key):
     np.testing.assert_allclose(actual, pairs.min(axis=1), rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_off_data_of_known_distances(key):
     held_out = jnp.linspace(0.0, 1.0, 1001)
     decoded = latent_gaps.DecodedData(jnp.zeros((1, 1)), held_out)

@@ -48,6 +48,7 @@ def test_aggregate_of_the_generating_model_is_the_prior(linear_vae, key):
     )
 
 
+@pytest.mark.thorough
 def test_aggregate_sees_codes_that_miss_the_prior(linear_vae, key):
     vae = linear_vae
     kernel = np.asarray(vae.params.decoder["output"]["kernel"])

@@ -36,6 +36,7 @@ def test_importance_sampling_finds_the_exact_evidence(solved, key):
     assert abs(np.mean(gap[good] / error[good])) < 4 / np.sqrt(good.sum())
 
 
+@pytest.mark.thorough
 def test_quadrature_is_the_exact_evidence(solved):
     found = evaluation.quadrature_log_evidence(
         solved.model, solved.params, solved.x, num_nodes=400, width=12.0
@@ -66,6 +67,7 @@ def test_annealing_encloses_the_exact_evidence(solved, key):
     assert np.median(np.abs(gap)) < 0.3
 
 
+@pytest.mark.thorough
 def test_draws_have_the_moments_of_the_model(solved, key):
     """E[log p(x)] over draws is minus the entropy: a test of all of p(x)."""
     model, params = solved.model, solved.params
@@ -115,6 +117,7 @@ def test_all_estimates_agree(kind, key):
     assert together.mean.shape == (2,)
 
 
+@pytest.mark.thorough
 def test_aggregate_posterior_of_a_vamp_prior_at_the_data_is_the_prior(key):
     """With the data themselves as pseudo-inputs, p(z) is q(z): no marginal KL."""
     model, params = kinds.make("vamp")

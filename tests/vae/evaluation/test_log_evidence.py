@@ -128,6 +128,7 @@ def test_both_agree_for_a_bernoulli_decoder(key):
     assert np.max(np.abs(deviation)) < 5
 
 
+@pytest.mark.thorough
 def test_the_table_is_the_same_with_and_without_the_matrix_product(key):
     model = autoencoders.vae(
         (3, 2), hidden=(), likelihood=likelihoods.continuous_bernoulli()
@@ -156,6 +157,7 @@ def test_bad_settings(linear_vae, key):
         )
 
 
+@pytest.mark.thorough
 def test_quadrature_of_more_nodes_than_a_chunk_adds_nothing_to_the_grid():
     # x = z + 1 + noise. At x = 11 the posterior is N(5, 1/2): near the grid's corner.
     model = autoencoders.vae(

@@ -25,6 +25,7 @@ def test_draws_of_a_linear_vae_have_its_moments(linear_vae, key):
     assert np.all(abs(found - covariance) < 4.5 * error)
 
 
+@pytest.mark.thorough
 def test_batches_change_nothing(linear_vae, key):
     vae = linear_vae
     one, many = (

@@ -57,6 +57,7 @@ GRADIENTS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("nan_is_an_answer")
 @pytest.mark.usefixtures("as_users_do")
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def check(ours, theirs, x, kernel):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", slow_except({SHAPES[0], SHAPES[2]}, SHAPES))
 def test_convolution_is_that_of_flax(key, case):
     shape, outputs, stride = case
@@ -48,6 +49,7 @@ def test_convolution_is_that_of_flax(key, case):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "shape", slow_except({(2, 5, 6, 3)}, [(2, 5, 6, 3), (1, 1, 4, 2)])
 )
@@ -62,6 +64,7 @@ def test_transposed_convolution_is_that_of_flax(key, shape):
     )
 
 
+@pytest.mark.thorough
 def test_many_kernels_at_once_are_each_alone(key):
     x, kernels = draw(key, (2, 4, 4, 3), (3, 4, 4, 3, 2))
     found = jax.vmap(convolutions.convolve_transposed, (None, 0))(x, kernels)

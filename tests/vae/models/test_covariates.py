@@ -112,6 +112,7 @@ def test_elbo_and_its_gradient_are_exact(solved, key):
     assert -1.0 < looseness < 0
 
 
+@pytest.mark.thorough
 def test_draws_on_demand_have_the_moments(solved, key):
     model, params = solved[:2]
     c = solved.rows[4, FEATURES:]
@@ -164,6 +165,7 @@ def test_covariates_are_asked_for(solved, key, given):
         generation.draw_from_prior(key, *solved[:2], num_samples=2, given=given)
 
 
+@pytest.mark.thorough
 def test_what_a_conditional_model_has_not_is_named(solved, key):
     model, params, rows = solved[:3]
     with pytest.raises(ValueError, match="share no grid"):

@@ -42,6 +42,7 @@ def test_the_mean_is_the_exact_gradient(q, key, name):
     assert np.all(np.abs(draws.mean(axis=0) - exact(q)) < 4 * error)
 
 
+@pytest.mark.thorough
 def test_the_baseline_of_two_draws_is_the_other_one(q, key):
     def mean_of_two(key):
         draws = gradient_estimators.score_function(
@@ -78,6 +79,7 @@ def test_a_constant_costs_only_the_plain_score_function(q, key):
     np.testing.assert_allclose(spread["baseline"], 1, rtol=0.02)
 
 
+@pytest.mark.thorough
 def test_quadrature_is_exact_for_polynomials(q, x64):
     q = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), q)
     np.testing.assert_allclose(

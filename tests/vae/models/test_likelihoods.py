@@ -127,6 +127,7 @@ def test_continuous_bernoulli_is_smooth_where_its_formula_changes(x64):
     np.testing.assert_allclose(below, above, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_levels_equal_scipy(x64):
     x = np.arange(256) / 255
     edges = np.concatenate([[-np.inf], x[:-1] + 0.5 / 255, [np.inf]])
@@ -148,6 +149,7 @@ def test_levels_equal_scipy(x64):
     np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", ["discretised_logistic", "logistics_17", "beta_binomial"]
 )

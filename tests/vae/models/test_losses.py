@@ -49,6 +49,7 @@ def test_elbo_falls_short_by_the_kl_to_the_posterior(linear_vae, key):
     assert abs(np.mean(difference)) < 4 * error
 
 
+@pytest.mark.thorough
 def test_gradient_of_the_loss_is_the_exact_one(linear_vae, key):
     vae, moved = linear_vae, shift(linear_vae.params, 0.4)
     batch = Batch(vae.x, jnp.ones(()))
@@ -73,6 +74,7 @@ def test_gradient_of_the_loss_is_the_exact_one(linear_vae, key):
     assert np.all(np.abs(draws.mean(axis=0) - expected) < 4 * error)
 
 
+@pytest.mark.thorough
 def test_beta_and_warm_up_weigh_the_kl(linear_vae, key):
     vae = linear_vae
     plain = jax.jit(losses.negative_elbo(vae.model))
@@ -166,6 +168,7 @@ def test_one_sample_iwae_is_the_elbo_estimate_without_closed_form(linear_vae, ke
     assert terms.bound == -loss
 
 
+@pytest.mark.thorough
 def test_warm_up_weighs_the_prior_of_the_importance_weights(linear_vae, key):
     # Of one draw the bound is log p(x | z) + w (log p(z) - log q(z | x)).
     vae = linear_vae
@@ -179,6 +182,7 @@ def test_warm_up_weighs_the_prior_of_the_importance_weights(linear_vae, key):
     assert none < full - 1
 
 
+@pytest.mark.thorough
 def test_free_bits_put_a_floor_under_every_latent(linear_vae, key):
     vae = linear_vae
     batch = Batch(vae.x, jnp.ones(()))
@@ -224,6 +228,7 @@ def test_draws_have_the_moments_of_q(key):
     np.testing.assert_allclose(z.std(axis=0), [0.5, 3], rtol=4 / np.sqrt(2 * 40_000))
 
 
+@pytest.mark.thorough
 def test_grey_images_are_binarised_anew_by_every_key():
     model = autoencoders.vae((4, 4), hidden=(8,))
     params = autoencoders.init(model, jax.random.key(0))
@@ -235,6 +240,7 @@ def test_grey_images_are_binarised_anew_by_every_key():
     assert kl[0] == kl[3]
 
 
+@pytest.mark.thorough
 def test_mean_squared_error_is_the_mean_over_pixels_and_batch(key):
     model = autoencoders.autoencoder((2, 3), hidden=(), output="identity")
     params = autoencoders.init(model, key)

@@ -6,6 +6,7 @@ import pytest
 from vijax.vae.models import autoencoders, networks
 
 
+@pytest.mark.thorough
 def test_mlp_is_the_product_that_it_says(key):
     network = networks.mlp((2, 2), (3,), hidden=(5,), activation="relu")
     params = network.init(key)
@@ -49,6 +50,7 @@ def test_batch_axes_are_kept(key, batch):
     assert y.shape == (*batch, 2, 3)
 
 
+@pytest.mark.thorough
 def test_one_example_and_a_batch_agree(key):
     network = networks.mlp((6,), (2,), hidden=(16,))
     params = network.init(key)

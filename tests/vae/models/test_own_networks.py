@@ -71,6 +71,7 @@ def test_a_pair_of_functions_trains_and_is_evaluated(model, key):
     assert np.mean(exact) > apart + 0.5
 
 
+@pytest.mark.thorough
 def test_its_parameters_are_its_own_and_its_file_says_no(model, key, tmp_path):
     params = models.init(model, key)
     assert params.encoder["first"]["kernel"].shape == (3, 8)

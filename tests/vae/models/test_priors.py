@@ -170,6 +170,7 @@ def test_many_narrow_normals_keep_their_digits():
     np.testing.assert_allclose(slope[0], expected, rtol=2e-2)
 
 
+@pytest.mark.thorough
 def test_pseudo_inputs_begin_at_images_and_are_pixels(key):
     model = models.vae((2, 2), latent=1, hidden=(), prior=priors.vamp(2))
     params = models.init(model, key)
@@ -281,6 +282,7 @@ def test_a_learned_top_leaves_the_layers_below_as_they_are(key):
         np.testing.assert_allclose(log_prob(p, z), expected, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_runs_of_all_kinds_can_be_told_apart():
     """A checkpoint asks for the loss's fingerprint: of Bernoulli pixels, too."""
     losses_of = [

@@ -62,6 +62,7 @@ def test_a_run_sees_its_own_rows_alone(lines):
     assert np.mean(errors[~own]) > 0.999 * np.mean(images[:64, 0] ** 2) / 2
 
 
+@pytest.mark.thorough
 def test_runs_repeat_by_key_and_differ_among_themselves(lines):
     _, _, fit, traces = lines
     once, again = fit(0, 0.03).params, fit(0, 0.03).params
@@ -74,6 +75,7 @@ def test_runs_repeat_by_key_and_differ_among_themselves(lines):
     assert len(traces) == first  # another seed and learning rate compile nothing
 
 
+@pytest.mark.thorough
 def test_one_run_of_many_is_the_run_alone(lines):
     """The same runner: an ensemble's run is `fit` from its start, with its key."""
     model, images, fit, _ = lines

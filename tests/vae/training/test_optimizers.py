@@ -62,6 +62,7 @@ def test_first_step_of_each_kind_of_leaf(key):
     assert int(state.step) == 1
 
 
+@pytest.mark.thorough
 def test_one_step_of_a_training():
     # One step on all images: biases move by 0.1 × learning_rate, as Adam's do.
     images = data.load("digits").train[:64]
@@ -79,6 +80,7 @@ def test_one_step_of_a_training():
     assert 0.68 < values.min() <= values.max() < 1.21
 
 
+@pytest.mark.thorough
 def test_matrix_steps_are_those_of_optax(key):
     gradient = {"kernel": jax.random.normal(key, (4, 16))}
     ours = muon.scale_by_muon(beta=0.9)

@@ -104,6 +104,7 @@ def test_a_second_run_compiles_nothing(counted):
     assert_equal(run(optimizer="adam"), first)
 
 
+@pytest.mark.thorough
 def test_the_kl_weight_rises_during_the_warm_up(counted):
     trained = counted[0](epochs=4, kl_warm_up=3)
     terms = trained.terms
@@ -222,6 +223,7 @@ def test_a_resumed_run_ends_the_same_bit_for_bit(
     assert_equal(run_with_checkpoint(tmp_path, interrupt_at=5), whole)
 
 
+@pytest.mark.thorough
 def test_another_runs_checkpoint_is_refused(
     run_with_checkpoint, digits, small_vae, tmp_path
 ):
@@ -250,6 +252,7 @@ def make(shift):
 """
 
 
+@pytest.mark.thorough
 def test_an_edited_loss_is_refused(run_with_checkpoint, tmp_path):
     """The name stays; the text, a global number or a closure's value changes."""
 
@@ -275,6 +278,7 @@ def test_an_edited_loss_is_refused(run_with_checkpoint, tmp_path):
             run(edited)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("final_fraction", [1.0, 0.0])
 def test_a_finished_run_goes_on_at_a_constant_rate(
     run_with_checkpoint, tmp_path, final_fraction
@@ -294,6 +298,7 @@ def test_a_finished_run_goes_on_at_a_constant_rate(
         run(4, tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_full_disk_leaves_the_earlier_checkpoint(
     run_with_checkpoint, tmp_path, monkeypatch
 ):

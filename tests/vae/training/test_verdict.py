@@ -54,6 +54,7 @@ def test_what_was_seen_to_fail_says_so(float32, table, rate, epochs, word, advic
     assert advice in trained.verdict.advice
 
 
+@pytest.mark.thorough
 def test_steps_that_are_not_finite_are_warned_of(table):
     with pytest.warns(RuntimeWarning, match="steps were not finite and were left out"):
         trained = fit(table, 1e6)

@@ -428,6 +428,7 @@ def counts_of_one_rate(y):
         numpyro.sample("y", dist.Poisson(rate), obs=y)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spread", [0.0, 0.5])
 def test_a_model_is_wrong_where_p_loo_is_surely_above_the_unknowns(spread):
     """p_loo of a single rate is about Var[y] / mean(y)."""

@@ -71,6 +71,7 @@ def test_a_site_that_breaks_is_named(key, nan_is_an_answer):
     assert "draws of q: y; check supports" in str(found)
 
 
+@pytest.mark.thorough
 def test_what_has_no_sites_is_refused(key):
     plain = vi.fit(vi.from_log_density(lambda x: -0.5 * x**2, 0.0), key)
     with pytest.raises(ValueError, match="plain log density"):

@@ -144,6 +144,7 @@ def test_coverage_of_predictive_intervals(key):
     assert abs(float(jnp.mean(covered)) - 0.9) < 3 * error
 
 
+@pytest.mark.thorough
 def test_new_sizes_deterministic_and_unknown_sites(fitted):
     for number in (1, 5):
         x = np.linspace(2.0, 3.0, number)
@@ -295,6 +296,7 @@ def test_discrete_unknowns_are_drawn_given_the_data(key):
     np.testing.assert_allclose(np.mean(new["k"]), 5 / 8, atol=0.02)
 
 
+@pytest.mark.thorough
 def test_without_arguments_the_data_are_replicated(fitted):
     found = vi.predict(fitted, jax.random.key(1), num_samples=2000)
     assert found["y"].shape == (2000, 12)
@@ -315,6 +317,7 @@ def test_replications_of_a_broadcast_distribution_have_the_shape_of_the_data(key
     assert before["observations"].shape == (1000, 3)
 
 
+@pytest.mark.thorough
 def test_a_partial_keeps_what_it_fixed(key):
     model = partial(line, prior_sd=1e-3)
     fit = vi.fit(vi.from_numpyro(model, X, Y), key)
@@ -322,6 +325,7 @@ def test_a_partial_keeps_what_it_fixed(key):
     assert np.std(found["slope"]) < 2e-3  # 10 by the default
 
 
+@pytest.mark.thorough
 def test_prior_predictive(key):
     found = vi.prior_predict(line, key, X, Y, num_samples=4000, prior_sd=2.0)
     assert found["y"].shape == (4000, 12)
@@ -439,6 +443,7 @@ def test_a_parameter_that_is_infinite_at_the_fit_is_meant(key):
     assert parameters_in_words(said, lambda: {"scale of flat"}) == ""
 
 
+@pytest.mark.thorough
 def test_some_draws_outside_of_a_range_are_told(key):
     def careless(y=None):
         mean = numpyro.sample("mean", dist.Normal(1.0, 1.0))
@@ -456,6 +461,7 @@ def test_numbers_of_draws_are_whole():
         check_number("draws", 10.5)
 
 
+@pytest.mark.thorough
 def test_indices_beyond_the_groups_are_refused(grouped, key):
     with pytest.raises(
         ValueError, match="group is not valid: its integers go from 0 to 7"
@@ -513,6 +519,7 @@ def test_plain_densities_and_subsamples_are_refused(key):
     assert vi.predict(fit, key, None, num_samples=7)["y"].shape == (7, 20)
 
 
+@pytest.mark.thorough
 def test_an_improper_prior_has_no_predictive(key):
     def model(y):
         mean = numpyro.sample(

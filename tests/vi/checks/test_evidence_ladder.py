@@ -32,6 +32,7 @@ def draws():
     return {"p": stats.beta(11, 5).rvs(4000, random_state=0)}
 
 
+@pytest.mark.thorough
 def test_rungs_agree_with_the_exact_evidence(fit, draws):
     assert abs(betaln(11, 5) + np.log(1001) - EXACT) < 1e-12
     importance = vi.evidence(fit)

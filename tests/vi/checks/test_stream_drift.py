@@ -53,6 +53,7 @@ def test_p_values_of_exchangeable_rows_are_uniform(fit):
     assert distance < 0.163
 
 
+@pytest.mark.thorough
 def test_a_change_is_seen_and_named():
     y = np.random.default_rng(1).normal(size=2000)
     y[1600:] += 0.5

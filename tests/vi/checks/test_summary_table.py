@@ -99,6 +99,7 @@ def test_draws_correct_a_search_that_had_not_settled():
     assert "Of q alone: Do not trust it: the search had not settled" in table.advice
 
 
+@pytest.mark.thorough
 def test_draws_that_miss_steins_identities_do_not():
     """So they do where p has a border, of which gradients say nothing."""
     _, table = unsettled(stairs)

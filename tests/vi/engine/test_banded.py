@@ -48,6 +48,7 @@ def test_factor_and_solutions_are_those_of_the_dense_matrix(rows, width):
     np.testing.assert_allclose(banded.half_log_det(factor), half)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 def test_gradient_of_the_log_determinant_is_the_inverse():
     dense, bands = dense_and_bands(12, 1)

@@ -23,6 +23,7 @@ def smooth(u):
     return -0.5 * jnp.sum(u**2) - 0.5 * jnp.sum((z - 1.0) ** 2)
 
 
+@pytest.mark.thorough
 def test_lost_digits_are_counted(key, nan_is_an_answer):
     def fine(u):
         return -0.5 * jnp.sum(u**2)

@@ -83,6 +83,7 @@ def test_laplace_is_at_the_mode_with_its_curvature(x64, key):
     assert fit.covariance is None
 
 
+@pytest.mark.thorough
 def test_laplace_cuts_steps_that_go_too_far(x64, key):
     # From 3 a full Newton step of −log cosh goes to −97, and the next one farther.
     target = vi.from_log_density(lambda u: -jnp.log(jnp.cosh(u)), 3.0)
@@ -93,6 +94,7 @@ def test_laplace_cuts_steps_that_go_too_far(x64, key):
     np.testing.assert_allclose(fit.q.scale(), 1.0, rtol=1e-3)
 
 
+@pytest.mark.thorough
 def test_laplace_does_not_call_a_saddle_a_mode(x64, key):
     def two_hills(u):
         return 0.5 * u[0] ** 2 - 0.25 * u[0] ** 4 - 0.5 * u[1] ** 2

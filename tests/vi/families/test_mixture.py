@@ -84,6 +84,7 @@ def test_where_it_cannot_be_used_is_said(key):
         vi.fit(many, key, family="mixture")
 
 
+@pytest.mark.thorough
 def test_a_mode_between_the_components_is_found_beside_a_mixture(key):
     # Three equal modes; a q of the outer two has the middle one within its sds.
     places = jnp.array([-8.0, 0.0, 8.0])

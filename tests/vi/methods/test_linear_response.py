@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vijax.vi.engine import noise
 from vijax.vi.methods import linear_response
@@ -36,6 +37,7 @@ def test_products_average_to_zero_over_whitened_noise(x64, key):
         np.testing.assert_allclose(jnp.mean(products, axis=0), 0.0, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_noise_of_the_third_derivatives_is_what_noise_alone_gives(x64, key):
     half, dim = 64, 2
 

@@ -179,6 +179,7 @@ def test_a_mode_in_a_corner_of_what_q_covers_is_seen(key):
         assert fit.modes.hill.all()
 
 
+@pytest.mark.thorough
 def test_a_narrow_mode_on_no_axis_is_seen(key):
     """30 % of the mass in a ball of a fifth of q's width, seven sds off."""
     centre = jnp.array([4.0, -3.0, 5.0])

@@ -69,6 +69,7 @@ def test_best_normal_is_kept_where_the_path_goes_on_to_a_worse_one(key):
     assert not path.elbo <= elbo(path.here) + 1
 
 
+@pytest.mark.thorough
 def test_a_path_does_not_go_down(key):
     # From 3 the first curvature of −log cosh asks for a step to −29.
     eps = jax.random.normal(key, (16, 1))

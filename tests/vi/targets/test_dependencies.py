@@ -67,6 +67,7 @@ def second_order(x, y):
     numpyro.sample("x", dist.Normal(h, 1.0), obs=x)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "text"),
     [

@@ -261,6 +261,7 @@ def many_at_once(y):
     numpyro.sample("y", dist.Normal(x + sum(ks), 1.0), obs=y[0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -26,6 +26,7 @@ def random_walk(y, s=None):
     scan(step, jnp.array(0.0), y)
 
 
+@pytest.mark.thorough
 def test_a_walk_of_known_steps_has_the_smoothers_moments(key):
     """Var(x) = (W'W / s² + I / 0.5²)⁻¹, W the differences, E x = Var(x) y / 0.5²."""
     fit = vi.fit(vi.from_numpyro(random_walk, WALK, 0.4), key, family="full_rank")

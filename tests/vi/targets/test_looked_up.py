@@ -105,6 +105,7 @@ def test_what_a_model_changes_itself_does_not_count(monkeypatch):
     assert found.first_difference(looked_up(counted)) == "WIDTH"
 
 
+@pytest.mark.thorough
 def test_programs_compiled_for_the_old_value_are_not_used_again(key, monkeypatch):
     y = np.array([0.5, 1.5])
     density = jax.jit(lambda target, position: target.log_density(position))

@@ -49,6 +49,7 @@ def test_log_density_and_values_are_numpyros(x64):
     np.testing.assert_allclose(values["mean_level"], values["level"].mean())
 
 
+@pytest.mark.thorough
 def test_other_data_of_the_same_shape_traces_nothing():
     density = jax.jit(lambda target: target.log_density(target.init))
     density(vi.from_numpyro(rich, X, Y, 2))
@@ -65,6 +66,7 @@ def coin(prior, successes, trials):
     numpyro.sample("successes", dist.Binomial(trials, probs), obs=successes)
 
 
+@pytest.mark.thorough
 def test_counts_and_priors_are_data_too():
     density = jax.jit(lambda target: target.log_density(target.init))
     density(vi.from_numpyro(coin, dist.Beta(1.0, 1.0), 10, 14))
@@ -92,6 +94,7 @@ def test_both_maps_of_the_positive_line_keep_the_mass(x64, positive):
     np.testing.assert_allclose(x, expected(np.array([1.5, -2.0])))
 
 
+@pytest.mark.thorough
 def test_partial_of_a_model_is_its_function_and_arguments():
     density = jax.jit(lambda target: target.log_density(target.init))
     a = vi.from_numpyro(partial(coin, dist.Beta(1.0, 1.0), trials=14), 10)

@@ -96,13 +96,11 @@ def by_batches(program: Any, thing: Any, rows: Any, size: int) -> Any:
         array([0., 2., 4.], dtype=float32)
     """
     number = len(rows)
-    missing = -number % size
-    padded = (
-        np.resize(rows, (number + missing, *np.shape(rows)[1:])) if missing else rows
-    )
+    if missing := -number % size:
+        rows = np.resize(rows, (number + missing, *np.shape(rows)[1:]))
     parts = [
-        program(thing, padded[start : start + size])
-        for start in range(0, len(padded), size)
+        program(thing, rows[start : start + size])
+        for start in range(0, len(rows), size)
     ]
     return jax.tree.map(lambda *found: _joined(found)[:number], *parts)
 
