@@ -125,8 +125,8 @@ $(PEERS)/.ready: experiments/benchmarks/requirements.txt $(READY)
 	$(PEERS)/bin/$(PIP) install --quiet -c $(PEERS)/constraints.txt -r $<
 	@touch $@
 
-vi-benchmark: $(READY)  ## is the verdict right? every family on models with known answers (hours)
-	$(BIN)/python -m experiments.benchmarks.verdicts
+vi-benchmark: $(READY)  ## is the verdict right? four families on models with known answers (hours)
+	$(BIN)/python -m experiments.benchmarks.verdicts $(ARGS)
 
 bench: $(PEERS)/.ready  ## measure vijax beside its peers, in a .venv-peers of their own
 	@status=0; for name in $(BENCHMARKS); do \

@@ -1,4 +1,4 @@
-"""Is the verdict right? Every family on 148 models, beside the truth.
+"""Is the verdict right? Four families on 148 models, beside the truth.
 
 A row is a fit. Its answer is what the verdict told to use: q's own moments where the
 fit is trusted, else the corrected ones where these may be used, else none. An answer is

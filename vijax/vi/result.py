@@ -228,11 +228,12 @@ def advise(fit: Fit) -> str:
 
 
 def _advise_beside_modes(fit: Fit, modes: Modes) -> str:
-    """Return advice on a fit whose q misses other modes, or long tails."""
+    """Return advice on a fit whose q misses other modes, or mass far around it."""
     shares = " and ".join(f"{100 * float(mass):.2g} %" for mass in modes.mass)
     where = "another mode" if len(modes.mass) == 1 else "other modes"
-    where = where if np.all(modes.hill) else "long tails"
     uncovered = f"{shares} of the mass is in {where}, which q misses"
+    if not np.all(modes.hill):
+        uncovered = f"{shares} of the mass is far around q, where its draws do not go"
     if hasattr(fit.q, "weigh"):  # whose draws do not go there
         uncovered += " (Laplace's formula, which is rough, says how much)"
     if fit.correctable:
@@ -241,26 +242,31 @@ def _advise_beside_modes(fit: Fit, modes: Modes) -> str:
     more = ", and there may be more" if may_have_more_modes(fit) else ""
     return (
         f"Do not trust its means and sds: {uncovered}{more}. "
-        f"{use[0].upper() + use[1:]}."
+        f"{use[0].upper() + use[1:]}. {_narrow(fit)}".strip()
+    )
+
+
+def _narrow(fit: Fit) -> str:
+    """Return a sentence on an sd that linear response finds larger, or nothing."""
+    narrowness = float(fit.narrowness)
+    if not narrowness >= NARROWNESS_LIMIT:
+        return ""
+    return (
+        f"Linear response, to first order, finds an sd {narrowness:.2f} times q's "
+        "(response_sd of vi.summary, good where the posterior is nearly normal). "
     )
 
 
 def _advise_by_weights(fit: Fit) -> str:
     """Return advice on a fit that has converged, by the weights of its draws."""
     khat = f"k̂ = {float(fit.khat):.2f} ± {float(fit.khat_se):.2f}"
-    narrowness = float(fit.narrowness)
-    narrow = (
-        f"Linear response, to first order, finds an sd {narrowness:.2f} times q's "
-        "(response_sd of vi.summary, good where the posterior is nearly normal). "
-        if narrowness >= NARROWNESS_LIMIT
-        else ""
-    )
+    narrow = _narrow(fit)
     if float(fit.khat) >= importance_weights.KHAT_LIMIT:
         return (
             f"Do not trust its means and sds: {khat} is above 0.7, so q "
             f"misses part of the posterior; {remedy(fit)}. {narrow}".strip()
         )
-    if narrowness >= CORRECTABLE_LIMIT:
+    if float(fit.narrowness) >= CORRECTABLE_LIMIT:
         return f"Do not trust its sds: {narrow}Or {remedy(fit)}."
     if not fit.correctable:
         return (

@@ -73,6 +73,7 @@ def check_draws(target: Target, q: Any, key: Key, *, num_checks: int) -> Checked
     return Checked(log_p - base.log_probs(q, z), values, reference)
 
 
+@np.errstate(all="ignore")
 def check_modes(
     target: Target, q: Any, modes: Peaks, key: Key, *, num_checks: int
 ) -> Checked:

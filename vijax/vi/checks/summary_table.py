@@ -161,7 +161,7 @@ def summary(
     The draws' noise has mean 0 and covariance I exactly, so that unknowns which live
     on the whole line have q's moments without error. Where `num_samples` of each
     leave a corrected moment less accurate than 0.5 % of an sd, up to 8 times as many
-    more are taken, with longer tails (see corrected.py).
+    more are taken, with longer tails (see `adaptation`).
 
     Example:
         >>> from vijax import vi
