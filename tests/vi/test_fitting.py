@@ -267,6 +267,10 @@ def test_fits_vmap_over_keys_and_data():
     np.testing.assert_allclose(fits.q.loc[:, 0], data.sum(1) / 11, atol=1e-3)
     assert fits.verdict.tolist() == ["converged"] * 3
     assert fits.trusted.all()
+    with pytest.raises(ValueError, match="fit is a stack of fits"):
+        vi.sample(fits, keys[0], 5)
+    draws = jax.vmap(lambda fit: vi.sample(fit, keys[0], 5))(fits)
+    assert draws["mu"].shape == (3, 5)
 
 
 @pytest.mark.slow

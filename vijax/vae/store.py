@@ -109,7 +109,9 @@ def save(
     """
     if not isinstance(model, Autoencoder | VAE):
         raise ValueError(
-            f"model = {model!r} is none: give models.autoencoder(…) or models.vae(…)"
+            f"model is not valid: it is of type {type(model).__name__}; give "
+            "vae.save(path, model, params), the path first and then a model of "
+            "models.vae(…) or models.autoencoder(…)"
         )
     for name in ("encoder", "decoder", "likelihood", "prior", "posterior"):
         part = getattr(model, name, None)

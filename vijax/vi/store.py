@@ -253,7 +253,8 @@ def _rebuild(
     elif header["data"] is None:
         raise ValueError(
             f"model is not enough for {path}, which holds no data: give the target, "
-            "vi.from_numpyro(model, …) or vi.from_log_density(…)"
+            "vi.from_numpyro(model, …), vi.from_stream(model, stream) or "
+            "vi.from_log_density(…)"
         )
     else:
         target = _make(path, model, about, decode(header["data"], arrays, {}))

@@ -364,7 +364,10 @@ def save(path: Path | str, detector: Detector) -> Path:
         True
     """
     if not isinstance(detector, Detector):
-        raise ValueError(f"detector = {detector!r} is none: give fit_detector(…)")
+        raise ValueError(
+            f"detector is not valid: it is of type {type(detector).__name__}; give "
+            "save(path, detector), the path first and then what fit_detector returns"
+        )
     return archive.write(path, detector, kind=KIND, types=TYPES)
 
 

@@ -122,7 +122,10 @@ def compress(
             vae, params, x, num_levels=levels, **options
         )
     output.write_bytes(content)
-    return f"{array.nbytes} bytes in {len(content)}: {array.nbytes / len(content):.2f}"
+    return (
+        f"{len(content)} bytes, {array.nbytes / len(content):.2f} times less than the "
+        f"{array.nbytes} of the numbers in memory"
+    )
 
 
 def decompress(model: Path, data: Path, output: Path) -> str:

@@ -296,7 +296,8 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
     """
     if not isinstance(model, Autoencoder | VAE):
         raise ValueError(
-            f"model = {model!r} is none: give models.autoencoder(…) or models.vae(…)"
+            f"model is not valid: it is of type {type(model).__name__}; give one of "
+            "models.autoencoder(…) or models.vae(…)"
         )
     array = np.asarray(images)
     numbers = array.dtype == bool or np.issubdtype(array.dtype, np.number)

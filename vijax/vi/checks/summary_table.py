@@ -118,6 +118,9 @@ def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
 
     Of a fit with chains (`vi.nuts`) the draws are theirs.
 
+    Raises:
+        ValueError: for a stack of fits, and for no draws.
+
     Example:
         >>> from vijax import vi
         >>> target = vi.from_log_density(lambda p: -0.5 * p["x"] ** 2, {"x": 0.0})
@@ -126,6 +129,11 @@ def sample(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:
         (5,)
     """
     check(num_samples >= 1, "num_samples", num_samples, "give at least 1")
+    if jnp.ndim(fit.status):
+        raise ValueError(
+            "fit is a stack of fits: give one of them, jax.tree.map(lambda x: x[i], "
+            "fits), or map vi.sample over them by jax.vmap"
+        )
     if fit.chains is not None:
         positions = jnp.reshape(fit.chains.positions, (-1, fit.target.dim))
         whole = num_samples > len(positions)

@@ -354,10 +354,13 @@ def _check_axes(site: dict[str, Any]) -> None:
         known.add(-len(batch))  # the steps
     for dim in range(-len(batch), 0):
         if batch[dim] > 1 and dim not in known:
+            # What is summed out one by one can only be in a plate.
+            summed = site["fn"].support.is_discrete and not site["is_observed"]
+            event = "" if summed else ", or the axis as .to_event(1)"
             raise TargetError(
                 f"model is not valid: its site {site['name']!r} has an axis of "
                 f"{batch[dim]} in no plate, which a model with discrete sites cannot "
-                "have; write the site in a numpyro.plate, or the axis as .to_event(1)"
+                f"have; write the site in a numpyro.plate{event}"
             )
 
 
