@@ -165,6 +165,12 @@ def test_covariates_are_asked_for(solved, key, given):
         generation.draw_from_prior(key, *solved[:2], num_samples=2, given=given)
 
 
+def test_images_without_their_covariates_are_refused(key):
+    model = models.conditional_vae((2, 2), num_covariates=3, latent=1, hidden=())
+    with pytest.raises(ValueError, match=r"give \(n, 7\), .*models.with_covariates"):
+        training.fit(model, key, np.zeros((4, 2, 2)), epochs=1)
+
+
 @pytest.mark.thorough
 def test_what_a_conditional_model_has_not_is_named(solved, key):
     model, params, rows = solved[:3]

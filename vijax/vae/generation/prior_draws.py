@@ -81,7 +81,7 @@ def _covariates(
         )
     shape = (num_samples, number)
     rows = np.zeros(shape, np.float32) if given is None else np.asarray(given)
-    remedy = f"give {shape}, or ({number},) for all"
+    remedy = f"give {shape}, or ({number},) for all, np.eye({number})[k] of class k"
     check(rows.shape in (shape, shape[1:]), "given's shape", rows.shape, remedy)
     check(np.isfinite(rows), "given", rows, "remove NaN and infinities")
     return np.broadcast_to(rows, shape).astype(np.float32)

@@ -304,7 +304,11 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
     check(numbers, "images' dtype", array.dtype, "give numbers")
     if array.shape[1:] != model.shape or not len(array):
         expected = ", ".join(["n", *map(str, model.shape)])
-        raise ValueError(f"images have shape {array.shape}: give ({expected}), n >= 1")
+        made = getattr(model, "num_covariates", 0)
+        how = ", which models.with_covariates(images, covariates) makes" if made else ""
+        raise ValueError(
+            f"images have shape {array.shape}: give ({expected}), n >= 1{how}"
+        )
     array = array.astype(np.result_type(array, np.float32))
     if isinstance(model, VAE):
         likelihoods.check_images(model.likelihood, array)
