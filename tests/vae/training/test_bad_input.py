@@ -39,7 +39,7 @@ DATA = [
     refuses("images' dtype = object", fit, IMAGES.astype(object)),
 ]
 MODELS = [
-    refuses("model = None is none", fit, model=None),
+    refuses("model is not valid: it is of type NoneType", fit, model=None),
     refuses(
         "params.encoder['Dense_0']['bias'] = nan (at index 0)", fit, params=NAN_PARAMS
     ),

@@ -184,7 +184,10 @@ def discrete_beside_a_subsample(y):
         (latent(dist.Bernoulli(jnp.ones(2) / 2).to_event(1)), "'k' .* and a vector"),
         (latent(dist.DiscreteUniform(0, 20_000)), "has 20001 values; at most 10000"),
         (latent(dist.DiscreteUniform(3, 5)), "values from 3.*add the offset"),
-        (latent(dist.Bernoulli(jnp.ones(2) / 2)), "'k' has .* in a numpyro.plate$"),
+        (
+            latent(dist.Bernoulli(jnp.ones(2) / 2)),
+            r"'k' has .* in a numpyro\.plate(\n|$)",
+        ),
         (discrete_backwards, "in a reverse scan.*turn xs around"),
         (discrete_beside_a_subsample, "beside a subsampled plate.*take all rows"),
     ],
