@@ -95,9 +95,10 @@ def by_batches(program: Any, thing: Any, rows: Any, size: int) -> Any:
         >>> by_batches(jax.jit(lambda a, x: a * x), 2.0, np.arange(3.0), 2)
         array([0., 2., 4.], dtype=float32)
     """
+    rows = np.asarray(rows)  # slices of JAX's arrays compile
     number = len(rows)
     if missing := -number % size:
-        rows = np.resize(rows, (number + missing, *np.shape(rows)[1:]))
+        rows = np.resize(rows, (number + missing, *rows.shape[1:]))
     parts = [
         program(thing, rows[start : start + size])
         for start in range(0, len(rows), size)
