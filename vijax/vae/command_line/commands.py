@@ -123,8 +123,8 @@ def compress(
         )
     output.write_bytes(content)
     return (
-        f"{len(content)} bytes, {array.nbytes / len(content):.2f} times less than the "
-        f"{array.nbytes} of the numbers in memory"
+        f"{len(content)} bytes for the {array.nbytes} of the numbers in memory: "
+        f"ratio {array.nbytes / len(content):.2f}"
     )
 
 

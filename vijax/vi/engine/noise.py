@@ -40,13 +40,13 @@ def normal(key: Key, shape: tuple[int, ...], dtype: Any) -> Any:
     if in_trace():
         drawn: Any = jax.lax.map(draw, jnp.asarray(numbers)).reshape(-1)
         return drawn[:count].reshape(shape)
+    # Folded all at once, where NumPy makes the bits.
     if size == SMALL and np.dtype(dtype) == np.float32 and threefry.is_ours(key):
         draw = _small_block
         numbers = zip(*threefry.folded(threefry.words(key), numbers), strict=True)
     blocks = [draw(number) for number in numbers]  # one is made as others begin
-    return np.concatenate([np.asarray(block) for block in blocks])[:count].reshape(
-        shape
-    )
+    drawn = np.concatenate([np.asarray(block) for block in blocks])
+    return drawn[:count].reshape(shape)
 
 
 @partial(jax.jit, static_argnames=("size", "dtype"))
