@@ -4,7 +4,8 @@ Each takes (model, arguments, seed, steps) and returns draws by site. Defaults o
 system; NumPyro and BlackJAX have no default optimiser: Adam, 0.01, as in their
 examples. BlackJAX, PyMC and nutpie get the log density that vijax makes of the model;
 the last two in float64, which is their default, and call by call from outside of a
-compiled loop, so that their seconds say little.
+compiled loop, so that their seconds say little. `scaled` gives a system unknowns that
+a user has scaled as well as can be.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +13,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import optax
 from numpyro import handlers
 from numpyro.contrib.funsor import config_enumerate
@@ -32,8 +36,8 @@ def numpyro_guide(guide_class: Any, *, falling: bool = False) -> System:
     """SVI.run with an automatic guide; `falling` steps go from 0.03 to 0.0003."""
 
     def run(model: Model, arguments: tuple[Any, ...], seed: int, steps: int) -> Draws:
-        schedule = optax.exponential_decay(0.03, steps, 0.01)
-        optimiser = optax_to_numpyro(optax.adam(schedule)) if falling else Adam(0.01)
+        adam = optax.adam(_falling(steps))
+        optimiser = optax_to_numpyro(adam) if falling else Adam(0.01)
         loss: Any = Trace_ELBO()
         visible = model
         if _has_discrete_unknowns(model, arguments):
@@ -49,6 +53,10 @@ def numpyro_guide(guide_class: Any, *, falling: bool = False) -> System:
         return drawn
 
     return run
+
+
+def _falling(steps: int) -> optax.Schedule:
+    return optax.exponential_decay(0.03, steps, 0.01)
 
 
 def _is_discrete(site: dict[str, Any]) -> bool:
@@ -67,6 +75,30 @@ def _has_discrete_unknowns(model: Model, arguments: tuple[Any, ...]) -> bool:
     )
 
 
+def scaled(system: System) -> System:
+    """Give a system unknowns of about N(0, 1), by the means and sds of our own fit.
+
+    No scaling by hand does better. The log density is the one that vijax makes of the
+    model, and the system's seconds contain the fit.
+    """
+
+    def run(model: Model, arguments: tuple[Any, ...], seed: int, steps: int) -> Draws:
+        target = vi.from_numpyro(model, *arguments)
+        fit = vi.fit(target, jax.random.key(seed), family="full_rank")
+        target, loc, scale = fit.target, fit.q.mean(), fit.q.scale()
+
+        def standardised() -> None:
+            normal = dist.Normal(jnp.zeros(loc.shape), 1.0).to_event(1)
+            z = numpyro.sample("z", normal)  # guides begin by sampling
+            density = target.log_density(loc + scale * z) - normal.log_prob(z)
+            numpyro.factor("log_density", density)
+
+        drawn = system(standardised, (), seed, steps)["z"]
+        return _by_site(target, loc + scale * np.asarray(drawn, loc.dtype))
+
+    return run
+
+
 def numpyro_nuts(
     model: Model, arguments: tuple[Any, ...], seed: int, steps: int
 ) -> Draws:
@@ -83,25 +115,28 @@ def numpyro_nuts(
     return draws
 
 
-def blackjax_mean_field(
-    model: Model, arguments: tuple[Any, ...], seed: int, steps: int
-) -> Draws:
-    """Fit meanfield_vi in a scan."""
-    import blackjax
+def blackjax_mean_field(*, falling: bool = False) -> System:
+    """Fit meanfield_vi in a scan; `falling` steps as NumPyro's guides have them."""
 
-    target = vi.from_numpyro(model, *arguments)
-    algorithm = blackjax.meanfield_vi(target.log_density, optax.adam(0.01))
-    key, draw_key = jax.random.split(jax.random.key(seed))
+    def fit(model: Model, arguments: tuple[Any, ...], seed: int, steps: int) -> Draws:
+        import blackjax
 
-    @jax.jit
-    def run(key: jax.Array) -> Any:
-        def step(state: Any, key: jax.Array) -> tuple[Any, None]:
-            return algorithm.step(key, state)[0], None
+        target = vi.from_numpyro(model, *arguments)
+        rate = _falling(steps) if falling else 0.01
+        algorithm = blackjax.meanfield_vi(target.log_density, optax.adam(rate))
+        key, draw_key = jax.random.split(jax.random.key(seed))
 
-        keys = jax.random.split(key, steps)
-        return jax.lax.scan(step, algorithm.init(target.init), keys)[0]
+        @jax.jit
+        def run(key: jax.Array) -> Any:
+            def step(state: Any, key: jax.Array) -> tuple[Any, None]:
+                return algorithm.step(key, state)[0], None
 
-    return _by_site(target, algorithm.sample(draw_key, run(key), NUM_DRAWS))
+            keys = jax.random.split(key, steps)
+            return jax.lax.scan(step, algorithm.init(target.init), keys)[0]
+
+        return _by_site(target, algorithm.sample(draw_key, run(key), NUM_DRAWS))
+
+    return fit
 
 
 def blackjax_pathfinder(

@@ -80,7 +80,7 @@ SYSTEMS = {
         peer(peers.numpyro_guide(AutoMultivariateNormal)), SD_LIMIT, True
     ),
     "BlackJAX mean-field": System(
-        peer(peers.blackjax_mean_field), MEAN_FIELD_SD_LIMIT, True
+        peer(peers.blackjax_mean_field()), MEAN_FIELD_SD_LIMIT, True
     ),
     "BlackJAX Pathfinder": System(peer(peers.blackjax_pathfinder), SD_LIMIT, False),
     "PyMC ADVI": System(pymc, MEAN_FIELD_SD_LIMIT, True),

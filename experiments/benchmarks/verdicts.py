@@ -43,8 +43,8 @@ from vijax import vi
 LARGEST = 1e6  # that an error is said to be
 LEAST_KNOWN = 0.5  # of the numbers, by which a corrected answer counts as one
 SHORT = 20.0  # seconds of a first fit that is repeated warm
-# What a user would pick instead, as its documentation shows it, and once for fairness
-# with more steps that fall: name -> (system, steps).
+# What a user would pick instead, as its documentation shows it; and for fairness once
+# more with unknowns that are scaled, and more steps: name -> (system, steps).
 PEERS: dict[str, tuple[peers.System, int]] = {
     "NumPyro NUTS": (peers.numpyro_nuts, 0),
     "NumPyro AutoNormal": (peers.numpyro_guide(AutoNormal), 10_000),
@@ -53,10 +53,24 @@ PEERS: dict[str, tuple[peers.System, int]] = {
         peers.numpyro_guide(AutoMultivariateNormal, falling=True),
         50_000,
     ),
-    "BlackJAX mean-field": (peers.blackjax_mean_field, 10_000),
+    "BlackJAX mean-field": (peers.blackjax_mean_field(), 10_000),
     "BlackJAX Pathfinder": (peers.blackjax_pathfinder, 0),
     "PyMC ADVI": (peers.pymc_advi, 10_000),
     "nutpie NUTS": (peers.nutpie_nuts, 0),
+    "NumPyro AutoNormal, scaled, 50,000 falling": (
+        peers.scaled(peers.numpyro_guide(AutoNormal, falling=True)),
+        50_000,
+    ),
+    "NumPyro AutoMVN, scaled, 50,000 falling": (
+        peers.scaled(peers.numpyro_guide(AutoMultivariateNormal, falling=True)),
+        50_000,
+    ),
+    "BlackJAX mean-field, scaled, 50,000 falling": (
+        peers.scaled(peers.blackjax_mean_field(falling=True)),
+        50_000,
+    ),
+    "BlackJAX Pathfinder, scaled": (peers.scaled(peers.blackjax_pathfinder), 0),
+    "PyMC ADVI, scaled, 50,000": (peers.scaled(peers.pymc_advi), 50_000),
 }
 
 

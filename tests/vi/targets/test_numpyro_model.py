@@ -404,3 +404,49 @@ def test_times_that_float32_would_blur_are_refused(float32):
         assert vi.from_numpyro(line, kept, minute).dim == 1
     with jax.enable_x64(True):
         assert vi.from_numpyro(line, 1.6e9 + minute, minute).dim == 1
+
+
+def scale_of(y):
+    """A site with a map, so that the density has a factor of its own."""
+    scale = numpyro.sample("scale", dist.HalfNormal(1.0))
+    numpyro.sample("y", dist.Normal(0.0, scale), obs=y)
+
+
+def test_a_density_leaves_nothing_among_the_sites_of_a_caller():
+    target = vi.from_numpyro(scale_of, Y)
+
+    def other():
+        z = numpyro.sample("z", NORMAL.expand([1]).to_event(1))
+        numpyro.factor("density", target.log_density(z) - 3.0)
+        target.unconstrain(target.constrain(z))
+
+    sites = handlers.trace(handlers.seed(other, 0)).get_trace()
+    assert list(sites) == ["z", "density"]
+    nested = vi.from_numpyro(other)
+    position = jnp.array([0.4])
+    expected = target.log_density(position) - 3.0 + NORMAL.log_prob(0.4)
+    assert nested.log_density(position) == pytest.approx(float(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        handlers.condition(data={"scale": 2.0}),
+        handlers.scale(scale=10.0),
+        handlers.mask(mask=False),
+        numpyro.plate("rows", 5),
+    ],
+    ids=["condition", "scale", "mask", "plate"],
+)
+def test_a_target_that_is_made_inside_of_a_handler_is_refused(handler):
+    with handler, pytest.raises(ValueError, match="give the model under it"):
+        vi.from_numpyro(scale_of, Y)
+    assert vi.from_numpyro(scale_of, Y).dim == 1
+
+
+def test_handlers_that_change_no_model_are_no_hindrance():
+    expected = vi.from_numpyro(scale_of, Y)
+    with handlers.seed(rng_seed=0), handlers.trace() as seen, handlers.block():
+        target = vi.from_numpyro(scale_of, Y)
+    assert not seen
+    assert target.static == expected.static

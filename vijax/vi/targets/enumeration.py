@@ -34,6 +34,7 @@ from numpyro.infer.util import compute_log_probs
 from vijax.extras import require
 from vijax.types import Key, Scalar
 from vijax.vi.targets.data_arguments import join
+from vijax.vi.targets.handlers_around import apart
 from vijax.vi.targets.model_sites import Everywhere, is_factor
 from vijax.vi.targets.scan_steps import at_step, in_steps, with_axes
 from vijax.vi.targets.target import DiscreteSite, Static, Target, TargetError
@@ -233,6 +234,7 @@ class _Weigh(Everywhere):
         numpyro.factor(f"_{name}_weight", jnp.where(is_value, weights, 0.0).sum(-1))
 
 
+@apart
 def draw_discrete(
     target: Target, key: Key, values: dict[str, Array]
 ) -> dict[str, Array]:

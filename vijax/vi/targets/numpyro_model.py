@@ -25,6 +25,7 @@ from vijax.vi.targets.data_arguments import (
     split,
     to_device,
 )
+from vijax.vi.targets.handlers_around import apart, refuse
 from vijax.vi.targets.looked_up import looked_up, settled
 from vijax.vi.targets.model_sites import (
     UnknownsInsideError,
@@ -75,7 +76,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
             `numpyro.param`, needs a random key, has unknowns in a loop that NumPyro
             does not see; its data have another shape than their distribution; its
             discrete sites cannot be summed out; float32 does not keep what an array of
-            float64 says (times in seconds since 1970, say).
+            float64 says (times in seconds since 1970, say); the call is inside of a
+            handler that would make another model.
         ImportError: it has discrete sites and funsor is not installed.
 
     Example:
@@ -87,6 +89,12 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         >>> target.dim, target.constrain(jnp.zeros(1))["scale"].item()
         (1, 1.0)
     """
+    refuse()
+    return _from_numpyro(model, *args, **kwargs)
+
+
+@apart
+def _from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
     bound: tuple[int, tuple[str, ...]] = (0, ())
     if isinstance(model, partial):  # a new partial of the same function is the same
         bound = len(model.args), tuple(model.keywords)
@@ -115,7 +123,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
     try:
         target = first_that_traces(make, "model")
     except UnknownsInsideError as inside:
-        return from_numpyro(all_rows(model, inside.plates), *args, **kwargs)
+        return _from_numpyro(all_rows(model, inside.plates), *args, **kwargs)
     static = target.static._replace(looked_up=settled(read, model))
     return replace(target, static=static)
 
@@ -199,6 +207,7 @@ def _at_origin(
     return look(data, params, _draw_rows(jax.random.key(0), static.plates), key)
 
 
+@apart
 def _density_of_model(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> Scalar:
@@ -219,6 +228,7 @@ def _log_density(
     return jnp.asarray(sum(log_probs.values(), start=0.0))
 
 
+@apart
 def log_density_terms(
     target: Target, position: Array, key: Key | Rows | None = None
 ) -> dict[str, Scalar]:
@@ -253,6 +263,7 @@ def _is_log_det(name: str, params: dict[str, Array]) -> bool:
     return any(name == _log_det(unknown) for unknown in params)
 
 
+@apart
 def _constrain_model(
     static: Static, data: list[Array], params: dict[str, Array], key: Key | Rows | None
 ) -> dict[str, Array]:
@@ -276,6 +287,7 @@ def _constrained(
     }
 
 
+@apart
 def _unconstrain_model(
     static: Static, data: list[Array], values: dict[str, Array]
 ) -> dict[str, Array]:

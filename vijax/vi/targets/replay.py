@@ -20,6 +20,7 @@ from numpyro.primitives import Messenger
 
 from vijax.types import Key
 from vijax.vi.targets.data_arguments import LEVELS, join, split
+from vijax.vi.targets.handlers_around import apart
 from vijax.vi.targets.model_sites import Everywhere, is_factor, origin_of
 from vijax.vi.targets.numpyro_model import is_model
 from vijax.vi.targets.site_parameters import invalid_parameters
@@ -169,6 +170,7 @@ def _shown(value: Any) -> str:
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {shapes}"
 
 
+@apart
 def _seen(
     model: Model, data: list[Array], latent: frozenset[str], replicates: bool
 ) -> Rerun:
@@ -216,6 +218,7 @@ class Generated(NamedTuple):
     invalid: dict[str, Array]  # whether a drawn site's parameter is, by "rate of y"
 
 
+@apart
 def generate(
     model: Model,
     data: list[Array],

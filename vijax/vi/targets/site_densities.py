@@ -19,6 +19,7 @@ from numpyro import handlers
 from numpyro.infer.util import compute_log_probs
 
 from vijax.vi.targets.data_arguments import join
+from vijax.vi.targets.handlers_around import apart
 from vijax.vi.targets.model_sites import is_factor
 from vijax.vi.targets.target import Static, Target, TargetError
 
@@ -88,6 +89,7 @@ def _put_together(parts: Array, axis: int, size: int) -> Array:
     return jnp.moveaxis(joined, 0, axis - 1)
 
 
+@apart
 def _observed(
     static: Static, data: list[Array], values: dict[str, Array], rows: dict[str, Array]
 ) -> dict[str, tuple[Observed, tuple[int, int] | None]]:
@@ -142,6 +144,7 @@ def _check_scale(name: str, scale: Any, expected: float) -> None:
     )
 
 
+@apart
 def site_log_probs(target: Target, values: dict[str, Array]) -> dict[str, Array]:
     """Return log p of each sampled site given those before it, in constrained space.
 
