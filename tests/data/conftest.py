@@ -62,6 +62,12 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 
 @pytest.fixture
+def as_idx():
+    """Return the function that makes the bytes of an idx .gz file."""
+    return idx_bytes
+
+
+@pytest.fixture
 def small(tmp_path, monkeypatch) -> tuple[Path, idx.Arrays]:
     """A folder of four small files that stand for MNIST's, and their arrays."""
     generator = np.random.default_rng(0)

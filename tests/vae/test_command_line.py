@@ -348,7 +348,9 @@ def test_parts_of_a_file_are_chosen(images, tmp_path):
 
 def test_other_files_are_named(tmp_path):
     (tmp_path / "a.txt").touch()
-    with pytest.raises(ValueError, match=r"a\.txt: give a folder of images, or a file"):
+    with pytest.raises(
+        ValueError, match=r"a\.txt: give a folder of images or idx files, or a file"
+    ):
         commands.detect(tmp_path / "a.txt", tmp_path / "detector.npz")
     with pytest.raises(FileNotFoundError, match="expected a file, found none"):
         commands.detect(tmp_path / "b.csv", tmp_path / "detector.npz")

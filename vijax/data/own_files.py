@@ -7,7 +7,7 @@
 - `.csv`: a table with commas, with or without a header line of column names; without
   one its columns are called 1, 2, ….
 - `.root`, `.parquet`, `.feather`, `.arrow`: a table (`event_files`).
-- a folder of images (`image_folder`).
+- a folder of images (`image_folder`), or of files in MNIST's idx format (`idx`).
 
 A table's column named `label`, or as the argument `label` says, holds classes:
 integers, or text, numbered in alphabetical order. Where there is no `test`, a fifth of
@@ -25,7 +25,7 @@ import numpy as np
 
 from vijax.data import event_files
 from vijax.data.dataset import Dataset, hold_out, images
-from vijax.data.files import image_folder
+from vijax.data.files import idx, image_folder
 from vijax.data.own_tables import (
     ALL,
     ARRAYS,
@@ -90,11 +90,11 @@ def read(path: Path, choice: Choice = ALL) -> Content:
         )
     if path.is_dir():
         refuse(path, choice, "columns", "table", "select", "label")
-        pixels, labels, label_names = image_folder.read(path)
-        arrays = {"train": pixels}
-        if labels is not None:
-            arrays["train_labels"] = labels
-        content = Content(arrays, None, label_names)
+        if idx.is_folder(path):
+            content = Content(idx.read_folder(path))
+        else:
+            pictures = image_folder.read(path)
+            content = Content(pictures.arrays, None, pictures.label_names)
     elif not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file, found none")
     elif path.suffix.lower() in ARRAYS:
@@ -107,7 +107,7 @@ def read(path: Path, choice: Choice = ALL) -> Content:
         content = read_events(path, choice)
     else:
         raise ValueError(
-            f"{path}: give a folder of images, or a file that ends in "
+            f"{path}: give a folder of images or idx files, or a file that ends in "
             f"{', '.join(SUFFIXES)}"
         )
     _check(path, content.arrays)

@@ -158,3 +158,46 @@ def test_one_fashion_file_among_mnist_is_found_out(shared, tmp_path):
         ValueError, match=rf"{LABELS}: expected SHA-256 3552534a.*a04f1"
     ):
         data.load("mnist", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["", "emnist-letters-"])
+@pytest.mark.parametrize("test", ["t10k", "test"])
+def test_files_of_ones_own(tmp_path, as_idx, prefix, test):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (9, 4, 5), np.uint8), np.arange(9) % 3
+    for part, chosen in (("train", slice(0, 6)), (test, slice(6, 9))):
+        name = tmp_path / f"{prefix}{part}-images-idx3-ubyte.gz"
+        name.write_bytes(as_idx(images[chosen]))
+        raw = gzip.decompress(as_idx(labels[chosen].astype(np.uint8)))
+        (tmp_path / f"{prefix}{part}-labels.idx1-ubyte").write_bytes(raw)
+    dataset = data.load(tmp_path)
+    np.testing.assert_array_equal(dataset.train, images[:6] / np.float32(255))
+    np.testing.assert_array_equal(dataset.test, images[6:] / np.float32(255))
+    assert dataset.train_labels.tolist() == labels[:6].tolist()
+    assert dataset.test_labels.tolist() == labels[6:].tolist()
+    assert dataset.num_levels == 256
+
+
+def test_files_of_ones_own_that_are_no_data_set(tmp_path):
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"\x00\x00\x08\x03" + bytes(9))
+    with pytest.raises(ValueError, match=r"expected train-images-idx3-ubyte\[.gz\]"):
+        data.load(tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte").unlink()
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\x00\x00\x08\x03" + bytes(9))
+    with pytest.raises(ValueError, match=r"expected 16 bytes or more, found 13"):
+        data.load(tmp_path)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\x00\x00\x0d\x03" + bytes(99))
+    with pytest.raises(ValueError, match=r"magic number 0x00000803, found 0x00000d03"):
+        data.load(tmp_path)
+    (tmp_path / "mine-train-images-idx3-ubyte").touch()
+    with pytest.raises(
+        ValueError, match=r"of one data set, .*train-…, mine-train-…: give"
+    ):
+        data.load(tmp_path)
+
+
+def test_published_files_by_their_path(shared):
+    by_path = data.load(shared / "data" / "mnist")
+    by_name = data.load("mnist", data_dir=shared / "data")
+    np.testing.assert_array_equal(by_path.test, by_name.test)
+    assert by_path.test_labels.tolist() == by_name.test_labels.tolist()

@@ -4,7 +4,7 @@
     root_files, hdf5_files, arrow_files    tables and arrays, by uproot, h5py, pyarrow
     text_table       text with commas
     image_folder     a folder of images; png, one image in bytes
-    idx              the arrays of MNIST's original files
+    idx              arrays as MNIST's four files have them
     whole_files      writing: a file is there whole, or the one before it is
 
 Users call `vijax.data.load` and `vijax.data.batches`, which choose.

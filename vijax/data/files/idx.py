@@ -1,4 +1,4 @@
-"""The four original .gz files of MNIST and Fashion-MNIST, checked and parsed.
+"""Arrays of the idx format: MNIST's own four files, checked, and a user's like them.
 
 idx format (Y. LeCun, C. Cortes, C. Burges, "The MNIST database"): big-endian 32-bit
 words: the magic number, then the length of each axis; then the values as bytes. The
@@ -7,11 +7,18 @@ magic number is 0x0801 for labels (one axis of uint8), 0x0803 for images (three 
 
 import gzip
 import hashlib
+import re
 import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from vijax.data.files.open_tables import FileContentError, listed
+
+PARTS = {"train": "train", "t10k": "test", "test": "test"}  # as files are called
+# Such as kmnist's t10k-images-idx3-ubyte.gz, or emnist-letters-test-labels-….
+_NAME = re.compile(rf"(.*)({'|'.join(PARTS)})-(images|labels)[-.]idx\d-ubyte(\.gz)?")
 
 
 class File(NamedTuple):
@@ -139,27 +146,82 @@ def parse(content: bytes, shape: tuple[int, ...], path: Path) -> np.ndarray:
     Raises:
         ValueError: not a complete gzip file, another magic number or shape.
     """
-    try:
-        raw = gzip.decompress(content)
-    except EOFError as error:
-        raise ValueError(
-            f"{path}: expected a complete gzip file, found one that is truncated "
-            f"after {len(content)} bytes"
-        ) from error
-    except (OSError, zlib.error) as error:
-        raise ValueError(
-            f"{path}: expected a gzip file, found corrupt data ({error})"
-        ) from error
-    header = 4 * (1 + len(shape))
-    magic = 0x0800 + len(shape)
-    if len(raw) < header or int.from_bytes(raw[:4]) != magic:
+    return _parse(content, len(shape), path, shape)
+
+
+def is_folder(folder: Path) -> bool:
+    """Say whether there are idx files of images in a folder."""
+    return bool(_own_files(folder))
+
+
+def read_folder(folder: Path) -> dict[str, np.ndarray]:
+    """Read idx files as uint8: train, test, train_labels and test_labels.
+
+    Their names end as MNIST's: train-images-idx3-ubyte.gz, t10k- or test-labels-…,
+    compressed or not.
+
+    Raises:
+        ValueError: files of several data sets, no images to train with, a damaged file.
+    """
+    found = _own_files(folder)
+    prefixes = sorted({prefix for prefix, _ in found})
+    if len(prefixes) > 1:
+        raise FileContentError(
+            f"{folder}: expected idx files of one data set, found such as "
+            f"{listed([f'{prefix}train-…' for prefix in prefixes])}: give each a "
+            "folder of its own"
+        )
+    paths = {key: path for (_, key), path in found.items()}
+    if "train" not in paths:
+        there = sorted(path.name for path in paths.values())
+        raise FileContentError(
+            f"{folder}: expected train-images-idx3-ubyte[.gz], found {listed(there)}"
+        )
+    return {
+        key: _parse(path.read_bytes(), 1 if key.endswith("labels") else 3, path)
+        for key, path in paths.items()
+    }
+
+
+def _own_files(folder: Path) -> dict[tuple[str, str], Path]:
+    """Return idx files by what comes before the part's name, and the array's name."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if match := _NAME.fullmatch(path.name):
+            prefix, part, kind, _ = match.groups()
+            found[prefix, PARTS[part] + ("_labels" if kind == "labels" else "")] = path
+    return found
+
+
+def _parse(
+    content: bytes, num_axes: int, path: Path, expected: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Decompress what is compressed, and parse an array of so many axes."""
+    raw = content
+    if path.suffix == ".gz":
+        try:
+            raw = gzip.decompress(content)
+        except EOFError as error:
+            raise ValueError(
+                f"{path}: expected a complete gzip file, found one that is truncated "
+                f"after {len(content)} bytes"
+            ) from error
+        except (OSError, zlib.error) as error:
+            raise ValueError(
+                f"{path}: expected a gzip file, found corrupt data ({error})"
+            ) from error
+    header = 4 * (1 + num_axes)
+    magic = 0x0800 + num_axes
+    if int.from_bytes(raw[:4]) != magic:
         raise ValueError(
             f"{path}: expected the idx magic number 0x{magic:08x}, "
             f"found 0x{raw[:4].hex() or '(nothing)'}"
         )
-    found = tuple(int(n) for n in np.frombuffer(raw[4:header], ">u4"))
-    if found != shape:
-        raise ValueError(f"{path}: expected an array of {shape}, found {found}")
+    if len(raw) < header:
+        raise ValueError(f"{path}: expected {header} bytes or more, found {len(raw)}")
+    shape = tuple(int(n) for n in np.frombuffer(raw[4:header], ">u4"))
+    if expected is not None and shape != expected:
+        raise ValueError(f"{path}: expected an array of {expected}, found {shape}")
     values = np.frombuffer(raw, np.uint8, offset=header)
     if values.size != np.prod(shape):
         raise ValueError(

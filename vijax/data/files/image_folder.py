@@ -2,13 +2,15 @@
 
     photos/0001.png …                  images without labels
     photos/cat/0001.png, dog/ …        labels 0, 1 in alphabetical order, with names
+    letters/Greek/alpha/01.png …       labels of folders at any depth: Greek/alpha, …
+    photos/train/cat/ …, test/cat/ …   parts, where no other folder holds images
 
 Files are read in the order of their names. If one image has colours, all are colour;
 an alpha channel is refused, for what it would be drawn over is not known.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,19 +19,84 @@ from vijax.extras import require
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 GREY = ("1", "L")
+PARTS = {"train": "train", "test": "test", "valid": "valid", "val": "valid"}
+Classes = dict[str, list[Path]]  # images by the name of their class; "" for none
 
 
-def read(folder: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...] | None]:
-    """Return uint8 images (n, height, width) or (…, 3), labels, and their names.
+class Images(NamedTuple):
+    """What a folder holds."""
+
+    arrays: dict[str, np.ndarray]  # uint8 by part, "train" if there is one; labels
+    label_names: tuple[str, ...] | None  # in alphabetical order
+
+
+def read(folder: Path) -> Images:
+    """Return the images (n, height, width) or (…, 3), labels, and their names.
 
     Raises:
         ImportError: Pillow is not installed.
         ValueError: no image; a damaged one; images of different sizes; an alpha
-            channel, 16 bits or CMYK.
+            channel, 16 bits or CMYK; parts of which one has other classes.
     """
-    files, labels, names = _files(folder)
+    parts = _parts(folder)
     pillow = require("PIL.Image", extra="data", purpose=f"reading {folder}")
-    images = [_pixels(pillow, file) for file in files]
+    files = [file for part in parts.values() for file in _in_order(part)]
+    pixels = _alike(folder, files, [_pixels(pillow, file) for file in files])
+    names = (*parts["train"],)
+    arrays, start = {}, 0
+    for part, classes in parts.items():
+        counts = [len(found) for found in classes.values()]
+        arrays[part] = pixels[start : start + sum(counts)]
+        start += sum(counts)
+        if names != ("",):
+            numbers = [names.index(name) for name in classes]
+            arrays[f"{part}_labels"] = np.repeat(numbers, counts)
+    return Images(arrays, None if names == ("",) else names)
+
+
+def _parts(folder: Path) -> dict[str, Classes]:
+    """Return the images' paths by part and class."""
+    classes = _classes(folder)
+    if not classes:
+        there = sorted(path.name for path in folder.iterdir())
+        raise FileContentError(
+            f"{folder}: expected images ({', '.join(SUFFIXES)}), here or in subfolders "
+            f"that are classes, found {listed(there)}"
+        )
+    tops = {name.split("/")[0] for name in classes}
+    if not {"train"} < tops <= PARTS.keys():
+        return {"train": classes}
+    parts = {PARTS[top]: _classes(folder / top) for top in sorted(tops, reverse=True)}
+    for part, found in parts.items():
+        if others := sorted(found.keys() - parts["train"].keys()):
+            raise FileContentError(
+                f"{folder}, {part}: expected the classes of train "
+                f"({listed([*parts['train']])}), found {listed(others)} too"
+            )
+    return parts
+
+
+def _classes(folder: Path) -> Classes:
+    """Return images here, or in each of the folders below, by the folder's name."""
+    if files := _images(folder):
+        return {"": files}
+    below = sorted(
+        path.relative_to(folder).parts for path in folder.rglob("*") if path.is_dir()
+    )
+    return {
+        "/".join(path): files
+        for path in below
+        if not any(name.startswith(".") for name in path)
+        and (files := _images(folder.joinpath(*path)))
+    }
+
+
+def _in_order(classes: Classes) -> list[Path]:
+    return [file for files in classes.values() for file in files]
+
+
+def _alike(folder: Path, files: list[Path], images: list[np.ndarray]) -> np.ndarray:
+    """Return images of one size as one array, with colours if one has."""
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
         odd = next(
@@ -46,29 +113,7 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...] |
             image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
             for image in images
         ]
-    return np.stack(images), labels, names
-
-
-def _files(
-    folder: Path,
-) -> tuple[list[Path], np.ndarray | None, tuple[str, ...] | None]:
-    """Return the images' paths in order, with labels where there are subfolders."""
-    if files := _images(folder):
-        return files, None, None
-    classes = {
-        sub.name: found
-        for sub in sorted(folder.iterdir())
-        if sub.is_dir() and (found := _images(sub))
-    }
-    if not classes:
-        there = sorted(path.name for path in folder.iterdir())
-        raise FileContentError(
-            f"{folder}: expected images ({', '.join(SUFFIXES)}), here or in subfolders "
-            f"that are classes, found {listed(there)}"
-        )
-    counts = [len(found) for found in classes.values()]
-    labels = np.repeat(np.arange(len(classes)), counts)
-    return [file for found in classes.values() for file in found], labels, (*classes,)
+    return np.stack(images)
 
 
 def _images(folder: Path) -> list[Path]:
