@@ -145,3 +145,13 @@ def test_docstrings_become_markup_that_nothing_is_mistaken_in():
 def test_solution_runs(source):
     assert "assert" in source
     exec(compile(source, "<solution>", "exec"), {"__name__": "__main__"})
+
+
+def test_pages_are_compiled_lightly_unless_they_read_a_clock():
+    compilation = _extension("light_compilation")
+    clock = "begin = time.perf_counter()"
+    assert compilation.flags(clock, "--one=1") == "--one=1"
+    flags = compilation.flags("1 + 1", "--one=1").split()
+    assert flags[0] == "--one=1"
+    assert "--xla_backend_optimization_level=0" in flags
+    assert any(clock[8:20] in page.read_text() for page in PAGES)

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 
 from vijax.types import Key, Scalar
 from vijax.validate import check
-from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.compilation import light_jit
 from vijax.vi.families import conditional
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import FullRank, FullRankNormal
@@ -100,7 +100,7 @@ class NestedLaplace:
         width: Array = START_SCALE * scale[structure.globals]
         spent: list[Found] = []
         while True:
-            start = _mode(target, structure, theta, start)
+            start = _mode(target, _unmarked(structure), theta, start)
             wider = _told_apart(target, structure, theta, start)
             if spent and _kinds(wider) == _kinds(structure):
                 break
@@ -184,18 +184,23 @@ def _told_apart(
     target: Target, structure: Structure, theta: Array, start: Locals
 ) -> Structure:
     """Mark the groups that are not normal given θ, which want more than a normal."""
-    groups = tuple(replace(group, is_normal=False) for group in structure.groups)
-    sizes = _non_normality(target, replace(structure, groups=groups), theta, start)
+    sizes = _non_normality(target, _unmarked(structure), theta, start)
     pairs = zip(structure.groups, sizes, strict=True)
     marked = [replace(g, is_normal=g.is_normal and float(s) < NORMAL) for g, s in pairs]
     return replace(structure, groups=tuple(marked))
+
+
+def _unmarked(structure: Structure) -> Structure:
+    """Return a structure whose marks are all the same, for what does not read them."""
+    groups = tuple(replace(group, is_normal=False) for group in structure.groups)
+    return replace(structure, groups=groups)
 
 
 def _kinds(structure: Structure) -> list[bool]:
     return [group.is_normal for group in structure.groups]
 
 
-@density_jit
+@light_jit  # looks at each unknown once or twice, and long chains compile for long
 def _non_normality(
     target: Target, structure: Structure, theta: Array, start: Locals
 ) -> tuple[Scalar, ...]:
@@ -208,7 +213,7 @@ def _batch_size(target: Target, num_globals: int) -> int:
     return max(2 * num_globals + 2, LEAST_DRAWS, 2 * (min(MOST_DRAWS, affordable) // 2))
 
 
-@density_jit
+@light_jit
 def _mode(target: Target, structure: Structure, theta: Array, start: Locals) -> Locals:
     return conditional.laplace(target, structure, theta, start).mode
 
