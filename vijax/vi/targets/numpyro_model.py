@@ -45,6 +45,7 @@ from vijax.vi.targets.target import (
     shapes,
     traced,
 )
+from vijax.vi.targets.user_arguments import as_arrays
 
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:
@@ -68,7 +69,8 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
         model: any function with NumPyro's primitives, also under its handlers. A
             subsampled plate with unknowns inside takes all its rows, for they are as
             many as the rows anyway (family = "structured" is linear in them).
-        *args: of the model, data included.
+        *args: of the model, data included: arrays, numbers, and columns of a data
+            frame, in any pytree.
         **kwargs: of the model, by name.
 
     Raises:
@@ -76,8 +78,9 @@ def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target
             `numpyro.param`, needs a random key, has unknowns in a loop that NumPyro
             does not see; its data have another shape than their distribution; its
             discrete sites cannot be summed out; float32 does not keep what an array of
-            float64 says (times in seconds since 1970, say); the call is inside of a
-            handler that would make another model.
+            float64 says (times in seconds since 1970, say); text, times, masked
+            entries, a data frame or an object that is no pytree among the arguments;
+            the call is inside of a handler that would make another model.
         ImportError: it has discrete sites and funsor is not installed.
 
     Example:
@@ -101,6 +104,7 @@ def _from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Targe
         args, kwargs = (*model.args, *args), {**model.keywords, **kwargs}
         model = model.func
 
+    args, kwargs = as_arrays(model, args, kwargs)
     refuse_lost_digits((args, kwargs))
     read = looked_up(model)
 

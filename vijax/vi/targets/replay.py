@@ -7,7 +7,6 @@ Values are constrained, by name, as `target.constrain` returns them. `generate` 
 one draw, and pure; `vi.after` maps it over many.
 """
 
-import inspect
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from numpyro import handlers
-from numpyro.primitives import Messenger
 
 from vijax.types import Key
 from vijax.vi.targets.data_arguments import LEVELS, join, split
@@ -25,6 +23,7 @@ from vijax.vi.targets.model_sites import Everywhere, is_factor, origin_of
 from vijax.vi.targets.numpyro_model import is_model
 from vijax.vi.targets.site_parameters import invalid_parameters
 from vijax.vi.targets.target import POSITIVE, Target, float_type
+from vijax.vi.targets.user_arguments import as_arrays, named_arguments
 
 
 class SeenSite(NamedTuple):
@@ -109,6 +108,7 @@ def run_at(
 ) -> Rerun:
     """Run a model on the shapes of arguments; `latent` sites are at their origins."""
     failure: Exception | None = None
+    args, kwargs = as_arrays(model.function, args, kwargs)
     for level in LEVELS:  # with as few numbers fixed as the model can do with
         data, structure = split((args, kwargs), level)
         there = model._replace(structure=structure)
@@ -148,19 +148,6 @@ def _with_bound(
     number, names = target.static.bound
     own_args, own_kwargs = join(target.data, target.static.structure)
     return (*own_args[:number], *args), {n: own_kwargs[n] for n in names} | kwargs
-
-
-def named_arguments(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """Return arguments by the names that the function gives them, where it does."""
-    inner = function
-    while isinstance(inner, Messenger) and inner.fn is not None:
-        inner = inner.fn  # a handler around the model
-    try:
-        return dict(inspect.signature(inner).bind_partial(*args, **kwargs).arguments)
-    except (TypeError, ValueError):
-        return {f"argument {n}": value for n, value in enumerate(args)} | kwargs
 
 
 def _shown(value: Any) -> str:

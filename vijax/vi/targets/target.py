@@ -23,8 +23,9 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from vijax.types import Key, LogDensity, Scalar
-from vijax.vi.targets.data_arguments import LEVELS, join, split
+from vijax.vi.targets.data_arguments import LEVELS, join, refuse_lost_digits, split
 from vijax.vi.targets.looked_up import looked_up, settled
+from vijax.vi.targets.user_arguments import as_arrays
 from vijax.vi.targets.work import work_of
 
 POSITIVE = ("exp", "softplus")
@@ -216,6 +217,10 @@ def from_log_density(
         *args: data, passed on to `log_density`.
         **kwargs: data, passed on by name.
 
+    Raises:
+        ValueError: the density raises, or is no real number; no parameters, or some
+            that are not of floating point; data as in `from_numpyro`.
+
     Example:
         >>> target = from_log_density(lambda p: -0.5 * p["x"] ** 2, {"x": 1.0})
         >>> target.dim, target.log_density(jnp.array([2.0])).item()
@@ -233,6 +238,9 @@ def from_log_density(
     sites = tuple(Site(_name(path), jnp.shape(leaf)) for path, leaf in paths)
     start = jnp.concatenate([jnp.ravel(jnp.asarray(leaf)) for _, leaf in paths])
     read = looked_up(log_density)
+    (_, *data), kwargs = as_arrays(log_density, (init, *args), kwargs)
+    args = tuple(data)
+    refuse_lost_digits((args, kwargs))
 
     def make(level: int) -> Target:
         data, structure = split((args, kwargs), level)
