@@ -44,6 +44,23 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+def unmasked(name: str, value: Any) -> Any:
+    """Return the value, or raise a ValueError where a NumPy array has masked entries.
+
+    Example:
+        >>> unmasked("x", np.ma.array([1.0, 2.0], mask=[False, True]))
+        Traceback (most recent call last):
+        ...
+        ValueError: x has masked entries, below which ... leave out their rows...
+    """
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} has masked entries, below which there may be anything: leave out "
+            "their rows, or fill them in"
+        )
+    return value
+
+
 def check(
     valid: ArrayLike, name: str, value: Any, remedy: str
 ) -> Bool[ArrayLike, "..."]:

@@ -63,6 +63,25 @@ def digits_and_labels():
     return digits.images.astype(np.float32), digits.target
 
 
+def test_what_is_masked_is_missing(of_mixed):
+    rows = mixed(np.random.default_rng(2), 30)
+    missing, masked = np.arange(30) % 7 == 0, dict(rows)
+    rows |= {name: rows[name].astype(object) for name in ("hits", "kind")}
+    for name in ("mass", "hits", "kind"):
+        masked[name] = np.ma.array(rows[name], mask=missing)
+        rows[name] = np.where(missing, None, rows[name])
+    np.testing.assert_array_equal(
+        anomaly.score(of_mixed, masked), anomaly.score(of_mixed, rows)
+    )
+    table = np.random.default_rng(3).normal(size=(60, 2))
+    holes = table > 1.5
+    found, expected = (
+        anomaly.score(anomaly.fit_detector(KEY, x), table)
+        for x in (np.ma.array(table, mask=holes), np.where(holes, np.nan, table))
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_p_values_are_uniform_on_background():
     # Twenty training tables: each calibration has an error of its own.
     random = np.random.default_rng(1)

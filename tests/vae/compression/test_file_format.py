@@ -389,3 +389,11 @@ def test_bad_tables_are_refused(events, table_model):
         file_format.encode_table(model, params, events, scale, 1e-12)
     with pytest.raises(ValueError, match="table = nan"):
         file_format.encode_table(model, params, np.full((2, 4), np.nan), scale, BOUND)
+
+
+def test_masked_pixels_are_refused():
+    model = autoencoders.vae((4, 4), latent=1, hidden=())
+    params = init(model, jax.random.key(0))
+    x = np.ma.array(np.eye(4, dtype=np.float32)[None], mask=np.eye(4)[None])
+    with pytest.raises(ValueError, match="x has masked entries"):
+        file_format.encode_images(model, params, x)

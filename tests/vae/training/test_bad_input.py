@@ -35,6 +35,7 @@ DATA = [
     refuses("shape (0, 4, 4): give (n, 4, 4), n >= 1", fit, IMAGES[:0]),
     refuses("shape (20, 3, 4): give (n, 4, 4)", fit, IMAGES[:, :3]),
     refuses("images = nan (at index 0, 0, 0)", fit, np.nan * IMAGES),
+    refuses("images has masked entries", fit, np.ma.array(IMAGES, mask=IMAGES > 0)),
     refuses("images' dtype = <U1 ", fit, np.array(["a"])),
     refuses("images' dtype = object", fit, IMAGES.astype(object)),
 ]

@@ -173,11 +173,11 @@ def column_arrays(table: Any) -> dict[str, np.ndarray]:
         ValueError: no table, columns of other lengths or of what is no number or text.
     """
     if isinstance(table, Mapping):
-        raw = {str(name): np.asarray(values) for name, values in table.items()}
+        raw = {str(name): np.asanyarray(values) for name, values in table.items()}
     elif not isinstance(table, np.ndarray) and hasattr(table, "columns"):
         raw = {str(name): np.asarray(table[name]) for name in table.columns}
     else:
-        array = np.asarray(table)
+        array = np.asanyarray(table)
         if array.dtype.names:
             raw = {name: array[name] for name in array.dtype.names}
         elif array.ndim == 2:
@@ -195,6 +195,8 @@ def column_arrays(table: Any) -> dict[str, np.ndarray]:
 
 def _plain(name: str, values: np.ndarray) -> np.ndarray:
     """Return floats or text (objects with None); objects that are numbers as floats."""
+    if np.ma.isMaskedArray(values):
+        values = np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values))
     if values.dtype.kind == "O":
         known = [value for value in values if value is not None and value == value]
         if known and not any(

@@ -27,7 +27,7 @@ from vijax.vae.compression.bits_back import BitsBackSettings
 from vijax.vae.event_tables import BinnedTable, ColumnScale, Table
 from vijax.vae.models import likelihoods
 from vijax.vae.models.autoencoders import VAE, ModelParams
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_whole, unmasked
 
 IMAGES, TABLE = b"VXIM3", b"VXTB3"
 CODED_BITS = 20  # of a bin's number that the model codes
@@ -89,7 +89,7 @@ def encode_images(
         >>> decode_images(model, params, encode_images(model, params, x)).tolist()
         [[[0.0, 1.0], [1.0, 1.0]]]
     """
-    x = np.asarray(x, np.float32)
+    x = np.asarray(unmasked("x", x), np.float32)
     if model.likelihood.name in REAL:
         raise ValueError(
             f"the model's pixels are {model.likelihood.name}, real numbers: only a "
@@ -176,7 +176,7 @@ def encode_table(
             f"the model's likelihood is {model.likelihood.name}: give a VAE with a "
             "Gaussian one"
         )
-    table = np.asarray(table, float)
+    table = np.asarray(unmasked("table", table), float)
     settings = _settings(model, table, batch_size, latent_step, num_samples)
     _check_params(params)
     symbols, lower, step = event_tables.to_bins(table, scale, bound)

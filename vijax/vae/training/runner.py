@@ -34,7 +34,7 @@ from vijax.vae.training.callbacks import EarlyStopping, OnEpoch
 from vijax.vae.training.optimizers import Adam, Muon, Optimizer
 from vijax.vae.training.progress import Checkpoint, Progress, Save
 from vijax.vae.training.trained import Trained
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_whole, unmasked
 
 CONSTRUCTORS = (losses.negative_elbo, losses.negative_iwae, losses.mean_squared_error)
 
@@ -299,7 +299,7 @@ def check_images(model: Autoencoder | VAE, images: ArrayLike) -> Float[Array, ".
             f"model is not valid: it is of type {type(model).__name__}; give one of "
             "models.autoencoder(…) or models.vae(…)"
         )
-    array = np.asarray(images)
+    array = np.asarray(unmasked("images", images))
     numbers = array.dtype == bool or np.issubdtype(array.dtype, np.number)
     check(numbers, "images' dtype", array.dtype, "give numbers")
     if array.shape[1:] != model.shape or not len(array):
