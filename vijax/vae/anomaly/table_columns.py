@@ -196,7 +196,9 @@ def column_arrays(table: Any) -> dict[str, np.ndarray]:
 def _plain(name: str, values: np.ndarray) -> np.ndarray:
     """Return floats or text (objects with None); objects that are numbers as floats."""
     if np.ma.isMaskedArray(values):
-        values = np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values))
+        mask = np.ma.getmaskarray(values)
+        values = np.ma.getdata(values).astype(object)
+        values[mask] = None
     if values.dtype.kind == "O":
         known = [value for value in values if value is not None and value == value]
         if known and not any(
