@@ -128,6 +128,15 @@ def test_sample_is_of_whole_rows_from_all_over():
         ({"y": np.array(1.0)}, "its columns have lengths"),
         ({"y": np.array(["a"])}, "column 'y' of source is of <U1: give real numbers"),
         ({"y": np.array([0.0, 1.0, np.nan])}, "column 'y' is not finite in row 2"),
+        (
+            {"y": np.ma.array([0.0, 1.0], mask=[0, 1])},
+            "column 'y' .* has masked entrie",
+        ),
+        ({"y": np.array([2**40])}, "column 'y' has whole numbers up to 1099511627776"),
+        (
+            {"y": 1.6e9 + np.arange(90.0)},
+            "column 'y' has numbers like 1600000000, whic",
+        ),
         (lambda: [{"y": np.zeros(2)}, {"z": np.zeros(2)}], "batch 1 of the source has"),
         (lambda: [{"y": np.zeros(2)}, {"y": np.zeros(2, int)}], "batch 1 of the sou"),
         (lambda: [], "the stream's rows = 0 is not valid"),

@@ -77,6 +77,14 @@ def test_columns_of_pandas():
         (Column(["a", "b"]), "y is of <U1, which is no number"),
         (Experiment(Y), "y is a Experiment, which JAX cannot look into"),
         (1.6e9 + np.arange(60.0), "numbers like 1600000000"),
+        (
+            np.array([5, 3_000_000_000]),
+            "y has whole numbers up to 3000000000, and int3",
+        ),
+        (np.array([-(2**31) - 5]), "y has whole numbers up to 2147483653"),
+        (np.array([2**32], np.uint64), "y has whole numbers up to 4294967296, and uin"),
+        (2**40, "y has whole numbers up to 1099511627776"),
+        (2**70, "y has whole numbers up to 1180591620717411303424"),
     ],
 )
 def test_what_cannot_be_data_is_named(float32, y, words):
@@ -112,3 +120,12 @@ def test_new_arguments_after_a_fit_are_columns_too():
     np.testing.assert_array_equal(found["y"], expected["y"])
     with pytest.raises(ValueError, match="sd has masked entries"):
         vi.predict(fit, key, None, np.ma.array(Y, mask=Y > 2))
+
+
+def test_whole_numbers_that_fit_are_data_of_their_type(float32):
+    for y in (np.array([2**31 - 1]), np.array([2**32 - 1], np.uint32), np.int64(7)):
+        target = vi.from_numpyro(model, y)
+        assert target.data[0].dtype in (np.int32, np.uint32)
+        assert int(np.max(target.data[0])) == int(np.max(y))
+    with jax.enable_x64(True):
+        assert int(vi.from_numpyro(model, np.array([2**40])).data[0][0]) == 2**40

@@ -74,20 +74,36 @@ def refuse_lost_digits(arguments: PyTree) -> None:
         if not isinstance(leaf, np.ndarray) or leaf.dtype != np.float64:
             continue
         known = leaf[np.isfinite(leaf)]
-        largest = np.max(np.abs(known), initial=0.0)
-        if not 0 < largest < np.finfo(np.float32).max:
-            continue
-        # Rounding moves by half a step: only a spread of few steps is looked at.
-        spread = np.std(known)
-        if not 1e-12 * largest < spread < 1e-4 * largest:
-            continue
-        moved = np.max(np.abs(known - known.astype(np.float32)))
-        if moved > 1e-3 * spread:
-            raise ValueError(
-                f"the data have numbers like {known.flat[0]:.10g}, which differ by "
-                f"{spread:.2g}, and float32 moves them by {moved:.2g}: subtract an "
-                'offset, or set jax.config.update("jax_enable_x64", True)'
+        if known.size:
+            largest, spread = float(np.max(np.abs(known))), float(np.std(known))
+            refuse_blur(
+                "the data have",
+                known.flat[0],
+                largest,
+                spread,
+                moved_by_float32(known),
             )
+
+
+def moved_by_float32(values: np.ndarray) -> float:
+    """Return by how much float32 moves a number of float64, at most."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.max(np.abs(values - values.astype(np.float32)), initial=0.0))
+
+
+def refuse_blur(
+    subject: str, like: float, largest: float, spread: float, moved: float
+) -> None:
+    """Raise a ValueError where numbers are moved by a thousandth of their spread."""
+    if not 0 < largest < np.finfo(np.float32).max:
+        return
+    # Rounding moves by half a step: only a spread of few steps is looked at.
+    if 1e-12 * largest < spread < 1e-4 * largest and moved > 1e-3 * spread:
+        raise ValueError(
+            f"{subject} numbers like {like:.10g}, which differ by {spread:.2g}, and "
+            f"float32 moves them by {moved:.2g}: subtract an offset, or set "
+            'jax.config.update("jax_enable_x64", True)'
+        )
 
 
 def _is_numeric(leaf: Any) -> bool:

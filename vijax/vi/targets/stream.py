@@ -17,11 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from vijax.data.event_files import Batches, of_suffix
 from vijax.extras import require
-from vijax.validate import check, is_whole
+from vijax.validate import check, is_whole, unmasked
+from vijax.vi.targets.data_arguments import moved_by_float32, refuse_blur
+from vijax.vi.targets.user_arguments import check_whole
 
 BLOCK_SIZE = 2**14
 Block = dict[str, np.ndarray]
@@ -155,6 +158,7 @@ class Stream:
         """Count the rows, check them, and keep what they must be at each pass."""
         self.num_rows, self.checksums = 0, list[int]()
         self.columns: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+        seen: dict[str, list[tuple[float, float, float]]] = {}
         for index, block in enumerate(self._blocks()):
             if not self.columns:
                 self.columns = {n: (a.shape[1:], a.dtype) for n, a in block.items()}
@@ -166,9 +170,18 @@ class Stream:
                         f"column {name!r} is not finite in row {row}: leave such rows "
                         "out, or fill them in"
                     )
+                check_whole(f"column {name!r}", array)
+                if jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype == float:
+                    found = array.min(), array.max(), moved_by_float32(array)
+                    seen.setdefault(name, []).append(found)
             self.checksums.append(_checksum(block))
             self.num_rows += len(next(iter(block.values())))
         check(self.num_rows > 0, "the stream's rows", 0, "give at least one row")
+        for name, parts in seen.items():
+            low, high, moved = np.array(parts).T
+            low, high = low.min(), high.max()
+            largest, spread = max(-low, high), (high - low) / 12**0.5  # if uniform
+            refuse_blur(f"column {name!r} has", low, largest, spread, moved.max())
 
     def _read(self, index: int) -> Block:
         if self._arrays is not None:
@@ -237,6 +250,7 @@ def _columns(given: Any, what: str) -> Block:
             raise ValueError(
                 f"column {name!r} of {what} is of {array.dtype}: give real numbers"
             )
+        unmasked(f"column {name!r} of {what}", array)
     return columns
 
 

@@ -45,8 +45,9 @@ def as_arrays(
         kwargs: those by name.
 
     Raises:
-        ValueError: masked entries; an array or a column of anything but numbers; a
-            data frame; an object that is neither a pytree nor hashable.
+        ValueError: masked entries; an array or a column of anything but numbers, or of
+            whole numbers that JAX's integers cannot hold; a data frame; an object that
+            is neither a pytree nor hashable.
 
     Example:
         >>> try:
@@ -75,14 +76,14 @@ def _as_array(name: str, leaf: Any) -> Any:
                 "these rows out, or mask their site by numpyro.handlers.mask"
             )
         return np.ma.getdata(leaf)
-    if isinstance(leaf, jax.Array | np.generic | jax.core.Tracer):
+    if isinstance(leaf, jax.Array | jax.core.Tracer):
         return leaf
     if hasattr(leaf, "columns"):
         raise ValueError(
             f"{name} is a {type(leaf).__name__}: give {name}.to_numpy(), one array, or "
             f"dict({name}), arrays by the names of the columns"
         )
-    if isinstance(leaf, np.ndarray) or hasattr(leaf, "__array__"):
+    if hasattr(leaf, "__array__"):
         array = np.asarray(leaf)
         if array.dtype.kind == "O" and hasattr(leaf, "to_numpy"):
             array = _with_missing_as_nan(leaf, array)
@@ -91,7 +92,10 @@ def _as_array(name: str, leaf: Any) -> Any:
                 f"{name} is of {array.dtype}, which is no number: give text as codes, "
                 "times in seconds, and no missing values"
             )
-        return array
+        check_whole(name, array)
+        return leaf if isinstance(leaf, np.generic) else array
+    if isinstance(leaf, int):
+        check_whole(name, np.asarray(leaf))
     try:
         hash(leaf)
     except TypeError:
@@ -101,6 +105,20 @@ def _as_array(name: str, leaf: Any) -> Any:
             "numbers, in a dict if you like, or make it a frozen dataclass of constants"
         ) from None
     return leaf
+
+
+def check_whole(name: str, array: np.ndarray) -> None:
+    """Raise a ValueError where JAX's integers would wrap around, without a word."""
+    kept = jax.dtypes.canonicalize_dtype(array.dtype if array.dtype != "O" else int)
+    if array.dtype.kind not in "iuO" or kept == array.dtype or not array.size:
+        return
+    largest = max(abs(int(array.max())), abs(int(array.min())))
+    if largest > np.iinfo(kept).max:
+        raise ValueError(
+            f"{name} has whole numbers up to {largest}, and {kept} ends at "
+            f"{np.iinfo(kept).max}: give them as floats, or set "
+            'jax.config.update("jax_enable_x64", True)'
+        )
 
 
 def _with_missing_as_nan(column: Any, array: np.ndarray) -> np.ndarray:
