@@ -44,6 +44,7 @@ from vijax.vi.methods.nested_laplace import NestedLaplace
 from vijax.vi.methods.stacked_modes import StackedModes
 from vijax.vi.methods.stochastic import Stochastic
 from vijax.vi.result import Fit
+from vijax.vi.targets import impossible_data
 from vijax.vi.targets.data_arguments import to_device
 from vijax.vi.targets.streamed_model import thinned
 from vijax.vi.targets.target import Target
@@ -297,10 +298,11 @@ def _fit_once(
         if traced or int(found.num_rejected) < int(found.num_steps):
             break
     else:
+        known = impossible_data.explain(target)
         raise NotFiniteError(
             "target is not valid: its log density or gradient is not finite at any of "
-            f"{NUM_STARTS} starts; check the data for NaN, the priors' supports, or "
-            "give an init where the density is positive"
+            f"{NUM_STARTS} starts{known and f' ({known})'}; check the data for NaN and "
+            "the distributions' supports, or give an init where the density is positive"
         )
     if not traced:
         losses = np.asarray(found.losses)[: int(found.num_steps)]
