@@ -25,7 +25,7 @@ from vijax.vi.families.spiked import SpikedNormal
 from vijax.vi.families.structured import StructuredNormal
 from vijax.vi.methods.mode_search import Modes
 from vijax.vi.result import Chains
-from vijax.vi.targets.dependencies import Group, Structure
+from vijax.vi.targets.structure.dependencies import Group, Structure
 
 DIM = 2
 

@@ -32,8 +32,8 @@ from vijax.vi.families import base
 from vijax.vi.importance_weights import KHAT_LIMIT, moment_tails
 from vijax.vi.methods.mode_search import MAX_DIM, Modes, inner_half
 from vijax.vi.result import Chains, Fit
-from vijax.vi.targets.data_arguments import to_device
-from vijax.vi.targets.looked_up import require_unchanged
+from vijax.vi.targets.arguments.data_arguments import to_device
+from vijax.vi.targets.arguments.looked_up import require_unchanged
 
 HOPELESS_R_HAT = 1.2
 CAREFUL = 0.99  # acceptance that is tried where a step diverges

@@ -44,9 +44,9 @@ from vijax.vi.methods.nested_laplace import NestedLaplace
 from vijax.vi.methods.stacked_modes import StackedModes
 from vijax.vi.methods.stochastic import Stochastic
 from vijax.vi.result import Fit
-from vijax.vi.targets import impossible_data
-from vijax.vi.targets.data_arguments import to_device
-from vijax.vi.targets.streamed_model import thinned
+from vijax.vi.targets.arguments.data_arguments import to_device
+from vijax.vi.targets.models import impossible_data
+from vijax.vi.targets.streams.streamed_model import thinned
 from vijax.vi.targets.target import Target
 from vijax.vi.verdict import check_draws, check_modes, judge
 

@@ -21,7 +21,7 @@ from vijax.vi.chains import known_modes, nuts
 from vijax.vi.importance_weights import VARIANCE_LIMIT
 from vijax.vi.methods.mode_search import MAX_DIM
 from vijax.vi.result import Fit
-from vijax.vi.targets.dependencies import find_structure
+from vijax.vi.targets.structure.dependencies import find_structure
 from vijax.vi.targets.target import Target
 
 FLOW_DIM = 20  # unknowns, above which NUTS takes less time than a flow

@@ -46,9 +46,9 @@ from vijax.vi.target_identity import (
     maker_of,
     probe_positions,
 )
-from vijax.vi.targets.data_arguments import join
-from vijax.vi.targets.dependencies import Group, Structure
-from vijax.vi.targets.numpyro_model import from_numpyro
+from vijax.vi.targets.arguments.data_arguments import join
+from vijax.vi.targets.models.numpyro_model import from_numpyro
+from vijax.vi.targets.structure.dependencies import Group, Structure
 from vijax.vi.targets.target import Target, TargetError, from_log_density
 
 KIND = "fit of vijax.vi"

@@ -20,9 +20,9 @@ from vijax import fingerprint
 from vijax.vi.engine.batched_density import over_draws
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.result import Fit
-from vijax.vi.targets import numpyro_model
 from vijax.vi.targets import target as plain_target
-from vijax.vi.targets.data_arguments import join
+from vijax.vi.targets.arguments.data_arguments import join
+from vijax.vi.targets.models import numpyro_model
 from vijax.vi.targets.target import Target
 
 NUM_PROBES = 4  # draws of q at which the density is compared

@@ -35,7 +35,7 @@ from vijax.vi.families.base import normal_log_prob
 from vijax.vi.methods.base import Found
 from vijax.vi.methods.mode_search import Modes, Peaks, is_far
 from vijax.vi.result import Fit
-from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.arguments.data_arguments import to_device
 from vijax.vi.targets.target import Target
 
 WIDER = 1.5  # sds of the second normal around a mode

@@ -18,7 +18,7 @@ from vijax.vi.after.standardised_effects import (
     with_questions,
 )
 from vijax.vi.engine.batched_density import constrained_sites
-from vijax.vi.targets.site_densities import independent_sites
+from vijax.vi.targets.models.site_densities import independent_sites
 
 
 def one_mean(y, prior_sd):

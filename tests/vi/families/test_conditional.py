@@ -9,7 +9,7 @@ import pytest
 
 from vijax import vi
 from vijax.vi.families.conditional import conditional
-from vijax.vi.targets.dependencies import find_structure
+from vijax.vi.targets.structure.dependencies import find_structure
 
 ROWS = 12
 RETURNS = 0.3 * np.random.default_rng(5).normal(size=ROWS)

@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import vi
-from vijax.vi.targets.dependencies import find_structure
+from vijax.vi.targets.structure.dependencies import find_structure
 
 RNG = np.random.default_rng(0)
 GROUP = np.repeat(np.arange(30), 4)

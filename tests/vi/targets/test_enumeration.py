@@ -13,7 +13,7 @@ from numpyro.contrib.control_flow import scan
 from numpyro.infer.util import potential_energy
 
 from vijax import vi
-from vijax.vi.targets.enumeration import draw_discrete
+from vijax.vi.targets.models.enumeration import draw_discrete
 
 pytest.importorskip("funsor")
 

@@ -7,8 +7,8 @@ import pytest
 from jax.experimental.ode import odeint
 
 from vijax import vi
-from vijax.vi.targets.dependencies import find_structure
-from vijax.vi.targets.hessians import hessian
+from vijax.vi.targets.structure.dependencies import find_structure
+from vijax.vi.targets.structure.hessians import hessian
 
 TIMES = jnp.linspace(0.0, 2.0, 5)
 SEEN = jnp.exp(-0.7 * TIMES) + jnp.array([0.0, 0.02, -0.03, 0.01, 0.02])

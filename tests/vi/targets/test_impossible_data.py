@@ -10,7 +10,7 @@ import pytest
 from numpyro import handlers
 
 from vijax import vi
-from vijax.vi.targets.impossible_data import explain
+from vijax.vi.targets.models.impossible_data import explain
 
 
 def of(distribution, subsample=None, mask=True):

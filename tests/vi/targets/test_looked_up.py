@@ -12,7 +12,7 @@ from numpyro import handlers
 
 from tests.vi.targets import looked_up_constants as constants
 from vijax import vi
-from vijax.vi.targets.looked_up import looked_up, settled
+from vijax.vi.targets.arguments.looked_up import looked_up, settled
 
 WIDTH = 1.0
 TABLE = np.array([1.0, 2.0])

@@ -14,7 +14,7 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import vi
-from vijax.vi.targets.streamed_model import thinned
+from vijax.vi.targets.streams.streamed_model import thinned
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
 ROWS, BLOCK = 1000, 300  # three whole blocks, and one of 100 rows

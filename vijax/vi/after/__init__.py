@@ -13,7 +13,7 @@
 
 All begin with draws of the posterior (`posterior_draws`): of q, of q corrected by
 importance weights, or of NUTS, as the fit's verdict tells, and each result says which,
-and whether they are trusted. `vi.targets.replay` runs the model at them.
+and whether they are trusted. `vi.targets.models.replay` runs the model at them.
 """
 
 from vijax.vi.after.arviz import to_arviz

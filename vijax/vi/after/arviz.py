@@ -33,11 +33,11 @@ from vijax.vi.engine.batched_density import MAX_BATCH, constrained_sites, in_bat
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
-from vijax.vi.targets import replay
-from vijax.vi.targets.data_arguments import join
-from vijax.vi.targets.enumeration import draw_discrete
-from vijax.vi.targets.numpyro_model import is_model
-from vijax.vi.targets.scan_steps import first_in_steps
+from vijax.vi.targets.arguments.data_arguments import join
+from vijax.vi.targets.models import replay
+from vijax.vi.targets.models.enumeration import draw_discrete
+from vijax.vi.targets.models.numpyro_model import is_model
+from vijax.vi.targets.models.scan_steps import first_in_steps
 from vijax.vi.targets.target import Target
 
 GROUPS = (

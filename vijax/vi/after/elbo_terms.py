@@ -16,8 +16,8 @@ from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.families import base
 from vijax.vi.result import Fit
-from vijax.vi.targets import replay
-from vijax.vi.targets.numpyro_model import log_density_terms
+from vijax.vi.targets.models import replay
+from vijax.vi.targets.models.numpyro_model import log_density_terms
 
 ENTROPY = "entropy of q"
 MAX_ROWS = 40

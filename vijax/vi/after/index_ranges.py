@@ -12,9 +12,9 @@ from jaxtyping import Array
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi.engine.compilation import density_jit
-from vijax.vi.targets import replay
-from vijax.vi.targets.replay import Model, Rerun
-from vijax.vi.targets.scan_steps import first_in_steps
+from vijax.vi.targets.models import replay
+from vijax.vi.targets.models.replay import Model, Rerun
+from vijax.vi.targets.models.scan_steps import first_in_steps
 from vijax.vi.targets.target import Target
 
 

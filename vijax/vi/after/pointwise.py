@@ -17,9 +17,9 @@ from vijax.vi.engine.batched_density import in_batches
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
-from vijax.vi.targets.replay import require_model
-from vijax.vi.targets.scan_steps import first_in_steps, in_steps
-from vijax.vi.targets.site_densities import Observed, observations
+from vijax.vi.targets.models.replay import require_model
+from vijax.vi.targets.models.scan_steps import first_in_steps, in_steps
+from vijax.vi.targets.models.site_densities import Observed, observations
 from vijax.vi.targets.target import Target
 
 MAX_BATCH = 2**23  # numbers that one batch of draws may hold

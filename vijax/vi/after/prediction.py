@@ -29,12 +29,12 @@ from vijax.vi.engine.batched_density import in_batches
 from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.result import Fit
-from vijax.vi.targets import replay
-from vijax.vi.targets.enumeration import draw_discrete
-from vijax.vi.targets.looked_up import looked_up, settled
-from vijax.vi.targets.replay import Generated, Model, Rerun
-from vijax.vi.targets.scan_steps import in_steps
-from vijax.vi.targets.streamed_model import at_one_block
+from vijax.vi.targets.arguments.looked_up import looked_up, settled
+from vijax.vi.targets.models import replay
+from vijax.vi.targets.models.enumeration import draw_discrete
+from vijax.vi.targets.models.replay import Generated, Model, Rerun
+from vijax.vi.targets.models.scan_steps import in_steps
+from vijax.vi.targets.streams.streamed_model import at_one_block
 from vijax.vi.targets.target import Target
 
 MAX_BATCH = 2**23  # numbers that the sites of one batch of draws may hold

@@ -10,9 +10,9 @@ from jaxtyping import Array
 
 from vijax.validate import is_traced
 from vijax.vi.result import Fit
-from vijax.vi.targets import replay
-from vijax.vi.targets.looked_up import require_unchanged
-from vijax.vi.targets.replay import Rerun, SeenSite
+from vijax.vi.targets.arguments.looked_up import require_unchanged
+from vijax.vi.targets.models import replay
+from vijax.vi.targets.models.replay import Rerun, SeenSite
 from vijax.vi.targets.target import Target
 
 

@@ -42,8 +42,8 @@ from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import own_precision
 from vijax.vi.importance_weights import psis
 from vijax.vi.result import Fit
-from vijax.vi.targets.scan_steps import first_in_steps, in_steps
-from vijax.vi.targets.site_densities import (
+from vijax.vi.targets.models.scan_steps import first_in_steps, in_steps
+from vijax.vi.targets.models.site_densities import (
     independent_sites,
     observations,
     site_log_probs,

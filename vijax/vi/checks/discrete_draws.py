@@ -7,7 +7,7 @@ from vijax.types import Key
 from vijax.validate import check
 from vijax.vi.checks.summary_table import sample
 from vijax.vi.result import Fit
-from vijax.vi.targets.enumeration import draw_discrete
+from vijax.vi.targets.models.enumeration import draw_discrete
 
 
 def sample_discrete(fit: Fit, key: Key, num_samples: int) -> dict[str, Array]:

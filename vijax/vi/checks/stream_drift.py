@@ -28,7 +28,7 @@ from vijax.vi.engine.compilation import density_jit
 from vijax.vi.engine.precision import precision_of
 from vijax.vi.families import base
 from vijax.vi.result import Fit
-from vijax.vi.targets.streamed_model import of_rows, score_of_rows
+from vijax.vi.targets.streams.streamed_model import of_rows, score_of_rows
 from vijax.vi.targets.target import Target, labels
 
 PIECES_OF_PART = 20

@@ -30,7 +30,7 @@ from vijax.vi.families import local_modes
 from vijax.vi.families.base import LOG_2PI
 from vijax.vi.families.block_integrals import Integral, integrate, log_ratios
 from vijax.vi.families.local_modes import Factors, Locals
-from vijax.vi.targets.dependencies import Structure
+from vijax.vi.targets.structure.dependencies import Structure
 from vijax.vi.targets.target import Target
 
 # Numbers that the locals and the data of a batch of θ may hold: one θ of a large model

@@ -15,8 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vijax.types import Scalar
 from vijax.vi.engine import banded
-from vijax.vi.targets.dependencies import Structure
-from vijax.vi.targets.hessians import hessian_product
+from vijax.vi.targets.structure.dependencies import Structure
+from vijax.vi.targets.structure.hessians import hessian_product
 
 MAX_STEPS = 50  # of Newton's method for the locals
 ACCURACY = 1e-3  # that the last step is below, in conditional sds

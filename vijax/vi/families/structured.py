@@ -24,7 +24,7 @@ from vijax.vi.families.base import normal_draws
 from vijax.vi.families.conditional import Conditional, conditional, draw, in_batches
 from vijax.vi.families.gaussian import DiagonalNormal, FullRankNormal, MeanField
 from vijax.vi.families.local_modes import Locals
-from vijax.vi.targets.dependencies import Structure
+from vijax.vi.targets.structure.dependencies import Structure
 from vijax.vi.targets.target import Target
 
 MOST_NUMBERS = 2**24  # that the data or the locals of all draws may hold
@@ -50,7 +50,7 @@ class Weighed(NamedTuple):
 class Structured:
     """The family of few globals with all correlations, and of locals given them.
 
-    Which is which is found from the density, see `targets.dependencies`; where nothing
+    Which is which is found from the density, see `targets.structure`; where nothing
     is local, it is the full-rank family.
     """
 

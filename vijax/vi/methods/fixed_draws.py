@@ -43,7 +43,7 @@ from vijax.vi.families.gaussian import (
 from vijax.vi.methods import linear_response, newton
 from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.newton import Moments, Normal, Totals
-from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.arguments.data_arguments import to_device
 from vijax.vi.targets.target import Target
 
 MAX_DIM = 200  # unknowns, above which "auto" does not take this method

@@ -29,7 +29,7 @@ from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import FullRankNormal
 from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.newton import lower_root
-from vijax.vi.targets.hessians import hessian
+from vijax.vi.targets.structure.hessians import hessian
 from vijax.vi.targets.target import Target
 
 

@@ -1,6 +1,6 @@
 r"""Fit the globals to their marginal density; the locals follow by themselves.
 
-    1. which unknowns are local                        targets.dependencies
+    1. which unknowns are local                        targets.structure
     2. log p(θ), the locals integrated out             families.conditional
     3. a full-rank normal q(θ) fitted to it            methods.fixed_draws
     4. q(θ, z) = q(θ) N(z; ẑ(θ), H(θ)⁻¹)               families.structured
@@ -36,7 +36,7 @@ from vijax.vi.families.structured import Structured, StructuredNormal
 from vijax.vi.importance_weights import psis
 from vijax.vi.methods.base import Found
 from vijax.vi.methods.fixed_draws import FixedDraws
-from vijax.vi.targets.dependencies import Structure, find_structure
+from vijax.vi.targets.structure.dependencies import Structure, find_structure
 from vijax.vi.targets.target import Site, Static, Target
 
 START_SCALE = 0.1  # of the globals, in the given sds

@@ -25,7 +25,7 @@ from vijax.vi.methods.base import Found, needs_all_rows
 from vijax.vi.methods.checkpointed import describe, run_in_parts
 from vijax.vi.methods.fixed_draws import MAX_DIM, FixedDraws
 from vijax.vi.methods.multipath_pathfinder import Pathfinder
-from vijax.vi.targets.data_arguments import to_device
+from vijax.vi.targets.arguments.data_arguments import to_device
 from vijax.vi.targets.target import Target
 
 STARTS = ("auto", "newton", "pathfinder", "init")

@@ -23,9 +23,14 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from vijax.types import Key, LogDensity, Scalar
-from vijax.vi.targets.data_arguments import LEVELS, join, refuse_lost_digits, split
-from vijax.vi.targets.looked_up import looked_up, settled
-from vijax.vi.targets.user_arguments import as_arrays
+from vijax.vi.targets.arguments.data_arguments import (
+    LEVELS,
+    join,
+    refuse_lost_digits,
+    split,
+)
+from vijax.vi.targets.arguments.looked_up import looked_up, settled
+from vijax.vi.targets.arguments.user_arguments import as_arrays
 from vijax.vi.targets.work import work_of
 
 POSITIVE = ("exp", "softplus")

@@ -33,10 +33,10 @@ from numpyro.infer.util import compute_log_probs
 
 from vijax.extras import require
 from vijax.types import Key, Scalar
-from vijax.vi.targets.data_arguments import join
-from vijax.vi.targets.handlers_around import apart
-from vijax.vi.targets.model_sites import Everywhere, is_factor
-from vijax.vi.targets.scan_steps import at_step, in_steps, with_axes
+from vijax.vi.targets.arguments.data_arguments import join
+from vijax.vi.targets.models.handlers_around import apart
+from vijax.vi.targets.models.model_sites import Everywhere, is_factor
+from vijax.vi.targets.models.scan_steps import at_step, in_steps, with_axes
 from vijax.vi.targets.target import DiscreteSite, Static, Target, TargetError
 
 _LARGEST_ARRAY = 2**25  # numbers that a sum may hold at once

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from vijax.vi.targets.numpyro_model import is_model, log_density_terms
-from vijax.vi.targets.site_densities import Observed, observations
+from vijax.vi.targets.models.numpyro_model import is_model, log_density_terms
+from vijax.vi.targets.models.site_densities import Observed, observations
 from vijax.vi.targets.target import Target
 
 
@@ -19,7 +19,7 @@ def explain(target: Target) -> str:
     Example:
         >>> import numpyro
         >>> import numpyro.distributions as dist
-        >>> from vijax.vi.targets.numpyro_model import from_numpyro
+        >>> from vijax.vi.targets.models.numpyro_model import from_numpyro
         >>> def model(y):
         ...     p = numpyro.sample("p", dist.Beta(1.0, 1.0))
         ...     numpyro.sample("y", dist.Bernoulli(p), obs=y)

@@ -18,22 +18,23 @@ from numpyro.primitives import Messenger
 
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
-from vijax.vi.targets import enumeration
-from vijax.vi.targets.data_arguments import (
+from vijax.vi.targets.arguments.data_arguments import (
     join,
     refuse_lost_digits,
     split,
     to_device,
 )
-from vijax.vi.targets.handlers_around import apart, refuse
-from vijax.vi.targets.looked_up import looked_up, settled
-from vijax.vi.targets.model_sites import (
+from vijax.vi.targets.arguments.looked_up import looked_up, settled
+from vijax.vi.targets.arguments.user_arguments import as_arrays
+from vijax.vi.targets.models import enumeration
+from vijax.vi.targets.models.handlers_around import apart, refuse
+from vijax.vi.targets.models.model_sites import (
     UnknownsInsideError,
     all_rows,
     find_sites,
     transform_of,
 )
-from vijax.vi.targets.scan_steps import at_step, by_step, with_axes
+from vijax.vi.targets.models.scan_steps import at_step, by_step, with_axes
 from vijax.vi.targets.target import (
     Plate,
     Rows,
@@ -45,7 +46,6 @@ from vijax.vi.targets.target import (
     shapes,
     traced,
 )
-from vijax.vi.targets.user_arguments import as_arrays
 
 
 def from_numpyro(model: Callable[..., Any], *args: Any, **kwargs: Any) -> Target:

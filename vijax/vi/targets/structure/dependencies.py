@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vijax.validate import is_traced
-from vijax.vi.targets.hessians import hessian_product
+from vijax.vi.targets.structure.hessians import hessian_product
 from vijax.vi.targets.target import Site, Target
 
 LEAST_LOCAL = 8  # entries, below which an unknown counts as global

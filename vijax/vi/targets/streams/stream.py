@@ -23,8 +23,8 @@ import numpy as np
 from vijax.data.event_files import Batches, of_suffix
 from vijax.extras import require
 from vijax.validate import check, is_whole, unmasked
-from vijax.vi.targets.data_arguments import moved_by_float32, refuse_blur
-from vijax.vi.targets.user_arguments import check_whole
+from vijax.vi.targets.arguments.data_arguments import moved_by_float32, refuse_blur
+from vijax.vi.targets.arguments.user_arguments import check_whole
 
 BLOCK_SIZE = 2**14
 Block = dict[str, np.ndarray]

@@ -22,10 +22,10 @@ from jaxtyping import Array, Float
 from vijax.processes import gathered
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
-from vijax.vi.targets.data_arguments import join, to_device
-from vijax.vi.targets.numpyro_model import from_numpyro
-from vijax.vi.targets.scaled_rows import WEIGHTS, InParts
-from vijax.vi.targets.stream import Block, Stream
+from vijax.vi.targets.arguments.data_arguments import join, to_device
+from vijax.vi.targets.models.numpyro_model import from_numpyro
+from vijax.vi.targets.streams.scaled_rows import WEIGHTS, InParts
+from vijax.vi.targets.streams.stream import Block, Stream
 from vijax.vi.targets.target import Rows, Static, Target, TargetError
 
 MOST_CHECKED = 1000  # rows of each of the halves that are compared

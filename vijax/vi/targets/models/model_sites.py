@@ -22,7 +22,7 @@ from numpyro.contrib.control_flow.scan import scan_wrapper
 from numpyro.distributions import constraints, transforms
 from numpyro.primitives import Messenger
 
-from vijax.vi.targets.data_arguments import join
+from vijax.vi.targets.arguments.data_arguments import join
 from vijax.vi.targets.target import DiscreteSite, Plate, Site, Static, TargetError
 
 _MOST_VALUES = 10_000  # of one discrete site

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from numpyro.distributions import constraints
 
-from vijax.vi.targets.model_sites import is_factor
+from vijax.vi.targets.models.model_sites import is_factor
 
 
 def invalid_parameters(trace: dict[str, Any], known: Any) -> dict[str, Array]:

@@ -17,13 +17,13 @@ from jaxtyping import Array
 from numpyro import handlers
 
 from vijax.types import Key
-from vijax.vi.targets.data_arguments import LEVELS, join, split
-from vijax.vi.targets.handlers_around import apart
-from vijax.vi.targets.model_sites import Everywhere, is_factor, origin_of
-from vijax.vi.targets.numpyro_model import is_model
-from vijax.vi.targets.site_parameters import invalid_parameters
+from vijax.vi.targets.arguments.data_arguments import LEVELS, join, split
+from vijax.vi.targets.arguments.user_arguments import as_arrays, named_arguments
+from vijax.vi.targets.models.handlers_around import apart
+from vijax.vi.targets.models.model_sites import Everywhere, is_factor, origin_of
+from vijax.vi.targets.models.numpyro_model import is_model
+from vijax.vi.targets.models.site_parameters import invalid_parameters
 from vijax.vi.targets.target import POSITIVE, Target, float_type
-from vijax.vi.targets.user_arguments import as_arrays, named_arguments
 
 
 class SeenSite(NamedTuple):

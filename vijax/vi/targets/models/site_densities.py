@@ -18,9 +18,9 @@ from jaxtyping import Array
 from numpyro import handlers
 from numpyro.infer.util import compute_log_probs
 
-from vijax.vi.targets.data_arguments import join
-from vijax.vi.targets.handlers_around import apart
-from vijax.vi.targets.model_sites import is_factor
+from vijax.vi.targets.arguments.data_arguments import join
+from vijax.vi.targets.models.handlers_around import apart
+from vijax.vi.targets.models.model_sites import is_factor
 from vijax.vi.targets.target import Static, Target, TargetError
 
 
