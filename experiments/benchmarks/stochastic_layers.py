@@ -7,9 +7,11 @@ architecture of Burda, Grosse & Salakhutdinov (2016), arXiv:1509.00519: -85.33, 
 and -82.90 with 1, 5 and 50 draws. Tomczak & Welling (2018), arXiv:1705.07120, have
 -81.24 of two layers under a VampPrior.
 
-No number of ours yet: 5.5 to 7 processor seconds an epoch with one draw and about 110
-with fifty (one core, JAX 0.10.2). After 41 of 110 epochs with one draw, at the rate's
-full height, the training ELBO was -94.8; those who want a log p(x) run it to its end.
+On 2026-11-27 (one core of a shared machine, JAX 0.10.2, 10,000 test images binarised
+once): log p(x) >= -81.788, with an error of 0.002 by the 5,000 draws and of 0.215 by
+the images; 24 processor minutes with one draw and 18 with fifty. After those with one
+draw alone it was -82.215 with 200 draws of z, and the ELBO -84.83 (train -83.54). A last
+stage at a rate of 0.02 undid what the first had learned: its bound fell to -88.
 """
 
 import time
@@ -47,11 +49,11 @@ class Config:
     ladder: bool = True  # whether q goes downwards, as the prior does
     components: int = 300  # pseudo-inputs of the VampPrior above; 0 for N(0, I)
     num_samples: int = 50  # k, draws of z for each image in the last stage
-    epochs: int = 6  # passes over the data in the last stage
+    epochs: int = 5  # passes over the data in the last stage
     epochs_before: int = 160  # passes before these, with one draw
     batch_size: int = 200  # images in a step of the last stage
     batch_size_before: int = 1000  # images in a step before
-    learning_rate: float = 0.02  # at the first step of the last stage
+    learning_rate: float = 0.003  # at the first step of the last stage
     warm_up: int = 10  # epochs over which the KL's weight rises, at the beginning
     max_evaluated: int = 10_000  # test images; a subset is drawn at random
 
