@@ -1,5 +1,6 @@
 """Figures of the verdict: what became of many fits, and errors against seconds."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ OUTCOMES = {
     "no answer": SKY,
 }
 LEAST, MOST = 0.01, 100.0  # errors beyond are drawn here, not left out
+TITLE_WIDTH = 26  # letters in a line of a panel's title
 
 
 @styled
@@ -79,12 +81,13 @@ def error_against_seconds(rows: Sequence[Mapping[str, Any]]) -> Figure:
             )
         ax.axhline(1.0, color=BLACK, lw=1, ls="--")
         ax.set(xscale="log", yscale="log", ylim=(0.7 * LEAST, 1.4 * MOST))
-        ax.set_title(name.replace("_", " "), fontsize=8)
+        ax.set_title(textwrap.fill(name.replace("_", " "), TITLE_WIDTH), fontsize=8)
         ax.grid(color=GREY, alpha=0.2)
     for ax in flat[len(names) :]:
         ax.set_axis_off()
-    for ax in axes[-1]:
+    for ax in flat[max(0, len(names) - columns) : len(names)]:  # each column's lowest
         ax.set_xlabel("processor seconds, cold")
+        ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel("worst error / limit")
     handles, labels = flat[0].get_legend_handles_labels()
