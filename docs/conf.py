@@ -26,7 +26,7 @@ extensions = [
     "api_pages",
     "code_links",
     "docstrings",
-    "light_compilation",
+    "page_compilation",
     "notebook_files",
 ]
 exclude_patterns = ["_extensions", "_notebooks", "README.md"]
