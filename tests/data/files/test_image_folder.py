@@ -61,6 +61,10 @@ def test_parts_with_classes_and_without(tmp_path, grey):
         np.testing.assert_array_equal(found, grey[indices] / np.float32(255))
         assert labels.tolist() == classes
     assert dataset.label_names == ("a", "b")
+    save(tmp_path / "valid" / "a", "9.png", grey[5])
+    with pytest.raises(ValueError, match="one part of val and valid"):
+        data.load(tmp_path)
+    (tmp_path / "valid" / "a" / "9.png").unlink()
     save(tmp_path / "test" / "c", "9.png", grey[5])
     with pytest.raises(ValueError, match=r"classes of train \(a, b\), found c too"):
         data.load(tmp_path)

@@ -129,3 +129,18 @@ def test_whole_numbers_that_fit_are_data_of_their_type(float32):
         assert int(np.max(target.data[0])) == int(np.max(y))
     with jax.enable_x64(True):
         assert int(vi.from_numpyro(model, np.array([2**40])).data[0][0]) == 2**40
+
+
+def test_a_text_is_a_constant():
+    def named(y, kind):
+        model(y, sd=1.0 if kind == "narrow" else 2.0)
+
+    position = jnp.array([0.0])
+    found, expected = (
+        vi.from_numpyro(named, Y, kind).log_density(position)
+        for kind in (np.str_("narrow"), "narrow")
+    )
+    assert found == expected
+    record = np.zeros(2, [("x", float)])
+    with pytest.raises(ValueError, match="which is no number"):
+        vi.from_numpyro(named, record, "narrow")

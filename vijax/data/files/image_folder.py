@@ -67,6 +67,8 @@ def _parts(folder: Path) -> dict[str, Classes]:
     if not {"train"} < tops <= PARTS.keys():
         return {"train": classes}
     parts = {PARTS[top]: _classes(folder / top) for top in sorted(tops, reverse=True)}
+    if len(parts) < len(tops):
+        raise FileContentError(f"{folder}: expected one part of val and valid")
     for part, found in parts.items():
         if others := sorted(found.keys() - parts["train"].keys()):
             raise FileContentError(

@@ -78,7 +78,7 @@ def _as_array(name: str, leaf: Any) -> Any:
         return np.ma.getdata(leaf)
     if isinstance(leaf, jax.Array | jax.core.Tracer):
         return leaf
-    if hasattr(leaf, "columns"):
+    if hasattr(leaf, "columns") and hasattr(leaf, "to_numpy"):
         raise ValueError(
             f"{name} is a {type(leaf).__name__}: give {name}.to_numpy(), one array, or "
             f"dict({name}), arrays by the names of the columns"
@@ -87,7 +87,9 @@ def _as_array(name: str, leaf: Any) -> Any:
         array = np.asarray(leaf)
         if array.dtype.kind == "O" and hasattr(leaf, "to_numpy"):
             array = _with_missing_as_nan(leaf, array)
-        if array.dtype.kind not in "biufcV":  # V: bfloat16 and its like
+        if isinstance(leaf, np.str_ | np.bytes_):  # one text is a constant, as str is
+            return leaf
+        if array.dtype.kind not in "biufc":
             raise ValueError(
                 f"{name} is of {array.dtype}, which is no number: give text as codes, "
                 "times in seconds, and no missing values"
