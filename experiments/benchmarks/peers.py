@@ -78,8 +78,8 @@ def _has_discrete_unknowns(model: Model, arguments: tuple[Any, ...]) -> bool:
 def scaled(system: System) -> System:
     """Give a system unknowns of about N(0, 1), by the means and sds of our own fit.
 
-    No scaling by hand does better. The log density is the one that vijax makes of the
-    model, and the system's seconds contain the fit.
+    By hand one would know less of them. The log density is the one that vijax makes of
+    the model, and the system's seconds contain the fit.
     """
 
     def run(model: Model, arguments: tuple[Any, ...], seed: int, steps: int) -> Draws:
