@@ -104,8 +104,7 @@ class Stochastic:
         start_key, noise_key, row_key = (fold_in(key, i) for i in range(3))
         normal = getattr(family, "start", family)
         start = self._start(target, start_key, normal, loc, scale, 10 * tolerance)
-        searched = not in_trace() and start.num_steps > 0
-        if searched and start.num_rejected >= start.num_steps:
+        if not in_trace() and 0 < int(start.num_steps) <= int(start.num_rejected):
             return start  # not finite around here: `fit` tries another start
         anchor = None
         if target.subsampled and start.covariance is not None:
