@@ -73,6 +73,7 @@ class Normals(NamedTuple):
     """Normals at the mode of the locals, by the curvature there: Laplace's."""
 
     mode: Locals
+    bands: Factors  # of the negative Hessian there
     factors: Factors
 
 
@@ -100,8 +101,9 @@ def laplace(
     gradient = jax.grad(density, argnums=1)(globals_, found.position)
     moved = local_modes.moved(found.position, found.factors, gradient)
     mode = _stopped(structure, moved)
-    factors = local_modes.factorise(partial(density, globals_), structure, mode)
-    return Normals(mode, _stopped(structure, factors))
+    bands = local_modes.curvature(partial(density, globals_), structure, mode)
+    factors = tuple(map(banded.cholesky, bands))
+    return Normals(mode, bands, _stopped(structure, factors))
 
 
 def log_marginal(
@@ -136,17 +138,18 @@ def _conditional(
 ) -> Conditional:
     corrected = _corrected(target, structure, globals_, normals)
     centres, spreads = [], []
-    for mode, factor, integral in zip(*corrected, integrals, strict=True):
+    modes, factors = corrected
+    for mode, factor, integral in zip(modes, factors, integrals, strict=True):
         if integral is not None:
             mode = mode + banded.solve_upper(factor, integral.mean)
         centres.append(mode)
         spreads.append(None if integral is None else integral.spread)
-    return Conditional(tuple(centres), corrected.factors, tuple(spreads))
+    return Conditional(tuple(centres), factors, tuple(spreads))
 
 
 def _corrected(
     target: Target, structure: Structure, globals_: Array, normals: Normals
-) -> Normals:
+) -> tuple[Locals, Factors]:
     """Move the normals of long parts to the best ones, to the next order.
 
     The best normal N(m, V) for E[log p] + entropy has E[∇log p] = 0 and precision
@@ -155,9 +158,8 @@ def _corrected(
     """
     chosen = [n for n, group in enumerate(structure.groups) if group.corrected]
     if not chosen:
-        return normals
-    density = partial(_density, target, structure, globals_)
-    bands = local_modes.curvature(density, structure, normals.mode)
+        return normals.mode, normals.factors
+    density, bands = partial(_density, target, structure, globals_), normals.bands
 
     def half_log_det(bands: Array) -> Scalar:
         return banded.half_log_det(banded.cholesky(bands))
@@ -177,7 +179,7 @@ def _corrected(
     mode, kept = list(normals.mode), list(normals.factors)
     for n in chosen:
         mode[n], kept[n] = moved[n], factors[n]
-    return Normals(tuple(mode), tuple(kept))
+    return tuple(mode), tuple(kept)
 
 
 class Drawn(NamedTuple):
@@ -228,7 +230,8 @@ def draw(
     own = log_weights[0] - log_weight
     other = jnp.zeros_like(log_weight)
     others = _integrals(target, structure, globals_, normals, other=True)
-    for mode, factor, x, y in zip(*normals, integrals, others, strict=True):
+    found = normals.mode, normals.factors, integrals, others
+    for mode, factor, x, y in zip(*found, strict=True):
         if x is not None and y is not None:
             log_weight += 0.5 * LOG_2PI * mode.size - banded.half_log_det(factor)
             log_weight += jnp.sum(x.log_ratio)
@@ -269,10 +272,9 @@ def _block_log_weights(
 
 
 def non_normality(
-    target: Target, structure: Structure, globals_: Array, start: Locals
+    target: Target, structure: Structure, globals_: Array, normals: Normals
 ) -> tuple[Scalar, ...]:
     """Return how far each group is from normal given θ, nats in all."""
-    normals = laplace(target, structure, globals_, start)
 
     def half_log_det(locals_: Locals) -> Scalar:
         density = partial(_density, target, structure, globals_)
@@ -345,7 +347,8 @@ def _log_marginal(
     integrals: list[Integral | None],
 ) -> Scalar:
     total = _density(target, structure, globals_, normals.mode)
-    for mode, factor, integral in zip(*normals, integrals, strict=True):
+    found = normals.mode, normals.factors, integrals
+    for mode, factor, integral in zip(*found, strict=True):
         total += 0.5 * LOG_2PI * mode.size - banded.half_log_det(factor)
         if integral is not None:
             total += jnp.sum(integral.log_ratio)

@@ -100,8 +100,8 @@ class NestedLaplace:
         width: Array = START_SCALE * scale[structure.globals]
         spent: list[Found] = []
         while True:
-            start = _mode(target, _unmarked(structure), theta, start)
-            wider = _told_apart(target, structure, theta, start)
+            start, sizes = _look(target, _unmarked(structure), theta, start)
+            wider = _told_apart(structure, sizes)
             if spent and _kinds(wider) == _kinds(structure):
                 break
             structure = wider
@@ -180,11 +180,8 @@ def _powers(eps: np.ndarray) -> np.ndarray:
     return np.stack([np.prod(eps[:, list(c)], axis=1) for c in chosen], axis=1)
 
 
-def _told_apart(
-    target: Target, structure: Structure, theta: Array, start: Locals
-) -> Structure:
+def _told_apart(structure: Structure, sizes: tuple[Scalar, ...]) -> Structure:
     """Mark the groups that are not normal given θ, which want more than a normal."""
-    sizes = _non_normality(target, _unmarked(structure), theta, start)
     pairs = zip(structure.groups, sizes, strict=True)
     marked = [replace(g, is_normal=g.is_normal and float(s) < NORMAL) for g, s in pairs]
     return replace(structure, groups=tuple(marked))
@@ -201,21 +198,18 @@ def _kinds(structure: Structure) -> list[bool]:
 
 
 @light_jit  # looks at each unknown once or twice, and long chains compile for long
-def _non_normality(
+def _look(
     target: Target, structure: Structure, theta: Array, start: Locals
-) -> tuple[Scalar, ...]:
-    return conditional.non_normality(target, structure, theta, start)
+) -> tuple[Locals, tuple[Scalar, ...]]:
+    """Return the locals' mode, and how far each group is from normal there, nats."""
+    normals = conditional.laplace(target, structure, theta, start)
+    return normals.mode, conditional.non_normality(target, structure, theta, normals)
 
 
 def _batch_size(target: Target, num_globals: int) -> int:
     """Return an even number of draws: few where the data are many."""
     affordable = MAX_BATCH // max(target.data_size, target.dim)
     return max(2 * num_globals + 2, LEAST_DRAWS, 2 * (min(MOST_DRAWS, affordable) // 2))
-
-
-@light_jit
-def _mode(target: Target, structure: Structure, theta: Array, start: Locals) -> Locals:
-    return conditional.laplace(target, structure, theta, start).mode
 
 
 def _marginal_target(
@@ -245,6 +239,7 @@ def _marginal_density(
 def _density_of(treedef: Hashable) -> Callable[[list[Array], Array], Scalar]:
     """Return log p(θ) of (leaves, θ), whose many θ of a `vmap` are run in batches."""
 
+    @jax.jit  # so that it is traced once, for one θ and for many
     def value_and_gradient(leaves: list[Array], theta: Array) -> tuple[Array, Array]:
         target, structure, start = jax.tree.unflatten(treedef, leaves)
 

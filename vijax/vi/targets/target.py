@@ -141,8 +141,7 @@ class Target:
         Of a model that subsamples it is an unbiased estimate: `key` draws the rows, or
         gives them by the plates' names. `draws.log_densities` runs through all of them.
         """
-        static = self.static
-        return static.log_density(static, self.data, self.unravel(position), key)
+        return _log_density(self.static, self.data, self.unravel(position), key)
 
     def constrain(
         self, position: Float[Array, " dim"], key: Key | None = None
@@ -204,6 +203,14 @@ class Target:
         if positive not in POSITIVE:
             raise ValueError(f"positive = {positive!r} is not one of {POSITIVE}")
         return replace(self, static=self.static._replace(positive=positive))
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_density(
+    static: Static, data: PyTree, params: dict[str, Array], key: Key | Rows | None
+) -> Scalar:
+    """Call the user's function: once for all the programs that it is part of."""
+    return static.log_density(static, data, params, key)
 
 
 def from_log_density(
