@@ -15,14 +15,13 @@ References:
     J. R. Stat. Soc. B 71(2); Kristensen et al. (2016), J. Stat. Softw. 70(5).
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from vijax.types import Scalar
 from vijax.vi.engine import banded
@@ -194,7 +193,12 @@ class Drawn(NamedTuple):
 
 
 def draw(
-    target: Target, structure: Structure, globals_: Array, start: Locals, eps: Any
+    target: Target,
+    structure: Structure,
+    globals_: Array,
+    start: Locals,
+    noise: Callable[[Int[Array, ""]], Any],
+    num_looks: Int[Array, ""] | int,
 ) -> Drawn:
     """Draw locals given θ from noise, and weigh them.
 
@@ -207,7 +211,8 @@ def draw(
         structure: which unknowns are local.
         globals_: θ.
         start: locals to begin the search at, the same for every θ.
-        eps: standard normal noise, a leading axis of draws.
+        noise: number of a look -> standard normal noise, a leading axis of draws.
+        num_looks: how many times that many draws are looked at; at least 1.
     """
     normals = laplace(target, structure, globals_, start)
     integrals = _integrals(target, structure, globals_, normals)
@@ -224,14 +229,26 @@ def draw(
         log_weight = _density(target, structure, globals_, place) - of_drawn
         return locals_, jnp.asarray(sum(log_q)), log_weight
 
-    drawn, log_qs, log_weights = jax.lax.map(weigh, eps, batch_size=min(len(eps[0]), 8))
-    locals_, first = jax.tree.map(lambda x: x[0], (drawn, eps))
-    log_weight = jax.nn.logsumexp(log_weights) - math.log(len(log_weights))
-    own = log_weights[0] - log_weight
+    def look(number: Array, before: Any) -> Any:
+        eps = noise(number)
+        drawn, log_q, log_weights = jax.vmap(weigh)(eps)
+        here = jax.tree.map(lambda x: x[0], (drawn, eps, log_q, log_weights))
+        first, total = before
+        keep = partial(jnp.where, number == 0)
+        total = jnp.logaddexp(total, jax.nn.logsumexp(log_weights))
+        return jax.tree.map(keep, here, first), total
+
+    zero = jnp.zeros_like(globals_[0])
+    begin = ((normals.mode, normals.mode, zero, zero), zero - jnp.inf)
+    found = jax.lax.fori_loop(0, num_looks, look, begin)
+    (locals_, first, log_q, log_weight_of_first), total = found
+    num_draws = len(jax.eval_shape(noise, 0)[0]) * num_looks
+    log_weight = total - jnp.log(jnp.asarray(num_draws, total.dtype))
+    own = log_weight_of_first - log_weight
     other = jnp.zeros_like(log_weight)
     others = _integrals(target, structure, globals_, normals, other=True)
-    found = normals.mode, normals.factors, integrals, others
-    for mode, factor, x, y in zip(*found, strict=True):
+    groups = normals.mode, normals.factors, integrals, others
+    for mode, factor, x, y in zip(*groups, strict=True):
         if x is not None and y is not None:
             log_weight += 0.5 * LOG_2PI * mode.size - banded.half_log_det(factor)
             log_weight += jnp.sum(x.log_ratio)
@@ -241,7 +258,7 @@ def draw(
         jnp.full(len(z), own) if group.corrected else block
         for group, z, block in zip(structure.groups, locals_, blocks, strict=True)
     )
-    return Drawn(locals_, log_qs[0], log_weight, log_weight + other, weights)
+    return Drawn(locals_, log_q, log_weight, log_weight + other, weights)
 
 
 def _block_log_weights(

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 
 from vijax.types import Key
 from vijax.vi.engine.compilation import density_jit
@@ -28,7 +29,8 @@ from vijax.vi.targets.structure.dependencies import Structure
 from vijax.vi.targets.target import Target
 
 MOST_NUMBERS = 2**24  # that the data or the locals of all draws may hold
-NUM_PAIRS = 64  # of draws that the weight of one θ is a mean over
+# A θ's weight is a mean over so many looks at its locals, each at so many pairs.
+NUM_LOOKS, NUM_PAIRS = 8, 8
 LEAST_DRAWS, MOST_DRAWS = 500, 10_000
 MOST_OF_CHAINS = 640  # each of which looks at many draws of the chain
 
@@ -78,8 +80,7 @@ class StructuredNormal(NamedTuple):
     def num_draws(self) -> int:
         """How many draws a check or a summary takes."""
         number = draws_of(self.target)
-        corrected = any(group.corrected for group in self.structure.groups)
-        return min(number, MOST_OF_CHAINS) if corrected else number
+        return min(number, MOST_OF_CHAINS) if self.has_corrected else number
 
     def global_entries(self) -> Array:
         """Return 1 for each constrained entry that hangs on globals, 0 for locals'."""
@@ -115,15 +116,28 @@ class StructuredNormal(NamedTuple):
 
         return self._over(one, z)
 
-    def weigh(self, key: Key, num_draws: int) -> Weighed:
-        """Draw from q, and weigh the draws, in one pass and bounded memory."""
-        return _weigh(self, key, num_draws=num_draws)
+    def weigh(self, key: Key, num_draws: int, num_looks: int = NUM_LOOKS) -> Weighed:
+        """Draw from q, and weigh the draws, in one pass and bounded memory.
 
-    def _noise(self, key: Key) -> Float[Array, "draws dim"]:
+        Args:
+            key: random key.
+            num_draws: of θ, each with its locals.
+            num_looks: at other locals of each θ, where these have weights of their own.
+        """
+        looks = num_looks if self.has_corrected else 1
+        return _weigh(self, key, np.int32(looks), num_draws=num_draws)
+
+    @property
+    def has_corrected(self) -> bool:
+        """Whether some locals' normals are corrected, and their weights noisy."""
+        return any(group.corrected for group in self.structure.groups)
+
+    def _noise(self, key: Key, number: Int[Array, ""]) -> Float[Array, "draws dim"]:
         """Draw the noise of the locals for one θ: pairs where their weights vary."""
         like = self.target.init
-        if not any(group.corrected for group in self.structure.groups):
+        if not self.has_corrected:
             return jax.random.normal(key, (1, *like.shape), like.dtype)
+        key = jax.random.fold_in(key, number)
         half = jax.random.normal(key, (NUM_PAIRS, *like.shape), like.dtype)
         return jnp.concatenate([half, -half])
 
@@ -148,7 +162,9 @@ class StructuredNormal(NamedTuple):
 
 
 @partial(density_jit, static_argnames="num_draws")
-def _weigh(q: StructuredNormal, key: Key, *, num_draws: int) -> Weighed:
+def _weigh(
+    q: StructuredNormal, key: Key, num_looks: Int[Array, ""], *, num_draws: int
+) -> Weighed:
     first, second = jax.random.split(key)
     shape = (num_draws, q.structure.globals.size)
     dtype = q.target.init.dtype
@@ -158,8 +174,11 @@ def _weigh(q: StructuredNormal, key: Key, *, num_draws: int) -> Weighed:
     def one(given: tuple[Array, Key]) -> tuple[Any, ...]:
         noise, key = given
         theta = q.globals.transform(noise)
-        eps = jax.vmap(q.structure.split)(q._noise(key))[1]
-        drawn = draw(q.target, q.structure, theta, q.start, eps)
+
+        def look(number: Array) -> Any:
+            return jax.vmap(q.structure.split)(q._noise(key, number))[1]
+
+        drawn = draw(q.target, q.structure, theta, q.start, look, num_looks)
         position = q.structure.join(theta, drawn.locals_)
         log_q = q.globals.log_prob(theta)
         return (

@@ -32,7 +32,7 @@ from vijax.vi.families import conditional
 from vijax.vi.families.base import Family
 from vijax.vi.families.gaussian import FullRank, FullRankNormal
 from vijax.vi.families.local_modes import Locals
-from vijax.vi.families.structured import Structured, StructuredNormal
+from vijax.vi.families.structured import NUM_LOOKS, Structured, StructuredNormal
 from vijax.vi.importance_weights import psis
 from vijax.vi.methods.base import Found
 from vijax.vi.methods.fixed_draws import FixedDraws
@@ -43,6 +43,7 @@ START_SCALE = 0.1  # of the globals, in the given sds
 MOST_DRAWS, LEAST_DRAWS = 64, 8  # in a batch
 # Where normals are corrected a draw is dear, and `_moved` comes after: fewer will do.
 FEW_DRAWS, FEW_TOLERANCE = 32, 0.1  # in a batch; sds
+FEW_LOOKS = 2  # at a θ's locals, before all of them are taken
 LEAST_EFFECTIVE = 200  # weighted draws that may move the globals
 MAX_SMALL = 2**13  # data or unknowns; with more, globals are as good as normal
 MAX_CUBIC = 6  # globals
@@ -148,13 +149,16 @@ def _moved(q: StructuredNormal, key: Key) -> StructuredNormal:
     weight of a chain has noise of its own; a cubic in the globals' noise, fitted to
     their logs, has little of it. Fresh draws tell what came of it.
     """
-    drawn = q.weigh(key, q.num_draws)
-    eps, log_weights = (np.asarray(x, float) for x in (drawn.noise, drawn.log_weights))
-    smoothed = psis(log_weights)
-    if not smoothed.effective_sample_size >= LEAST_EFFECTIVE:
+    for num_looks in (FEW_LOOKS, NUM_LOOKS) if q.has_corrected else (NUM_LOOKS,):
+        drawn = q.weigh(key, q.num_draws, num_looks)
+        log_weights = np.asarray(drawn.log_weights, float)
+        smoothed = psis(log_weights)
+        if smoothed.effective_sample_size >= LEAST_EFFECTIVE:
+            break
+    else:
         return q
-    log_shares = smoothed.log_weights
-    if any(group.corrected for group in q.structure.groups):
+    eps, log_shares = np.asarray(drawn.noise, float), smoothed.log_weights
+    if q.has_corrected:
         features = _powers(eps)
         if 10 * features.shape[1] > len(eps):
             return q
