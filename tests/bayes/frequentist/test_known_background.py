@@ -8,6 +8,7 @@ from scipy import stats
 
 from tests.cases import slow_except
 from vijax.bayes import frequentist as freq
+from vijax.bayes.frequentist.signals import signal_intervals
 
 # Feldman & Cousins (1998), table IV: 90 %, n = 0 … 10, no background.
 UNIFIED = [
@@ -31,6 +32,15 @@ NARROWEST = [
     (2, 0.5, 0.0, 5.815611291572511),
     (8, 2.0, 1.6258230997743652, 12.969050843658442),
     (30, 25.0, 0.0, 16.16046057740076),
+]
+
+
+# mpmath: the equation of equal densities by Lambert's W, with 40 digits.
+NARROW_LEVELS = [  # counts, background, level, lower, upper
+    (400, 10.0, 0.01, 389.749330763, 390.250774006),
+    (10_000, 5000.0, 0.01, 4998.74669497, 5001.25340976),
+    (30, 0.25, 0.5, 26.1962906434, 33.608637494),
+    (9, 0.0, 0.9999, 1.69929247132, 26.3812750535),
 ]
 
 
@@ -147,3 +157,33 @@ def test_bad_input(call, message, as_users_do, nan_is_an_answer):
     with pytest.raises(ValueError, match=message):
         call()
     assert np.isnan(jax.jit(freq.signal_limit)(-1, 1.0))
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_narrowest_intervals_of_any_level(bits):
+    """The ends of a narrow interval keep their digits, relative to its width."""
+    with jax.enable_x64(bits == 64):
+        *data, low, high = np.array(NARROW_LEVELS).T
+        found = freq.signal_interval(*data, method="kraft_burrows_nousek")
+        error = np.abs(np.stack(found) - np.stack([low, high])) / (high - low)
+        assert error.max() < (1e-8 if bits == 64 else 4e-4)
+
+
+def test_experiments_that_are_equal_have_equal_intervals(monkeypatch):
+    """A million toys of one background are a few dozen intervals."""
+    counts = np.random.default_rng(0).poisson(5.0, 1_000_000)
+    sizes = []
+    unified = signal_intervals._unified
+
+    def counted(counts, *rest, **options):
+        sizes.append(counts.size)
+        return unified(counts, *rest, **options)
+
+    monkeypatch.setattr(signal_intervals, "_unified", counted)
+    lower, upper = freq.signal_interval(counts, 3.0)
+    few = np.unique(counts)
+    assert sizes == [1 << (len(few) - 1).bit_length()]
+    by_count = freq.signal_interval(few, 3.0)
+    for found, alone in zip((lower, upper), by_count, strict=True):
+        expected = np.asarray(alone)[counts - few[0]]
+        np.testing.assert_allclose(found, expected, rtol=2e-5)

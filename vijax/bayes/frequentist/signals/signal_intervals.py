@@ -12,13 +12,16 @@ from jaxtyping import Array
 
 from vijax import special
 from vijax.bayes.frequentist.signals.signal_limits import mean_above, signal_data
-from vijax.bayes.numerics import count_pmfs, roots
+from vijax.bayes.numerics import roots
 from vijax.bayes.numerics.interval import Ends, Interval
+from vijax.bayes.numerics.log_gamma import deviance, excess
+from vijax.bayes.numerics.repeats import once_each
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
 _GRID = 512  # signals at which a belt is looked at, before its ends are refined
 _REFINEMENTS = 50
+_NEWTON_STEPS = 6
 _METHODS = {  # and how an interval prints
     "feldman_cousins": "confidence, Feldman–Cousins",
     "kraft_burrows_nousek": "of the posterior, Kraft–Burrows–Nousek",
@@ -69,7 +72,7 @@ def signal_interval(
     value_checks.one_of("method", method, tuple(_METHODS))
     counts, background, level, valid = signal_data(counts, background, level)
     if method == "kraft_burrows_nousek":
-        ends = _narrowest(counts, background, level)
+        ends = once_each(_narrowest, counts, background, level)
         return where_valid(valid, Interval.of(ends, level, _METHODS[method]))
     if max_count is None:
         if is_traced(counts, background, level):
@@ -78,7 +81,8 @@ def signal_interval(
         highest = special.gammainccinv(counts + 1, 0.25 * (1 - safe)) + background
         highest = np.asarray(highest).max()
         max_count = 1 << int(highest + 8 * highest**0.5 + 20).bit_length()
-    ends = _unified(counts, background, level, int(max_count))
+    unified = partial(_unified, max_count=int(max_count))
+    ends = once_each(unified, counts, background, level)
     return where_valid(valid, Interval.of(ends, level, _METHODS[method]))
 
 
@@ -86,49 +90,70 @@ def signal_interval(
 def _narrowest(counts: Array, background: Array, level: Array) -> Ends:
     """Return the densest part of Gamma(n + 1) cut at b, in which s + b lies."""
     log_rest = jnp.log1p(-level)
-    reach = special.gammainccinv(counts + 1, 1 - level)
     log_above_cut = special.log_gammaincc(counts + 1, background)
 
-    def upper_end(x: Array) -> Array:
-        # Q(x_2) = Q(x_1) - level Q(b), relative to Q(b)
-        share = jnp.exp(special.log_gammaincc(counts + 1, x) - log_above_cut) - level
-        log_share = jnp.log(jnp.maximum(share, jnp.finfo(x.dtype).tiny))
-        return mean_above(counts, background, x, log_share, reach + x)
+    def log_outside(x: Array) -> Array:
+        """Return the log mass outside of x and its mirror, relative to Q(b)."""
+        low, high = (
+            special.log_gammaincc(counts + 1, end) - log_above_cut
+            for end in (x, _mirror(x, counts))
+        )
+        return jnp.log(jnp.exp(high) - jnp.expm1(low))
 
-    def gap(x: Array) -> Array:
-        """Return log density at the upper end over that at the lower one."""
-        other = upper_end(x)
-        return counts * jnp.log(other / jnp.maximum(x, 1e-30)) - (other - x)
+    def excess(x: Array) -> Array:
+        return log_outside(x) - log_rest
 
-    def solve(gap: roots.Residual, start: Array) -> Array:
-        mode = jnp.maximum(counts, background)
-        mode = jax.lax.stop_gradient(mode)
-        return roots.bisect(lambda x: gap(x) > 0, start, mode, num_steps=50)[0]
+    def solve(excess: roots.Residual, start: Array) -> Array:
+        mode = jax.lax.stop_gradient(jnp.maximum(counts, background))
+        return roots.bracketed(excess, start, mode)
 
-    low = roots.implicit_root(gap, jax.lax.stop_gradient(background), solve)
-    touches = gap(background) <= 0
-    lower = jnp.where(touches, background, low)
+    start = jax.lax.stop_gradient(background)
+    touches = (background >= counts) | (excess(start) >= 0)
+    inside = roots.implicit_root(excess, start, solve)
+    lower = jnp.where(touches, background, inside)
+    reach = special.gammainccinv(counts + 1, 1 - level)
     whole = mean_above(counts, background, background, log_rest, reach)
-    upper = jnp.where(touches, whole, upper_end(lower))
+    upper = jnp.where(touches, whole, _mirror(inside, counts))
     return lower - background, upper - background
 
 
-@partial(jax.jit, static_argnums=3)
-def _unified(counts: Array, background: Array, level: Array, max_count: int) -> Ends:
+def _mirror(x: Array, counts: Array) -> Array:
+    """Return y >= n with yⁿ e⁻ʸ = xⁿ e⁻ˣ, for x <= n."""
+    counts = jnp.maximum(counts, 1.0)  # without any there is no mode to mirror at
+    depth = deviance(counts, jnp.clip(x, jnp.finfo(x.dtype).tiny, counts))
+
+    def gap(y: Array) -> Array:
+        return deviance(counts, y) - depth
+
+    def solve(gap: roots.Residual, start: Array) -> Array:
+        def step(_: Array, y: Array) -> Array:
+            # Newton's in the root of the deviance, which is nearly straight at n.
+            height = jnp.maximum(deviance(counts, y), 0.0)
+            move = 2 * jnp.sqrt(height) * (jnp.sqrt(depth) - jnp.sqrt(height))
+            slope = jnp.maximum(y - counts, jnp.finfo(y.dtype).eps * counts) / y
+            return jnp.maximum(y + move / slope, counts)
+
+        return jax.lax.fori_loop(0, _NEWTON_STEPS, step, start)
+
+    start = counts + jnp.sqrt(2 * counts * depth) + depth  # y is a little below
+    return roots.implicit_root(gap, jax.lax.stop_gradient(start), solve)
+
+
+@partial(jax.jit, static_argnames="max_count")
+def _unified(counts: Array, background: Array, level: Array, *, max_count: int) -> Ends:
     """Return the smallest and the largest signal that accept the count."""
     others = jnp.arange(max_count + 1, dtype=counts.dtype)
-
-    def log_ratio(n: Array, mean: Array, background: Array) -> Array:
-        best = jnp.maximum(n, background)
-        return count_pmfs.poisson_log_pmf(n, mean) - count_pmfs.poisson_log_pmf(n, best)
+    at_once = excess(others)
+    misfit = deviance(others, jnp.maximum(others, background[..., None]))
+    own_misfit = deviance(counts, jnp.maximum(counts, background))
 
     def accepts(signal: Array) -> Array:
         """Σ of P(n | s + b) over all counts that come before this one < level."""
-        mean = (signal + background)[..., None]
-        ratio = log_ratio(others, mean, background[..., None])
-        own = log_ratio(counts, signal + background, background)[..., None]
-        before = ratio > own + 1e-9
-        weights = jnp.exp(count_pmfs.poisson_log_pmf(others, mean))
+        mean = signal + background
+        spread = deviance(others, mean[..., None])
+        own = deviance(counts, mean) - own_misfit
+        before = spread - misfit < own[..., None] - 1e-9
+        weights = jnp.exp(-spread - at_once)
         return jnp.sum(weights * before, axis=-1) < level
 
     highest = special.gammainccinv(counts + 1, 0.25 * (1 - level))
