@@ -33,6 +33,17 @@ def rich(x, y, groups):
         numpyro.sample("y", dist.Normal(loc, scale), obs=y)
 
 
+def test_the_model_is_traced_once_for_all_programs():
+    target = vi.from_numpyro(rich, X, y=Y, groups=2)
+    position = 0.1 * jnp.ones(target.dim)
+    expected = jax.jit(target.log_density)(position)
+    before = TRACES["count"]
+    np.testing.assert_allclose(target.log_density(position), expected, rtol=1e-6)
+    jax.jit(jax.vmap(jax.grad(target.log_density)))(position[None])
+    jax.eval_shape(jax.hessian(target.log_density), position)
+    assert TRACES["count"] == before
+
+
 @pytest.mark.slow
 def test_log_density_and_values_are_numpyros(x64):
     target = vi.from_numpyro(rich, X, y=Y, groups=2)
