@@ -120,7 +120,7 @@ def conditional(
     """Return the locals' distribution given the globals.
 
     Integrated groups have the mean and covariance that quadrature finds; the others
-    Laplace's, chains with the first correction of `_refined`. For the arguments see
+    Laplace's, chains with the correction of `_corrected`. For the arguments see
     `laplace`.
     """
     normals = laplace(target, structure, globals_, start)

@@ -19,8 +19,10 @@ from vijax.bayes.numerics.repeats import once_each
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
 
-_GRID = 512  # signals at which a belt is looked at, before its ends are refined
-_REFINEMENTS = 50
+# A belt's ends are looked for within so many standard deviations of a count; there are
+# none (1e-10 of them) so many below a mean.
+_SDS, _NONE_BELOW = 10, 6.4
+_BATCH = 2**17  # numbers at a time, of experiments times counts
 _NEWTON_STEPS = 6
 _METHODS = {  # and how an interval prints
     "feldman_cousins": "confidence, Feldman–Cousins",
@@ -120,7 +122,14 @@ def _narrowest(counts: Array, background: Array, level: Array) -> Ends:
 def _mirror(x: Array, counts: Array) -> Array:
     """Return y >= n with yⁿ e⁻ʸ = xⁿ e⁻ˣ, for x <= n."""
     counts = jnp.maximum(counts, 1.0)  # without any there is no mode to mirror at
-    depth = deviance(counts, jnp.clip(x, jnp.finfo(x.dtype).tiny, counts))
+    return _above(
+        counts, deviance(counts, jnp.clip(x, jnp.finfo(x.dtype).tiny, counts))
+    )
+
+
+def _above(counts: Array, depth: Array) -> Array:
+    """Return the mean y >= n with deviance(n, y) = depth."""
+    none, counts = counts == 0, jnp.maximum(counts, 1.0)
 
     def gap(y: Array) -> Array:
         return deviance(counts, y) - depth
@@ -136,45 +145,99 @@ def _mirror(x: Array, counts: Array) -> Array:
         return jax.lax.fori_loop(0, _NEWTON_STEPS, step, start)
 
     start = counts + jnp.sqrt(2 * counts * depth) + depth  # y is a little below
-    return roots.implicit_root(gap, jax.lax.stop_gradient(start), solve)
+    y = roots.implicit_root(gap, jax.lax.stop_gradient(start), solve)
+    return jnp.where(none, depth, y)
 
 
 @partial(jax.jit, static_argnames="max_count")
 def _unified(counts: Array, background: Array, level: Array, *, max_count: int) -> Ends:
     """Return the smallest and the largest signal that accept the count."""
-    others = jnp.arange(max_count + 1, dtype=counts.dtype)
+    one = partial(_ends_of_belt, max_count=max_count)
+    data = tuple(jnp.ravel(x) for x in (counts, background, level))
+    size = max(1, _BATCH // (max_count + 1))
+    if data[0].size <= size:
+        ends = jax.vmap(one)(*data)
+    else:
+        ends = jax.lax.map(lambda each: one(*each), data, batch_size=size)
+    lower, upper = (jnp.reshape(end, counts.shape) for end in ends)
+    return lower, upper
+
+
+def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) -> Ends:
+    r"""Return the ends of the belt at one count, from the means at which it changes.
+
+    R(j | μ), the ratio that orders the counts, is R(n | μ) at one mean t_j only, which
+    grows with j: with m_j = max(j, b) and c any constant
+
+        log t_j = log c + (D(j, c) - D(j, m_j) - D(n, c) + D(n, m_n)) / (j - n),
+
+    D the deviance of `deviance`. A count j > n comes before n where μ > t_j, and one
+    below where μ < t_j. So what comes before is a range of counts, the same between two
+    neighbouring t; there its probability has one maximum, and no minimum inside. The
+    ends are therefore a t_j, or the only root between two.
+    """
+    others = jnp.arange(max_count + 1, dtype=n.dtype)
     at_once = excess(others)
-    misfit = deviance(others, jnp.maximum(others, background[..., None]))
-    own_misfit = deviance(counts, jnp.maximum(counts, background))
+    constant = jnp.maximum(jnp.maximum(n, background), 1.0)
 
-    def accepts(signal: Array) -> Array:
-        """Σ of P(n | s + b) over all counts that come before this one < level."""
-        mean = signal + background
-        spread = deviance(others, mean[..., None])
-        own = deviance(counts, mean) - own_misfit
-        before = spread - misfit < own[..., None] - 1e-9
-        weights = jnp.exp(-spread - at_once)
-        return jnp.sum(weights * before, axis=-1) < level
+    def height(j: Array) -> Array:
+        return deviance(j, constant) - deviance(j, jnp.maximum(j, background))
 
-    highest = special.gammainccinv(counts + 1, 0.25 * (1 - level))
+    steps = jnp.where(others == n, 1.0, others - n)
+    ties = constant * jnp.exp((height(others) - height(n)) / steps)
+    ties = jnp.where(others == n, jnp.maximum(n, background), ties)
 
-    def at(share: Array) -> Array:
-        return highest * share
+    def between(mean: Array, first: Array, last: Array) -> Array:
+        """Return P(first <= N <= last | mean)."""
+        weights = jnp.exp(-deviance(others, mean) - at_once)
+        return jnp.sum(weights * ((first <= others) & (others <= last)))
 
-    shares = jnp.linspace(0.0, 1.0, _GRID).astype(counts.dtype) ** 2
-    inside = jax.lax.map(lambda share: accepts(at(share)), shares)
-    first = jnp.argmax(inside, axis=0)
-    last = len(shares) - 1 - jnp.argmax(inside[::-1], axis=0)
-    lower, _ = roots.bisect(
-        accepts,
-        at(shares[first]),
-        at(shares[jnp.maximum(first - 1, 0)]),
-        num_steps=_REFINEMENTS,
-    )
-    upper, _ = roots.bisect(
-        accepts,
-        at(shares[last]),
-        at(shares[jnp.minimum(last + 1, len(shares) - 1)]),
-        num_steps=_REFINEMENTS,
-    )
-    return jnp.where(first == 0, 0.0, lower), upper
+    def tie(j: Array) -> Array:
+        return ties[jnp.clip(j, 0, max_count).astype(int)]
+
+    def end(rows: Array, side: int, beyond: Array) -> Array:
+        """Return the mean farthest from n that accepts it; `rows` begin out there."""
+
+        def before(j: Array, mean: Array) -> Array:
+            """Return the probability of what comes before n, j the farthest of it."""
+            first, last = (n + 1, j) if side > 0 else (j, n - 1)
+            return between(mean, first, last)
+
+        accepted = jax.lax.map(lambda j: before(j - side, tie(j)) < level, rows)
+        place = jnp.argmax(accepted)
+        j = rows[place]
+        root, _ = roots.bisect(
+            lambda mean: before(j, mean) < level,
+            tie(j),
+            jnp.where(place == 0, beyond, tie(j + side)),
+            num_steps=jnp.finfo(n.dtype).nmant + 3,
+        )
+        found = jnp.where(before(j, tie(j)) < level, root, tie(j))
+        return jnp.where(jnp.any(accepted), found, jnp.nan)
+
+    low, high = _search_range(n, background, 1 - level)
+    size = min(max_count, 64 + int(_SDS * max_count**0.5))
+    window = jnp.arange(size, dtype=n.dtype)
+    highest = jnp.minimum(jnp.searchsorted(ties, high), max_count).astype(n.dtype)
+    upper = end(jnp.maximum(highest - window, n + 1), 1, high)
+    # Far below all means in question there are no counts.
+    lowest = jnp.searchsorted(ties, low).astype(n.dtype)
+    lowest = jnp.maximum(lowest, jnp.floor(low - _NONE_BELOW * jnp.sqrt(low)))
+    lower = end(jnp.minimum(lowest + window, n - 1), -1, low)
+    # At b all counts below n come before it, if it is above b, and none if it is not.
+    at_zero = between(background, jnp.zeros_like(n), n - 1) < level
+    at_zero |= n <= background
+    return jnp.where(at_zero, 0.0, lower - background), upper - background
+
+
+def _search_range(n: Array, background: Array, alpha: Array) -> tuple[Array, Array]:
+    """Return means below and above all that accept n.
+
+    What does not come before n is two tails, n in one of them. By Chernoff's bound each
+    is at most exp R(n): means at which 2 exp R(n) is below alpha do not accept.
+    """
+    depth = jnp.log(2 / alpha)
+    share = 2 * depth / 3  # Bernstein's bound of the deviance, for means below n
+    low = jnp.maximum(n + share - jnp.sqrt(share**2 + 2 * depth * n), background)
+    mode = jnp.maximum(n, background)
+    return low, jnp.maximum(_above(n, deviance(n, mode) + depth), mode)
