@@ -217,3 +217,19 @@ def _accepts(count, background, level, signal):
     ratio = stats.poisson.logpmf(others, mean) - stats.poisson.logpmf(others, best)
     before = ratio > ratio[int(count)] + 1e-12
     return stats.poisson.pmf(others, mean) @ before < level
+
+
+@pytest.mark.parametrize(
+    "data", slow_except({(5, 2.5)}, [(5, 2.5), (9, 3.1), (12, 11.3)])
+)
+def test_slopes_of_a_belt(x64, data):
+    """Of both ends, in the background and in the level: finite differences."""
+    count, background = data
+    ends = jax.jit(lambda *data: freq.signal_interval(count, *data, max_count=63)[:2])
+    given, step = (background, 0.95), 1e-6
+    for place, slopes in enumerate(zip(*jax.jacfwd(ends, (0, 1))(*given), strict=True)):
+        moved = [list(given), list(given)]
+        moved[0][place] += step
+        moved[1][place] -= step
+        above, below = (np.stack(ends(*data)) for data in moved)
+        np.testing.assert_allclose(slopes, (above - below) / (2 * step), atol=1e-4)

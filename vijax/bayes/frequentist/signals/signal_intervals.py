@@ -206,12 +206,14 @@ def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) 
         accepted = jax.lax.map(lambda j: before(j - side, tie(j)) < level, rows)
         place = jnp.argmax(accepted)
         j = rows[place]
-        root, _ = roots.bisect(
-            lambda mean: before(j, mean) < level,
-            tie(j),
-            jnp.where(place == 0, beyond, tie(j + side)),
-            num_steps=jnp.finfo(n.dtype).nmant + 3,
-        )
+        far = jax.lax.stop_gradient(jnp.where(place == 0, beyond, tie(j + side)))
+
+        def solve(excess: roots.Residual, start: Array) -> Array:
+            steps = jnp.finfo(n.dtype).nmant + 3
+            return roots.bisect(lambda x: excess(x) < 0, start, far, num_steps=steps)[0]
+
+        start = jax.lax.stop_gradient(tie(j))
+        root = roots.implicit_root(lambda x: before(j, x) - level, start, solve)
         found = jnp.where(before(j, tie(j)) < level, root, tie(j))
         return jnp.where(jnp.any(accepted), found, jnp.nan)
 
