@@ -21,7 +21,7 @@ from vijax.validate import is_traced, where_valid
 
 # A belt's ends are looked for within so many standard deviations of a count; there are
 # none (1e-10 of them) so many below a mean.
-_SDS, _NONE_BELOW = 10, 6.4
+_SDS, _NONE_BELOW = 16, 6.4
 _BATCH = 2**17  # numbers at a time, of experiments times counts
 _NEWTON_STEPS = 6
 _METHODS = {  # and how an interval prints
@@ -177,7 +177,6 @@ def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) 
     ends are therefore a t_j, or the only root between two.
     """
     others = jnp.arange(max_count + 1, dtype=n.dtype)
-    at_once = excess(others)
     constant = jnp.maximum(jnp.maximum(n, background), 1.0)
 
     def height(j: Array) -> Array:
@@ -187,21 +186,18 @@ def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) 
     ties = constant * jnp.exp((height(others) - height(n)) / steps)
     ties = jnp.where(others == n, jnp.maximum(n, background), ties)
 
-    def between(mean: Array, first: Array, last: Array) -> Array:
-        """Return P(first <= N <= last | mean)."""
-        weights = jnp.exp(-deviance(others, mean) - at_once)
-        return jnp.sum(weights * ((first <= others) & (others <= last)))
-
     def tie(j: Array) -> Array:
         return ties[jnp.clip(j, 0, max_count).astype(int)]
 
-    def end(rows: Array, side: int, beyond: Array) -> Array:
-        """Return the mean farthest from n that accepts it; `rows` begin out there."""
+    def end(counts: Array, side: int, beyond: Array) -> Array:
+        """Return the mean farthest from n that accepts it; `counts` begin out there."""
+        next_to_n = n + side
+        rows = jnp.maximum(counts, n + 1) if side > 0 else jnp.minimum(counts, n - 1)
 
         def before(j: Array, mean: Array) -> Array:
             """Return the probability of what comes before n, j the farthest of it."""
-            first, last = (n + 1, j) if side > 0 else (j, n - 1)
-            return between(mean, first, last)
+            first, last = (next_to_n, j) if side > 0 else (j, next_to_n)
+            return _mass(mean, counts, (first <= counts) & (counts <= last))
 
         accepted = jax.lax.map(lambda j: before(j - side, tie(j)) < level, rows)
         place = jnp.argmax(accepted)
@@ -221,15 +217,22 @@ def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) 
     size = min(max_count, 64 + int(_SDS * max_count**0.5))
     window = jnp.arange(size, dtype=n.dtype)
     highest = jnp.minimum(jnp.searchsorted(ties, high), max_count).astype(n.dtype)
-    upper = end(jnp.maximum(highest - window, n + 1), 1, high)
+    upper = end(highest - window, 1, high)
     # Far below all means in question there are no counts.
     lowest = jnp.searchsorted(ties, low).astype(n.dtype)
     lowest = jnp.maximum(lowest, jnp.floor(low - _NONE_BELOW * jnp.sqrt(low)))
-    lower = end(jnp.minimum(lowest + window, n - 1), -1, low)
+    lower = end(lowest + window, -1, low)
     # At b all counts below n come before it, if it is above b, and none if it is not.
-    at_zero = between(background, jnp.zeros_like(n), n - 1) < level
+    at_zero = _mass(background, others, others < n) < level
     at_zero |= n <= background
     return jnp.where(at_zero, 0.0, lower - background), upper - background
+
+
+def _mass(mean: Array, counts: Array, chosen: Array) -> Array:
+    """Return the probability of the chosen counts, none of which is negative."""
+    counts = jnp.maximum(counts, 0.0)
+    log_pmf = -deviance(counts, mean) - excess(counts)
+    return jnp.sum(jnp.exp(log_pmf) * chosen)
 
 
 def _search_range(n: Array, background: Array, alpha: Array) -> tuple[Array, Array]:
