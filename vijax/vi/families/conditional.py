@@ -238,7 +238,7 @@ def draw(
         total = jnp.logaddexp(total, jax.nn.logsumexp(log_weights))
         return jax.tree.map(keep, here, first), total
 
-    zero = jnp.zeros_like(globals_[0])
+    zero = jnp.zeros((), globals_.dtype)
     begin = ((normals.mode, normals.mode, zero, zero), zero - jnp.inf)
     found = jax.lax.fori_loop(0, num_looks, look, begin)
     (locals_, first, log_q, log_weight_of_first), total = found

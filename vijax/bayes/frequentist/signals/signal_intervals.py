@@ -12,9 +12,9 @@ from jaxtyping import Array
 
 from vijax import special
 from vijax.bayes.frequentist.signals.signal_limits import mean_above, signal_data
-from vijax.bayes.numerics import roots
+from vijax.bayes.numerics import count_pmfs, roots
 from vijax.bayes.numerics.interval import Ends, Interval
-from vijax.bayes.numerics.log_gamma import deviance, excess
+from vijax.bayes.numerics.log_gamma import deviance
 from vijax.bayes.numerics.repeats import once_each
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.validate import is_traced, where_valid
@@ -230,8 +230,7 @@ def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) 
 
 def _mass(mean: Array, counts: Array, chosen: Array) -> Array:
     """Return the probability of the chosen counts, none of which is negative."""
-    counts = jnp.maximum(counts, 0.0)
-    log_pmf = -deviance(counts, mean) - excess(counts)
+    log_pmf = count_pmfs.poisson_log_pmf(jnp.maximum(counts, 0.0), mean)
     return jnp.sum(jnp.exp(log_pmf) * chosen)
 
 
