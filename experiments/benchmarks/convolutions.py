@@ -36,12 +36,13 @@ def vijax_steps(images: np.ndarray) -> Steps:
     )
 
 
-def torch_steps(images: np.ndarray) -> Steps:
+def torch_steps(images: np.ndarray, device: str) -> Steps:
     """Return an epoch of the usual PyTorch loop."""
     import torch
     from torch import nn
     from torch.nn import functional
 
+    torch.set_default_device(device)
     colours = images.shape[3] if images.ndim == 4 else 1
     height, width = images.shape[1] // 4, images.shape[2] // 4
     flat = CHANNELS[1] * height * width
@@ -68,7 +69,11 @@ def torch_steps(images: np.ndarray) -> Steps:
         nn.Conv2d(CHANNELS[0], colours, 3, 1, 1),
     )
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 1e-3)
-    data = torch.from_numpy(images).reshape(len(images), *images.shape[1:3], colours)
+    data = (
+        torch.from_numpy(images)
+        .to(device)
+        .reshape(len(images), *images.shape[1:3], colours)
+    )
     data = data.permute(0, 3, 1, 2).contiguous()
 
     def epoch() -> None:
@@ -83,21 +88,32 @@ def torch_steps(images: np.ndarray) -> Steps:
             optimizer.zero_grad()
             ((error + kl) / len(x)).backward()
             optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return epoch
 
 
-def main(num_steps: int = 8, repeats: int = 3, colour: bool = False) -> None:
+def main(
+    num_steps: int = 8,
+    repeats: int = 3,
+    colour: bool = False,
+    torch_device: str = "cpu",
+) -> None:
     """Print seconds a step.
 
     Args:
         num_steps: in an epoch.
         repeats: of each, in turn.
         colour: images of 32 × 32 × 3 in place of 28 × 28.
+        torch_device: PyTorch's, "cuda" where JAX has a GPU.
     """
     shape = (32, 32, 3) if colour else (28, 28)
     images = np.random.default_rng(0).random((num_steps * BATCH, *shape), np.float32)
-    steps = {"vijax": vijax_steps(images), "PyTorch eager": torch_steps(images)}
+    steps = {
+        "vijax": vijax_steps(images),
+        "PyTorch eager": torch_steps(images, torch_device),
+    }
     found: dict[str, Any] = {name: [] for name in steps}
     for repeat in range(1 + repeats):
         for name, run in steps.items():

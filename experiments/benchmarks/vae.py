@@ -105,12 +105,15 @@ def plain_epoch(images: np.ndarray) -> Step:
     return epoch
 
 
-def torch_epoch(images: np.ndarray, *, fused: bool, compiled: bool) -> Step:
+def torch_epoch(
+    images: np.ndarray, device: str, *, fused: bool, compiled: bool
+) -> Step:
     """Return an epoch of the usual PyTorch loop, the images in memory."""
     import torch
     from torch import nn
     from torch.nn import functional
 
+    torch.set_default_device(device)
     torch.manual_seed(0)
     encoder = nn.Sequential(
         nn.Linear(784, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT)
@@ -120,7 +123,7 @@ def torch_epoch(images: np.ndarray, *, fused: bool, compiled: bool) -> Step:
     )
     params = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=fused)
-    data = torch.from_numpy(images.reshape(-1, 784))
+    data = torch.from_numpy(images.reshape(-1, 784)).to(device)
 
     def negative_elbo(x: Any) -> Any:
         loc, log_scale = encoder(x).chunk(2, dim=1)
@@ -139,6 +142,8 @@ def torch_epoch(images: np.ndarray, *, fused: bool, compiled: bool) -> Step:
             optimizer.zero_grad()
             loss_fn(data[order[start : start + BATCH_SIZE]]).backward()
             optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return epoch
 
@@ -185,11 +190,12 @@ def measure(steps: dict[str, Step], product: Step, repeats: int) -> dict[str, An
     return {name: np.array(pairs) for name, pairs in found.items()}
 
 
-def main(repeats: int = 5) -> None:
+def main(repeats: int = 5, torch_device: str = "cpu") -> None:
     """Print seconds, ratios and shares of the matrix product's rate.
 
     Args:
         repeats: of everything; medians are shown.
+        torch_device: PyTorch's, "cuda" where JAX has a GPU.
     """
     images = (np.random.default_rng(0).random((NUM_IMAGES, 28, 28)) < 0.13).astype(
         np.float32
@@ -202,9 +208,15 @@ def main(repeats: int = 5) -> None:
         "vijax": vijax_epoch(images, binary=True),
         "vijax, fresh binarisation": vijax_epoch(images, binary=False),
         "JAX, plain scan": plain_epoch(images),
-        "PyTorch eager, Adam": torch_epoch(images, fused=False, compiled=False),
-        "PyTorch eager, fused Adam": torch_epoch(images, fused=True, compiled=False),
-        "torch.compile, fused Adam": torch_epoch(images, fused=True, compiled=True),
+        "PyTorch eager, Adam": torch_epoch(
+            images, torch_device, fused=False, compiled=False
+        ),
+        "PyTorch eager, fused Adam": torch_epoch(
+            images, torch_device, fused=True, compiled=False
+        ),
+        "torch.compile, fused Adam": torch_epoch(
+            images, torch_device, fused=True, compiled=True
+        ),
         "vijax, log p(x)": evaluation(images, num_examples, num_samples),
     }
     found = measure(steps, lambda: product(square), repeats)

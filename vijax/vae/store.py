@@ -25,6 +25,7 @@ from vijax.vae.models import (
     networks,
     posteriors,
     priors,
+    residual_ladders,
 )
 from vijax.vae.models.autoencoders import VAE, Autoencoder, ModelParams
 from vijax.vae.training import ensemble
@@ -53,6 +54,10 @@ MODEL_PARTS = (
     layers.layered_posterior,
     layers.ladder_posterior,
     layers.first_latents,
+    residual_ladders.ladder_encoder,
+    residual_ladders.ladder_decoder,
+    residual_ladders.descending_posterior,
+    residual_ladders.Ladder,
     covariates.conditional_normal,
     covariates.given_covariates,
     CouplingFlow,

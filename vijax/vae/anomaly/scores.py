@@ -122,11 +122,11 @@ def _anomaly_scores(
         q = autoencoders.encode(model, params, x)
         p = autoencoders.prior_of(model, params, x)
         # The same noise for all: a score does not depend on where the example stands.
-        z, log_q = bound_terms.draw_with_density(key, q, num_samples=num_samples)
-        terms = bound_terms.log_weights(model, params, x, q, z, log_q=log_q, p=p)
+        noise = bound_terms.noise_of(key, q, num_samples=num_samples)
+        terms = bound_terms.draw_terms(model, params, x, q, noise, p=p)
         reconstruction = -jnp.mean(terms.log_likelihood)
         kl = bound_terms.closed_kl(q, p)
-        kl = -jnp.mean(terms.log_ratio) if kl is None else kl
+        kl = jnp.mean(terms.kl) if kl is None else kl
         return AnomalyScores(
             reconstruction,
             kl,

@@ -98,13 +98,11 @@ def encode_symbols(
     options, stop = _options(settings), len(symbols)
     while stop > 0:
         last = symbols[max(0, stop - settings.batch_size) : stop]
-        scale = grid.posterior(code.to_x(last))[1].reshape(len(last), -1)
-        batch = _affordable(stack, scale, options)
+        batch = _affordable(stack, grid.rounded(code.to_x(last))[1][1], options)
         rows, stop = slice(stop - batch.num_rows, stop), stop - batch.num_rows
         x = code.to_x(symbols[rows])
-        # Again, as the decoder will: floats may depend on a row's place in its batch.
-        q = np.stack(grid.posterior(x))
-        z, which = _take_draws(stack, grid, x, q, batch)
+        # q again, as the decoder will: floats may depend on a row's place in its batch.
+        z, which = _take_draws(stack, grid, x, batch)
         stack.encode_reverse(symbols[rows].ravel(), *code.given(grid.values(z)))
         grid.put(stack, z, nothing_back=batch.num_draws == 0)
         if batch.num_draws > 1:
@@ -158,8 +156,7 @@ def decode_symbols(
         rows, start = slice(start, start + size), start + size
         symbols[rows] = flat.reshape(size, *model.shape)
         x = code.to_x(symbols[rows])
-        q = np.stack(grid.posterior(x))
-        if not _put_draws(stack, grid, x, q, batch, z, which):
+        if not _put_draws(stack, grid, x, batch, z, which):
             return None
     return symbols if stack.is_empty() else None
 
@@ -216,21 +213,25 @@ _SPREAD = float(np.sqrt(2 * np.pi * np.e))
 
 
 def _take_draws(
-    stack: Any, grid: Latents, x: np.ndarray, q: np.ndarray, batch: _Batch
+    stack: Any, grid: Latents, x: np.ndarray, batch: _Batch
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return z, and which of the draws it is; the other draws go back."""
     size, draws = batch
+    which = np.zeros(size, np.int32)
     if draws == 0:
-        return grid.rounded(q), np.zeros(size, np.int32)
-    all_z = stack.decode(grid.code, *np.tile(q, draws))
-    if draws == 1:
-        return all_z, np.zeros(size, np.int32)
-    all_z = all_z.reshape(draws, size, -1)
-    which = stack.decode(_categorical, grid.weights(x, all_z, q))
-    is_other = np.arange(draws)[:, None] != which
-    # Row by row, the draws that were not chosen in their order.
-    others = all_z.swapaxes(0, 1)[is_other.T]
-    stack.encode_reverse(others.ravel(), grid.code, *_of_others(q, batch))
+        return grid.rounded(x)[0], which
+    all_z = np.empty((draws, size, grid.model.latent), np.int32)
+
+    def choose(part: slice, q: np.ndarray) -> np.ndarray:
+        flat = stack.decode(grid.code, *_contiguous(q))
+        all_z[..., part] = flat.reshape(q.shape[1:])
+        return all_z[..., part]
+
+    q = grid.go_through(x, choose, num_draws=draws)
+    if draws > 1:
+        which = stack.decode(_categorical, grid.weights(x, all_z, q))
+        is_other = np.arange(draws)[:, None] != which
+        _put(stack, grid, _by_row(all_z, is_other), _by_row(q, is_other))
     return all_z[which, np.arange(size)].ravel(), which
 
 
@@ -238,7 +239,6 @@ def _put_draws(
     stack: Any,
     grid: Latents,
     x: np.ndarray,
-    q: np.ndarray,
     batch: _Batch,
     z: np.ndarray,
     which: np.ndarray,
@@ -246,25 +246,41 @@ def _put_draws(
     """Undo `_take_draws`, and say whether z is what it returned."""
     size, draws = batch
     if draws == 0:
-        return np.array_equal(z, grid.rounded(q))
-    if draws == 1:
-        stack.encode_reverse(z, grid.code, *q)
-        return True
-    all_z = np.empty((size, draws, z.size // size), np.int32)
-    is_other = np.arange(draws) != which[:, None]
-    others = stack.decode(grid.code, *_of_others(q, batch))
-    all_z[is_other] = others.reshape(-1, all_z.shape[-1])
-    all_z[~is_other] = z.reshape(size, -1)
-    all_z = all_z.swapaxes(0, 1)
-    stack.encode_reverse(which, _categorical, grid.weights(x, all_z, q))
-    stack.encode_reverse(all_z.ravel(), grid.code, *np.tile(q, draws))
+        return np.array_equal(z, grid.rounded(x)[0])
+    all_z = np.empty((draws, size, z.size // size), np.int32)
+    all_z[which, np.arange(size)] = z.reshape(size, -1)
+    is_other = np.arange(draws)[:, None] != which
+
+    def choose(part: slice, q: np.ndarray) -> np.ndarray:
+        if draws > 1:
+            others = stack.decode(grid.code, *_contiguous(_by_row(q, is_other)))
+            rows, draw = np.nonzero(is_other.T)
+            all_z[draw, rows, part] = others.reshape(len(rows), -1)
+        return all_z[..., part]
+
+    q = grid.go_through(x, choose, num_draws=draws)
+    if draws > 1:
+        stack.encode_reverse(which, _categorical, grid.weights(x, all_z, q))
+    _put(stack, grid, all_z, q)
     return True
 
 
-def _of_others(q: np.ndarray, batch: _Batch) -> np.ndarray:
-    """Return q's numbers for all draws of a row but one, row by row."""
-    by_row = q.reshape(2, batch.num_rows, 1, -1)
-    return np.repeat(by_row, batch.num_draws - 1, axis=2).reshape(2, -1)
+def _put(stack: Any, grid: Latents, z: np.ndarray, q: np.ndarray) -> None:
+    """Put latents under q, the last part first: they will be taken in their order."""
+    for part in reversed(grid.parts):
+        own = np.ascontiguousarray(z[..., part]).ravel()
+        stack.encode_reverse(own, grid.code, *_contiguous(q[..., part]))
+
+
+def _by_row(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return what is chosen among (…, draws, rows, latent): draws of a row together."""
+    rows, draws = np.nonzero(chosen.T)
+    return values[..., draws, rows, :]
+
+
+def _contiguous(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and scale as the coder takes them."""
+    return np.ascontiguousarray(q[0]).ravel(), np.ascontiguousarray(q[1]).ravel()
 
 
 def level_code(

@@ -10,6 +10,8 @@ The coder wants a normal with a diagonal covariance for q. Where q is none, or u
 z, it is the one closest to q (in KL from it to q) at its centre: with ε -> u the map
 from q's noise to the grid and B its derivative at ε = 0, the variances are one over the
 diagonal of (B Bᵀ)⁻¹. What comes back is exact whatever q is; the rate is this normal's.
+A q that goes down a ladder is coded group by group, each group's normal given the
+groups above: nothing is lost there.
 """
 
 from collections.abc import Callable
@@ -20,18 +22,24 @@ import constriction
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from vijax.vae.models import autoencoders
 from vijax.vae.models.autoencoders import VAE, ModelParams
 from vijax.vae.models.posteriors import Posterior
 from vijax.vae.models.priors import MixturePrior, StandardNormal
+from vijax.vae.models.residual_ladders import DescendingPosterior
 from vijax.validate import check
 
 MAX_LATENT = 8.0  # standard deviations of the prior that the grid spans
 MIN_STEP = MAX_LATENT * 2.0**-18  # the coder's probabilities have 24 bits
 MIN_SCALE = 0.05  # of q, in steps of the grid
 _ROOT_2_PI = np.sqrt(2 * np.pi)
+
+
+# (a part of z, its q) -> the grid's numbers, (draws, rows, latents of the part)
+Choose = Callable[[slice, np.ndarray], np.ndarray]
 
 
 class Latents:
@@ -55,6 +63,14 @@ class Latents:
         self.span = min(round(widest / latent_step), 2**20)
         self.code = constriction.stream.model.QuantizedGaussian(-self.span, self.span)
         self.which = constriction.stream.model.Categorical(perfect=False)
+        q = jax.eval_shape(
+            partial(autoencoders.encode, model),
+            params,
+            jax.ShapeDtypeStruct((1, *model.shape), jnp.float32),
+        )
+        self.descends = isinstance(q, DescendingPosterior)
+        self.groups = q.groups() if self.descends else []
+        self.parts = [group.part for group in self.groups] or [slice(0, model.latent)]
 
     def put(self, stack: Any, z: Int[np.ndarray, " n"], *, nothing_back: bool) -> None:
         """Code the grid's numbers under the prior.
@@ -85,14 +101,66 @@ class Latents:
             stack.encode_reverse(k, self.which, self._responsibilities(z))
         return z
 
-    def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def posterior(self, x: np.ndarray) -> Float[np.ndarray, "2 n"]:
         """Return q's mean and scale for each latent, in steps of the grid."""
         parts = _posterior(self.model, self.params, fill(x, self.batch_size))
+        return self._in_steps(*(np.asarray(part)[: len(x)] for part in parts))
+
+    def go_through(
+        self, x: np.ndarray, choose: Choose, *, num_draws: int = 1
+    ) -> Float[np.ndarray, "2 draws rows latent"]:
+        """Choose draws of z part by part, each by q given the parts before.
+
+        A q of one normal is one part; one that goes down a ladder has many. What a
+        decoder finds is the same to the bit: the same programs see the same numbers.
+
+        Args:
+            x: what the encoder network sees, of some rows.
+            choose: of a part of z and its q, mean and scale in steps of the grid,
+                (2, draws, rows, latents of the part); returns the grid's numbers.
+            num_draws: of each row.
+
+        Returns:
+            q's mean and scale of all parts, in steps of the grid.
+        """
+        shape = num_draws, len(x), -1
+        if not self.descends:
+            q = self.posterior(x).reshape(2, 1, len(x), -1)
+            q = np.repeat(q, num_draws, axis=1)
+            choose(self.parts[0], q)
+            return q
+        chunks = self._chunks(np.tile(x, (num_draws, *[1] * (x.ndim - 1))))
+        begin = partial(_begin, self.model, self.params)
+        states = [begin(fill(chunk, self.batch_size)) for chunk in chunks]
+        found = []
+        for scale, number, part in self.groups:
+            at = partial(_moments, self.model, scale, self.params, number)
+            moments = [
+                self._in_steps(*(np.asarray(m)[: len(chunk)] for m in at(state)))
+                for chunk, state in zip(chunks, states, strict=True)
+            ]
+            q = np.concatenate(moments, axis=1).reshape(2, *shape)
+            found.append(q)
+            z = self._coordinates(choose(part, q), part.stop - part.start)
+            below = partial(_advanced, self.model, scale, self.params, number)
+            states = [
+                below(state, fill(own, self.batch_size))
+                for own, state in zip(self._chunks(z), states, strict=True)
+            ]
+        return np.concatenate(found, axis=-1)
+
+    def _chunks(self, rows: np.ndarray) -> list[np.ndarray]:
+        starts = range(0, len(rows), self.batch_size)
+        return [rows[i : i + self.batch_size] for i in starts]
+
+    def _in_steps(self, loc: np.ndarray, scale: np.ndarray) -> Float[np.ndarray, "2 n"]:
+        """Return mean and scale in steps of the grid, within what it holds."""
         loc, scale = (
-            np.asarray(part, float)[: len(x)].ravel() / self.step for part in parts
+            np.asarray(part, float).ravel() / self.step for part in (loc, scale)
         )
         check_finite("q(z | x)", loc, scale)
-        return np.clip(loc, -self.span, self.span), np.maximum(scale, MIN_SCALE)
+        loc = np.clip(loc, -self.span, self.span)
+        return np.stack([loc, np.maximum(scale, MIN_SCALE)])
 
     def weights(
         self, x: np.ndarray, z: Int[np.ndarray, "draws rows latent"], q: np.ndarray
@@ -102,9 +170,9 @@ class Latents:
         Args:
             x: what the encoder network sees.
             z: the grid's numbers.
-            q: mean and scale for each latent of a row, in steps of the grid.
+            q: mean and scale for each latent of a draw, in steps of the grid.
         """
-        loc, scale = q.reshape(2, *z.shape[1:])
+        loc, scale = q
         each = -0.5 * ((z - loc) / scale) ** 2 - np.log(_ROOT_2_PI * scale)
         # The coder gives 2⁻²⁴ to every number of the grid: draws far out do happen, and
         # a normal's density there would make them look as if they were worth it.
@@ -118,9 +186,16 @@ class Latents:
         w = np.exp(log_w - log_w.max(axis=0))
         return np.ascontiguousarray((w / w.sum(axis=0)).T.astype(np.float32))
 
-    def rounded(self, q: np.ndarray) -> Int[np.ndarray, " n"]:
-        """Return the grid's numbers nearest to the mean."""
-        return np.rint(q[0]).astype(np.int32)
+    def rounded(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the grid's numbers nearest to q's mean, part by part, and q there."""
+        parts: list[np.ndarray] = []
+
+        def nearest(part: slice, q: np.ndarray) -> np.ndarray:
+            parts.append(np.rint(q[0, 0]).astype(np.int32))
+            return parts[-1]
+
+        q = self.go_through(x, nearest)
+        return np.concatenate(parts, axis=-1).ravel(), q[:, 0]
 
     def values(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
         """Return the latents that the decoder sees at the grid's numbers."""
@@ -130,8 +205,11 @@ class Latents:
         from_coordinates = partial(_from_coordinates, self.model, self.params)
         return by_batches(from_coordinates, self.batch_size, u)
 
-    def _coordinates(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
-        return (z.reshape(-1, self.model.latent) * self.step).astype(np.float32)
+    def _coordinates(
+        self, z: np.ndarray, width: int | None = None
+    ) -> Float[np.ndarray, "rows latent"]:
+        width = width or self.model.latent
+        return (z.reshape(-1, width) * self.step).astype(np.float32)
 
     def _prior(
         self, size: int, k: Int[np.ndarray, " rows"] | None
@@ -231,6 +309,37 @@ def _posterior(model: VAE, params: ModelParams, x: Array) -> tuple[Array, Array]
         return coordinates(zero), 1 / jnp.linalg.norm(slope, axis=0)
 
     return jax.lax.map(one, jnp.arange(len(x)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _begin(model: VAE, params: ModelParams, x: Array) -> tuple[Any, Array]:
+    q = autoencoders.encode(model, params, x)
+    return q, q.first_maps()
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _moments(
+    model: VAE,
+    scale: int,
+    params: ModelParams,
+    number: ArrayLike,
+    state: tuple[Any, Array],
+) -> tuple[Array, Array]:
+    q = state[0].moments(scale, number, state[1])
+    return q.loc, jnp.exp(q.log_scale)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _advanced(
+    model: VAE,
+    scale: int,
+    params: ModelParams,
+    number: ArrayLike,
+    state: tuple[Any, Array],
+    z: Array,
+) -> tuple[Any, Array]:
+    q, maps = state
+    return q, q.advanced(scale, number, maps, z)
 
 
 @partial(jax.jit, static_argnums=0)

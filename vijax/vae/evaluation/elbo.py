@@ -165,13 +165,12 @@ def _per_example(
     # A key for each example: the result does not depend on the batches.
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
     p = autoencoders.prior_of(model, params, x)
-    z, log_q = bound_terms.draw_by_example(keys, q, num_samples=num_samples)
-    values = bound_terms.log_likelihood(model, params, x, z)
+    noise = bound_terms.noise_by_example(keys, q, num_samples=num_samples)
+    terms = bound_terms.draw_terms(model, params, x, q, noise, p=p)
     kl = bound_terms.closed_kl(q, p)
-    draws = values
+    values = draws = terms.log_likelihood
     if kl is None:
-        each = log_q - p.log_prob(z)
-        kl, draws = jnp.mean(each, axis=0), values - each
+        kl, draws = jnp.mean(terms.kl, axis=0), values - terms.kl
     return ELBOPerExample(
         jnp.mean(values, axis=0), jnp.var(draws, axis=0, ddof=1) / num_samples, kl
     )

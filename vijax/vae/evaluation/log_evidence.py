@@ -149,8 +149,8 @@ def _importance(
 
     def add(sums: _Sums, chunk: Array) -> tuple[_Sums, None]:
         own_key = jax.random.fold_in(key, chunk)
-        z, log_q = bound_terms.draw_with_density(own_key, q, num_samples=chunk_size)
-        terms = bound_terms.log_weights(model, params, x, q, z, log_q=log_q, p=p)
+        noise = bound_terms.noise_of(own_key, q, num_samples=chunk_size)
+        terms = bound_terms.draw_terms(model, params, x, q, noise, p=p)
         return _add(sums, terms.log_likelihood + terms.log_ratio), None
 
     zero = jnp.zeros(len(x), x.dtype)

@@ -9,6 +9,7 @@ take (model, params, …) in this order, and a key next where they draw. Images 
 shape, (batch, *shape). `likelihoods` say what a decoder's outputs mean, `priors` and
 `posteriors` what p(z) and q(z | x) are, `losses` what training minimises, in nats per
 example; `networks` makes encoders and decoders, `layers` latents above latents,
+`residual_ladders` many groups of them in convolutions,
 `covariates` models that are given classes or numbers,
 `bound_terms` has the terms of the bounds one by one, `gradient_estimators` are
 ways to differentiate an expectation, and `gradient_comparison` puts their means and
@@ -26,6 +27,7 @@ from vijax.vae.models import (
     networks,
     posteriors,
     priors,
+    residual_ladders,
 )
 from vijax.vae.models.autoencoders import (
     VAE,
@@ -46,6 +48,7 @@ from vijax.vae.models.autoencoders import (
 from vijax.vae.models.covariates import conditional_vae, with_covariates
 from vijax.vae.models.layers import layered_vae
 from vijax.vae.models.posteriors import Posterior
+from vijax.vae.models.residual_ladders import residual_ladder
 
 __all__ = [
     "VAE",
@@ -74,6 +77,8 @@ __all__ = [
     "prior_of",
     "priors",
     "reconstruct",
+    "residual_ladder",
+    "residual_ladders",
     "vae",
     "with_covariates",
 ]

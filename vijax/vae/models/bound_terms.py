@@ -49,6 +49,14 @@ def sum_event(values: Array, shape: tuple[int, ...]) -> Array:
     return jnp.sum(values, axis=tuple(range(-len(shape), 0)))
 
 
+class DrawTerms(NamedTuple):
+    """The terms of the bounds at draws of q, in nats, (num_samples, batch)."""
+
+    log_likelihood: PerExample  # log p(x | z)
+    log_ratio: PerExample  # log p(z) - log q(z | x)
+    kl: PerExample  # whose mean is the KL: -log_ratio, or of less variance where known
+
+
 class Draws(NamedTuple):
     """Draws of q and their density."""
 
@@ -70,7 +78,7 @@ def draw(key: Key, q: Any, *, num_samples: int) -> Float[Array, "..."]:
         >>> draw(jax.random.key(0), q, num_samples=3).shape
         (3, 5, 2)
     """
-    return q.transform(_noise(key, q, num_samples))
+    return q.transform(noise_of(key, q, num_samples=num_samples))
 
 
 def draw_with_density(key: Key, q: Any, *, num_samples: int) -> Draws:
@@ -81,26 +89,32 @@ def draw_with_density(key: Key, q: Any, *, num_samples: int) -> Draws:
         >>> draw_with_density(jax.random.key(0), q, num_samples=3).log_q.shape
         (3, 5)
     """
-    return Draws(*q.transform_and_log_prob(_noise(key, q, num_samples)))
+    return Draws(*q.transform_and_log_prob(noise_of(key, q, num_samples=num_samples)))
 
 
-def draw_by_example(keys: Key, q: Any, *, num_samples: int) -> Draws:
-    """Draw z ~ q by a key for each example, so that no draw depends on the batch.
+def noise_by_example(keys: Key, q: Any, *, num_samples: int) -> Float[Array, "..."]:
+    """Return the noise of draws by a key for each example: none depends on the batch.
 
     Example:
         >>> q = Posterior(jnp.zeros((5, 2)), jnp.zeros((5, 2)))
         >>> keys = jax.random.split(jax.random.key(0), 5)
-        >>> draw_by_example(keys, q, num_samples=3).z.shape
+        >>> noise_by_example(keys, q, num_samples=3).shape
         (3, 5, 2)
     """
     shape = num_samples, *q.loc.shape[1:]
-    noise = jax.vmap(
-        lambda key: jax.random.normal(key, shape, q.loc.dtype), out_axes=1
-    )(keys)
-    return Draws(*q.transform_and_log_prob(noise))
+    return jax.vmap(lambda key: jax.random.normal(key, shape, q.loc.dtype), out_axes=1)(
+        keys
+    )
 
 
-def _noise(key: Key, q: Any, num_samples: int) -> Float[Array, "..."]:
+def noise_of(key: Key, q: Any, *, num_samples: int) -> Float[Array, "..."]:
+    """Return the noise of draws, N(0, I) of (num_samples, batch, latent).
+
+    Example:
+        >>> q = Posterior(jnp.zeros((5, 2)), jnp.zeros((5, 2)))
+        >>> noise_of(jax.random.key(0), q, num_samples=3).shape
+        (3, 5, 2)
+    """
     return jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
 
 
@@ -230,13 +244,52 @@ def elbo_terms(
         -0.693...
     """
     q = autoencoders.encode(model, params, x)
-    draws = draw_with_density(key, q, num_samples=num_samples)
     p = autoencoders.prior_of(model, params, x)
+    noise = noise_of(key, q, num_samples=num_samples)
+    terms = draw_terms(model, params, x, q, noise, p=p)
     kl = closed_kl(q, p)
-    if kl is None:
-        kl = jnp.mean(kl_of_draws(p, draws), axis=0)
-    values = log_likelihood(model, params, x, draws.z)
-    return ELBOTerms(jnp.mean(values, axis=0), kl)
+    kl = jnp.mean(terms.kl, axis=0) if kl is None else kl
+    return ELBOTerms(jnp.mean(terms.log_likelihood, axis=0), kl)
+
+
+def draw_terms(
+    model: VAE,
+    params: ModelParams,
+    x: Images,
+    q: Any,
+    noise: Float[Array, "..."],
+    *,
+    p: Any = None,
+) -> DrawTerms:
+    """Draw z by given noise and return the terms of the bounds there.
+
+    A q that takes the decoder's own way has them all from one pass, `draw_and_decode`.
+
+    Args:
+        model: the VAE.
+        params: its parameters.
+        x: data in the likelihood's support (batch, *shape).
+        q: q(z | x), from `autoencoders.encode`.
+        noise: N(0, I) of (samples, batch, latent), as from `noise_of`.
+        p: the prior where it is made already, `autoencoders.prior_of(model, params)`.
+
+    Example:
+        >>> from vijax.vae import models
+        >>> model = models.vae((1,), latent=1, hidden=())
+        >>> params = jax.tree.map(jnp.zeros_like, models.init(model, jax.random.key(0)))
+        >>> q = Posterior(jnp.ones((1, 1)), jnp.zeros((1, 1)))
+        >>> noise = -jnp.ones((1, 1, 1))  # z = 0: log N(0 | 0, 1) - log N(0 | 1, 1)
+        >>> draw_terms(model, params, jnp.ones((1, 1)), q, noise).log_ratio.item()
+        0.5
+    """
+    p = autoencoders.prior_of(model, params, x) if p is None else p
+    if isinstance(p, StandardNormal) and getattr(q, "way", None) == model.decoder:
+        done = q.draw_and_decode(noise)
+        values = sum_event(model.likelihood.log_prob(x, done.outputs), model.shape)
+        return DrawTerms(values, p.log_prob(done.z) - done.log_q, done.kl)
+    z, log_q = q.transform_and_log_prob(noise)
+    terms = log_weights(model, params, x, q, z, log_q=log_q, p=p)
+    return DrawTerms(*terms, -terms.log_ratio)
 
 
 def log_weights(

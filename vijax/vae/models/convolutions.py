@@ -34,6 +34,8 @@ def convolve(x: Maps, kernel: Kernel, *, stride: int) -> Outputs:
         >>> convolve(x, kernel, stride=1).ravel().tolist()
         [1.0, 3.0, 6.0, 5.0]
     """
+    if kernel.shape[0] == stride == 1:
+        return x @ kernel[0, 0]
     return jax.lax.platform_dependent(
         x,
         kernel,

@@ -138,19 +138,23 @@ def negative_iwae(model: VAE, *, num_samples: int, gradient: str = "total") -> L
         data_key, z_key = jax.random.split(key)
         x = model.likelihood.prepare(data_key, batch.images)
         q = autoencoders.encode(model, params, x)
-        z, log_q = bound_terms.draw_with_density(z_key, q, num_samples=num_samples)
+        noise = bound_terms.noise_of(z_key, q, num_samples=num_samples)
 
-        def log_w(q: Any, z: Array, log_q: Array | None = None) -> Array:
-            terms = bound_terms.log_weights(model, params, x, q, z, log_q=log_q)
+        def log_w(terms: Any) -> Array:
             # A weight of a wider type than the data's would widen the gradient.
             kl_weight = jnp.asarray(batch.kl_weight, terms.log_ratio.dtype)
             return terms.log_likelihood + kl_weight * terms.log_ratio
 
         if gradient == "dreg":
             fixed = jax.lax.stop_gradient(q)
-            bound = bounds.dreg(lambda z: log_w(fixed, z), z)
+            bound = bounds.dreg(
+                lambda z: log_w(bound_terms.log_weights(model, params, x, fixed, z)),
+                q.transform(noise),
+            )
         else:
-            bound = bounds.iwae(log_w(q, z, log_q))
+            bound = bounds.iwae(
+                log_w(bound_terms.draw_terms(model, params, x, q, noise))
+            )
         mean = jnp.mean(bound)
         return -mean, IWAETerms(mean)
 

@@ -167,6 +167,49 @@ def conv_decoder(
     return _network(module, inputs, (prod(inputs),), outputs)
 
 
+@cached
+def conv_block(
+    inputs: Shape,
+    outputs: Shape,
+    *,
+    width: int,
+    activation: str = "silu",
+    dtype: str | None = None,
+) -> Network:
+    """Return convolutions of 1 × 1, 3 × 3 and 1 × 1, each behind an activation.
+
+    Args:
+        inputs: (height, width, channels) of the maps.
+        outputs: the same height and width, other channels.
+        width: channels in between.
+        activation: a name in `ACTIVATIONS`.
+        dtype: as for `mlp`.
+
+    Raises:
+        ValueError: shapes of other sizes, or as `mlp`.
+
+    References:
+        He et al. (2016), arXiv:1603.05027 (activations first, a bottleneck).
+
+    Example:
+        >>> network = conv_block((4, 3, 8), (4, 3, 2), width=4)
+        >>> params = network.init(jax.random.key(0))
+        >>> network.apply(params, jnp.zeros((5, 4, 3, 8))).shape
+        (5, 4, 3, 2)
+    """
+    check_shapes(inputs=inputs, outputs=outputs)
+    if len(inputs) != 3 or inputs[:2] != outputs[:2] or len(outputs) != 3:
+        raise ValueError(
+            f"inputs = {inputs} and outputs = {outputs} are not maps of one size: "
+            "give (height, width, channels) of each"
+        )
+    check_shapes(width=(width,))
+    _check_dtype(dtype)
+    sizes = ((width, 1), (width, 3), (outputs[-1], 1))
+    module = _ConvBlock(sizes, _activation(activation), dtype)
+    return _network(module, inputs, inputs, outputs)
+
+
 class _MLP(nn.Module):
     hidden: tuple[int, ...]
     outputs: int
@@ -215,6 +258,19 @@ class _ConvDecoder(nn.Module):
         height, width, outputs = self.size
         last = _Convolution(outputs, 3, stride=1, dtype=self.dtype, name="output")
         return last(x[..., :height, :width, :])
+
+
+class _ConvBlock(nn.Module):
+    sizes: tuple[tuple[int, int], ...]  # channels and size of each kernel
+    activation: Callable[[Array], Array]
+    dtype: str | None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for i, (channels, size) in enumerate(self.sizes):
+            conv = _Convolution(channels, size, 1, self.dtype, name=f"Conv_{i}")
+            x = conv(self.activation(x))
+        return x
 
 
 class _Convolution(nn.Module):

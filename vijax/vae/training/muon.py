@@ -70,13 +70,15 @@ def scale_by_muon(
             updates,
         )
 
-        def leaf_step(g: Array, m: Array, v: Array) -> Array:
+        def vector_step(g: Array, m: Array, v: Array) -> Array:
             if _matrix(g):
-                return _matrix_step(beta * m + (1 - beta) * g)
+                return beta * m + (1 - beta) * g
             m, v = m / (1 - beta**step), v / (1 - beta2**step)
             return (vectors * m / (jnp.sqrt(v) + eps)).astype(g.dtype)
 
-        steps = jax.tree.map(leaf_step, updates, momentum, second)
+        steps = jax.tree.map(vector_step, updates, momentum, second)
+        leaves, structure = jax.tree.flatten(steps)
+        steps = jax.tree.unflatten(structure, _matrix_steps(leaves))
         return steps, MuonState(step, momentum, second)
 
     return optax.GradientTransformation(init, update)
@@ -108,6 +110,23 @@ def orthogonalise(matrix: Float[Array, "rows columns"]) -> Float[Array, "rows co
         if step < NUM_STEPS - 1:
             gram = factor @ gram @ factor
     return total @ x
+
+
+def _matrix_steps(leaves: list[Array]) -> list[Array]:
+    """Return the leaves, matrices orthogonalised: those of one shape all together."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for i, leaf in enumerate(leaves):
+        if _matrix(leaf):
+            places.setdefault(leaf.shape, []).append(i)
+    found = list(leaves)
+    for equal in places.values():
+        if len(equal) == 1:
+            found[equal[0]] = _matrix_step(leaves[equal[0]])
+            continue
+        steps = jax.vmap(_matrix_step)(jnp.stack([leaves[i] for i in equal]))
+        for i, own in zip(equal, steps, strict=True):
+            found[i] = own
+    return found
 
 
 def _matrix_step(m: Array) -> Array:
