@@ -5,6 +5,14 @@
 Pixels are binarised anew at each step, as in `stochastic_layers`. The parameters are
 those of the epoch whose ELBO was best on training images that were kept aside. The
 model is saved in `runs/model.npz`, for `python -m vijax.vae compress`.
+
+On 2026-11-28 (one NVIDIA H100, JAX 0.11.2, products of float32 as the GPU takes them by
+default, `--epochs 95 --warm-up 5 --every 5`), 10,000 test images of MNIST binarised
+once: log p(x) >= -78.087, with an error of 0.001 by the 1,000 draws and of 0.192 by the
+images; ELBO -79.50, in training -78.80. Of the 6.1 minutes of training 1.3 are
+compilation; an epoch takes 3.0 seconds, log p(x) 1.7 minutes. The bound of images kept
+aside still rose at the end. Two processor cores would take about an hour for an epoch:
+there is `stochastic_layers` for these.
 """
 
 import time
@@ -58,8 +66,8 @@ def run(config: Config) -> common.Result:
     keys = jax.random.split(jax.random.key(config.seed), 6)
     shape = dataset.train.shape[1:]
     model, exact = (model_of(config, shape, dtype) for dtype in (config.dtype, None))
-    train, aside = np.split(dataset.train, [-config.kept_aside])
-    aside = likelihoods.binarize(keys[4], jnp.asarray(aside))
+    train, kept = np.split(dataset.train, [-config.kept_aside])
+    aside = likelihoods.binarize(keys[4], jnp.asarray(kept))
 
     def bound_aside(params: autoencoders.ModelParams) -> jax.Array:
         return evaluate.held_out_elbo(model, params, keys[5], aside, num_samples=2).elbo
@@ -79,7 +87,9 @@ def run(config: Config) -> common.Result:
         on_epoch=training.csv_log(config.runs / "epochs.csv") if config.runs else (),
     )
     minutes = (time.perf_counter() - start) / 60
-    params = jax.tree.map(jnp.asarray, trained.best.params)
+    best = trained.best
+    assert best is not None  # there is a stopping
+    params = jax.tree.map(jnp.asarray, best.params)
     if config.runs:
         vae.save(config.runs / "model.npz", exact, params)
     start = time.perf_counter()
@@ -95,8 +105,8 @@ def run(config: Config) -> common.Result:
         "images": len(x),
         **record,
         "train_elbo": float(-trained.loss[-1]),
-        "best_epoch": int(trained.best.epoch),
-        "held_out_elbo": float(trained.best.value),
+        "best_epoch": int(best.epoch),
+        "held_out_elbo": float(best.value),
         "parameters": autoencoders.num_params(params),
         "minutes": minutes,
         "evaluation_minutes": (time.perf_counter() - start) / 60,
