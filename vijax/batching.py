@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import PyTree
 
+from vijax.precision import full_precision
 from vijax.validate import check, is_traced, is_whole
 
 
@@ -40,10 +41,10 @@ def map_batches(
     for array in arrays:
         length = np.shape(array)[0]
         check(length == rows, "rows", length, f"give {rows}, as in the first array")
-    parts = []
+    parts, apply = [], full_precision(function)
     for start in range(0, rows, batch_size):
         index = np.minimum(np.arange(start, start + batch_size), rows - 1)
-        parts.append(function(*(_take(array, index) for array in arrays)))
+        parts.append(apply(*(_take(array, index) for array in arrays)))
     return jax.tree.map(lambda *leaves: _join(leaves, rows), *parts)
 
 

@@ -35,6 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vijax.precision import full_precision
 from vijax.types import Key, Scalar
 from vijax.vae.input_checks import (
     check_batch_size,
@@ -110,6 +111,7 @@ def anomaly_scores(
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
+@full_precision
 def _anomaly_scores(
     model: VAE,
     num_samples: int,

@@ -27,6 +27,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module
+from vijax.precision import full_precision
 from vijax.types import Key
 from vijax.validate import is_traced
 from vijax.vi.engine.batched_density import by_batches
@@ -81,6 +82,7 @@ class Affine(NamedTuple):
         return self.base.log_prob(x) - jnp.sum(jnp.log(jnp.diag(scale)))
 
 
+@full_precision
 def times(scale: Any, x: Any) -> Any:
     """Return scale · x, the scale a vector (of a diagonal) or a matrix.
 

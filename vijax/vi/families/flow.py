@@ -22,6 +22,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
+from vijax.precision import full_precision
 from vijax.types import Key
 from vijax.validate import check
 from vijax.vi.families.base import LOG_2PI, fixed_draws, normal_draws
@@ -86,6 +87,7 @@ class Coupling(NamedTuple):
     out: Float[Array, "..."]  # (hidden, 2 dim), zero at first
     out_bias: Float[Array, "..."]
 
+    @full_precision
     def __call__(
         self, x: Float[Array, "... dim"]
     ) -> tuple[Float[Array, "... dim"], Float[Array, "... dim"]]:
@@ -126,6 +128,7 @@ class CouplingFlow(NamedTuple):
         """The lower triangular L."""
         return jnp.tril(self.lower, -1) + jnp.diag(jnp.exp(self.log_diagonal))
 
+    @full_precision
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Map standard normal noise to draws."""
         x = jnp.sinh(jnp.exp(self.log_tail) * jnp.arcsinh(eps) + self.skew)

@@ -9,6 +9,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from vijax.array_module import array_module
+from vijax.precision import full_precision
 from vijax.types import Key, Scalar
 from vijax.vi.families.base import LOG_2PI, normal_draws, normal_log_prob
 
@@ -131,6 +132,7 @@ class FullRankNormal(NamedTuple):
         """The lower triangular L."""
         return jnp.asarray(self.coordinates()[1])
 
+    @full_precision
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Return loc + L eps."""
         return self.loc + eps @ self.scale_tril.T

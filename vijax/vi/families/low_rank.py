@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vijax.precision import full_precision
 from vijax.types import Key, Scalar
 from vijax.validate import check
 from vijax.vi.families.base import LOG_2PI, normal_draws, normal_log_prob
@@ -76,6 +77,7 @@ class LowRankNormal(NamedTuple):
         """The family to try where q is too poor."""
         return "flow"
 
+    @full_precision
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Return loc + d (ε + W Wᵀ ε)."""
         mixed = eps + (eps @ self.factor) @ self.factor.T
@@ -85,6 +87,7 @@ class LowRankNormal(NamedTuple):
         """Draw from q."""
         return self.transform(normal_draws(key, num_samples, self.loc))
 
+    @full_precision
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z)."""
         v = (z - self.loc) * jnp.exp(-self.log_scale)

@@ -15,6 +15,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float
 
+from vijax.precision import full_precision
 from vijax.types import Key
 from vijax.vi.families.base import normal_draws, normal_log_prob
 
@@ -58,6 +59,7 @@ class NormalMixture(NamedTuple):
         """Return the components' centres, and roots of their covariances."""
         return self.loc, self.root
 
+    @full_precision
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Map standard normal noise to draws."""
         ends = jnp.cumsum(jnp.exp(self.log_weights))

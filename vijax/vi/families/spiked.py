@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vijax.precision import full_precision
 from vijax.types import Key, Scalar
 from vijax.vi.families.base import LOG_2PI, normal_draws, normal_log_prob
 
@@ -37,6 +38,7 @@ class SpikedNormal(NamedTuple):
         """The family to try where q is too poor."""
         return "full_rank"
 
+    @full_precision
     def transform(self, eps: Float[Array, "... dim"]) -> Float[Array, "... dim"]:
         """Return loc + d (ε + U (s Uᵀ ε))."""
         along = (eps @ self.directions) * self.stretch
@@ -47,6 +49,7 @@ class SpikedNormal(NamedTuple):
         """Draw from q."""
         return self.transform(normal_draws(key, num_samples, self.loc))
 
+    @full_precision
     def log_prob(self, z: Float[Array, "... dim"]) -> Float[Array, "..."]:
         """Return log q(z)."""
         v = (z - self.loc) * jnp.exp(-self.log_scale)

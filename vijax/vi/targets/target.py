@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from vijax.precision import full_precision
 from vijax.types import Key, LogDensity, Scalar
 from vijax.vi.targets.arguments.data_arguments import (
     LEVELS,
@@ -206,6 +207,7 @@ class Target:
 
 
 @partial(jax.jit, static_argnums=0)
+@full_precision
 def _log_density(
     static: Static, data: PyTree, params: dict[str, Array], key: Key | Rows | None
 ) -> Scalar:
