@@ -98,7 +98,7 @@ def encode_symbols(
     options, stop = _options(settings), len(symbols)
     while stop > 0:
         last = symbols[max(0, stop - settings.batch_size) : stop]
-        batch = _affordable(stack, grid.rounded(code.to_x(last))[1][1], options)
+        batch = _affordable(stack, grid.widths(code.to_x(last)), options)
         rows, stop = slice(stop - batch.num_rows, stop), stop - batch.num_rows
         x = code.to_x(symbols[rows])
         # q again, as the decoder will: floats may depend on a row's place in its batch.
@@ -219,7 +219,7 @@ def _take_draws(
     size, draws = batch
     which = np.zeros(size, np.int32)
     if draws == 0:
-        return grid.rounded(x)[0], which
+        return grid.rounded(x), which
     all_z = np.empty((draws, size, grid.model.latent), np.int32)
 
     def choose(part: slice, q: np.ndarray) -> np.ndarray:
@@ -246,7 +246,7 @@ def _put_draws(
     """Undo `_take_draws`, and say whether z is what it returned."""
     size, draws = batch
     if draws == 0:
-        return np.array_equal(z, grid.rounded(x)[0])
+        return np.array_equal(z, grid.rounded(x))
     all_z = np.empty((draws, size, z.size // size), np.int32)
     all_z[which, np.arange(size)] = z.reshape(size, -1)
     is_other = np.arange(draws)[:, None] != which

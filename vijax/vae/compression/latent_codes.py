@@ -106,6 +106,15 @@ class Latents:
         parts = _posterior(self.model, self.params, fill(x, self.batch_size))
         return self._in_steps(*(np.asarray(part)[: len(x)] for part in parts))
 
+    def widths(self, x: np.ndarray) -> Float[np.ndarray, "rows latent"]:
+        """Return how wide q is about, in steps of the grid: what draws will take.
+
+        Of a ladder it is the prior's width, which hardly a group exceeds.
+        """
+        if self.descends:
+            return np.full((len(x), self.model.latent), 1 / self.step)
+        return self.posterior(x)[1].reshape(len(x), -1)
+
     def go_through(
         self, x: np.ndarray, choose: Choose, *, num_draws: int = 1
     ) -> Float[np.ndarray, "2 draws rows latent"]:
@@ -186,16 +195,16 @@ class Latents:
         w = np.exp(log_w - log_w.max(axis=0))
         return np.ascontiguousarray((w / w.sum(axis=0)).T.astype(np.float32))
 
-    def rounded(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the grid's numbers nearest to q's mean, part by part, and q there."""
+    def rounded(self, x: np.ndarray) -> Int[np.ndarray, " n"]:
+        """Return the grid's numbers nearest to q's mean, part by part."""
         parts: list[np.ndarray] = []
 
         def nearest(part: slice, q: np.ndarray) -> np.ndarray:
             parts.append(np.rint(q[0, 0]).astype(np.int32))
             return parts[-1]
 
-        q = self.go_through(x, nearest)
-        return np.concatenate(parts, axis=-1).ravel(), q[:, 0]
+        self.go_through(x, nearest)
+        return np.concatenate(parts, axis=-1).ravel()
 
     def values(self, z: np.ndarray) -> Float[np.ndarray, "rows latent"]:
         """Return the latents that the decoder sees at the grid's numbers."""
