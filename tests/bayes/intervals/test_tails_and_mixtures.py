@@ -289,6 +289,62 @@ def test_quantiles_of_draws_grids_and_joint_posteriors(x64, key):
     np.testing.assert_allclose(both["loc"], stats.t(7, 1.5, 0.5).ppf(0.975), rtol=1e-10)
 
 
+def of_normals(p):
+    weights = dist.Categorical(probs=jnp.stack([p[0], 1 - p[0]]))
+    return dist.MixtureSameFamily(weights, dist.Normal(p[1:3], p[3:5]))
+
+
+@pytest.mark.thorough
+def test_slopes_of_a_region_backwards(x64):
+    """By `jax.grad` they were NaN, for the support has no end; by `jax.jvp` right."""
+    at, step = jnp.array([0.4, -3.0, 3.0, 1.0, 1.2]), 1e-5
+
+    @jax.jit
+    def last(p):
+        return jnp.nanmax(
+            credible_interval(of_normals(p), 0.9, kind="highest_density")[1]
+        )
+
+    numeric = [(last(at + h) - last(at - h)) / (2 * step) for h in step * jnp.eye(5)]
+    np.testing.assert_allclose(jax.grad(last)(at), numeric, rtol=1e-6, atol=1e-8)
+
+
+FALLING = {  # the densest part begins, or ends, where the support does
+    "half_cauchy": (dist.HalfCauchy, 2.0),
+    "pareto": (lambda a: dist.Pareto(2.0, a), 3.0),
+    "kumaraswamy_rises": (lambda a: dist.Kumaraswamy(3.0, a), 0.5),
+}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", slow_except({"half_cauchy", "pareto"}, FALLING))
+def test_slopes_where_the_support_ends_backwards(name, x64):
+    """Where one was NaN it hid behind a `where`, whose other branch is infinite."""
+    family, at = FALLING[name]
+
+    @jax.jit
+    def ends(parameter, mass):
+        both = credible_interval(family(parameter), mass, kind="highest_density")
+        return jnp.stack(both)
+
+    step = 1e-5
+    numeric = (
+        (ends(at + step, 0.9) - ends(at - step, 0.9)) / (2 * step),
+        (ends(at, 0.9 + step) - ends(at, 0.9 - step)) / (2 * step),
+    )
+    for slope, expected in zip(jax.jacrev(ends, (0, 1))(at, 0.9), numeric, strict=True):
+        np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_slopes_of_a_mixture_of_equal_components(x64):
+    """They were those of either component, half and half, whatever the weights."""
+    at = jnp.array([0.3, 0.0, 0.0, 1.0, 1.0])
+    slopes = jax.grad(lambda p: quantile(of_normals(p), 0.975))(at)
+    z = stats.norm.ppf(0.975)
+    expected = [0.0, 0.3, 0.7, 0.3 * z, 0.7 * z]
+    np.testing.assert_allclose(slopes, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_uniform_is_central(x64):
     ends = credible_interval(dist.Uniform(1.0, 3.0), 0.9, kind="highest_density")
     np.testing.assert_allclose(ends, (1.1, 2.9), rtol=1e-12)

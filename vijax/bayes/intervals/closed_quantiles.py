@@ -54,13 +54,26 @@ def _cauchy(_: Any, q: Array) -> Array:
 
 def _half_cauchy(half: Any, q: Array, upper: bool) -> Array:
     small = jnp.tan(0.5 * jnp.pi * jnp.where(q <= 0.5, q, 1 - q))
-    return half.scale * jnp.where((q <= 0.5) != upper, small, 1 / small)
+    is_small = (q <= 0.5) != upper
+    # Guarded: an infinite slope of the branch not taken would be NaN backwards.
+    return half.scale * jnp.where(is_small, small, 1 / jnp.where(is_small, 1.0, small))
 
 
 def _half_normal(half: Any, q: Array, upper: bool) -> Array:
     return half.scale * (
         -jsp.ndtri(0.5 * q) if upper else jnp.sqrt(2.0) * jsp.erfinv(q)
     )
+
+
+def _kumaraswamy(d: Any, q: Array, upper: bool) -> Array:
+    """x^c1 = 1 - P(X > x)^(1 / c0), as a power far out: a slope at the end itself."""
+    power = 1 / as_float(d.concentration0)
+    far = -power * (jnp.log(q) if upper else jnp.log1p(-q)) > 1
+    rest = jnp.where(far, q if upper else 1 - q, 0.25)
+    near = jnp.where(far, 0.5, q)
+    log_rest = jnp.log(near) if upper else jnp.log1p(-near)
+    part = jnp.where(far, 1 - rest**power, -jnp.expm1(power * log_rest))
+    return part ** (1 / as_float(d.concentration1))
 
 
 def _uniform(uniform: Any, q: Array, upper: bool) -> Array:
@@ -89,15 +102,10 @@ _BY_HAZARD: tuple[tuple[Any, Callable[[Any, Array], Array]], ...] = (
     (dist.Exponential, lambda d, h: h / d.rate),
     (dist.Weibull, lambda d, h: d.scale * h ** (1 / as_float(d.concentration))),
     (dist.Gompertz, lambda d, h: jnp.log1p(h / d.concentration) / d.rate),
-    (
-        dist.Kumaraswamy,
-        lambda d, h: (
-            (-jnp.expm1(-h / d.concentration0)) ** (1 / as_float(d.concentration1))
-        ),
-    ),
 )
 _BY_TAIL: tuple[tuple[Any, Callable[[Any, Array, bool], Array]], ...] = (
     (dist.Uniform, _uniform),
+    (dist.Kumaraswamy, _kumaraswamy),
     (dist.HalfCauchy, _half_cauchy),
     (dist.HalfNormal, _half_normal),
     (dist.Gumbel, _gumbel),

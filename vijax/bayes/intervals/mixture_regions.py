@@ -157,10 +157,24 @@ def _region_jvp(size: int, primals: Any, tangents: Any) -> tuple[Ends, Ends]:
 
 def _limits(mixture: Any) -> Ends:
     """Return where the support begins and ends, which may be infinite."""
-    zero = jnp.zeros(mixture.batch_shape, _dtype(mixture))
+    log_weights, parts = tails.mixture_parts(mixture)
+
+    def end(part: Any, upper: bool) -> Array:
+        zero = jnp.zeros(part.batch_shape, _dtype(mixture))
+        frozen = jax.lax.stop_gradient(part)
+        x = quantiles.tail_quantile(frozen, zero, upper=upper)
+        # An infinite end has no slope to give: backwards, it would make all NaN.
+        at = jnp.where(jnp.isinf(x), 0.5, zero)
+        return jnp.where(
+            jnp.isinf(x), x, quantiles.tail_quantile(part, at, upper=upper)
+        )
+
+    some = log_weights > -jnp.inf
+    lower = tails.over_parts(parts, lambda part: end(part, False))
+    upper = tails.over_parts(parts, lambda part: end(part, True))
     return (
-        quantiles.tail_quantile(mixture, zero, upper=False),
-        quantiles.tail_quantile(mixture, zero, upper=True),
+        jnp.where(some, lower, jnp.inf).min(axis=-1),
+        jnp.where(some, upper, -jnp.inf).max(axis=-1),
     )
 
 

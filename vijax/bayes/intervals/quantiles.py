@@ -204,8 +204,11 @@ def _of_transformed(transformed: Any, q: Array, upper: bool) -> Array:
     if not isinstance(sign, jax.Array) and ((sign > 0).all() or (sign < 0).all()):
         x = tail_quantile(base, q, upper=upper == bool((sign > 0).all()))
     else:
-        same = tail_quantile(base, q, upper=upper)
-        x = jnp.where(sign > 0, same, tail_quantile(base, q, upper=not upper))
+        # Each at its own q: at 0 the other tail's slope is infinite, backwards NaN.
+        rises = sign > 0
+        same = tail_quantile(base, jnp.where(rises, q, 0.5), upper=upper)
+        other = tail_quantile(base, jnp.where(rises, 0.5, q), upper=not upper)
+        x = jnp.where(rises, same, other)
     for step in transformed.transforms:
         x = step(x)
     return jnp.asarray(x)

@@ -228,7 +228,8 @@ def invert_tails(
     def solve(excess: Residual, low: Array) -> Array:
         return bracketed(excess, low, jax.lax.stop_gradient(high))
 
-    inside = (q > 0) & (q < 1) & (low < high)
+    # Between equal ends the root is known, but not how it moves.
+    inside = (q > 0) & (q < 1) & (low <= high)
     edge = jnp.where((q > 0) != upper, high, low)
     start = jax.lax.stop_gradient(jnp.where(inside, low, high))
     return jnp.where(inside, implicit_root(excess, start, solve), edge)
