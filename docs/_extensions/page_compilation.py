@@ -2,7 +2,8 @@
 
 Most of a page's time is the compilation of programs that run for milliseconds. With
 little optimisation the pages take about half of the time, and an eighth less where they
-share what they compile, be it a single addition: to read one takes half as long. A page that reads a clock is left as users have it.
+share what they compile, be it an addition: to read one takes half as long. A page that
+reads a clock is left as users have it.
 """
 
 import os
