@@ -5,9 +5,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from vijax import printing
-from vijax.physics.histfactory import auxiliary, expected, expected_by_sample
+from vijax.physics.histfactory import (
+    Template,
+    auxiliary,
+    expected,
+    expected_by_sample,
+)
 from vijax.physics.likelihood_fit import TemplateFit, in_double
 from vijax.physics.target import parts_of
 from vijax.vi.targets.target import Target
@@ -60,10 +66,7 @@ def template_yields(
         covariance = jnp.diag(jnp.asarray(sds**2))
     else:
         theta, covariance = jnp.asarray(fit.theta), jnp.asarray(fit.covariance)
-    cells = expected_by_sample(template, theta)
-    slopes = jax.jacobian(lambda one: expected(template, one))(theta)
-    error = jnp.sqrt(jnp.einsum("bi,ij,bj->b", slopes, covariance, slopes))
-    total = expected(template, theta)
+    cells, total, error = _with_errors(template, theta, covariance)
     found, start = {}, 0
     for c, channel in enumerate(layout.channels):
         where = slice(start, start + layout.bins[c])
@@ -74,3 +77,13 @@ def template_yields(
         found[channel] = ChannelYields(samples, total[where], error[where], counts)
         start += layout.bins[c]
     return found
+
+
+@jax.jit
+def _with_errors(
+    template: Template, theta: Array, covariance: Array
+) -> tuple[Array, Array, Array]:
+    """Return the counts of all samples, the totals, and the totals' errors."""
+    slopes = jax.jacobian(lambda one: expected(template, one))(theta)
+    error = jnp.sqrt(jnp.einsum("bi,ij,bj->b", slopes, covariance, slopes))
+    return expected_by_sample(template, theta), expected(template, theta), error

@@ -60,3 +60,29 @@ def test_a_root_of_what_is_flat_does_not_move():
         return roots.implicit_root(lambda x: 0 * x + 0 * a, a, lambda _, x: x)
 
     assert jax.grad(anywhere)(1.0) == 0
+
+
+def test_a_bracketed_root_where_an_end_is_it_or_none_is_there():
+    # In order: between, at the low end, at the high end, above it, below the low one.
+    wanted = jnp.array([2.0, 1.0, 9.0, 20.0, 0.5])
+    low, high = jnp.ones(5), jnp.full(5, 9.0)
+    for in_python in (False, True):
+        root = roots.bracketed(
+            lambda x: jnp.log(x / wanted), low, high, in_python=in_python
+        )
+        np.testing.assert_allclose(root, [2.0, 1.0, 9.0, 9.0, 1.0], rtol=1e-15)
+
+
+def test_a_program_has_the_equation_of_a_bracketed_root_once():
+    calls = []
+
+    @jax.jit
+    def root(a):
+        def residual(x):
+            calls.append(x)
+            return jnp.log(x / a)
+
+        return roots.bracketed(residual, 0 * a + 1.0, 0 * a + 9.0)
+
+    assert abs(root(2.0) - 2.0) < 1e-14
+    assert len(calls) == 1

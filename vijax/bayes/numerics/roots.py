@@ -64,7 +64,7 @@ class _Bracket(NamedTuple):
     at_low: Array
     at_high: Array
     best: Array
-    num_steps: Array
+    num_steps: Array  # negative while the ends' residuals are not known
 
 
 def bracketed(
@@ -89,50 +89,77 @@ def bracketed(
         >>> print(f"{root:.4f}")
         2.0000
     """
-    eps = jnp.finfo(low.dtype).eps
-
-    def is_open(state: _Bracket) -> Array:
-        width = jnp.abs(state.high - state.low)
-        closed = width <= 2 * eps * jnp.abs(state.best)
-        closed |= (state.at_low == 0) | (state.at_high == 0)
-        return ~closed
+    count = jnp.full(jnp.shape(low), -2, int)
+    minus, plus = jnp.full_like(low, -1.0), jnp.full_like(low, 1.0)
+    state = _Bracket(low, high, minus, plus, high, count)
 
     def step(state: _Bracket) -> _Bracket:
-        low, high, at_low, at_high, _, count = state
-        share = at_low / (at_low - at_high)
-        x = low + share * (high - low)
-        halve = (count % 3 == 2) | ~((x > low) & (x < high))
-        x = jnp.where(halve, float_midpoint(low, high), x)
-        at = residual(x)
-        below = at < 0
-        # Illinois: an end that stays counts half, or the other would creep.
-        new = _Bracket(
-            jnp.where(below, x, low),
-            jnp.where(below, high, x),
-            jnp.where(below, at, jnp.where(halve, at_low, 0.5 * at_low)),
-            jnp.where(below, jnp.where(halve, at_high, 0.5 * at_high), at),
-            x,
-            count + 1,
-        )
-        found = jnp.abs(at) <= 0.5 * eps
-        zero = jnp.zeros_like(at)
-        new = new._replace(at_low=jnp.where(found, zero, new.at_low))
-        return jax.tree.map(lambda a, b: jnp.where(is_open(state), a, b), new, state)
+        x, halved = _next_place(state)
+        return _with_value(state, x, halved, residual(x))
 
-    def unfinished(state: _Bracket) -> Array:
-        return jnp.any(is_open(state)) & (state.num_steps.max() < 4 * 64)
-
-    count = jnp.zeros(jnp.shape(low), int)
-    state = _Bracket(low, high, residual(low), residual(high), high, count)
-    # An end that is the root already, to rounding.
-    state = state._replace(best=jnp.where(state.at_low >= 0, low, high))
-    closed = (state.at_low >= 0) | (state.at_high <= 0)
-    state = state._replace(at_low=jnp.where(closed, 0.0, state.at_low))
     if not in_python:
-        return jax.lax.while_loop(unfinished, step, state).best
-    while unfinished(state):
+        return jax.lax.while_loop(_is_unfinished, step, state).best
+    while _is_unfinished(state):
         state = step(state)
     return state.best
+
+
+@jax.jit
+def _next_place(state: _Bracket) -> tuple[Array, Array]:
+    """Return where the residual is wanted, and whether the bracket is halved there.
+
+    At both ends first: then the loop has all of the residual's values, and a program
+    has it once, which is most of what takes its compilation.
+    """
+    low, high, at_low, at_high, _, count = state
+    share = at_low / (at_low - at_high)
+    x = low + share * (high - low)
+    halved = (count % 3 == 2) | ~((x > low) & (x < high))
+    x = jnp.where(halved, float_midpoint(low, high), x)
+    return jnp.where(count == -2, low, jnp.where(count == -1, high, x)), halved
+
+
+@jax.jit
+def _with_value(state: _Bracket, x: Array, halved: Array, at: Array) -> _Bracket:
+    """Return the bracket after the residual was found to be `at` at x."""
+    low, high, at_low, at_high, _, count = state
+    eps = jnp.finfo(low.dtype).eps
+    below = at < 0
+    # Illinois: an end that stays counts half, or the other would creep.
+    between = _Bracket(
+        jnp.where(below, x, low),
+        jnp.where(below, high, x),
+        jnp.where(below, at, jnp.where(halved, at_low, 0.5 * at_low)),
+        jnp.where(below, jnp.where(halved, at_high, 0.5 * at_high), at),
+        x,
+        count + 1,
+    )
+    found = jnp.abs(at) <= 0.5 * eps
+    zero = jnp.zeros_like(at)
+    between = between._replace(at_low=jnp.where(found, zero, between.at_low))
+    # An end that is the root already, to rounding.
+    closed = (at_low >= 0) | (at <= 0)
+    ends = state._replace(
+        at_low=jnp.where(count == -2, at, jnp.where(closed, zero, at_low)),
+        at_high=jnp.where(count == -2, at_high, at),
+        best=jnp.where(at_low >= 0, low, high),
+        num_steps=count + 1,
+    )
+    new = jax.tree.map(lambda a, b: jnp.where(count < 0, a, b), ends, between)
+    return jax.tree.map(lambda a, b: jnp.where(_is_open(state), a, b), new, state)
+
+
+def _is_open(state: _Bracket) -> Array:
+    eps = jnp.finfo(state.low.dtype).eps
+    width = jnp.abs(state.high - state.low)
+    closed = width <= 2 * eps * jnp.abs(state.best)
+    closed |= (state.at_low == 0) | (state.at_high == 0)
+    return ~closed | (state.num_steps < 0)
+
+
+@jax.jit
+def _is_unfinished(state: _Bracket) -> Array:
+    return jnp.any(_is_open(state)) & (state.num_steps.max() < 4 * 64)
 
 
 def float_midpoint(
