@@ -15,9 +15,10 @@ rate): vijax 1.80 (0.63), with fresh binarisation 2.07 (0.61); PyTorch 2.13 eage
 (0.39), with fused Adam 2.74 (0.44), compiled as well 2.51 (0.49); a plain scan 1.58
 (0.74), batches in their order and no losses kept; log p(x) at 0.71 of that rate. A
 plain scan that shuffles and keeps the losses, as vijax does, takes 1.12 times vijax's
-time (four rounds of 2026-11-28 beside other work, where the plain one takes 0.92). An epoch of products alone would have been 2.62
-times as fast as PyTorch eager, vijax's is 1.70 times. With other work beside it the
-same machine showed ratios of 0.97 (fused Adam) to 2.1 (eager).
+time (four rounds of 2026-11-28 beside other work, where the plain one takes 0.92). An
+epoch of products alone would have been 2.62 times as fast as PyTorch eager, vijax's is
+1.70 times. With other work beside it the same machine showed ratios of 0.97 (fused
+Adam) to 2.1 (eager).
 """
 
 import time
