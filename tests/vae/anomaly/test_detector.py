@@ -217,12 +217,32 @@ def test_the_angle_to_the_nearest_image(of_images, digits_and_labels):
     views = detector_networks.image_views(of_images.networks, x)
     np.testing.assert_allclose(views[:, 2], exact, rtol=1e-4, atol=1e-4)
     rows = ones.reshape(len(ones), -1)
-    darker = neighbours.log_angle(rows, 0.25 * rows[:5])
+    units = neighbours.unit_rows(rows)
+    darker = neighbours.log_angle(units, 0.25 * rows[:5])
     assert np.all(darker == np.log(1e-5))
     others = np.sort(cdist(rows, rows, "cosine"), axis=1)[:5, 1]
-    found = neighbours.log_angle(rows, rows[:5], np.arange(5))
+    found = neighbours.log_angle(units, rows[:5], np.arange(5))
     np.testing.assert_allclose(found, np.log(others), rtol=1e-4)
-    assert neighbours.log_angle(rows, 0 * rows[:1]).item() == 0.0  # a blank one
+    assert neighbours.log_angle(units, 0 * rows[:1]).item() == 0.0  # a blank one
+
+
+def test_a_stream_of_images_asks_for_their_lengths_once(
+    of_images, digits_and_labels, monkeypatch
+):
+    images = digits_and_labels[0]
+    expected = anomaly.score(of_images, images[:2])
+    of_images = jax.tree.map(lambda leaf: leaf, of_images)  # that has scored nothing
+    lengths, once = [], neighbours.unit_rows
+
+    def noted(rows):
+        lengths.append(len(rows))
+        return once(rows)
+
+    monkeypatch.setattr(neighbours, "unit_rows", noted)
+    for i in range(2):
+        found = anomaly.score(of_images, images[i : i + 1])
+        np.testing.assert_allclose(found, expected[i : i + 1], rtol=1e-6)
+    assert lengths == [len(of_images.networks.images), 1, 1]
 
 
 def test_neighbours_are_those_of_scipy():
