@@ -297,6 +297,40 @@ def test_words_for_what_is_missing_are_missing(tmp_path):
     ).startswith("1 scores")
 
 
+def test_arrays_of_a_detector_have_missing_values(tmp_path):
+    x = np.random.default_rng(11).normal(size=(40, 2))
+    x[3, 1] = np.nan
+    np.save(tmp_path / "t.npy", x)
+    says = commands.detect(tmp_path / "t.npy", tmp_path / "detector.npz")
+    assert "missing     column 1 (2.5 %)" in says
+    with pytest.raises(ValueError, match="expected finite numbers, found nan at index"):
+        commands.train(tmp_path / "t.npy", tmp_path / "model.npz")
+    np.save(tmp_path / "t.npy", np.where(np.isnan(x), np.inf, x))
+    with pytest.raises(ValueError, match="expected finite numbers, found inf at index"):
+        commands.detect(tmp_path / "t.npy", tmp_path / "detector.npz")
+    images = np.full((9, 3, 3), np.nan)
+    np.save(tmp_path / "t.npy", images)
+    with pytest.raises(ValueError, match="expected finite numbers, found nan at index"):
+        commands.detect(tmp_path / "t.npy", tmp_path / "detector.npz")
+
+
+@pytest.mark.slow
+def test_classes_of_a_report_may_be_a_column_of_the_detector(table, tmp_path):
+    folder, columns = table
+    rows = {"kind": ["a", "b"] * 30} | {n: columns[n] for n in ("mass", "charge")}
+    source = write_rows(tmp_path / "t.csv", rows)
+    detector, output = tmp_path / "detector.npz", tmp_path / "report.html"
+    commands.detect(source, detector)
+    commands.report(
+        folder / "model.npz",
+        source,
+        output,
+        choice=Choice(label="kind"),
+        detector=detector,
+    )
+    assert "b, by detector" in output.read_text()
+
+
 def test_a_warning_is_one_line(tmp_path):
     rows = {"": range(40), "x": np.random.default_rng(9).normal(size=40)}
     command = [sys.executable, "-m", "vijax.vae", "detect"]
@@ -349,8 +383,9 @@ def test_several_numbers_per_row_are_found_again(tmp_path):
         model, tmp_path / "t.h5", tmp_path / "t.html", choice=Choice(table="t")
     )
     assert text.startswith("report of 20 examples")
+    choice = Choice(columns=("p",), table="t")
     says = commands.detect(tmp_path / "t.h5", tmp_path / "d.npz", choice=choice)
-    assert "numbers     p[0], p[1], n" in says
+    assert "numbers     p[0], p[1]" in says
     commands.score(
         tmp_path / "d.npz",
         tmp_path / "t.h5",

@@ -5,7 +5,7 @@ A file holds a table (rows, columns) or images (n, height, width), or with colou
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -58,6 +58,7 @@ def read_examples(
     *,
     default_part: str | None = None,
     names: tuple[str, ...] | None = None,
+    missing: bool = False,
 ) -> Examples:
     """Return the examples of a file or of a folder of images, in its own types.
 
@@ -66,13 +67,14 @@ def read_examples(
         choice: what is read.
         default_part: where the file has parts and none is chosen.
         names: of the columns that a model knows.
+        missing: whether a table may hold NaN.
 
     Raises:
         ImportError: what reads such a file is not installed.
         FileNotFoundError: no such file.
         ValueError: as `data.load`; several parts of which none is chosen.
     """
-    content = own_files.read(path, _of_file(path, choice, names))
+    content = own_files.read(path, _of_file(path, choice, names), missing=missing)
     parts = [part for part in own_tables.PARTS if part in content.arrays]
     part = choice.part or (parts[0] if len(parts) == 1 else default_part)
     if part not in parts:
@@ -103,11 +105,13 @@ def read_raw(path: Path, choice: Choice, known: Columns | None = None) -> Any:
         ValueError: as `data.load`.
     """
     names = None if known is None else known.names
+    if names is not None and choice.label in names:
+        choice = replace(choice, label=None)  # it is a column of the detector
     text = () if known is None else table_columns.text_columns(known)
     table = own_tables.read_mixed(path, _of_file(path, choice, names), text)
     if table is not None:
         return table
-    return read_examples(path, choice, default_part="train").x
+    return read_examples(path, choice, default_part="train", missing=True).x
 
 
 def _of_file(
