@@ -5,9 +5,17 @@
 `anomaly.fit_detector` sees the training images of one class, and scores all test
 images: the others are anomalies. Each class is the one in turn. The score is the
 detector's own, fixed before any label was looked at. Beside it stands what needs no
-training: the distance to the nearest training image, in pixels.
+training: the distance to the nearest training image, in pixels. With `--left-out` one
+class is to be found, and the detector has seen all others.
 
-Ruff et al. (2018), Deep one-class classification, have a mean AUC of 0.948 on MNIST.
+Found on MNIST (seed 0; 12 processor minutes of two cores): mean AUC of the ten digits
+0.985 ± 0.002 (of the test set), the least 0.965 ± 0.003 (the 8), the largest 0.9994
+(the 1); the nearest image has 0.954. Ruff et al. (2018), Deep one-class classification,
+have 0.948.
+
+With `--left-out --images 20000 --classes 1` the digit 1 alone has 0.806 ± 0.005, by the
+angle alone 0.890 and by the latent distance alone 0.560 (seed 0, 2 processor minutes).
+The mean of all digits was not measured.
 """
 
 import time
@@ -35,11 +43,14 @@ class Config:
     dataset: str = "digits"  # digits, mnist, fashion_mnist, or a path
     trainings: int = 4  # VAEs of each detector
     steps: int = 2500  # of optimisation
+    left_out: bool = False  # one class to find, and all others to train on
+    images: int | None = None  # most training images of a detector; None: all
+    classes: tuple[int, ...] | None = None  # that are the one; None: each in turn
     seed: int = 0  # of every random number
 
 
 def run(config: Config) -> common.Result:
-    """Fit a detector to each class, and measure how well it finds the others."""
+    """Fit a detector to each class, or to the others, and measure what it finds."""
     common.check_at_least(2, trainings=config.trainings)
     common.check_at_least(1, steps=config.steps)
     dataset = image_data.load_labelled(config.dataset)
@@ -49,8 +60,9 @@ def run(config: Config) -> common.Result:
     settings = DetectorSettings(trainings=config.trainings, steps=config.steps)
     start = time.process_time()
     areas: dict[str, list[Any]] = {"detector": [], "nearest image": []}
-    for label in np.unique(of_train):
-        own = train[of_train == label]
+    classes = config.classes or np.unique(of_train).tolist()
+    for label in classes:
+        own = train[(of_train == label) != config.left_out][: config.images]
         key = jax.random.fold_in(jax.random.key(config.seed), int(label))
         detector = anomaly.fit_detector(key, own, settings=settings)
         scores = {
@@ -58,10 +70,13 @@ def run(config: Config) -> common.Result:
             "nearest image": nearest_distance(own, test),
         }
         for name, values in scores.items():
-            areas[name].append(roc.auc_with_error(values, of_test != label))
+            odd = (of_test != label) != config.left_out
+            areas[name].append(roc.auc_with_error(values, odd))
+    is_published = dataset.name == "mnist" and not config.left_out
+    published = DEEP_SVDD if is_published and config.classes is None else None
     metrics: dict[str, Any] = {
-        "classes": np.unique(of_train),
-        "published_mean_auc": DEEP_SVDD if dataset.name == "mnist" else None,
+        "classes": classes,
+        "published_mean_auc": published,
         "processor_minutes": (time.process_time() - start) / 60,
     }
     for name, found in areas.items():

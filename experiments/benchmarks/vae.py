@@ -122,15 +122,12 @@ def plain_epoch(images: np.ndarray, *, shuffled: bool) -> Step:
     return epoch
 
 
-def torch_epoch(
-    images: np.ndarray, device: str, *, fused: bool, compiled: bool
-) -> Step:
+def torch_epoch(images: np.ndarray, *, fused: bool, compiled: bool) -> Step:
     """Return an epoch of the usual PyTorch loop, the images in memory."""
     import torch
     from torch import nn
     from torch.nn import functional
 
-    torch.set_default_device(device)
     torch.manual_seed(0)
     encoder = nn.Sequential(
         nn.Linear(784, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT)
@@ -140,7 +137,7 @@ def torch_epoch(
     )
     params = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(params, lr=1e-3, fused=fused)
-    data = torch.from_numpy(images.reshape(-1, 784)).to(device)
+    data = torch.from_numpy(images.reshape(-1, 784))
 
     def negative_elbo(x: Any) -> Any:
         loc, log_scale = encoder(x).chunk(2, dim=1)
@@ -159,8 +156,6 @@ def torch_epoch(
             optimizer.zero_grad()
             loss_fn(data[order[start : start + BATCH_SIZE]]).backward()
             optimizer.step()
-        if device != "cpu":
-            torch.cuda.synchronize()
 
     return epoch
 
@@ -207,12 +202,11 @@ def measure(steps: dict[str, Step], product: Step, repeats: int) -> dict[str, An
     return {name: np.array(pairs) for name, pairs in found.items()}
 
 
-def main(repeats: int = 5, torch_device: str = "cpu") -> None:
+def main(repeats: int = 5) -> None:
     """Print seconds, ratios and shares of the matrix product's rate.
 
     Args:
         repeats: of everything; medians are shown.
-        torch_device: PyTorch's, "cuda" where JAX has a GPU.
     """
     images = (np.random.default_rng(0).random((NUM_IMAGES, 28, 28)) < 0.13).astype(
         np.float32
@@ -226,15 +220,9 @@ def main(repeats: int = 5, torch_device: str = "cpu") -> None:
         "vijax, fresh binarisation": vijax_epoch(images, binary=False),
         "JAX, plain scan": plain_epoch(images, shuffled=False),
         "... shuffled, losses kept": plain_epoch(images, shuffled=True),
-        "PyTorch eager, Adam": torch_epoch(
-            images, torch_device, fused=False, compiled=False
-        ),
-        "PyTorch eager, fused Adam": torch_epoch(
-            images, torch_device, fused=True, compiled=False
-        ),
-        "torch.compile, fused Adam": torch_epoch(
-            images, torch_device, fused=True, compiled=True
-        ),
+        "PyTorch eager, Adam": torch_epoch(images, fused=False, compiled=False),
+        "PyTorch eager, fused Adam": torch_epoch(images, fused=True, compiled=False),
+        "torch.compile, fused Adam": torch_epoch(images, fused=True, compiled=True),
         "vijax, log p(x)": evaluation(images, num_examples, num_samples),
     }
     found = measure(steps, lambda: product(square), repeats)

@@ -33,6 +33,18 @@ def test_every_class_is_the_one_in_turn(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_class_is_left_out(tmp_path):
+    config = one_class.Config(
+        trainings=2, steps=60, left_out=True, images=400, classes=(0, 6)
+    )
+    metrics = common.execute("left_out", config, one_class.run, tmp_path)["metrics"]
+    assert metrics["classes"] == [0, 6]
+    # The other way round the areas would be below one half.
+    assert min(metrics["nearest image"]["auc"]) > 0.8
+    assert min(metrics["detector"]["auc"]) > 0.7
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("ladder", [True, False])
 def test_two_layers_are_trained_in_two_stages(tmp_path, ladder):
     config = stochastic_layers.Config(

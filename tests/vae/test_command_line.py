@@ -12,6 +12,7 @@ import pytest
 
 from vijax import data, metrics
 from vijax.vae import anomaly, models, store
+from vijax.vae.anomaly import table_columns
 from vijax.vae.command_line import commands, files
 from vijax.vae.command_line.files import Choice
 
@@ -251,6 +252,124 @@ def test_a_detector_takes_text_of_parquet(tmp_path):
     assert "3 columns" in says
 
 
+def write_rows(path, columns):
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+def test_codes_are_read_as_they_were_in_training(tmp_path):
+    """Text with digits alone in the new file, or numbers that are codes."""
+    x = np.random.default_rng(7).normal(size=60)
+    text, codes = ["01", "1", "1x", "b"] * 15, [11, -11, 13, 22] * 15
+    rows = {"x": x, "text": text, "pdg": codes}
+    given = write_rows(tmp_path / "train.csv", rows), tmp_path / "detector.npz"
+    says = commands.detect(*given, categories=("pdg",))
+    assert "text (4: 01, 1, 1x, b), pdg (4: -11.0, 11.0, 13.0, 22.0)" in says
+    rows = {"x": x[:4], "text": ["01", "1", "01", "1"], "pdg": codes[:4]}
+    new = write_rows(tmp_path / "new.csv", rows)
+    commands.score(tmp_path / "detector.npz", new, tmp_path / "scores.csv", explain=1.0)
+    expected = anomaly.score(
+        anomaly.load(tmp_path / "detector.npz"),
+        {name: np.array(values) for name, values in rows.items()},
+    )
+    found = files.read_examples(tmp_path / "scores.csv", Choice(columns=("score",)))
+    np.testing.assert_allclose(found.x[:, 0], expected)
+    assert "never in training" not in (tmp_path / "scores.csv").read_text()
+
+
+def test_words_for_what_is_missing_are_missing(tmp_path):
+    x = np.random.default_rng(8).normal(size=40).tolist()
+    rows = {"x": ["NA", "?", *x], "null": ["a", "null", *["a", "b"] * 20]}
+    says = commands.detect(
+        write_rows(tmp_path / "train.csv", rows), tmp_path / "detector.npz"
+    )
+    assert says.splitlines()[1:4] == [
+        "numbers     x",
+        "categories  null (3: a, b, null)",
+        "missing     x (4.8 %)",
+    ]
+    new = write_rows(tmp_path / "new.csv", {"x": ["NA"], "null": ["null"]})
+    assert commands.score(
+        tmp_path / "detector.npz", new, tmp_path / "scores.csv"
+    ).startswith("1 scores")
+
+
+def test_arrays_of_a_detector_have_missing_values(tmp_path):
+    x = np.random.default_rng(11).normal(size=(40, 2))
+    x[3, 1] = np.nan
+    np.save(tmp_path / "t.npy", x)
+    says = commands.detect(tmp_path / "t.npy", tmp_path / "detector.npz")
+    assert "missing     column 1 (2.5 %)" in says
+    with pytest.raises(ValueError, match="expected finite numbers, found nan at index"):
+        commands.train(tmp_path / "t.npy", tmp_path / "model.npz")
+    np.save(tmp_path / "t.npy", np.where(np.isnan(x), np.inf, x))
+    with pytest.raises(ValueError, match="expected finite numbers, found inf at index"):
+        commands.detect(tmp_path / "t.npy", tmp_path / "detector.npz")
+    images = np.full((9, 3, 3), np.nan)
+    np.save(tmp_path / "t.npy", images)
+    with pytest.raises(ValueError, match="expected finite numbers, found nan at index"):
+        commands.detect(tmp_path / "t.npy", tmp_path / "detector.npz")
+
+
+@pytest.mark.slow
+def test_classes_of_a_report_may_be_a_column_of_the_detector(table, tmp_path):
+    folder, columns = table
+    rows = {"kind": ["a", "b"] * 30} | {n: columns[n] for n in ("mass", "charge")}
+    source = write_rows(tmp_path / "t.csv", rows)
+    detector, output = tmp_path / "detector.npz", tmp_path / "report.html"
+    commands.detect(source, detector)
+    commands.report(
+        folder / "model.npz",
+        source,
+        output,
+        choice=Choice(label="kind"),
+        detector=detector,
+    )
+    assert "b, by detector" in output.read_text()
+
+
+def test_a_warning_is_one_line(tmp_path):
+    rows = {"": range(40), "x": np.random.default_rng(9).normal(size=40)}
+    command = [sys.executable, "-m", "vijax.vae", "detect"]
+    command += [write_rows(tmp_path / "t.csv", rows), tmp_path / "detector.npz"]
+    found = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert found.stderr.startswith("warning: 1 rises from row to row")
+    assert len(found.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_drawn_rows_are_as_the_data_are(suffix, tmp_path):
+    """Counts are whole, a constant is what it was; real numbers are neither."""
+    library(suffix)
+    random = np.random.default_rng(10)
+    columns = {
+        "hits": random.poisson(4.0, 60),
+        "pt": random.normal(size=60),
+        "run": np.full(60, 0.1),
+    }
+    files.write_table(tmp_path / f"t{suffix}", columns)
+    model, new = tmp_path / "model.npz", tmp_path / f"new{suffix}"
+    commands.train(tmp_path / f"t{suffix}", model, epochs=1, latent=1, hidden=(4,))
+    commands.sample(model, new, number=20)
+    found = files.read_raw(new, Choice())
+    assert (found["hits"] % 1 == 0).all()
+    assert len(set(found["hits"])) > 1
+    assert (found["pt"] % 1 != 0).all()
+    assert set(found["run"]) == {0.1}
+    if suffix == ".csv":
+        assert re.fullmatch(r"-?\d+,-?\d+\.\d+,0\.1", new.read_text().splitlines()[1])
+    commands.compress(model, tmp_path / f"t{suffix}", tmp_path / "t.vx")
+    commands.decompress(model, tmp_path / "t.vx", new)
+    kinds = [array.dtype.kind for array in files.read_raw(new, Choice()).values()]
+    assert kinds == ["i" if suffix == ".parquet" else "f", "f", "f"]
+    np.testing.assert_array_equal(
+        files.read_raw(new, Choice())["hits"], columns["hits"]
+    )
+
+
 @pytest.mark.slow
 def test_several_numbers_per_row_are_found_again(tmp_path):
     h5py = pytest.importorskip("h5py")
@@ -264,6 +383,15 @@ def test_several_numbers_per_row_are_found_again(tmp_path):
         model, tmp_path / "t.h5", tmp_path / "t.html", choice=Choice(table="t")
     )
     assert text.startswith("report of 20 examples")
+    choice = Choice(columns=("p",), table="t")
+    says = commands.detect(tmp_path / "t.h5", tmp_path / "d.npz", choice=choice)
+    assert "numbers     p[0], p[1]" in says
+    commands.score(
+        tmp_path / "d.npz",
+        tmp_path / "t.h5",
+        tmp_path / "s.csv",
+        choice=Choice(table="t"),
+    )
     page = (tmp_path / "t.html").read_text()
     assert "The model has one latent, so there is no map." in page
     assert "ROC" not in page
@@ -386,5 +514,6 @@ def test_arrays_are_read_once(tmp_path, monkeypatch):
         return once(*given, **options)
 
     monkeypatch.setattr(h5py.Dataset, "__getitem__", noted)
-    found = files.read_raw(tmp_path / "images.h5", files.ALL, ("x",))
+    known = table_columns.fit_columns({"x": [1.0, 2.0]})
+    found = files.read_raw(tmp_path / "images.h5", files.ALL, known)
     assert (found.shape, len(read)) == ((5, 3, 3), 1)

@@ -122,7 +122,9 @@ class Batches:
         if self.raw:
             return _seen(array)
         where = f"{path}, column {name}"
-        is_text = array.dtype.kind in "OU"
+        is_text = array.dtype.kind == "U" or (
+            array.dtype.kind == "O" and any(value is not None for value in array)
+        )
         if is_text and name not in self.text:
             raise FileContentError(f"{where}: expected numbers, found text: {LEAVE}")
         missing = ~_is_there(array)

@@ -75,8 +75,13 @@ def load(path: Path, choice: Choice = ALL) -> Dataset:
     )
 
 
-def read(path: Path, choice: Choice = ALL) -> Content:
+def read(path: Path, choice: Choice = ALL, *, missing: bool = False) -> Content:
     """Read a user's file as it is, its types too.
+
+    Args:
+        path: of the file, or the folder.
+        choice: what is read.
+        missing: whether arrays (rows, columns) may hold NaN, a missing value.
 
     Raises:
         FileNotFoundError: no such file.
@@ -110,7 +115,7 @@ def read(path: Path, choice: Choice = ALL) -> Content:
             f"{path}: give a folder of images or idx files, or a file that ends in "
             f"{', '.join(SUFFIXES)}"
         )
-    _check(path, content.arrays)
+    _check(path, content.arrays, missing)
     return content
 
 
@@ -138,7 +143,7 @@ def _read_numpy(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _check(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _check(path: Path, arrays: dict[str, np.ndarray], missing: bool) -> None:
     """Raise ValueError unless the arrays can be parts of one data set."""
     first = arrays["train"]
     for key, array in arrays.items():
@@ -164,7 +169,7 @@ def _check(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 f"{path}, {key}: expected the same type and the same shape of an "
                 f"example as in train ({first.dtype} {first.shape[1:]}), {found}"
             )
-        finite = np.isfinite(array)
+        finite = np.isfinite(array) | (np.isnan(array) & missing & (array.ndim == 2))
         if not finite.all():
             where = np.unravel_index(int(np.argmin(finite)), array.shape)
             raise ValueError(

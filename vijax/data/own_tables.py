@@ -5,6 +5,7 @@ is, for a detector of anomalies.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,6 @@ ARRAYS = (".npy", ".npz")
 HDF5 = (".h5", ".hdf5")
 PARTS = ("train", "test", "valid")
 KEYS = (*PARTS, *(f"{part}_labels" for part in PARTS))
-EXACT = 2**53  # whole numbers up to here are float64's
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,13 @@ def read_events(path: Path, choice: Choice) -> Content:
     return Content({"train": values} | found, names, label_names)
 
 
-def read_mixed(path: Path, choice: Choice) -> dict[str, np.ndarray] | None:
+def read_mixed(
+    path: Path, choice: Choice, text: Sequence[str] = ()
+) -> dict[str, np.ndarray] | None:
     """Return a table's columns as they are, without the label; None of other files.
 
-    Text stays text, and missing values NaN or None.
+    Text stays text, and missing values NaN or None. In a text file a column is numbers
+    if all its cells are, but those of `text`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -109,7 +112,8 @@ def read_mixed(path: Path, choice: Choice) -> dict[str, np.ndarray] | None:
         label, columns = _label(path, choice.label, there), {}
         for name in choice.columns or there:
             index = text_table.column_index(cells, name)
-            columns[name] = text_table.typed([row[index].strip() for row in cells.rows])
+            read = text_table.text if name in text else text_table.typed
+            columns[name] = read([row[index].strip() for row in cells.rows])
     elif suffix in event_files.READERS and path.is_file():
         if _holds_arrays(path, choice.table):
             return None
@@ -183,7 +187,7 @@ def matrix(path: Path, columns: Block) -> tuple[np.ndarray, tuple[str, ...]]:
     parts: list[np.ndarray] = []
     for name, array in columns.items():
         whole = array.dtype.kind in "iu" and array.size > 0
-        if whole and max(int(array.max()), -int(array.min())) > EXACT:
+        if whole and max(int(array.max()), -int(array.min())) > text_table.EXACT:
             raise FileContentError(
                 f"{path}, column {name}: whole numbers above 2^53 would be rounded: "
                 f"{LEAVE}"

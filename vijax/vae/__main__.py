@@ -12,11 +12,18 @@ Data are a table (.csv, .root, .h5, .parquet, .feather), images (n, height, widt
 with colours (.npy, .npz, .h5), or a folder of images. Bytes are grey levels 0 to 255
 and come back as such; other images are in [0, 1], and compressed where they are 0 and
 1. The options --columns, --leave-out, --table, --select, --label and --part say what
-is read.
+is read; `detect --categories` which columns of numbers are codes.
 """
+
+import sys
+import warnings
 
 from vijax.extras import require
 from vijax.vae.command_line.commands import COMMANDS
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def main() -> None:
@@ -26,7 +33,9 @@ def main() -> None:
         # The options of what is read stand beside the others: --columns.
         config = (tyro.conf.PositionalRequiredArgs, tyro.conf.OmitArgPrefixes)
         options = {"prog": "vijax.vae", "config": config}
-        print(tyro.extras.subcommand_cli_from_dict(COMMANDS, **options))
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            print(tyro.extras.subcommand_cli_from_dict(COMMANDS, **options))
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt:

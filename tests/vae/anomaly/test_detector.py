@@ -1,5 +1,7 @@
 """The detector: calibrated, the same in any batch, in a file, and why a row is odd."""
 
+import datetime
+
 import jax
 import numpy as np
 import pytest
@@ -215,12 +217,32 @@ def test_the_angle_to_the_nearest_image(of_images, digits_and_labels):
     views = detector_networks.image_views(of_images.networks, x)
     np.testing.assert_allclose(views[:, 2], exact, rtol=1e-4, atol=1e-4)
     rows = ones.reshape(len(ones), -1)
-    darker = neighbours.log_angle(rows, 0.25 * rows[:5])
+    units = neighbours.unit_rows(rows)
+    darker = neighbours.log_angle(units, 0.25 * rows[:5])
     assert np.all(darker == np.log(1e-5))
     others = np.sort(cdist(rows, rows, "cosine"), axis=1)[:5, 1]
-    found = neighbours.log_angle(rows, rows[:5], np.arange(5))
+    found = neighbours.log_angle(units, rows[:5], np.arange(5))
     np.testing.assert_allclose(found, np.log(others), rtol=1e-4)
-    assert neighbours.log_angle(rows, 0 * rows[:1]).item() == 0.0  # a blank one
+    assert neighbours.log_angle(units, 0 * rows[:1]).item() == 0.0  # a blank one
+
+
+def test_a_stream_of_images_asks_for_their_lengths_once(
+    of_images, digits_and_labels, monkeypatch
+):
+    images = digits_and_labels[0]
+    expected = anomaly.score(of_images, images[:2])
+    of_images = jax.tree.map(lambda leaf: leaf, of_images)  # that has scored nothing
+    lengths, once = [], neighbours.unit_rows
+
+    def noted(rows):
+        lengths.append(len(rows))
+        return once(rows)
+
+    monkeypatch.setattr(neighbours, "unit_rows", noted)
+    for i in range(2):
+        found = anomaly.score(of_images, images[i : i + 1])
+        np.testing.assert_allclose(found, expected[i : i + 1], rtol=1e-6)
+    assert lengths == [len(of_images.networks.images), 1, 1]
 
 
 def test_neighbours_are_those_of_scipy():
@@ -314,6 +336,109 @@ def test_a_counter_is_warned_of():
     table_columns.fit_columns({"event": random.permutation(40), "x": table["x"]})
 
 
+@pytest.mark.parametrize(
+    "day",
+    [
+        "2024-05-{}",
+        "2024/5/{}",
+        "{}.05.24",
+        "{}-May-2024",
+        "{} Sept 2024",
+        "May {}, 2024",
+    ],
+)
+def test_dates_are_known_however_they_are_written(day):
+    days = [day.format(10 + i % 9) for i in range(40)]
+    with pytest.raises(ValueError, match="day holds dates, such as"):
+        table_columns.fit_columns({"day": days})
+
+
+def test_what_rises_or_falls_is_warned_of_though_rows_share_a_time():
+    times = np.arange(60) // 1.5  # of three rows two have the same
+    for values, way in ((times, "rises"), (-times, "falls")):
+        values[7] = np.nan
+        with pytest.warns(RuntimeWarning, match=f"time {way} from row to row"):
+            table_columns.fit_columns({"time": values})
+    # A sorted column of few levels is none.
+    table_columns.fit_columns({"hits": np.sort(np.arange(60) % 25)})
+
+
+class Missing:
+    """As pandas' NA, which is neither equal to anything nor true or false."""
+
+    def __eq__(self, other):
+        return self
+
+    def __ne__(self, other):
+        return self
+
+    __hash__ = None
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+@pytest.mark.parametrize(
+    "values", [["a", "b"], [True, False], [1, 2], [1.5, 2.5]], ids=str
+)
+def test_missing_values_of_data_frames_are_missing(values):
+    rows = np.array([*(values * 10), None], object)
+    of_pandas = rows.copy()
+    of_pandas[-1] = Missing()
+    expected, found = (
+        table_columns.encode(table_columns.fit_columns({"x": x}), {"x": x})
+        for x in (rows, of_pandas)
+    )
+    np.testing.assert_array_equal(found.standard, expected.standard)
+
+
+def test_several_numbers_per_row_are_columns():
+    p = np.random.default_rng(11).normal(size=(40, 2))
+    apart = anomaly.fit_detector(KEY, {"p[0]": p[:, 0], "p[1]": p[:, 1]})
+    found = anomaly.fit_detector(KEY, {"p": p})
+    assert found.columns.names == ("p[0]", "p[1]")
+    np.testing.assert_array_equal(
+        anomaly.score(found, {"p": p[:5]}), anomaly.score(apart, p_of(p[:5]))
+    )
+
+
+def p_of(p):
+    return {"p[0]": p[:, 0], "p[1]": p[:, 1]}
+
+
+def test_rows_with_nothing_in_a_column_are_scored(of_mixed):
+    x = mixed(np.random.default_rng(0), 3)
+    none, nan = np.array([None] * 3, object), np.full(3, np.nan)
+    for name in ("mass", "kind"):
+        np.testing.assert_array_equal(
+            anomaly.score(of_mixed, x | {name: none}),
+            anomaly.score(of_mixed, x | {name: nan}),
+        )
+
+
+@pytest.mark.parametrize(
+    ("train", "new"),
+    [
+        (["1", "2"], [1, 2]),
+        (["01", "1x"], [1, 2]),
+        ([True, False], [1, 0]),
+        (["True", "False"], [1, 0]),
+        (["a", "b"], [True, False]),
+    ],
+)
+def test_a_category_that_is_written_in_another_way_is_refused(train, new):
+    """Every row would be the oddest, and nobody would know why."""
+    columns = table_columns.fit_columns({"code": np.array(train * 10)})
+    table_columns.encode(columns, {"code": np.array(train)})
+    with pytest.raises(
+        ValueError, match=r"code holds .*: give the values as they were"
+    ):
+        table_columns.encode(columns, {"code": np.array(new)})
+    unseen = [f"{value}z" for value in train]
+    if all(isinstance(value, str) for value in train) and "x" in train[-1]:
+        table_columns.encode(columns, {"code": np.array(unseen)})
+
+
 TABLE = np.random.default_rng(9).normal(size=(20, 2))
 
 
@@ -325,11 +450,24 @@ TABLE = np.random.default_rng(9).normal(size=(20, 2))
         (TABLE[:, 0], r"shape \(20,\): give \(rows, columns\)"),
         (TABLE * 1j, "column 0 is of complex128: give real numbers"),
         (np.where(TABLE > 2, np.inf, TABLE) + np.inf, "column 0 = inf"),
-        ({"t": np.arange(20).astype("datetime64[s]")}, "t is of datetime64"),
+        (
+            {"t": np.arange(20).astype("datetime64[s]")},
+            "t holds times, and new rows have new ones: leave it out",
+        ),
+        ({"t": np.arange(20).astype("timedelta64[s]")}, "t holds times"),
+        ({"t": np.array([datetime.date(2024, 5, 1)] * 20)}, "t holds times"),
+        (
+            {"pt": [*map(str, TABLE[:19, 0]), "n.a."]},
+            r"pt holds numbers, and text such as 'n\.a\.': leave such entries empty",
+        ),
+        ({"x": list(map(str, TABLE[:, 0]))}, "give them as numbers, or leave"),
+        ({"id": 2**53 + 1 + np.arange(20)[::-1]}, "id holds .*which would be rounded"),
+        ({"id": np.array([2**53 + 1, 0.5] * 10, object)}, "id holds 9007199254740993"),
+        ({"a": np.fromiter([TABLE] * 20, object)}, "a holds ndarray: give numbers"),
         ({"a": np.full(20, np.nan)}, "a's values = 0 is not valid: leave out an empty"),
         (
             {"a": [str(i) for i in range(20)]},
-            "20 different values in 20 rows, such as '0'",
+            "20 different values in 20 rows, such as '0': give them as numbers",
         ),
         ({"a": np.array([[]] * 20 + [0], object)[:20]}, "a holds list: give numbers"),
         ({"a": TABLE[:, 0], "b": TABLE[:9, 1]}, "give vectors of one length"),
@@ -346,8 +484,8 @@ def test_bad_rows_are_named(of_mixed, of_images):
     x = mixed(np.random.default_rng(0), 3)
     with pytest.raises(ValueError, match="give those of the training table, mass"):
         anomaly.score(of_mixed, {"hits": x["hits"]})
-    with pytest.raises(ValueError, match="hits holds text: it held numbers"):
-        anomaly.score(of_mixed, x | {"hits": np.array(["a", "b", "c"])})
+    with pytest.raises(ValueError, match="hits holds text, such as 'b': it held num"):
+        anomaly.score(of_mixed, x | {"hits": np.array(["1", "b", "c"])})
     with pytest.raises(ValueError, match=r"x has shape \(3, 4\): give \(n, 8, 8\)"):
         anomaly.score(of_images, np.zeros((3, 4)))
     with pytest.raises(ValueError, match=r"400 rows were held out: give 0.00249 to 1"):
@@ -358,6 +496,8 @@ def test_bad_rows_are_named(of_mixed, of_images):
         DetectorSettings(trainings=1)
     with pytest.raises(ValueError, match="categories = "):
         anomaly.fit_detector(KEY, TABLE, categories=["kind"])
+    with pytest.raises(ValueError, match=r"categories = .*: images have no columns"):
+        anomaly.fit_detector(KEY, np.ones((9, 4, 4)), categories=["kind"])
 
 
 def test_numbers_can_be_categories():

@@ -16,7 +16,7 @@ import numpy as np
 Block = dict[str, np.ndarray]
 SHOWN = 30  # names that an error lists
 EXPECTED = "expected a number or a text, or equally many numbers, per row"
-LEAVE = "leave it out by columns=[…] (--columns)"
+LEAVE = "leave it out by columns=[…] (--columns, --leave-out)"
 
 
 class FileContentError(ValueError):

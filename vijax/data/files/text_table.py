@@ -10,6 +10,9 @@ import numpy as np
 
 from vijax.data.selection import Selection
 
+EXACT = 2**53  # whole numbers up to here are float64's
+MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")  # in small letters
+
 
 class TextTable(NamedTuple):
     """The cells of a text file, not yet numbers."""
@@ -23,13 +26,16 @@ class TextTable(NamedTuple):
 def read(path: Path, columns: tuple[str, ...] | None = None) -> TextTable:
     """Read the rows; the first is a header if no cell of it is a number.
 
+    A column without a name in the header is called by its number, from 1 on.
+
     Args:
         path: the file.
         columns: the names that a header must have, where they are known.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: rows of unequal length, no row, other columns than expected.
+        ValueError: rows of unequal length, no row, other columns than expected, cells
+            that are separated by other signs than commas.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a file, found none")
@@ -46,12 +52,14 @@ def read(path: Path, columns: tuple[str, ...] | None = None) -> TextTable:
     names = columns
     first = tuple(cell.strip() for cell in rows[0]) if rows else ()
     if first == columns or not any(map(_is_number, first)):
-        names, lines, rows = first, lines[1:], rows[1:]
+        names = tuple(name or str(i) for i, name in enumerate(first, 1))
+        lines, rows = lines[1:], rows[1:]
     if columns is not None and names != columns:
         raise ValueError(
             f"{path}: expected the columns {', '.join(columns)}, found "
             f"{', '.join(first) or 'none'}"
         )
+    _check_commas(path, first, rows)
     if not rows:
         raise ValueError(f"{path}: expected rows of numbers, found none")
     width = len(names or rows[0])
@@ -62,6 +70,16 @@ def read(path: Path, columns: tuple[str, ...] | None = None) -> TextTable:
                 f"found {len(row)}"
             )
     return TextTable(path, names, lines, rows)
+
+
+def _check_commas(path: Path, first: Sequence[str], rows: list[list[str]]) -> None:
+    for sign, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        # Decimal commas may have parted the numbers below a header.
+        if len(first) == 1 and all(sign in ",".join(row) for row in [first, *rows]):
+            raise ValueError(
+                f"{path}: expected cells between commas, found {called} in every line: "
+                "write the table with commas, and decimal points"
+            )
 
 
 def column(table: TextTable, name: str) -> list[str] | None:
@@ -113,16 +131,29 @@ def select_rows(table: TextTable, selection: Selection) -> TextTable:
 
 
 def typed(cells: list[str]) -> np.ndarray:
-    """Return numbers if all cells are or are empty (NaN); else text (None).
+    """Return numbers if all cells are or are missing (NaN); else `text`.
+
+    Among numbers, the words of other programs say that one is missing: NA, null, ?.
 
     Example:
-        >>> typed(["1", ""]), typed(["1", "", "a"])
-        (array([ 1., nan]), array(['1', None, 'a'], dtype=object))
+        >>> typed(["1", "", "NA"]), typed(["1", "", "a"])
+        (array([ 1., nan, nan]), array(['1', None, 'a'], dtype=object))
     """
+    words = ["nan" if cell.lower() in MISSING else cell for cell in cells]
     try:
-        return np.array([_number(cell or "nan") for cell in cells])
+        return np.array([_number(word) for word in words])
     except ValueError:
-        return np.array([cell or None for cell in cells], object)
+        return text(cells)
+
+
+def text(cells: list[str]) -> np.ndarray:
+    """Return cells as they are; None where they are empty.
+
+    Example:
+        >>> text(["01", ""])
+        array(['01', None], dtype=object)
+    """
+    return np.array([cell or None for cell in cells], object)
 
 
 def numbers(
@@ -136,7 +167,8 @@ def numbers(
         remedy: that an error ends with.
 
     Raises:
-        ValueError: a cell that is not a finite number; names its line and column.
+        ValueError: a cell that is not a finite number, or a whole one that float64
+            rounds; names its line and column.
     """
     names = column_names(table)
     kept = range(len(names)) if kept is None else kept
@@ -152,7 +184,22 @@ def numbers(
                 f"{table.path}, line {table.lines[i]}, column {names[bad]}: expected "
                 f"a finite number, found {row[bad]!r}{remedy}"
             )
+        if (np.abs(values[i]) >= EXACT).any():
+            _check_exact(table, i, kept)
     return values
+
+
+def _check_exact(table: TextTable, i: int, kept: Sequence[int]) -> None:
+    """Raise ValueError at a whole number that is another one as a float."""
+    for index in kept:
+        cell = table.rows[i][index].strip()
+        digits = cell.removeprefix("-").removeprefix("+")
+        if digits.isdecimal() and int(cell) != int(float(cell)):
+            raise ValueError(
+                f"{table.path}, line {table.lines[i]}, column "
+                f"{column_names(table)[index]}: {cell} is above 2^53 and would be "
+                "rounded: leave the column out"
+            )
 
 
 def classes(

@@ -5,6 +5,7 @@
 
     detector             the recommended score, with calibrated p-values, in a file
     table_columns        raw tables of mixed columns as numbers
+    column_checks        columns that say nothing of new rows, refused by name
     neighbours           distances to neighbours at all sizes of neighbourhood
     scores               of a VAE or an autoencoder: reconstruction, KL, -ELBO,
                          -log p(x), latent distance, unexplained share

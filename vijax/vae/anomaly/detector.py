@@ -173,6 +173,8 @@ def fit_detector(
         array([1.  , 0.01])
     """
     if isinstance(train, np.ndarray | jax.Array) and np.ndim(train) >= 3:
+        remedy = "images have no columns"
+        check(not categories, "categories", list(categories), remedy)
         of_images, held_out = detector_networks.fit_images(key, train, settings)
         views = np.stack(held_out, axis=1)
         return _calibrated(Detector(None, None, of_images, *_no_views()), views)

@@ -5,7 +5,7 @@ the network that did not see it.
 """
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -49,6 +49,12 @@ class Networks:
     def num_trainings(self) -> int:
         """How many VAEs there are."""
         return len(jax.tree.leaves(self.params)[0])
+
+    @cached_property
+    def units(self) -> Float[np.ndarray, "images pixels"]:
+        """Training images of length 1; once, for a stream comes in small batches."""
+        images = np.asarray(self.images)
+        return neighbours.unit_rows(images.reshape(len(images), -1))
 
 
 jax.tree_util.register_dataclass(Networks)
@@ -151,8 +157,7 @@ def _angles(
     networks: Networks, x: np.ndarray, own: np.ndarray | None = None
 ) -> Float[np.ndarray, " rows"]:
     """Return log (1 - cos) of the angle to the nearest training image."""
-    reference, rows = (part.reshape(len(part), -1) for part in (networks.images, x))
-    return neighbours.log_angle(reference, rows, own)
+    return neighbours.log_angle(networks.units, x.reshape(len(x), -1), own)
 
 
 def pixel_shares(networks: Networks, x: Any) -> Float[np.ndarray, "..."]:

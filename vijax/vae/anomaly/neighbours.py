@@ -86,7 +86,7 @@ def squared_distances(
 
 
 def log_angle(
-    reference: References, x: Rows, own: Int[np.ndarray, " rows"] | None = None
+    units: References, x: Rows, own: Int[np.ndarray, " rows"] | None = None
 ) -> Float[np.ndarray, " rows"]:
     """Return log (1 - cos) of the angle between each row and the nearest reference row.
 
@@ -94,21 +94,20 @@ def log_angle(
     right angle to all.
 
     Args:
-        reference: (n, features), two rows or more.
+        units: (n, features), two reference rows or more, by `unit_rows`.
         x: (rows, features).
         own: as for `neighbourhood`.
 
     Example:
-        >>> reference = np.array([[1.0, 0.0], [0.0, 2.0]])
-        >>> round(log_angle(reference, np.array([[3.0, 3.0]])).item(), 4)  # 1 - √½
+        >>> units = unit_rows(np.array([[1.0, 0.0], [0.0, 2.0]]))
+        >>> round(log_angle(units, np.array([[3.0, 3.0]])).item(), 4)  # 1 - √½
         -1.2279
     """
     own = np.full(len(x), -1) if own is None else own
-    units = _unit(reference)
     found = np.zeros(len(x))
     for start in range(0, len(x), BATCH):
         rows = slice(start, start + BATCH)
-        here, is_own = _unit(x[rows]), own[rows] >= 0
+        here, is_own = unit_rows(x[rows]), own[rows] >= 0
         cosines = here @ units.T
         cosines[np.flatnonzero(is_own), own[rows][is_own]] = -np.inf
         nearest = np.argmax(cosines, axis=1)
@@ -119,7 +118,13 @@ def log_angle(
     return np.log(np.maximum(found, LEAST_ANGLE))
 
 
-def _unit(rows: Rows) -> Float[np.ndarray, "rows features"]:
+def unit_rows(rows: Rows) -> Float[np.ndarray, "rows features"]:
+    """Return rows of length 1, in float32; those of zeros as they are.
+
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).round(1).tolist()
+        [[0.6..., 0.8...], [0.0, 0.0]]
+    """
     length = np.linalg.norm(np.asarray(rows, float), axis=1, keepdims=True)
     return (rows / np.where(length > 0, length, 1)).astype(np.float32)
 

@@ -11,12 +11,10 @@ that a level was never seen, and that a column which was constant is so no more.
 indicator of share p in training is scaled to (indicator - p) / √(p (1 - p)), with
 p = (count + 1) / (rows + 2): what happened in no training row is √rows away from it.
 
-Text that holds dates is no category, for new rows have new dates; a column that rises
-from row to row, a counter or a time, is warned of. It runs on the host, in NumPy.
+`column_checks` refuses columns that say nothing of new rows, such as dates. It runs on
+the host, in NumPy.
 """
 
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -26,12 +24,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtri
 
+from vijax.vae.anomaly import column_checks
 from vijax.validate import check
 
 Features = Float[np.ndarray, "rows features"]
-MOST_LEVELS = 100  # of a category, above which each must have two rows or more
-RISING = 20  # rows from which on a column that rises with them is no accident
-DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( .*)?")
 
 
 class NumberScale(NamedTuple):
@@ -81,14 +77,15 @@ def fit_columns(table: Any, *, categories: Sequence[Any] = ()) -> Columns:
     Args:
         table: (rows, columns) of numbers, where NaN is missing; or columns by name, a
             dict of arrays, a structured array or a data frame. Text and truth values
-            are categories; None is missing there.
+            are categories; None is missing there. An array (rows, k) is k columns.
         categories: columns of numbers that are categories: names, or numbers from 0.
 
     Raises:
         ValueError: fewer than two rows, columns of other lengths, a column that is
-            empty, infinite, complex, of dates or of other objects, or one with a level
-            for every row; a category that is no column. Dates as text are taken where
-            `categories` names the column.
+            empty, infinite, complex, of dates or of other objects, of numbers and
+            words, of whole numbers that float64 rounds, or one with a level for every
+            row; a category that is no column. Dates as text, and words among numbers,
+            are taken where `categories` names the column.
 
     Example:
         >>> table = {"mass": [1.0, 2.0, np.nan], "kind": ["a", "b", "a"]}
@@ -109,12 +106,10 @@ def fit_columns(table: Any, *, categories: Sequence[Any] = ()) -> Columns:
     scales: list[NumberScale | None] = []
     for name, values in raw.items():
         if name in chosen or values.dtype.kind in "OUSb":
-            if name not in chosen:
-                _check_no_dates(name, values)
-            levels.append(_levels_of(name, values))
+            levels.append(_levels_of(name, values, chosen=name in chosen))
             scales.append(None)
         else:
-            _warn_of_counter(name, values)
+            column_checks.warn_of_counter(name, values)
             levels.append(None)
             scales.append(_scale_of(name, values))
     columns = Columns(names, tuple(levels), tuple(scales), np.zeros(0))
@@ -162,6 +157,21 @@ def encode(columns: Columns, table: Any) -> Encoded:
     return Encoded(*(np.concatenate(block, axis=1) for block in blocks))
 
 
+def text_columns(columns: Columns) -> tuple[str, ...]:
+    """Return the columns that held text: categories whose levels are no floats.
+
+    Example:
+        >>> text_columns(fit_columns({"a": ["01", "02"], "b": [1, 2]}, categories="b"))
+        ('a',)
+    """
+    named = zip(columns.names, columns.levels, strict=True)
+    return tuple(n for n, levels in named if levels and not all(map(_is_float, levels)))
+
+
+def _is_float(level: str) -> bool:
+    return column_checks.is_number(level) and str(float(level)) == level
+
+
 def _num_features(levels: tuple[str, ...] | None) -> int:
     return 3 if levels is None else len(levels) + 2
 
@@ -184,6 +194,11 @@ def column_arrays(table: Any) -> dict[str, np.ndarray]:
             raw = {f"column {i}": column for i, column in enumerate(array.T)}
         else:
             raise ValueError(f"the table has shape {array.shape}: give (rows, columns)")
+    raw = {
+        column: vector
+        for name, values in raw.items()
+        for column, vector in _vectors(name, values).items()
+    }
     lengths = {values.shape for values in raw.values()}
     if len(lengths) != 1 or any(len(shape) != 1 for shape in lengths):
         shapes = {name: values.shape for name, values in raw.items()}
@@ -193,6 +208,13 @@ def column_arrays(table: Any) -> dict[str, np.ndarray]:
     return {name: _plain(name, values) for name, values in raw.items()}
 
 
+def _vectors(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Return an array (rows, k) as k columns, name[0] and so on."""
+    if values.ndim != 2:
+        return {name: values}
+    return {f"{name}[{i}]": column for i, column in enumerate(values.T)}
+
+
 def _plain(name: str, values: np.ndarray) -> np.ndarray:
     """Return floats or text (objects with None); objects that are numbers as floats."""
     if np.ma.isMaskedArray(values):
@@ -200,22 +222,16 @@ def _plain(name: str, values: np.ndarray) -> np.ndarray:
         values = np.ma.getdata(values).astype(object)
         values[mask] = None
     if values.dtype.kind == "O":
-        known = [value for value in values if value is not None and value == value]
-        if known and not any(
-            isinstance(value, str | bool | np.bool_) for value in known
-        ):
-            try:
-                missing = [value is None for value in values]
-                values = np.where(missing, np.nan, values).astype(float)
-            except (TypeError, ValueError) as error:
-                kind = type(known[0]).__name__
-                raise ValueError(
-                    f"{name} holds {kind}: give numbers or text, None where missing"
-                ) from error
+        values = _plain_objects(name, values)
+    if values.dtype.kind in "mM":
+        raise ValueError(f"{name} holds times, {column_checks.REMEDY_OF_TIMES}")
     if values.dtype.kind not in "biufOUS":
         raise ValueError(
             f"{name} is of {values.dtype}: give real numbers, text or truth values"
         )
+    if values.dtype.kind in "iu":
+        is_large = (values > column_checks.EXACT) | (values < -column_checks.EXACT)
+        column_checks.check_exact(name, values[is_large])
     if values.dtype.kind in "iuf":
         values = values.astype(float)
         remedy = "remove infinities; NaN is taken as missing"
@@ -223,44 +239,50 @@ def _plain(name: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
+def _plain_objects(name: str, values: np.ndarray) -> np.ndarray:
+    """Return objects with None where one is missing, or floats if all are numbers."""
+    missing = np.array([_is_missing(value) for value in values], bool)
+    known = values[~missing]
+    if any(isinstance(value, str | bool | np.bool_) for value in known):
+        values = values.copy()
+        values[missing] = None
+        return values
+    if any(hasattr(value, "isoformat") for value in known):
+        raise ValueError(f"{name} holds times, {column_checks.REMEDY_OF_TIMES}")
+    column_checks.check_exact(name, known)
+    try:
+        return np.where(missing, np.nan, values).astype(float)
+    except (TypeError, ValueError) as error:
+        kind = type(known[0]).__name__
+        raise ValueError(
+            f"{name} holds {kind}: give numbers or text, None where missing"
+        ) from error
+
+
+def _is_missing(value: Any) -> bool:
+    """Say whether a value is None, NaN, or pandas' NA, which equals nothing."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # NA says of nothing whether it is true
+        return True
+    except ValueError:  # an array, which is no value of a column
+        return False
+
+
 def _missing(values: np.ndarray) -> Bool[np.ndarray, " rows"]:
     if values.dtype.kind == "f":
         return np.isnan(values)
-    return np.array([value is None or value != value for value in values], bool)
+    return np.array([value is None for value in values], bool)
 
 
-def _levels_of(name: str, values: np.ndarray) -> tuple[str, ...]:
-    known = values[~_missing(values)]
+def _levels_of(name: str, values: np.ndarray, *, chosen: bool) -> tuple[str, ...]:
+    known = [str(value) for value in values[~_missing(values)]]
     check(len(known) > 0, f"{name}'s values", len(known), "leave out an empty column")
-    levels = tuple(sorted(set(map(str, known))))
-    few = len(levels) <= max(MOST_LEVELS, len(known) // 2)
-    if not few or (len(levels) == len(known) >= 8):
-        raise ValueError(
-            f"{name} holds text with {len(levels)} different values in {len(known)} "
-            f"rows, such as {str(known[0])!r}: leave out a column of names or numbers "
-            "of rows, which say nothing of new rows"
-        )
+    levels = tuple(sorted(set(known)))
+    if not chosen:
+        column_checks.check_category(name, known)
+    column_checks.check_levels(name, levels, known)
     return levels
-
-
-def _check_no_dates(name: str, values: np.ndarray) -> None:
-    known = sorted(set(map(str, values[~_missing(values)])))
-    if known and all(DATE.fullmatch(value) for value in known):
-        raise ValueError(
-            f"{name} holds dates, such as {known[0]!r}, and new rows have new ones: "
-            "leave it out, give a number such as the hour of the day, or name it among "
-            "the categories"
-        )
-
-
-def _warn_of_counter(name: str, values: np.ndarray) -> None:
-    if len(values) >= RISING and np.all(np.diff(values) > 0):
-        warnings.warn(
-            f"{name} rises from row to row: if it counts rows or tells the time, leave "
-            "it out, for all later rows would look odd",
-            RuntimeWarning,
-            stacklevel=4,
-        )
 
 
 def _scale_of(name: str, values: np.ndarray) -> NumberScale:
@@ -286,7 +308,11 @@ def _indicators(columns: Columns, index: int, values: np.ndarray) -> np.ndarray:
         constant = len(scale.values) == 1
         changed = (values != scale.values[0]) & constant & ~missing
         return np.stack([changed, missing], axis=1).astype(float)
+    assert levels is not None  # without a scale
     texts = np.array([str(value) for value in values])
+    column_checks.check_same_kind(
+        columns.names[index], texts[~missing].tolist(), levels
+    )
     each = texts[:, None] == np.array(levels)
     each &= ~missing[:, None]
     unseen = ~each.any(axis=1) & ~missing
@@ -300,7 +326,11 @@ def _numbers(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a column on the standard and the normal scale; missing values are 0."""
     if values.dtype.kind != "f":
-        raise ValueError(f"{name} holds text: it held numbers in training")
+        text = next((str(v) for v in values if not column_checks.is_number(str(v))), "")
+        raise ValueError(
+            f"{name} holds text{text and f', such as {text!r}'}: it held numbers in "
+            "training; leave an entry empty where it is missing"
+        )
     if len(scale.values) == 1:  # a constant has no scale; an indicator says it changed
         return np.zeros(len(values)), np.zeros(len(values))
     standard = (values - scale.loc) / scale.scale

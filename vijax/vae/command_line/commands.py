@@ -13,6 +13,7 @@ from vijax.vae.command_line import report as html
 from vijax.vae.command_line.files import (
     ALL,
     Choice,
+    as_drawn,
     as_images,
     prepared,
     read_examples,
@@ -87,7 +88,7 @@ def sample(model: Path, output: Path, *, number: int = 16, seed: int = 0) -> str
     vae, params, extra = _load_vae(model)
     key = jax.random.key(seed)
     x = generation.draw_from_prior(key, vae, params, num_samples=number).x
-    return write_examples(output, restored(np.asarray(x), extra), extra.get("columns"))
+    return write_examples(output, as_drawn(np.asarray(x), extra), extra)
 
 
 def compress(
@@ -141,19 +142,28 @@ def decompress(model: Path, data: Path, output: Path) -> str:
         x = restored(file_format.decode_images(vae, params, data.read_bytes()), extra)
     else:
         x = file_format.decode_table(vae, params, data.read_bytes())
-    return write_examples(output, x, extra.get("columns"))
+    return write_examples(output, x, extra)
 
 
-def detect(data: Path, detector: Path, *, choice: Choice = ALL, seed: int = 0) -> str:
+def detect(
+    data: Path,
+    detector: Path,
+    *,
+    choice: Choice = ALL,
+    categories: tuple[str, ...] = (),
+    seed: int = 0,
+) -> str:
     """Fit a detector of anomalies to background, and write it to a file.
 
     Args:
         data: table or images, background or mostly so.
         detector: file to write.
         choice: what is read of the data.
+        categories: columns of a table that are codes, though they look like numbers.
         seed: of all random numbers.
     """
-    found = anomaly.fit_detector(jax.random.key(seed), read_raw(data, choice))
+    raw = read_raw(data, choice)
+    found = anomaly.fit_detector(jax.random.key(seed), raw, categories=categories)
     anomaly.save(detector, found)
     return str(found)
 
@@ -178,8 +188,7 @@ def score(
             instead.
     """
     found = anomaly.load(detector)
-    known = None if found.columns is None else found.columns.names
-    raw = read_raw(data, choice, known)
+    raw = read_raw(data, choice, found.columns)
     scores = anomaly.score(found, raw)
     p_values = p_value_of_score(found, scores)
     odd = np.mean(p_values <= 0.01)
@@ -220,7 +229,7 @@ def report(
     others: dict[str, np.ndarray] = {}
     if detector is not None:
         found = anomaly.load(detector)
-        known = None if found.columns is None else found.columns.names
+        known = found.columns
         raw = examples.x if known is None else read_raw(data, choice, known)
         others["detector"] = anomaly.score(found, raw)
     page = html.page(

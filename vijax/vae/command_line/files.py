@@ -5,7 +5,7 @@ A file holds a table (rows, columns) or images (n, height, width), or with colou
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +15,8 @@ from vijax.data import event_files, own_files, own_tables
 from vijax.data.files.whole_files import replaced
 from vijax.extras import require
 from vijax.vae import event_tables
+from vijax.vae.anomaly import table_columns
+from vijax.vae.anomaly.table_columns import Columns
 from vijax.vae.models import likelihoods
 
 OUTPUTS = (".npy", ".npz", ".csv", ".root", ".h5", ".hdf5", ".parquet", ".feather")
@@ -56,6 +58,7 @@ def read_examples(
     *,
     default_part: str | None = None,
     names: tuple[str, ...] | None = None,
+    missing: bool = False,
 ) -> Examples:
     """Return the examples of a file or of a folder of images, in its own types.
 
@@ -64,13 +67,14 @@ def read_examples(
         choice: what is read.
         default_part: where the file has parts and none is chosen.
         names: of the columns that a model knows.
+        missing: whether a table may hold NaN.
 
     Raises:
         ImportError: what reads such a file is not installed.
         FileNotFoundError: no such file.
         ValueError: as `data.load`; several parts of which none is chosen.
     """
-    content = own_files.read(path, _of_file(path, choice, names))
+    content = own_files.read(path, _of_file(path, choice, names), missing=missing)
     parts = [part for part in own_tables.PARTS if part in content.arrays]
     part = choice.part or (parts[0] if len(parts) == 1 else default_part)
     if part not in parts:
@@ -87,18 +91,27 @@ def read_examples(
     return found
 
 
-def read_raw(path: Path, choice: Choice, names: tuple[str, ...] | None = None) -> Any:
+def read_raw(path: Path, choice: Choice, known: Columns | None = None) -> Any:
     """Return what a detector takes: columns by name, text and NaN too, or an array.
+
+    Args:
+        path: of the file, or the folder.
+        choice: what is read.
+        known: columns of the detector; text among them stays text, 01 too.
 
     Raises:
         ImportError: what reads such a file is not installed.
         FileNotFoundError: no such file.
         ValueError: as `data.load`.
     """
-    table = own_tables.read_mixed(path, _of_file(path, choice, names))
+    names = None if known is None else known.names
+    if names is not None and choice.label in names:
+        choice = replace(choice, label=None)  # it is a column of the detector
+    text = () if known is None else table_columns.text_columns(known)
+    table = own_tables.read_mixed(path, _of_file(path, choice, names), text)
     if table is not None:
         return table
-    return read_examples(path, choice, default_part="train").x
+    return read_examples(path, choice, default_part="train", missing=True).x
 
 
 def _of_file(
@@ -126,6 +139,8 @@ def prepared(examples: Examples) -> tuple[np.ndarray, dict[str, Any], Any]:
         scale = event_tables.fit_scale(x)
         names = None if examples.names is None else list(examples.names)
         extra |= {"scale": scale, "num_levels": 0, "columns": names}
+        extra["whole"] = np.all(x == np.rint(x), axis=0)
+        extra["range"] = np.stack([x.min(axis=0), x.max(axis=0)]).astype(float)
         likelihood = likelihoods.gaussian(None, min_scale=0.05)
         return event_tables.to_scaled(x, scale), extra, likelihood
     if x.dtype == np.uint8:
@@ -157,19 +172,33 @@ def restored(x: np.ndarray, extra: dict[str, Any]) -> np.ndarray:
     return x.astype(extra.get("dtype", "float32"))
 
 
-def write_examples(path: Path, x: np.ndarray, names: list[str] | None) -> str:
+def as_drawn(x: np.ndarray, extra: dict[str, Any]) -> np.ndarray:
+    """Return drawn examples as data are: counts are whole, constants as they were.
+
+    A model's density is Gaussian in every column, and its draws are real numbers.
+    """
+    x = restored(x, extra)
+    if "range" not in extra:  # images, or a file of an earlier version
+        return x
+    low, high = extra["range"]
+    return np.where(low == high, low, np.where(extra["whole"], np.rint(x), x))
+
+
+def write_examples(path: Path, x: np.ndarray, extra: dict[str, Any]) -> str:
     """Write examples to a file by its suffix, or images to a folder; say where.
 
     Args:
         path: ends in one of `OUTPUTS`; one without a suffix is a folder of PNGs.
         x: (n, …).
-        names: of a table's columns.
+        extra: of the model's training: names of a table's columns, and which are
+            whole numbers, and are written as such.
 
     Raises:
         ImportError: what writes such a file is not installed.
         ValueError: another suffix, images for a table's file, a table for a folder.
         OSError: the file cannot be written; what was there before is intact.
     """
+    names = extra.get("columns")
     if not path.suffix:
         _write_images(path, x)
     elif path.suffix.lower() in (".npy", ".npz", ".h5", ".hdf5") and (
@@ -178,13 +207,19 @@ def write_examples(path: Path, x: np.ndarray, names: list[str] | None) -> str:
         _write_array(path, x)
     elif x.ndim == 2:
         names = names or [f"column_{i}" for i in range(1, x.shape[1] + 1)]
-        write_table(path, dict(zip(names, x.T, strict=True)))
+        whole = extra.get("whole", np.zeros(x.shape[1], bool))
+        columns = zip(names, x.T, np.asarray(whole).tolist(), strict=True)
+        write_table(path, {name: _typed(c, is_whole) for name, c, is_whole in columns})
     else:
         raise ValueError(
             f"{path}: images are written as .npy, .npz, .h5, or as a folder of PNGs, "
             "a path without a suffix"
         )
     return f"{len(x)} examples in {path}"
+
+
+def _typed(column: np.ndarray, whole: bool) -> np.ndarray:
+    return column.astype(np.int64) if whole and (column % 1 == 0).all() else column
 
 
 def write_table(path: Path, columns: dict[str, np.ndarray]) -> None:
