@@ -15,6 +15,7 @@ from vijax.vae import anomaly, models, store
 from vijax.vae.anomaly import table_columns
 from vijax.vae.command_line import commands, files
 from vijax.vae.command_line.files import Choice
+from vijax.vae.compression import file_format
 
 KINDS = (".csv", ".root", ".h5", ".parquet", ".feather")
 
@@ -140,7 +141,12 @@ def test_a_table_is_compressed_from_and_into_every_file(suffix, table, tmp_path)
     source, back = tmp_path / f"table{suffix}", tmp_path / f"back{suffix}"
     files.write_table(source, columns)
     commands.compress(
-        folder / "model.npz", source, tmp_path / "t.vx", bound=0.01, num_samples=4
+        folder / "model.npz",
+        source,
+        tmp_path / "t.vx",
+        bound=0.01,
+        num_samples=4,
+        latent_step=0.06,
     )
     commands.decompress(folder / "model.npz", tmp_path / "t.vx", back)
     found = files.read_examples(back, Choice())
@@ -148,6 +154,9 @@ def test_a_table_is_compressed_from_and_into_every_file(suffix, table, tmp_path)
     expected = np.stack([columns["mass"], columns["charge"]], axis=1)
     assert np.abs(found.x - expected).max() <= 0.01
     assert len({p.name for p in tmp_path.iterdir()}) == 3  # nothing unfinished
+    start = len(file_format.TABLE) + 4  # behind the kind and the checksum
+    content = (tmp_path / "t.vx").read_bytes()
+    assert file_format._HEADER.unpack_from(content, start)[5:] == (0.06, 4)
     text = Choice(select="run >= 50")
     commands.compress(folder / "model.npz", source, tmp_path / "t.vx", choice=text)
     commands.decompress(folder / "model.npz", tmp_path / "t.vx", tmp_path / "t.npy")
