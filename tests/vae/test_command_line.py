@@ -123,6 +123,32 @@ def test_samples_come_from_a_learned_prior(tmp_path):
         commands.sample(tmp_path / "model.npz", tmp_path / "new.npy", number=0)
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "images"),
+    [
+        (models.likelihoods.bernoulli(), np.eye(4, dtype=np.float32)[None]),
+        (models.likelihoods.beta_binomial(), np.arange(16, dtype=np.uint8)),
+    ],
+)
+def test_a_model_of_images_needs_no_more_than_its_file(likelihood, images, tmp_path):
+    images = images.reshape(1, 4, 4)
+    vae = models.vae((4, 4), latent=1, hidden=(), likelihood=likelihood)
+    path, back = tmp_path / "model.npz", tmp_path / "back.npy"
+    store.save(path, vae, models.init(vae, jax.random.key(0)))
+    np.save(tmp_path / "x.npy", images)
+    commands.compress(path, tmp_path / "x.npy", tmp_path / "x.vx")
+    commands.decompress(path, tmp_path / "x.vx", back)
+    np.testing.assert_array_equal(np.load(back), images)
+    assert np.load(back).dtype == images.dtype
+
+
+def test_a_model_of_rows_needs_its_scales(tmp_path):
+    vae = models.vae((3,), latent=1, hidden=())
+    store.save(tmp_path / "model.npz", vae, models.init(vae, jax.random.key(0)))
+    with pytest.raises(ValueError, match="was not written by `train`: give a model"):
+        commands.sample(tmp_path / "model.npz", tmp_path / "new.npy")
+
+
 @pytest.mark.slow
 def test_binary_images_keep_their_type(tmp_path):
     bits = np.random.default_rng(2).random((30, 3, 3)) < 0.5

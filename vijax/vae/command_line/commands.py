@@ -15,6 +15,7 @@ from vijax.vae.command_line.files import (
     Choice,
     as_drawn,
     as_images,
+    of_images,
     prepared,
     read_examples,
     read_raw,
@@ -258,10 +259,15 @@ def _names(extra: dict[str, Any]) -> tuple[str, ...] | None:
 
 def _load_vae(path: Path) -> tuple[VAE, ModelParams, dict[str, Any]]:
     model, params, extra = store.load(path)
+    if extra is None and isinstance(model, VAE):
+        extra = of_images(model)
     if (
         not isinstance(model, VAE)
         or not isinstance(extra, dict)
         or "scale" not in extra
     ):
-        raise ValueError(f"{path} was not written by `train`: give a model that was")
+        raise ValueError(
+            f"{path} was not written by `train`: give a model that was, or a VAE of "
+            "images by `vae.save`, of Bernoulli pixels or of 256 grey levels"
+        )
     return model, params, extra

@@ -18,6 +18,7 @@ from vijax.vae import event_tables
 from vijax.vae.anomaly import table_columns
 from vijax.vae.anomaly.table_columns import Columns
 from vijax.vae.models import likelihoods
+from vijax.vae.models.autoencoders import VAE
 
 OUTPUTS = (".npy", ".npz", ".csv", ".root", ".h5", ".hdf5", ".parquet", ".feather")
 
@@ -148,6 +149,23 @@ def prepared(examples: Examples) -> tuple[np.ndarray, dict[str, Any], Any]:
         return as_images(x), extra, likelihoods.discretised_logistic(256)
     extra["num_levels"] = 2
     return as_images(x), extra, likelihoods.bernoulli()
+
+
+def of_images(model: VAE) -> dict[str, Any] | None:
+    """Return what `prepared` keeps, for a model that `vae.save` wrote alone.
+
+    None where its data were no images of two or of 256 levels in [0, 1].
+    """
+    common = {"scale": None, "columns": None}
+    likelihood = model.likelihood
+    settings = dict(likelihood.recipe.arguments) if likelihood.recipe else {}
+    if len(model.shape) < 2:
+        return None
+    if likelihood.name == "bernoulli":
+        return common | {"dtype": "float32", "num_levels": 2}
+    if settings.get("num_levels") == 256:
+        return common | {"dtype": "uint8", "num_levels": 256}
+    return None
 
 
 def as_seen(examples: Examples, extra: dict[str, Any]) -> np.ndarray:
