@@ -12,7 +12,9 @@ once: log p(x) >= -78.087, with an error of 0.001 by the 1,000 draws and of 0.19
 images; ELBO -79.50, in training -78.80. Of the 6.1 minutes of training 1.3 are
 compilation; an epoch takes 3.0 seconds, log p(x) 1.7 minutes. The bound of images kept
 aside still rose at the end. Two processor cores would take about an hour for an epoch:
-there is `stochastic_layers` for these.
+there is `stochastic_layers` for these. A file of the 10,000 static binarised test
+images by this model (`compression.encode_images`, batches of 16, a grid of step 1/16)
+has 148,682 bytes, 0.1517 bits per pixel, and decodes to every pixel.
 """
 
 import time
