@@ -68,7 +68,8 @@ class Latents:
             params,
             jax.ShapeDtypeStruct((1, *model.shape), jnp.float32),
         )
-        self.descends = isinstance(q, DescendingPosterior)
+        on_z = model.prior.name == "standard normal" or self.mixture is not None
+        self.descends = on_z and isinstance(q, DescendingPosterior)
         self.groups = q.groups() if self.descends else []
         self.parts = [group.part for group in self.groups] or [slice(0, model.latent)]
 

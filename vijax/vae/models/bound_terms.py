@@ -101,10 +101,11 @@ def noise_by_example(keys: Key, q: Any, *, num_samples: int) -> Float[Array, "..
         >>> noise_by_example(keys, q, num_samples=3).shape
         (3, 5, 2)
     """
-    shape = num_samples, *q.loc.shape[1:]
-    return jax.vmap(lambda key: jax.random.normal(key, shape, q.loc.dtype), out_axes=1)(
-        keys
-    )
+    centre = jax.eval_shape(lambda q: q.loc, q)
+    shape = num_samples, *centre.shape[1:]
+    return jax.vmap(
+        lambda key: jax.random.normal(key, shape, centre.dtype), out_axes=1
+    )(keys)
 
 
 def noise_of(key: Key, q: Any, *, num_samples: int) -> Float[Array, "..."]:
@@ -115,7 +116,8 @@ def noise_of(key: Key, q: Any, *, num_samples: int) -> Float[Array, "..."]:
         >>> noise_of(jax.random.key(0), q, num_samples=3).shape
         (3, 5, 2)
     """
-    return jax.random.normal(key, (num_samples, *q.loc.shape), q.loc.dtype)
+    centre = jax.eval_shape(lambda q: q.loc, q)  # of a ladder it is a way down
+    return jax.random.normal(key, (num_samples, *centre.shape), centre.dtype)
 
 
 def log_likelihood(
