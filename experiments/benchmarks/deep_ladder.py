@@ -49,7 +49,7 @@ class Config:
     epochs: int = 150  # passes over the data
     batch_size: int = 500  # images in a step
     warm_up: int = 10  # epochs over which the KL's weight rises
-    kept_aside: int = 2000  # training images that choose the epoch
+    kept_aside: int = 2000  # training images that choose the epoch; a tenth at most
     every: int = 10  # epochs between two looks at them
     evaluation_samples: int = 1000  # draws of z for each test image
     max_evaluated: int = 10_000  # test images; a subset is drawn at random
@@ -59,6 +59,7 @@ class Config:
 
 def run(config: Config) -> common.Result:
     """Train, then estimate log p(x) of test images."""
+    common.check_at_least(2, kept_aside=config.kept_aside)
     common.check_at_least(
         2,
         max_evaluated=config.max_evaluated,
@@ -68,7 +69,8 @@ def run(config: Config) -> common.Result:
     keys = jax.random.split(jax.random.key(config.seed), 6)
     shape = dataset.train.shape[1:]
     model, exact = (model_of(config, shape, dtype) for dtype in (config.dtype, None))
-    train, kept = np.split(dataset.train, [-config.kept_aside])
+    number = min(config.kept_aside, len(dataset.train) // 10)
+    train, kept = np.split(dataset.train, [-number])
     aside = likelihoods.binarize(keys[4], jnp.asarray(kept))
 
     def bound_aside(params: autoencoders.ModelParams) -> jax.Array:

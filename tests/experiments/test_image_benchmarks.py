@@ -5,8 +5,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from experiments import common
-from experiments.benchmarks import one_class, stochastic_layers
-from vijax import data
+from experiments.benchmarks import deep_ladder, one_class, stochastic_layers
+from vijax import data, vae
+from vijax.vae.command_line import commands
 
 
 def test_the_nearest_image_of_a_class_is_found():
@@ -66,3 +67,33 @@ def test_two_layers_are_trained_in_two_stages(tmp_path, ladder):
     assert metrics["test_elbo"] < metrics["log_evidence"] < -10
     assert (tmp_path / "runs" / "model.npz").is_file()
     assert len(metrics["train_bound"]) == 1
+
+
+@pytest.mark.slow
+def test_a_deep_ladder_is_trained_saved_and_compresses(tmp_path):
+    config = deep_ladder.Config(
+        dataset="digits",
+        groups=(2, 1),
+        latents=(1, 2),
+        channels=16,
+        width=8,
+        dtype=None,
+        epochs=6,
+        every=2,
+        batch_size=100,
+        warm_up=1,
+        evaluation_samples=50,
+        max_evaluated=40,
+        runs=tmp_path,
+    )
+    metrics = common.execute("deep", config, deep_ladder.run, tmp_path)["metrics"]
+    assert metrics["images"] == 40
+    assert metrics["best_epoch"] in (2, 4, 6)
+    assert metrics["test_elbo"] < metrics["log_evidence"] < 0
+    assert metrics["held_out_elbo"] > -64 * np.log(2)  # of pixels by coin
+    assert vae.load(tmp_path / "model.npz").model.latent == 2 * 16 + 2 * 4
+    bits = (data.load("digits").test[:20] > 0.5).astype(np.float32)
+    np.save(tmp_path / "x.npy", bits)
+    commands.compress(tmp_path / "model.npz", tmp_path / "x.npy", tmp_path / "x.vx")
+    commands.decompress(tmp_path / "model.npz", tmp_path / "x.vx", tmp_path / "y.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), bits)
