@@ -92,3 +92,18 @@ def test_bad_input():
         intervals.credible_interval(counts, kind="highest_density")
     with pytest.raises(ValueError, match="first is a GammaPoisson of whole numbers"):
         intervals.probability_greater(dist.Gamma(1.0, 1.0), counts)
+
+
+@pytest.mark.thorough
+def test_parameters_are_data(compiled):
+    """Other parameters and probabilities compile nothing."""
+
+    def upper_end(concentration, q):
+        posterior = dist.Gamma(concentration, 2.0)
+        return intervals.quantile(gamma_poisson.predictive(posterior), q)
+
+    upper_end(7.0, 0.5)
+    before = len(compiled)
+    found = upper_end(7.5, 0.975)
+    assert len(compiled) == before
+    assert found.item() == stats.nbinom(7.5, 2 / 3).ppf(0.975)

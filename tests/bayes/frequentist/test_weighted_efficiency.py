@@ -42,3 +42,7 @@ def test_bad_input():
         weighted_efficiency([1.0, 2.0], [1, 2])
     with pytest.raises(ValueError, match=r"weights = -0.5"):
         efficiency_posterior(dist.Beta(1.0, 1.0), [1.0, -0.5], [1, 0])
+    masked = np.ma.masked_array([True, False], [False, True])
+    for passed in (masked, ["1", "0"], [1j, 0j], [None, 1.0]):
+        with pytest.raises(ValueError, match="passed = "):
+            weighted_efficiency([1.0, 2.0], passed)

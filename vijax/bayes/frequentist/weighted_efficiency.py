@@ -51,7 +51,7 @@ def weighted_efficiency(weights: Numbers, passed: Numbers) -> Efficiency:
         0.7500 ± 0.1926
     """
     weights, valid = value_checks.finite("weights", weights)
-    passed = value_checks.numbers("passed", jnp.asarray(passed, float))
+    passed = value_checks.numbers("passed", passed)
     at = seen(passed)
     binary = value_checks.checked(
         (at == 0) | (at == 1), "passed", passed, "give 0 or 1, or booleans"

@@ -47,11 +47,12 @@ def stacked_yields(
         top.set_title(title)
         _draw_ratio(below, total, np.asarray(error, float), counts)
         below.set(xlabel=bins)
+        below.use_sticky_edges = False  # a band ends before the frame does
         if len(counts) <= 12:
             below.set_xticks(np.arange(len(counts)) + 0.5, range(1, len(counts) + 1))
     top_of_all = max(float(np.max(counts + np.sqrt(counts))), axes[0, 0].get_ylim()[1])
     axes[0, 0].set(ylabel="events per bin", ylim=(0, 1.1 * top_of_all))
-    axes[1, 0].set(ylabel="data / fit")
+    axes[1, 0].set(ylabel="data / total")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     drawn.legend(handles[::-1], labels[::-1], loc="outside right upper")
     return drawn

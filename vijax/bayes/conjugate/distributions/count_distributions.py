@@ -8,8 +8,10 @@ and moments are NumPyro's; tails and quantiles, which it lacks, are in `count_ta
     isf(q)   the smallest n with P(N > n) <= q
 """
 
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
@@ -37,11 +39,15 @@ def _isf(self: Any, q: Numbers) -> Float[Array, "..."]:
 def _quantile(distribution: Any, q: Numbers, *, upper: bool) -> Array:
     q = value_checks.as_float(q)
     shape = jnp.broadcast_shapes(q.shape, distribution.batch_shape)
+    return _of_any(distribution, jnp.broadcast_to(q, shape), upper)
+
+
+@partial(jax.jit, static_argnums=2)
+def _of_any(distribution: Any, q: Array, upper: bool) -> Array:
+    """One program for all parameters: the loops outside of one compile each time."""
     bounded = isinstance(distribution, dist.BetaBinomial)
     high = jnp.asarray(distribution.total_count if bounded else jnp.inf, q.dtype)
-    return count_quantiles.count_quantile(
-        distribution.log_tails, jnp.broadcast_to(q, shape), high, upper=upper
-    )
+    return count_quantiles.count_quantile(distribution.log_tails, q, high, upper=upper)
 
 
 class BetaBinomial(dist.BetaBinomial):
