@@ -63,6 +63,15 @@ def test_named_errors(call, message, as_users_do):
         call()
 
 
+@pytest.mark.parametrize(
+    "values",
+    [["3", "4"], [3, "4", None], [np.datetime64(3, "ns"), np.datetime64(4, "ns")]],
+)
+def test_columns_of_text_and_of_times_are_no_numbers(values, as_users_do):
+    with pytest.raises(ValueError, match=r"counts = [\s\S]* is not valid: give"):
+        frequentist.poisson_interval(NullableColumn(values))
+
+
 @pytest.mark.thorough
 def test_columns_without_gaps_are_arrays():
     found = frequentist.poisson_interval(NullableColumn([0, 3]))

@@ -66,6 +66,12 @@ def _plain(value: Numbers) -> Numbers:
     if isinstance(value, jax.Array) or is_traced(value):
         return value
     if hasattr(value, "to_numpy"):  # a column of pandas or Polars
+        cells = np.ravel(value.to_numpy())
+        if cells.dtype == object:
+            kinds = "".join(np.asarray(cell).dtype.kind for cell in cells)
+        else:
+            kinds = cells.dtype.kind
+        _check_kinds(kinds)
         try:
             return value.to_numpy(dtype=float, na_value=np.nan)
         except TypeError:
@@ -74,9 +80,13 @@ def _plain(value: Numbers) -> Numbers:
         kinds = str(np.asarray(value).dtype.kind)
     else:
         kinds = "".join(np.asarray(leaf).dtype.kind for leaf in jax.tree.leaves(value))
+    _check_kinds(kinds)
+    return value
+
+
+def _check_kinds(kinds: str) -> None:
     if set(kinds) & set("USMm"):
         raise ValueError("text or dates")
-    return value
 
 
 def one_of(name: str, value: str, options: tuple[str, ...]) -> str:
