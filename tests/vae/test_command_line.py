@@ -366,6 +366,7 @@ def test_classes_of_a_report_may_be_a_column_of_the_detector(table, tmp_path):
     assert "b, by detector" in output.read_text()
 
 
+@pytest.mark.thorough
 def test_a_warning_is_one_line(tmp_path):
     rows = {"": range(40), "x": np.random.default_rng(9).normal(size=40)}
     command = [sys.executable, "-m", "vijax.vae", "detect"]
@@ -375,6 +376,7 @@ def test_a_warning_is_one_line(tmp_path):
     assert len(found.stderr.splitlines()) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_drawn_rows_are_as_the_data_are(suffix, tmp_path):
     """Counts are whole, a constant is what it was; real numbers are neither."""

@@ -336,6 +336,7 @@ def test_slopes_where_the_support_ends_backwards(name, x64):
         np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_slopes_of_a_mixture_of_equal_components(x64):
     """They were those of either component, half and half, whatever the weights."""
     at = jnp.array([0.3, 0.0, 0.0, 1.0, 1.0])

@@ -339,9 +339,9 @@ def ladder_decoder(ladder: Ladder) -> Network:
 
     Example:
         >>> ladder = Ladder((8, 8), 1, (2, 1), (1, 3), 4, 2, "silu", None)
-        >>> network = ladder_decoder(ladder)
-        >>> params = network.init(jax.random.key(0))
-        >>> network.apply(params, jnp.zeros((5, num_latents(ladder)))).shape
+        >>> network, z = ladder_decoder(ladder), jnp.zeros((5, num_latents(ladder)))
+        >>> params = jax.eval_shape(network.init, jax.random.key(0))
+        >>> jax.eval_shape(network.apply, params, z).shape
         (5, 8, 8, 1)
     """
     scales = _scales(ladder)
@@ -374,8 +374,9 @@ def ladder_encoder(ladder: Ladder) -> Network:
     Example:
         >>> ladder = Ladder((8, 8), 1, (2, 1), (1, 3), 4, 2, "silu", None)
         >>> network = ladder_encoder(ladder)
-        >>> params = network.init(jax.random.key(0))
-        >>> network.apply(params, jnp.zeros((5, 8, 8))).shape  # 2 × 2 × 4 + 4 × 4 × 4
+        >>> params = jax.eval_shape(network.init, jax.random.key(0))
+        >>> x = jnp.zeros((5, 8, 8))
+        >>> jax.eval_shape(network.apply, params, x).shape  # 2 × 2 × 4 + 4 × 4 × 4
         (5, 80)
     """
     scales = _scales(ladder)[::-1]  # from the finest up
@@ -471,7 +472,7 @@ def residual_ladder(
 
     Example:
         >>> model = residual_ladder((8, 8), groups=(2, 1), channels=8, width=4)
-        >>> params = autoencoders.init(model, jax.random.key(0))
+        >>> params = jax.eval_shape(lambda: autoencoders.init(model, jax.random.key(0)))
         >>> model.latent, autoencoders.num_params(params)  # 2·16·1 + 4·4
         (48, 3590)
     """
