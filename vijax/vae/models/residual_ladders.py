@@ -207,8 +207,8 @@ class _Scale(NamedTuple):
         return prod(self.size) * self.latents
 
 
-def _scales(ladder: Ladder) -> list[_Scale]:
-    """Return the scales, the coarsest first."""
+def _scales(ladder: Ladder) -> list[Any]:
+    """Return the `_Scale`s, the coarsest first."""
     found = []
     height, width = ladder.shape[:2]
     common: dict[str, Any] = {
@@ -238,16 +238,6 @@ def _scales(ladder: Ladder) -> list[_Scale]:
 def num_latents(ladder: Ladder) -> int:
     """Return the number of all latents."""
     return sum(prod(s.size) * s.groups * s.latents for s in _scales(ladder))
-
-
-def num_in_groups(ladder: Ladder) -> list[int]:
-    """Return the number of latents of each group, in the order of z.
-
-    Example:
-        >>> num_in_groups(Ladder((8, 8), 1, (2, 1), (1, 3), 4, 2, "silu", None))
-        [12, 16, 16]
-    """
-    return [prod(s.size) * s.latents for s in _scales(ladder) for _ in range(s.groups)]
 
 
 def _descend(
