@@ -2,7 +2,7 @@
 
 JAX lets a GPU take products of float32 in TF32, which is fast and good enough to train
 networks. Densities, bounds and what is concluded from them need all digits: on one
-H100 log p(x) by quadrature was off by 0.002 nats instead of 0.0001.
+H100 log p(x) by quadrature was off by 0.002 nats, on processors by less than 0.0002.
 """
 
 from collections.abc import Callable

@@ -67,11 +67,11 @@ def _plain(value: Numbers) -> Numbers:
         return value
     if hasattr(value, "to_numpy"):  # a column of pandas or Polars
         cells = np.ravel(value.to_numpy())
-        if cells.dtype == object:
-            kinds = "".join(np.asarray(cell).dtype.kind for cell in cells)
+        if cells.dtype == object:  # one cell of each type says what there is
+            some = {type(cell): np.asarray(cell) for cell in cells}.values()
+            _check_kinds("".join(cell.dtype.kind for cell in some))
         else:
-            kinds = cells.dtype.kind
-        _check_kinds(kinds)
+            _check_kinds(cells.dtype.kind)
         try:
             return value.to_numpy(dtype=float, na_value=np.nan)
         except TypeError:

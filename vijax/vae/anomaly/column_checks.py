@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from vijax.data.files.text_table import EXACT
 from vijax.validate import is_whole
 
 MOST_LEVELS = 100  # of a category, above which each must have two rows or more
 RISING = 20  # values from which on a column that rises with the rows is no accident
-EXACT = 2.0**53  # whole numbers up to here are float64's
 _MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 DATE = re.compile(
     rf"(\d{{4}}[-./]\d{{1,2}}[-./]\d{{1,2}}|\d{{1,2}}[-./]\d{{1,2}}[-./]\d{{2,4}}"

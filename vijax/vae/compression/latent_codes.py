@@ -135,27 +135,27 @@ class Latents:
         """
         shape = num_draws, len(x), -1
         if not self.descends:
-            q = self.posterior(x).reshape(2, 1, len(x), -1)
-            q = np.repeat(q, num_draws, axis=1)
-            choose(self.parts[0], q)
-            return q
+            moments = self.posterior(x).reshape(2, 1, len(x), -1)
+            moments = np.repeat(moments, num_draws, axis=1)
+            choose(self.parts[0], moments)
+            return moments
         chunks = self._chunks(np.tile(x, (num_draws, *[1] * (x.ndim - 1))))
         begin = partial(_begin, self.model, self.params)
-        states = [begin(fill(chunk, self.batch_size)) for chunk in chunks]
+        begun = [begin(fill(chunk, self.batch_size)) for chunk in chunks]
+        q_of, maps_of = [q for q, _ in begun], [maps for _, maps in begun]
         found = []
         for scale, number, part in self.groups:
-            at = partial(_moments, self.model, scale, self.params, number)
-            moments = [
-                self._in_steps(*(np.asarray(m)[: len(chunk)] for m in at(state)))
-                for chunk, state in zip(chunks, states, strict=True)
+            at, below = partial(_moments, scale, number), partial(_below, scale, number)
+            parts = [
+                self._in_steps(*(np.asarray(m)[: len(chunk)] for m in at(q, maps)))
+                for chunk, q, maps in zip(chunks, q_of, maps_of, strict=True)
             ]
-            q = np.concatenate(moments, axis=1).reshape(2, *shape)
-            found.append(q)
-            z = self._coordinates(choose(part, q), part.stop - part.start)
-            below = partial(_advanced, self.model, scale, self.params, number)
-            states = [
-                below(state, fill(own, self.batch_size))
-                for own, state in zip(self._chunks(z), states, strict=True)
+            moments = np.concatenate(parts, axis=1).reshape(2, *shape)
+            found.append(moments)
+            z = self._coordinates(choose(part, moments), part.stop - part.start)
+            maps_of = [
+                below(q, maps, fill(own, self.batch_size))
+                for q, maps, own in zip(q_of, maps_of, self._chunks(z), strict=True)
             ]
         return np.concatenate(found, axis=-1)
 
@@ -327,29 +327,19 @@ def _begin(model: VAE, params: ModelParams, x: Array) -> tuple[Any, Array]:
     return q, q.first_maps()
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=0)
 def _moments(
-    model: VAE,
-    scale: int,
-    params: ModelParams,
-    number: ArrayLike,
-    state: tuple[Any, Array],
+    scale: int, number: ArrayLike, q: DescendingPosterior, maps: Array
 ) -> tuple[Array, Array]:
-    q = state[0].moments(scale, number, state[1])
-    return q.loc, jnp.exp(q.log_scale)
+    found = q.moments(scale, number, maps)
+    return found.loc, jnp.exp(found.log_scale)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _advanced(
-    model: VAE,
-    scale: int,
-    params: ModelParams,
-    number: ArrayLike,
-    state: tuple[Any, Array],
-    z: Array,
-) -> tuple[Any, Array]:
-    q, maps = state
-    return q, q.advanced(scale, number, maps, z)
+@partial(jax.jit, static_argnums=0)
+def _below(
+    scale: int, number: ArrayLike, q: DescendingPosterior, maps: Array, z: Array
+) -> Array:
+    return q.advanced(scale, number, maps, z)
 
 
 @partial(jax.jit, static_argnums=0)
