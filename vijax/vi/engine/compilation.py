@@ -16,6 +16,7 @@ knows the option that brings the most.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, wraps
 from threading import Thread
 from typing import Any
@@ -57,6 +58,34 @@ def light_jit(function: Callable[..., Any], **static: Any) -> Callable[..., Any]
         return light()(*jax.block_until_ready(args), **kwargs)
 
     return call
+
+
+def compile_ahead(function: Any, *args: Any, **kwargs: Any) -> Thread:
+    """Compile what a later call of a jitted function runs, beside other work.
+
+    It is traced at once, since models are traced in one thread only. Join the thread
+    before that call, which would compile a second time. An error comes with the call.
+
+    Args:
+        function: of `jax.jit`.
+        *args: arguments like those of the call: the same shapes and dtypes.
+        **kwargs: likewise.
+
+    Example:
+        >>> double = jax.jit(lambda x: 2 * x)
+        >>> compile_ahead(double, 1.0).join()
+        >>> double(3.0).item()
+        6.0
+    """
+    lowered = function.lower(*args, **kwargs)
+
+    def compile_it() -> None:
+        with suppress(Exception):
+            lowered.compile()
+
+    thread = Thread(target=compile_it)
+    thread.start()
+    return thread
 
 
 def density_jit(function: Callable[..., Any], **static: Any) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ much as a few gradients, whatever the number of locals.
 
 from dataclasses import dataclass
 from functools import partial
+from threading import Thread
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from vijax.types import Key
-from vijax.vi.engine.compilation import density_jit
+from vijax.vi.engine.compilation import compile_ahead, density_jit
 from vijax.vi.engine.noise import whitened
 from vijax.vi.families.base import normal_draws
 from vijax.vi.families.conditional import Conditional, conditional, draw, in_batches
@@ -124,8 +125,15 @@ class StructuredNormal(NamedTuple):
             num_draws: of θ, each with its locals.
             num_looks: at other locals of each θ, where these have weights of their own.
         """
-        looks = num_looks if self.has_corrected else 1
-        return _weigh(self, key, np.int32(looks), num_draws=num_draws)
+        return _weigh(self, key, self._looks(num_looks), num_draws=num_draws)
+
+    def compile_weigh(self, key: Key) -> Thread:
+        """Compile `weigh` for a q of other globals, beside other work."""
+        looks = self._looks(NUM_LOOKS)
+        return compile_ahead(_weigh, self, key, looks, num_draws=self.num_draws)
+
+    def _looks(self, num_looks: int) -> np.int32:
+        return np.int32(num_looks if self.has_corrected else 1)
 
     @property
     def has_corrected(self) -> bool:
@@ -176,7 +184,8 @@ def _weigh(
         theta = q.globals.transform(noise)
 
         def look(number: Array) -> Any:
-            return jax.vmap(q.structure.split)(q._noise(key, number))[1]
+            # Noise has no order: parting it would only pick its numbers one by one.
+            return jax.vmap(q.structure.cut)(q._noise(key, number))[1]
 
         drawn = draw(q.target, q.structure, theta, q.start, look, num_looks)
         position = q.structure.join(theta, drawn.locals_)

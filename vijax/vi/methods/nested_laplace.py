@@ -25,6 +25,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from vijax.precision import full_precision
 from vijax.types import Key, Scalar
 from vijax.validate import check
 from vijax.vi.engine.compilation import light_jit
@@ -106,7 +107,13 @@ class NestedLaplace:
             if spent and _kinds(wider) == _kinds(structure):
                 break
             structure = wider
+            tril = jnp.diag(width)
+            q = StructuredNormal(
+                FullRankNormal.from_tril(theta, tril), start, structure, target
+            )
+            compiled = q.compile_weigh(key)
             found = self._fit(target, key, structure, theta, width, start, tolerance)
+            compiled.join()
             spent.append(found)
             theta, width = found.q.loc, found.q.scale()
         q = StructuredNormal(found.q, start, structure, target)
@@ -243,14 +250,20 @@ def _marginal_density(
 def _density_of(treedef: Hashable) -> Callable[[list[Array], Array], Scalar]:
     """Return log p(θ) of (leaves, θ), whose many θ of a `vmap` are run in batches."""
 
-    @jax.jit  # so that it is traced once, for one θ and for many
-    def value_and_gradient(leaves: list[Array], theta: Array) -> tuple[Array, Array]:
+    @jax.jit
+    def traced(leaves: list[Array], theta: Array) -> tuple[Array, Array]:
         target, structure, start = jax.tree.unflatten(treedef, leaves)
 
         def log_marginal(theta: Array) -> Scalar:
             return conditional.log_marginal(target, structure, theta, start)
 
         return jax.value_and_grad(log_marginal)(theta)
+
+    @full_precision
+    def value_and_gradient(leaves: list[Array], theta: Array) -> tuple[Array, Array]:
+        # JAX traces once for each context that it is called in, so that is the same.
+        with jax.sharding.use_abstract_mesh(jax.sharding.get_abstract_mesh()):
+            return traced(leaves, theta)
 
     look = jax.custom_batching.custom_vmap(value_and_gradient)
 

@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
+from vijax.precision import full_precision
 from vijax.processes import gathered
 from vijax.types import Key, Scalar
 from vijax.validate import is_traced
@@ -292,6 +293,7 @@ def _density_of(static: Static) -> Callable[[list[Array], dict[str, Array]], Sca
     def log_density(data: list[Array], params: dict[str, Array]) -> Scalar:
         return _over_blocks(part, of_block, data, params)
 
+    @full_precision  # JAX traces it after the log density, which asked for the same
     def forward(data: list[Array], params: dict[str, Array]) -> Any:
         return _over_blocks(part, jax.value_and_grad(of_block), data, params)
 

@@ -35,6 +35,7 @@ LEAST_LOCAL = 8  # entries, below which an unknown counts as global
 MAX_GLOBALS = 200
 MAX_WIDTH = 12  # of a block or a band
 MAX_INTEGRATED = 8  # unknowns of a part that quadrature is taken for
+MAX_RANGES = 16  # that a vector is put together from
 LAGS = (1, 2)  # of chains
 NUM_POSITIONS = 2
 SHRINKING = (0.5, 0.1, 0.01)  # sds of the random positions that are tried
@@ -90,8 +91,39 @@ class Group:
 
 
 @partial(
+    jax.tree_util.register_dataclass, data_fields=["index"], meta_fields=["ranges"]
+)
+@dataclass(frozen=True)
+class Order:
+    """Another order of a vector's entries.
+
+    A few ranges are copied as such: XLA picks entries one by one, and adds them up one
+    by one in the gradient.
+    """
+
+    index: Int[Array, " dim"]  # where each entry comes from
+    ranges: tuple[tuple[int, int], ...]  # the same, where that is few of them
+
+    @classmethod
+    def of(cls, index: np.ndarray) -> "Order":
+        """Return the order that an index array has."""
+        starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)
+        lengths = np.diff(starts, append=len(index))
+        pairs = zip(index[starts].tolist(), lengths.tolist(), strict=True)
+        ranges = tuple((start, start + length) for start, length in pairs)
+        few = ranges if len(ranges) <= MAX_RANGES else ()
+        return cls(jnp.asarray(index, jnp.int32), few)
+
+    def __call__(self, x: Float[Array, " dim"]) -> Float[Array, " dim"]:
+        """Return the entries in this order."""
+        if not self.ranges:
+            return x[self.index]
+        return jnp.concatenate([x[start:stop] for start, stop in self.ranges])
+
+
+@partial(
     jax.tree_util.register_dataclass,
-    data_fields=["globals", "groups", "places"],
+    data_fields=["globals", "groups", "parted", "joined"],
     meta_fields=[],
 )
 @dataclass(frozen=True)
@@ -100,7 +132,8 @@ class Structure:
 
     globals: Int[Array, " globals"]
     groups: tuple[Group, ...]
-    places: Int[Array, " dim"]  # of each coordinate, in globals and groups on end
+    parted: Order  # of a position: globals and groups on end
+    joined: Order  # of those: a position
 
     @property
     def num_colours(self) -> int:
@@ -110,12 +143,19 @@ class Structure:
     def join(self, globals_: Array, locals_: tuple[Array, ...]) -> Array:
         """Put a vector together from its parts: the inverse of `split`."""
         flat = [globals_, *(jnp.ravel(part) for part in locals_)]
-        return jnp.concatenate(flat)[self.places]
+        return self.joined(jnp.concatenate(flat))
 
     def split(self, position: Array) -> tuple[Array, tuple[Array, ...]]:
         """Part a vector into its globals, and the locals of each group."""
-        parts = tuple(position[group.index] for group in self.groups)
-        return position[self.globals], parts
+        return self.cut(self.parted(position))
+
+    def cut(self, flat: Array) -> tuple[Array, tuple[Array, ...]]:
+        """Cut globals and groups on end into pieces."""
+        shapes = [group.index.shape for group in self.groups]
+        stops = np.cumsum([self.globals.size, *(rows * n for rows, n in shapes)])
+        first, *parts = jnp.split(flat, stops[:-1])
+        pairs = zip(parts, shapes, strict=True)
+        return first, tuple(jnp.reshape(part, shape) for part, shape in pairs)
 
     def __str__(self) -> str:
         parts = [f"{self.globals.size} globals"]
@@ -273,7 +313,8 @@ def _structure(dim: int, layouts: list[_Layout]) -> Structure:
     return Structure(
         jnp.asarray(globals_, jnp.int32),
         tuple(layout.group() for layout in layouts),
-        jnp.asarray(np.argsort(flat), jnp.int32),
+        Order.of(flat),
+        Order.of(np.argsort(flat)),
     )
 
 
