@@ -143,10 +143,12 @@ def test_summary_and_draws_have_the_exact_moments(small):
 
 
 @pytest.mark.slow
-def test_centred_writing_has_the_exact_hyperparameters(key):
+def test_centred_writing_has_the_exact_hyperparameters(key, compiled):
     group, y = random_effects(300)
     exact, log_evidence = exact_moments(y, 300)
     fit = vi.fit(vi.from_numpyro(centred, group, y, 300), key, family="structured")
+    # Beside the search, and not once more when it is called.
+    assert sum("_weigh" in name for name in compiled) == 1
     assert fit.trusted
     check_globals(fit, exact)
     np.testing.assert_allclose(fit.log_evidence, log_evidence, atol=0.02)

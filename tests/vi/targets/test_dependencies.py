@@ -8,7 +8,7 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import vi
-from vijax.vi.targets.structure.dependencies import find_structure
+from vijax.vi.targets.structure.dependencies import Order, find_structure
 
 RNG = np.random.default_rng(0)
 GROUP = np.repeat(np.arange(30), 4)
@@ -81,6 +81,20 @@ def second_order(x, y):
 )
 def test_structure_is_that_of_the_model(model, text):
     assert str(find_structure(vi.from_numpyro(model, X, Y))) == text
+
+
+@pytest.mark.parametrize(
+    ("index", "ranges"),
+    [
+        ([0, 1, 2, 3], ((0, 4),)),
+        ([3, 0, 1, 2], ((3, 4), (0, 3))),
+        (np.arange(40).reshape(20, 2).T.ravel(), ()),  # too many
+    ],
+)
+def test_an_order_copies_few_ranges_and_picks_many(index, ranges):
+    order, x = Order.of(np.array(index)), jnp.arange(40.0)[: len(index)] ** 2
+    assert order.ranges == ranges
+    np.testing.assert_array_equal(order(x), x[np.array(index)])
 
 
 def test_parts_join_to_the_vector():

@@ -9,6 +9,7 @@ blocks (the unknowns of one group) or bands (a chain along time), hence a draw c
 much as a few gradients, whatever the number of locals.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
@@ -125,15 +126,22 @@ class StructuredNormal(NamedTuple):
             num_draws: of θ, each with its locals.
             num_looks: at other locals of each θ, where these have weights of their own.
         """
-        return _weigh(self, key, self._looks(num_looks), num_draws=num_draws)
+        given, static = self._to_weigh(key, num_draws, num_looks)
+        return _weigh(*given, **static)
 
     def compile_weigh(self, key: Key) -> Thread:
         """Compile `weigh` for a q of other globals, beside other work."""
-        looks = self._looks(NUM_LOOKS)
-        return compile_ahead(_weigh, self, key, looks, num_draws=self.num_draws)
+        given, static = self._to_weigh(key, self.num_draws, NUM_LOOKS)
+        return compile_ahead(_weigh, *given, **static)
 
-    def _looks(self, num_looks: int) -> np.int32:
-        return np.int32(num_looks if self.has_corrected else 1)
+    def _to_weigh(
+        self, key: Key, num_draws: int, num_looks: int
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of `_weigh`."""
+        # Flat, for `lower` fills a pytree with things that are no arrays.
+        leaves, treedef = jax.tree.flatten(self)
+        looks = np.int32(num_looks if self.has_corrected else 1)
+        return (leaves, key, looks), {"treedef": treedef, "num_draws": num_draws}
 
     @property
     def has_corrected(self) -> bool:
@@ -169,10 +177,16 @@ class StructuredNormal(NamedTuple):
         return jnp.reshape(found, (*given.shape[:-1], *found.shape[1:]))
 
 
-@partial(density_jit, static_argnames="num_draws")
+@partial(density_jit, static_argnames=("treedef", "num_draws"))
 def _weigh(
-    q: StructuredNormal, key: Key, num_looks: Int[Array, ""], *, num_draws: int
+    leaves: list[Array],
+    key: Key,
+    num_looks: Int[Array, ""],
+    *,
+    treedef: Hashable,
+    num_draws: int,
 ) -> Weighed:
+    q = jax.tree.unflatten(treedef, leaves)
     first, second = jax.random.split(key)
     shape = (num_draws, q.structure.globals.size)
     dtype = q.target.init.dtype
