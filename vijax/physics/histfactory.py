@@ -110,7 +110,7 @@ def auxiliary(
     centre[normal], width[normal] = observed.normal, template.sigma
     counts, tau = np.asarray(observed.poisson, float), np.asarray(template.tau, float)
     centre[poisson] = counts / tau
-    width[poisson] = np.sqrt(np.maximum(counts, 1)) / tau
+    width[poisson] = np.sqrt(np.where(counts > 0, counts, 1)) / tau  # of 0: as of 1
     return centre, width
 
 

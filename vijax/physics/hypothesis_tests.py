@@ -35,7 +35,9 @@ from vijax.physics.likelihood_fit import (
     entry_of,
     held_and_start,
     in_double,
+    lower_of,
     search_all,
+    search_twice,
     stacked,
     with_entry,
 )
@@ -294,12 +296,20 @@ def free_fits(
         np.stack([held, with_entry(held, index, True)]),
     )
     to_data, at = (jax.tree.map(lambda x, n=n: x[n], both) for n in (0, 1))
+    asimov = _asimov(data, at.theta)
+    # The data once more, from where the held fit ended: to a higher maximum, maybe.
+    two = (
+        stacked(data.observed, asimov),
+        stacked(at.theta, at.theta),
+        np.stack([held] * 2),
+    )
+    again, to_asimov = (
+        jax.tree.map(lambda x, n=n: x[n], search_all(data, *two)) for n in (0, 1)
+    )
+    to_data = lower_of(to_data, again, to_data, again)
     # At the upper bound the likelihood has its maximum beyond: t(μ) is not known.
     inside = held[index] | (to_data.theta[index] < data.upper[index])
     to_data = to_data._replace(converged=to_data.converged & inside)
-    asimov = _asimov(data, at.theta)
-    one = stacked(asimov), at.theta[None], held[None]
-    to_asimov = jax.tree.map(lambda x: x[0], search_all(data, *one))
     good = to_asimov.converged & at.converged
     pair = stacked(to_data, to_asimov._replace(converged=good))
     return FreeFits(stacked(data.observed, asimov), pair)
@@ -320,7 +330,7 @@ def ratios(data: FitData, held: Any, free: FreeFits, index: int, mu: Any) -> Rat
     number = len(mu)
     xp = array_module(free, mu)
     near = xp.repeat(free.found.theta, number, axis=0)
-    found = search_all(
+    found = search_twice(
         data,
         jax.tree.map(lambda x: xp.repeat(x, number, axis=0), free.observed),
         with_entry(near, index, xp.concatenate([mu, mu])),

@@ -113,8 +113,9 @@ def maximum_likelihood(
 ) -> TemplateFit:
     r"""Maximise the likelihood between the bounds, by Newton's method.
 
-    Where there are several maxima, it is one that Newton's method finds from the
-    starting values. Priors are left out. Errors are those of the inverse Hessian, of
+    Where there are several maxima, as where both ends of a systematic move a template
+    the same way, it is one that Newton's method finds from the starting values. Priors
+    are left out. Errors are those of the inverse Hessian, of
     the parameters that are neither fixed nor at a bound.
 
     Args:
@@ -124,7 +125,8 @@ def maximum_likelihood(
 
     Returns:
         The TemplateFit; `converged` is False where the search did not end well, as can
-        be with the interpolation codes 0 and 1, which have kinks at 0.
+        be with the interpolation codes 0 and 1, which have kinks at 0, and code 2,
+        which jumps at ±1.
 
     Raises:
         ValueError: the target is not a template fit; a name is not a parameter's; its
@@ -148,7 +150,8 @@ def maximum_likelihood(
 def profile_scan(target: Target, values: Any, *, parameter: str = "") -> Profile:
     r"""Profile the likelihood over one parameter: t(v) = −2 log [L(v, θ̂̂) / L(v̂, θ̂)].
 
-    All points are fitted at once.
+    All points are fitted at once, from the maximum and from the starting values. Where
+    one is above the maximum, the maximum is looked for again from there.
 
     Args:
         target: from `from_pyhf`.
@@ -171,8 +174,12 @@ def profile_scan(target: Target, values: Any, *, parameter: str = "") -> Profile
     check_some("values", values)
     held, start = _held(layout, data, {})
     best, fitted = fit_once(data, start, held)
-    found = search_at(data, data.observed, best.theta, held, index, values)
+    found = search_at(data, best.theta, held, index, values)
     xp = array_module(found)
+    value = xp.where(found.converged, found.value, xp.inf)
+    lowest = xp.where(held, best.theta, found.theta[value.argmin()])
+    again, refitted = fit_once(data, lowest, held)
+    best, fitted = lower_of((best, fitted), (again, refitted), best, again)
     twice = 2 * xp.maximum(found.value - best.value, 0.0)
     good = found.converged & best.converged
     return Profile(
@@ -286,14 +293,42 @@ def with_entry(theta: Any, index: int, value: Any) -> Any:
     return xp.where(is_entry, xp.asarray(value)[..., None], theta)
 
 
-def search_at(
-    data: FitData, observed: Observed, near: Any, held: Any, index: int, values: Any
-) -> Minimum:
-    """Fit with one entry held at each of the values."""
+def search_twice(data: FitData, observed: Observed, near: Any, held: Any) -> Minimum:
+    """Fit many data as `search_all`, from starts near by and from the workspace's.
+
+    Of two maxima each may lead to the lower one.
+    """
+    xp = array_module(near, data, observed)
+    own = xp.where(held, near, xp.asarray(data.init))
+    number = near.shape[0]
+    starts, helds = xp.concatenate([near, own]), np.concatenate([held, held])
+    twice = jax.tree.map(lambda x: xp.concatenate([x, x]), observed)
+    found = search_all(data, twice, starts, helds)
+    first, second = (
+        jax.tree.map(lambda x, part=part: x[part], found)
+        for part in (slice(number), slice(number, None))
+    )
+    return lower_of(first, second, first, second)
+
+
+def lower_of(one: Any, other: Any, found: Minimum, beside: Minimum) -> Any:
+    """Return one tree, or the other where its search ended lower, row by row."""
+    xp = array_module(found, beside)
+    better = beside.converged & ((beside.value < found.value) | ~found.converged)
+
+    def chosen(a: Any, b: Any) -> Any:
+        rows = xp.reshape(better, better.shape + (1,) * (np.ndim(a) - np.ndim(better)))
+        return xp.where(rows, b, a)
+
+    return jax.tree.map(chosen, one, other)
+
+
+def search_at(data: FitData, near: Any, held: Any, index: int, values: Any) -> Minimum:
+    """Fit the data with one entry held at each of the values."""
     number = len(values)
-    return search_all(
+    return search_twice(
         data,
-        stacked(*[observed] * number),
+        stacked(*[data.observed] * number),
         with_entry(near[None], index, values),
         np.tile(with_entry(held, index, True), (number, 1)),
     )

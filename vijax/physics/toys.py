@@ -187,7 +187,7 @@ def _count(statistic: Array, signal: Array, background: Array) -> ToyTest:
 def _share(toys: Array, statistic: Array) -> tuple[Array, Array]:
     number = jnp.sum(~jnp.isnan(toys))
     failed = 1 - number / toys.shape[0]
-    share = jnp.sum(toys >= statistic) / number
+    share = jnp.sum(toys >= statistic - _rounding(statistic)) / number
     good = (failed <= MOST_FAILED) & ~jnp.isnan(statistic)
     # No toy of N beyond: the error is that of one.
     error = jnp.sqrt(jnp.maximum(share * (1 - share), 1 / number) / number)
@@ -198,5 +198,13 @@ def _beyond(toys: Array, values: Array) -> Array:
     """Return the share of toys at or beyond each value."""
     ordered = jnp.sort(jnp.where(jnp.isnan(toys), jnp.inf, toys))
     number = jnp.sum(jnp.isfinite(ordered))
-    below = jnp.searchsorted(ordered, values, side="left")
-    return (number - below) / number
+    least = values - _rounding(values)
+    return (number - jnp.searchsorted(ordered, least, side="left")) / number
+
+
+def _rounding(statistic: Array) -> Array:
+    """Return by how much q of equal data may differ: fits end at rounding, not at 0.
+
+    Toys of few counts often equal the data, and all of these are at or beyond it.
+    """
+    return jnp.sqrt(jnp.finfo(statistic.dtype).eps) * (1 + statistic)
