@@ -235,6 +235,27 @@ def test_truncated(tmp_path, table):
             data.load(path)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "place", "byte"),
+    [
+        (".npy", 20, b"("),  # in the header's text: tokenize.TokenError
+        (".npz", 8, b"\x63"),  # another way to compress: NotImplementedError
+        (".npz", 6, b"\x01"),  # encrypted: RuntimeError
+    ],
+)
+def test_damaged_bytes_are_named(tmp_path, table, suffix, place, byte):
+    """Of a zip the directory of members counts, which stands at the end."""
+    path = save(tmp_path / f"events{suffix}", {"train": table})
+    if suffix == ".npy":
+        path = save(path, table)
+    content = bytearray(path.read_bytes())
+    start = content.rindex(b"PK\1\2") + 2 if suffix == ".npz" else 0
+    content[start + place : start + place + 1] = byte
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=rf"events\{suffix}: expected arrays of"):
+        data.load(path)
+
+
 def test_missing(tmp_path):
     assert not data.is_available(tmp_path / "events.npy")
     with pytest.raises(FileNotFoundError, match=r"events\.npy: expected a file"):

@@ -17,8 +17,6 @@ float32 in [0, 1]: uint8 as grey levels 0 … 255, bool as black and white. Noth
 ever unpickled.
 """
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ import numpy as np
 from vijax.data import event_files
 from vijax.data.dataset import Dataset, hold_out, images
 from vijax.data.files import idx, image_folder
+from vijax.data.files.open_tables import named_errors
 from vijax.data.own_tables import (
     ALL,
     ARRAYS,
@@ -120,17 +119,13 @@ def read(path: Path, choice: Choice = ALL, *, missing: bool = False) -> Content:
 
 
 def _read_numpy(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as stream:
-            # Objects could be had by unpickling only, and that can run any code.
-            content = np.load(stream, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return {"train": content}
-            arrays = {name: content[name] for name in content.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{path}: expected arrays of numbers, found something else ({error})"
-        ) from error
+    # NumPy and zipfile raise errors of many types for damaged bytes.
+    with named_errors(path, "arrays of numbers"), path.open("rb") as stream:
+        # Objects could be had by unpickling only, and that can run any code.
+        content = np.load(stream, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return {"train": content}
+        arrays = {name: content[name] for name in content.files}
     if len(arrays) - ("labels" in arrays) == 1 and not set(arrays) & set(KEYS):
         renamed = {"labels": "train_labels"}
         return {renamed.get(name, "train"): array for name, array in arrays.items()}
