@@ -294,6 +294,20 @@ def test_a_root_file_cut_short_is_named_though_its_tree_is_whole(tmp_path, table
         data.load(path)
 
 
+def test_batches_of_parquet_leave_memory_when_they_are_read(tmp_path):
+    """A group of rows is 1/16 of the file; pyarrow would keep all that it has read."""
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path, column = tmp_path / "a.parquet", np.random.default_rng(0).normal(size=2**17)
+    table = arrow.table({"x": column})
+    parquet.write_table(table, path, row_group_size=2**13)
+    before, most = arrow.total_allocated_bytes(), 0
+    for _ in data.batches(path, batch_size=2**12):
+        most = max(most, arrow.total_allocated_bytes() - before)
+    assert most < column.nbytes / 4
+
+
 def test_a_changed_byte_of_parquet_is_seen(tmp_path, table):
     many = {name: np.tile(array, 400) for name, array in table.items()}
     path = write("parquet", tmp_path, many)

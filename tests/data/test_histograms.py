@@ -116,6 +116,17 @@ def test_what_has_no_sums_of_weights_is_refused(tmp_path):
         data.read_histogram(tmp_path / "h.root")
 
 
+def test_another_object_and_infinite_edges_are_named(tmp_path, as_users_do):
+    h = hist.Hist(hist.axis.Variable([-np.inf, 0.0, np.inf]), storage="weight")
+    with pytest.raises(ValueError, match="give numbers that rise"):
+        data.from_hist(h, flow=True)
+    for function in (data.to_hist, lambda x: data.write_histograms(tmp_path, {"h": x})):
+        with pytest.raises(
+            ValueError, match=r"histogram = Hist is not valid: give a v"
+        ):
+            function(h)
+
+
 def test_names_and_shapes_are_checked(tmp_path):
     path = tmp_path / "h.root"
     one = data.Histogram((np.array([0.0, 1.0, 2.0]),), np.ones(2), np.ones(2))

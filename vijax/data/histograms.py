@@ -117,6 +117,11 @@ def _checked(histogram: Histogram) -> Histogram:
     Raises:
         ValueError: they do not.
     """
+    if not isinstance(histogram, Histogram):
+        raise ValueError(
+            f"histogram = {type(histogram).__name__} is not valid: give a "
+            "vijax.data.Histogram, as from_hist returns"
+        )
     shape = tuple(len(edges) - 1 for edges in histogram.edges)
     for name in ("values", "variances"):
         found = np.shape(getattr(histogram, name))
@@ -124,8 +129,8 @@ def _checked(histogram: Histogram) -> Histogram:
             raise ValueError(
                 f"histogram.{name} has shape {found}: give {shape}, one for each bin"
             )
-    for edges in histogram.edges:
-        if not (np.diff(edges) > 0).all() or not np.isfinite(edges[1:-1]).all():
+    for edges in map(np.asarray, histogram.edges):
+        if not (edges[1:] > edges[:-1]).all() or not np.isfinite(edges[1:-1]).all():
             raise ValueError(f"histogram.edges = {edges}: give numbers that rise")
     if not (np.asarray(histogram.variances) >= 0).all():
         raise ValueError("histogram.variances: give numbers of 0 or more")

@@ -35,7 +35,10 @@ def open_parquet(path: Path, table: str | None) -> Iterator[OpenTable]:
     _no_tables(path, table)
     parquet = _require("pyarrow.parquet", path)
     with named_errors(path, kind):
-        opened = parquet.ParquetFile(path, page_checksum_verification=True)
+        # What is buffered ahead stays in memory until the file is closed.
+        opened = parquet.ParquetFile(
+            path, page_checksum_verification=True, pre_buffer=False
+        )
     with opened as file:
         names = _names(path, file.schema_arrow)
 
