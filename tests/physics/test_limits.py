@@ -252,9 +252,11 @@ def test_same_numbers_in_float32_sessions_and_under_jit(target, x64):
 
 @pytest.mark.slow
 def test_a_traced_strength_is_tested_in_float32_sessions(target, float32):
-    one = physics.hypothesis_test(target, 1.0).cls
-    traced = jax.jit(lambda mu: physics.hypothesis_test(target, mu).cls)(1.0)
-    np.testing.assert_allclose(one, traced, rtol=1e-4)
+    for mu in (np.array(1.0), np.array([0.5, 1.0, 2.0])):
+        one = physics.hypothesis_test(target, mu)
+        traced = jax.jit(lambda mu: physics.hypothesis_test(target, mu))(mu)
+        np.testing.assert_allclose(one.cls, traced.cls, rtol=1e-4)
+        np.testing.assert_allclose(one.expected_cls, traced.expected_cls, rtol=1e-4)
 
 
 def test_bad_arguments_are_named(target, as_users_do):

@@ -371,7 +371,9 @@ def _asymptotic(both: Ratio, mu: Any, statistic: str) -> HypothesisTest:
         far = (value[0] - value[1]) / (2 * safe)
         place = jnp.where(root <= spread, place, far)
     cls_b, cl_b = ndtr(-(place + spread)), ndtr(-place)
-    bands = ndtr(-(BANDS + spread[:, None])) / ndtr(-BANDS)
+    # In the precision of the trace: JAX would keep one constant for both precisions.
+    sigmas = BANDS.astype(spread.dtype)
+    bands = ndtr(-(sigmas + spread[:, None])) / ndtr(-sigmas)
     good = both.converged.all(axis=0)
     found = cls_b / cl_b, cls_b, cl_b, value[0], both.estimate[0]
     cls, *rest = (jnp.where(good, x, jnp.nan) for x in found)

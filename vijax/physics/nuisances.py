@@ -11,7 +11,7 @@ from vijax.physics.likelihood_fit import (
     fit_once,
     held_and_start,
     in_double,
-    search_all,
+    search_twice,
     stacked,
 )
 from vijax.physics.target import parts_of
@@ -48,8 +48,9 @@ class Impacts(NamedTuple):
 def impacts(target: Target) -> Impacts:
     r"""Return pulls and impacts of all nuisance parameters, ranked by impact.
 
-    The impact of θ_j is the change of μ̂ where θ_j is held at θ̂_j ± its error, and all
-    others are fitted again; the error is that of the fit (see `maximum_likelihood`).
+    The impact of θ_j is the change of μ̂ where θ_j is held at θ̂_j ± its error, or at its
+    bound where that is nearer, and all others are fitted again; the error is that of
+    the fit (see `maximum_likelihood`).
 
     Args:
         target: from `from_pyhf`, outside of jit and vmap, for the order depends on it.
@@ -74,7 +75,7 @@ def impacts(target: Target) -> Impacts:
     shifts = is_moved * errors * np.repeat([1.0, -1.0], number)[:, None]
     starts = np.clip(best.theta + shifts, data.lower, data.upper)
     observed = stacked(*[data.observed] * (2 * number))
-    found = search_all(data, observed, starts, held | is_moved)
+    found = search_twice(data, observed, starts, held | is_moved)
     moved = found.theta[:, index] - best.theta[index]
     up, down = np.split(np.where(found.converged & best.converged, moved, np.nan), 2)
     centre, width = auxiliary(data.template, data.observed, layout.size)

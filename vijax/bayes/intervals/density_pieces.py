@@ -42,15 +42,19 @@ def density_pieces(draws: Numbers, mass: Numbers = 0.95) -> DensityPieces:
 
     All x where a Gaussian kernel estimate of the density exceeds the level above which
     it has `mass`. Its bandwidth is 0.9 n^(-1/5) times the standard deviation, or times
-    the width of the highest peak where that is smaller.
+    the width of the highest peak where that is smaller. A peak that is tens of times
+    wider than that comes out in many pieces unless there are many draws, and its pieces
+    hold less than their share of the density: of 300 draws of two normals with standard
+    deviations of 0.01 and 2 the region of 0.95 holds about 0.76.
 
     Args:
-        draws: of one number, shape (draws,), 100 or more.
+        draws: of one continuous number, shape (draws,), 100 or more. The kernel smooths
+            whole numbers too, and a region of these may miss a value at its end.
         mass: probability inside, one number in (0, 1).
 
     Returns:
-        The ends in the draws' unit and the share of the draws in each piece, at most 8
-        (under jit 8, the unused ones NaN). Against the density the draws come from, the
+        The ends in the draws' unit and the share of the draws in each piece (under jit
+        8 pieces, the unused ones NaN; all NaN where there are more). Against the density the draws come from, the
         ends are off by the bandwidth's square over the peak's width, and by their own
         noise: of 10,000 draws about 0.1 of a peak's standard deviation.
 
