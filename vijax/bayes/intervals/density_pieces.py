@@ -54,9 +54,10 @@ def density_pieces(draws: Numbers, mass: Numbers = 0.95) -> DensityPieces:
 
     Returns:
         The ends in the draws' unit and the share of the draws in each piece (under jit
-        8 pieces, the unused ones NaN; all NaN where there are more). Against the density the draws come from, the
-        ends are off by the bandwidth's square over the peak's width, and by their own
-        noise: of 10,000 draws about 0.1 of a peak's standard deviation.
+        8 pieces, the unused ones NaN; all NaN where there are more). Against the
+        density the draws come from, the ends are off by the bandwidth's square over the
+        peak's width, and by their own noise: of 10,000 draws about 0.1 of a peak's
+        standard deviation.
 
     Raises:
         ValueError: fewer than 100 draws, draws that are not finite or all equal, a mass
