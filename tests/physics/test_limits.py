@@ -138,40 +138,49 @@ def test_profile_is_the_ratio_of_likelihoods():
     np.testing.assert_allclose(profile.statistic, wanted, rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.slow
-def test_of_two_maxima_the_higher_one_is_found():
+def two_maxima(high, low, counts):
     """Both ends of a systematic raise the first bin, and so fit it at two values.
 
-    With a signal the one is higher, without it the other: all by a grid of its values.
+    Returns the target, and the exact t(μ) by a grid of the systematic's values.
     """
     signal, background = two_bins()["channels"][0]["samples"]
-    ends = {"hi_data": [460.0, 92.0], "lo_data": [450.0, 108.0]}
+    ends = {"hi_data": high, "lo_data": low}
     tilt = {"name": "tilt", "type": "histosys", "data": ends}
     signal["data"] = [0.0, 20.0]
     background |= {"data": [400.0, 100.0], "modifiers": [tilt]}
     channel = {"name": "region", "samples": [signal, background]}
-    target = physics.from_pyhf(workspace([channel], {"region": [445.0, 112.0]}))
+    target = physics.from_pyhf(workspace([channel], {"region": counts}))
     alpha = np.linspace(-4, 4, 80_001)
     code4p = alpha**2 * (3 * alpha**4 - 10 * alpha**2 + 15) / 8
     bend = np.where(abs(alpha) > 1, abs(alpha), code4p)
-    first, second = 400 + 5 * alpha + 55 * bend, 100 - 8 * alpha
+    high, low, nominal = (np.array(x)[:, None] for x in (high, low, [400, 100]))
+    rates = nominal + (high - low) / 2 * alpha + ((high + low) / 2 - nominal) * bend
+    prior = stats.norm.logpdf(alpha)
 
     def twice(mu):
-        rates = np.stack([first, second + 20 * mu])
-        logs = stats.poisson.logpmf([[445], [112]], rates).sum(axis=0)
-        return -2 * np.max(logs + stats.norm.logpdf(alpha))
+        signal = np.array([[0.0], [20.0 * mu]])
+        logs = stats.poisson.logpmf(np.array(counts)[:, None], rates + signal)
+        return -2 * np.max(logs.sum(axis=0) + prior)
 
-    mu = np.array([0.0, 0.2, 1.5])
     lowest = min(twice(one) for one in np.linspace(0, 3, 601))
-    wanted = np.array([twice(one) for one in mu]) - lowest
-    found = physics.profile_scan(target, mu)
-    np.testing.assert_allclose(found.statistic, wanted, atol=1e-3)
-    np.testing.assert_allclose(
-        physics.discovery_test(target).statistic, wanted[0], atol=1e-3
-    )
-    np.testing.assert_allclose(
-        physics.hypothesis_test(target, 1.5).statistic, wanted[2], atol=1e-3
-    )
+    return target, lambda mu: twice(mu) - lowest
+
+
+@pytest.mark.slow
+def test_of_two_maxima_the_higher_one_is_found():
+    """With a signal the one is higher, without it the other."""
+    target, exact = two_maxima([460.0, 92.0], [450.0, 108.0], [445.0, 112.0])
+    mu = np.array([0.0, 0.2, 1.5])
+    wanted = [exact(one) for one in mu]
+    for found, one in (
+        (physics.profile_scan(target, mu), wanted),
+        (physics.discovery_test(target), wanted[0]),
+        (physics.hypothesis_test(target, 1.5), wanted[2]),
+    ):
+        np.testing.assert_allclose(found.statistic, one, atol=1e-3)
+    target, exact = two_maxima([469.0, 111.0], [442.0, 89.0], [423.0, 92.0])
+    found = physics.toy_test(jax.random.key(0), target, 0.9, num_toys=10)
+    np.testing.assert_allclose(found.statistic, exact(0.9), atol=1e-3)
 
 
 @pytest.mark.thorough

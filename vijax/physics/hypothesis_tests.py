@@ -9,6 +9,10 @@ With t(μ) = −2 log [L(μ, θ̂̂) / L(μ̂, θ̂)],
 Where μ̂ is at the workspace's upper bound, the maximum is beyond it and t is not known:
 the results are NaN, as where a fit did not converge; give μ a wider range.
 
+Every fit is the better one of two starts. Where the likelihood has several maxima, as
+where both ends of a systematic move a template the same way, that need not be the
+highest.
+
 By Wald's approximation √q is normal; its spread is that of the Asimov data, which are
 the expected counts of the background alone (of μ = 1 for q0). CLs = CLs+b / CLb.
 
