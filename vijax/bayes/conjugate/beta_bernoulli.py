@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from vijax.bayes.conjugate import beta_binomial
 from vijax.bayes.conjugate.beta_binomial import Statistics, update
+from vijax.bayes.conjugate.distributions.count_distributions import Bernoulli
 from vijax.bayes.validation import Sample, value_checks
 from vijax.validate import where_valid
 
@@ -85,7 +86,7 @@ def log_evidence(prior: dist.Beta, outcomes: Sample) -> Float[Array, "..."]:
     return beta_binomial.log_sequence_evidence(prior, sufficient_statistics(outcomes))
 
 
-def predictive(posterior: dist.Beta) -> dist.BernoulliProbs:
+def predictive(posterior: dist.Beta) -> Bernoulli:
     """Return the distribution of the next outcome.
 
     P(1) = a / (a + b).
@@ -98,7 +99,7 @@ def predictive(posterior: dist.Beta) -> dist.BernoulliProbs:
         0.6000
     """
     total = posterior.concentration1 + posterior.concentration0
-    return dist.BernoulliProbs(posterior.concentration1 / total)
+    return Bernoulli(posterior.concentration1 / total)
 
 
 def model(prior: dist.Beta, outcomes: ArrayLike | None = None) -> None:

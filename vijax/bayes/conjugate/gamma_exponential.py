@@ -179,7 +179,7 @@ class Lomax(dist.Distribution):
 
     def cdf(self, value: Numbers) -> Float[Array, "..."]:
         """Return the probability of a shorter time."""
-        return -jnp.expm1(-self.concentration * jnp.log1p(value / self.rate))
+        return -jnp.expm1(self.log_tails(value)[1])
 
     def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile."""
@@ -192,7 +192,8 @@ class Lomax(dist.Distribution):
 
     def log_tails(self, value: Numbers) -> tuple[Array, Array]:
         """Return the log probabilities of a shorter time, and of a longer one."""
-        log_growth = jnp.log1p(jnp.maximum(value, 0.0) / self.rate)
+        value = jnp.maximum(value_checks.as_float(value), 0.0)
+        log_growth = jnp.log1p(value / self.rate)
         upper = -self.concentration * log_growth
         some = upper < 0
         lower = jnp.log(-jnp.expm1(jnp.where(some, upper, -1.0)))
@@ -209,3 +210,11 @@ class Lomax(dist.Distribution):
         finite = self.concentration > 1
         spread = jnp.where(finite, self.concentration - 1, 1.0)
         return jnp.where(finite, self.rate / spread, jnp.inf)
+
+    @property
+    def variance(self) -> Float[Array, "..."]:
+        """Return a b² / ((a - 1)² (a - 2)), infinite for a <= 2."""
+        a = self.concentration
+        finite = a > 2
+        spread = jnp.where(finite, a - 2, 1.0) * jnp.where(finite, a - 1, 1.0) ** 2
+        return jnp.where(finite, a * self.rate**2 / spread, jnp.inf)

@@ -201,6 +201,24 @@ class UniformPareto(dist.Distribution):
         limit = pareto.sample(limit_key, sample_shape)
         return limit * jax.random.uniform(value_key, limit.shape, limit.dtype)
 
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
+        """Return the probability of a smaller observation."""
+        return jnp.exp(self.log_tails(value)[0])
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return the log probabilities of a smaller observation, and of a larger one.
+
+        P(X > x) = (m / x)^α / (α + 1) beyond the scale m, and linear below.
+        """
+        share = self.alpha / (self.alpha + 1)
+        part = jnp.maximum(value_checks.as_float(value), 0.0) / self.scale
+        near, some = jnp.minimum(part, 1.0), part > 0
+        lower = jnp.log(share * jnp.where(some, near, 1.0))
+        far = -self.alpha * jnp.log(jnp.maximum(part, 1.0)) - jnp.log1p(self.alpha)
+        upper = jnp.where(part < 1, jnp.log1p(-share * near), far)
+        lower = jnp.where(part < 1, lower, jnp.log1p(-jnp.exp(far)))
+        return jnp.where(some, lower, -jnp.inf), upper
+
     def icdf(self, q: Numbers) -> Float[Array, "..."]:
         """Return the q-quantile: linear up to the scale, then a Pareto tail."""
         q = value_checks.as_float(q)
@@ -222,6 +240,16 @@ class UniformPareto(dist.Distribution):
     def mean(self) -> Float[Array, "..."]:
         """Return half the mean limit."""
         return 0.5 * dist.Pareto(self.scale, self.alpha).mean
+
+    @property
+    def variance(self) -> Float[Array, "..."]:
+        """Return α m² (α² - 2 α + 4) / (12 (α - 1)² (α - 2)), infinite for α <= 2."""
+        # E θ² / 3 - (E θ / 2)²
+        alpha = self.alpha
+        finite = alpha > 2
+        some = jnp.where(finite, alpha, 3.0)
+        shape = (some**2 - 2 * some + 4) / (12 * (some - 1) ** 2 * (some - 2))
+        return jnp.where(finite, some * self.scale**2 * shape, jnp.inf)
 
 
 def _log_evidence(

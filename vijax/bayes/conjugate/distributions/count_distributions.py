@@ -45,9 +45,35 @@ def _quantile(distribution: Any, q: Numbers, *, upper: bool) -> Array:
 @partial(jax.jit, static_argnums=2)
 def _of_any(distribution: Any, q: Array, upper: bool) -> Array:
     """One program for all parameters: the loops outside of one compile each time."""
-    bounded = isinstance(distribution, dist.BetaBinomial)
-    high = jnp.asarray(distribution.total_count if bounded else jnp.inf, q.dtype)
+    if isinstance(distribution, dist.BernoulliProbs):
+        most = 1
+    else:
+        most = getattr(distribution, "total_count", jnp.inf)
+    high = jnp.asarray(most, q.dtype)
     return count_quantiles.count_quantile(distribution.log_tails, q, high, upper=upper)
+
+
+class Bernoulli(dist.BernoulliProbs):
+    """An outcome that is 0 or 1.
+
+    Example:
+        >>> print(f"{Bernoulli(0.25).cdf(0):.4f}")
+        0.7500
+    """
+
+    def log_tails(self, value: Numbers) -> tuple[Array, Array]:
+        """Return log P(N <= value) and log P(N > value)."""
+        value, probs = value_checks.as_float(value), value_checks.as_float(self.probs)
+        below = jnp.where(value < 0, -jnp.inf, jnp.where(value < 1, _log(1 - probs), 0))
+        above = jnp.where(value < 0, 0, jnp.where(value < 1, _log(probs), -jnp.inf))
+        return below, above
+
+    def cdf(self, value: Numbers) -> Float[Array, "..."]:
+        """Return the probability of this outcome or a smaller one."""
+        value, probs = value_checks.as_float(value), value_checks.as_float(self.probs)
+        return jnp.where(value < 0, 0.0, jnp.where(value < 1, 1 - probs, 1.0))
+
+    icdf, isf = _icdf, _isf
 
 
 class BetaBinomial(dist.BetaBinomial):
@@ -139,6 +165,12 @@ class DirichletMultinomial(dist.DirichletMultinomial):
             jnp.maximum(value, 0), self.concentration
         )
         return jnp.where(possible, log_pmf, -jnp.inf)
+
+
+def _log(x: Array) -> Array:
+    """Return the logarithm, -inf at 0, with a derivative that is a number."""
+    some = x > 0
+    return jnp.where(some, jnp.log(jnp.where(some, x, 1.0)), -jnp.inf)
 
 
 def _log_pmf(
