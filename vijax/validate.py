@@ -61,6 +61,43 @@ def unmasked(name: str, value: Any) -> Any:
     return value
 
 
+def real_numbers(name: str, value: Any) -> Any:
+    """Return the value, or raise a ValueError where it is no array of real numbers.
+
+    Example:
+        >>> real_numbers("scores", ["0.1", "0.7"])
+        Traceback (most recent call last):
+        ...
+        ValueError: scores has dtype <U3: give real numbers, in an array of one shape
+    """
+    kind = dtype_of(name, unmasked(name, value))
+    real = (jnp.bool_, jnp.integer, jnp.floating)
+    if not any(jnp.issubdtype(kind, one) for one in real):
+        remedy = "give real numbers, in an array of one shape"
+        raise ValueError(f"{name} has dtype {kind}: {remedy}")
+    return value
+
+
+def dtype_of(name: str, value: Any) -> np.dtype:
+    """Return an array's dtype, as NumPy sees it: JAX has none for text.
+
+    Raises:
+        ValueError: rows of unequal length.
+
+    Example:
+        >>> dtype_of("mask", [True, False])
+        dtype('bool')
+    """
+    kind = getattr(value, "dtype", None)
+    if isinstance(kind, np.dtype):
+        return kind
+    try:
+        return np.asarray(value).dtype
+    except ValueError:
+        remedy = "give an array of one shape"
+        raise ValueError(f"{name} has rows of unequal length: {remedy}") from None
+
+
 def check(
     valid: ArrayLike, name: str, value: Any, remedy: str
 ) -> Bool[ArrayLike, "..."]:
@@ -101,4 +138,5 @@ def _show(value: Any, mask: np.ndarray) -> str:
         index = np.unravel_index(int(np.argmin(mask)), mask.shape)
         position = ", ".join(str(int(i)) for i in index)
         return f"{array[index]} (at index {position})"
-    return str(array) if array.size <= 8 else f"array of shape {array.shape}"
+    in_line = " ".join(str(array).split())
+    return in_line if array.size <= 8 else f"array of shape {array.shape}"

@@ -68,8 +68,15 @@ def test_named_errors(call, message, as_users_do):
     [["3", "4"], [3, "4", None], [np.datetime64(3, "ns"), np.datetime64(4, "ns")]],
 )
 def test_columns_of_text_and_of_times_are_no_numbers(values, as_users_do):
-    with pytest.raises(ValueError, match=r"counts = [\s\S]* is not valid: give"):
+    # In one line, by its cells: `.` is no line's end.
+    with pytest.raises(ValueError, match=r"^counts = \[.* is not valid: give [^\n]*$"):
         frequentist.poisson_interval(NullableColumn(values))
+
+
+def test_long_text_is_cut(as_users_do):
+    words = np.full((30, 2), "a few words")
+    with pytest.raises(ValueError, match=r"^counts = \[.{60,80}… is not valid: give"):
+        frequentist.poisson_interval(words)
 
 
 @pytest.mark.thorough

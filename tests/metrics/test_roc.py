@@ -155,6 +155,37 @@ def test_bad_input_is_refused_eagerly_and_nan_when_traced():
     assert jnp.isnan(jax.jit(roc.auc)(scores, np.zeros(300, bool)))
 
 
+SCORES, MASK = np.array([0.1, 0.4, 0.4, 0.8]), np.arange(4) >= 2
+TEXT = np.array(["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: roc.auc(TEXT, MASK), "scores has dtype <U1: give real"),
+        (lambda: roc.roc_curve(["0.1"] * 4, MASK), "scores has dtype <U3"),
+        (lambda: roc.auc_with_error(1j * SCORES, MASK), "scores has dtype complex"),
+        (lambda: roc.auc([[1.0], [2.0, 3.0]], MASK), "scores has rows of unequal"),
+        (lambda: roc.auc(SCORES, TEXT), "is_anomaly has dtype <U1: give a mask"),
+        (lambda: roc.auc(SCORES, None), "is_anomaly has dtype object"),
+        (lambda: roc.auc(SCORES, MASK, TEXT), "weights has dtype <U1"),
+        (lambda: roc.auc(np.ma.array(SCORES, mask=MASK), MASK), "scores has masked"),
+        (lambda: roc.auc_interval(SCORES, MASK, level="0.9"), "level has dtype <U3"),
+        (lambda: roc.auc_interval(SCORES, MASK, level=SCORES), "level has shape"),
+        (lambda: roc.true_positive_rate(3, 0.1), "roc is a int: give what"),
+    ],
+)
+def test_text_and_the_like_are_named(call, message, as_users_do):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_rate_in_words(as_users_do):
+    curve = roc.ROC(*jnp.zeros((3, 2)))
+    with pytest.raises(ValueError, match="false_positive_rate has dtype <U3: give"):
+        roc.true_positive_rate(curve, "0.1")
+
+
 def test_float64(x64):
     scores, is_anomaly = draw(11)
     value = roc.auc(scores.astype(np.float64), is_anomaly)

@@ -173,3 +173,22 @@ def test_bad_input_is_refused():
         feature_classifier.train_classifier(
             jax.random.key(0), np.zeros((3, 4)), np.zeros(2, int)
         )
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x, y, _: metrics.frechet_distance(y, x), "generated"),
+        (lambda x, y, _: metrics.two_sample_accuracy(x, y), "real"),
+        (lambda x, y, key: metrics.frechet_noise_floor(key, x, y), "first"),
+        (
+            lambda x, y, key: metrics.noise_floor(key, y, x, metrics.frechet_distance),
+            "second",
+        ),
+        (lambda x, y, _: metrics.mean_and_covariance(x), "y"),
+    ],
+)
+def test_text_is_named(call, name, as_users_do):
+    text = np.full((4, 2), "0.5")
+    with pytest.raises(ValueError, match=f"^{name} has dtype <U3: give real numbers"):
+        call(text, np.ones((4, 2)), jax.random.key(0))

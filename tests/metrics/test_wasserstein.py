@@ -62,3 +62,19 @@ def test_bad_input_is_refused(sets):
     many = np.zeros((wasserstein.LARGEST + 1, 1))
     with pytest.raises(ValueError, match="real = 5001"):
         wasserstein.wasserstein_distance(many, many)
+
+
+@pytest.mark.parametrize(
+    ("real", "message"),
+    [
+        (np.full((3, 2), "0.5"), "real has dtype <U3: give real numbers"),
+        (np.full((3, 2), 1j), "real has dtype complex128"),
+        (np.ma.array(np.ones((3, 2)), mask=np.eye(3, 2)), "real has masked entries"),
+    ],
+)
+def test_text_and_what_is_masked_are_no_numbers(real, message, as_users_do):
+    """All three were taken as numbers, what is under a mask too."""
+    with pytest.raises(ValueError, match=message):
+        wasserstein.wasserstein_distance(real, np.ones((3, 2)))
+    with pytest.raises(ValueError, match=message.replace("real ", "generated ", 1)):
+        wasserstein.wasserstein_by_column(np.ones((3, 2)), real)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from vijax.metrics.feature_sets import Features, check_number, check_sets
 from vijax.printing import Estimate
 from vijax.types import Key, Scalar
-from vijax.validate import where_valid
+from vijax.validate import real_numbers, where_valid
 
 
 class GaussianMoments(NamedTuple):
@@ -43,8 +43,12 @@ def mean_and_covariance(
         >>> mean_and_covariance(jnp.array([[0.0], [2.0]])).covariance.item()
         2.0
     """
-    y = jnp.asarray(y)
-    weights = jnp.ones_like(y[:, 0]) if weights is None else jnp.asarray(weights)
+    y = jnp.asarray(real_numbers("y", y))
+    if y.ndim != 2:
+        raise ValueError(f"y has shape {y.shape}: give vectors (examples, features)")
+    if weights is None:
+        weights = jnp.ones_like(y[:, 0])
+    weights = jnp.asarray(real_numbers("weights", weights))
     if weights.shape != y.shape[:1]:
         raise ValueError(
             f"weights have shape {weights.shape}: give one for each of {len(y)} vectors"
@@ -165,7 +169,7 @@ def frechet_noise_floor(
         >>> 40 < floor.value.item() < 100
         True
     """
-    valid = check_sets(first, second)
+    valid = check_sets(first, second, ("first", "second"))
     check_number("num_splits", num_splits)
     union = jnp.concatenate([jnp.asarray(first), jnp.asarray(second)])
     sizes = len(jnp.asarray(first)), len(jnp.asarray(second))

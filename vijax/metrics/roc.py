@@ -19,7 +19,15 @@ from jaxtyping import Array, Bool, Float
 
 from vijax.printing import Estimate
 from vijax.types import Scalar
-from vijax.validate import check, is_traced, seen, where_valid
+from vijax.validate import (
+    check,
+    dtype_of,
+    is_traced,
+    real_numbers,
+    seen,
+    unmasked,
+    where_valid,
+)
 
 _Scores = Float[ArrayLike, " examples"]
 _Mask = Bool[ArrayLike, " examples"]
@@ -191,6 +199,8 @@ def auc_interval(
         >>> round(lower.item(), 3), round(upper.item(), 3)
         (0.34, 0.708)
     """
+    if np.ndim(real_numbers("level", level)):
+        raise ValueError(f"level has shape {np.shape(level)}: give one number")
     check(0 < level < 1, "level", level, "give a probability inside (0, 1)")
     value, error = auc_with_error(scores, is_anomaly)
     certain = (value <= 0) | (value >= 1)
@@ -216,7 +226,7 @@ def true_positive_rate(
         false_positive_rate: one rate or several, inside [0, 1].
 
     Raises:
-        ValueError: a rate outside [0, 1].
+        ValueError: a rate outside [0, 1], or none; another curve.
 
     Example:
         >>> scores, is_anomaly = jnp.array([0.1, 0.4, 0.4, 0.8]), jnp.arange(4) >= 2
@@ -224,7 +234,11 @@ def true_positive_rate(
         >>> true_positive_rate(roc, jnp.array([0.0, 0.25, 0.5])).tolist()
         [0.5, 0.75, 1.0]
     """
-    rate = jnp.asarray(false_positive_rate)
+    if not isinstance(roc, ROC):
+        raise ValueError(
+            f"roc is a {type(roc).__name__}: give what `roc_curve` returns"
+        )
+    rate = jnp.asarray(real_numbers("false_positive_rate", false_positive_rate))
     inside = (seen(rate) >= 0) & (seen(rate) <= 1)
     valid = check(inside, "false_positive_rate", rate, "give a rate in [0, 1]")
     return where_valid(valid, _rate_at(roc, rate))
@@ -247,18 +261,20 @@ def _check(
     *,
     least: int = 1,
 ) -> Bool[ArrayLike, ""]:
-    scores, is_anomaly = jnp.asarray(scores), jnp.asarray(is_anomaly)
-    weights = jnp.ones(scores.shape) if weights is None else jnp.asarray(weights)
+    kind = dtype_of("is_anomaly", unmasked("is_anomaly", is_anomaly))
+    if kind != np.bool_:
+        raise ValueError(f"is_anomaly has dtype {kind}: give a mask, as labels == 1")
+    scores = jnp.asarray(real_numbers("scores", scores))
+    is_anomaly = jnp.asarray(is_anomaly)
+    if weights is None:
+        weights = jnp.ones(scores.shape)
+    weights = jnp.asarray(real_numbers("weights", weights))
     for name, one in (("is_anomaly", is_anomaly), ("weights", weights)):
         if one.shape != scores.shape:
             raise ValueError(
                 f"scores have shape {scores.shape}, {name} {one.shape}: give one of "
                 "each for every example"
             )
-    if is_anomaly.dtype != bool:
-        raise ValueError(
-            f"is_anomaly has dtype {is_anomaly.dtype}: give a mask, as labels == 1"
-        )
     x, mask, w = seen(scores), seen(is_anomaly), seen(weights)
     number = x == x  # NaN equals nothing
     finite: Any = check(number, "scores", scores, "remove what is not a number")

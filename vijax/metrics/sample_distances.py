@@ -56,7 +56,7 @@ def noise_floor(
         >>> 40 < floor.value.item() < 100
         True
     """
-    valid = check_sets(first, second)
+    valid = check_sets(first, second, ("first", "second"))
     check_number("num_splits", num_splits)
     first, second = jnp.asarray(first), jnp.asarray(second)
     union, size = jnp.concatenate([first, second]), len(first)

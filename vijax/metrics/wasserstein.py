@@ -16,7 +16,7 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from vijax.validate import check
+from vijax.validate import check, real_numbers
 
 Examples = Float[np.ndarray, "_ features"]
 LARGEST = 5000
@@ -66,7 +66,8 @@ def wasserstein_distance(real: Examples, generated: Examples) -> float:
 
 
 def _checked(real: Examples, generated: Examples) -> tuple[np.ndarray, np.ndarray]:
-    real, generated = np.asarray(real, float), np.asarray(generated, float)
+    real = np.asarray(real_numbers("real", real), float)
+    generated = np.asarray(real_numbers("generated", generated), float)
     if real.shape != generated.shape or real.ndim != 2 or not real.size:
         raise ValueError(
             f"real has shape {real.shape} and generated {generated.shape}: give "

@@ -21,6 +21,7 @@ Numbers = (
     Any  # whatever jnp.asarray takes, element by element: each is a case of its own
 )
 Sample = Any  # the same, pooled: all elements together are one data set
+_MOST_SHOWN = 80  # characters of a bad value in a message
 Checked = tuple[Float[Array, "..."], Bool[Array, "..."]]
 
 
@@ -52,7 +53,16 @@ def numbers(name: str, value: Numbers) -> Float[Array, "..."]:
     except (TypeError, ValueError):
         pass
     remedy = "give numbers, in an array of one shape"
-    raise ValueError(f"{name} = {value!r} is not valid: {remedy}")
+    raise ValueError(f"{name} = {_in_line(value)} is not valid: {remedy}")
+
+
+def _in_line(value: Any) -> str:
+    """Return what a value looks like, in one line; a column like a list."""
+    for method in ("to_numpy", "tolist"):  # of pandas and Polars, of NumPy
+        if hasattr(value, method) and not is_traced(value):
+            value = getattr(value, method)()
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 def _plain(value: Numbers) -> Numbers:
