@@ -46,3 +46,12 @@ def test_bad_input():
         freq.median_significance(1.0, 0.0)
     value = jax.jit(freq.discovery_probability)(-1.0, 2.0)
     assert np.isnan(value)
+
+
+@pytest.mark.parametrize("error", [0.0, 50.0])
+def test_a_signal_far_below_the_background_keeps_its_digits(error, float32):
+    """s / √(b + σ²) to order s / b, whatever the sum s + b rounds."""
+    for signal, background in ((1.0, 1e6), (1e-3, 1e4), (1e-6, 9.0)):
+        z = freq.asimov_significance(signal, background, error)
+        expected = signal / np.sqrt(background + error**2)
+        np.testing.assert_allclose(z, expected, rtol=2e-6)

@@ -11,6 +11,7 @@ from vijax.bayes.frequentist import (
     Sideband,
     profile_interval,
     uncertain_signal_interval,
+    uncertain_signal_log_likelihood,
 )
 
 # Output of ROOT 5.34's tutorial Rolke.C, unbounded, models 2 to 7
@@ -93,3 +94,18 @@ def test_float32():
         10, Measured(5.0, 0.5), Measured(0.9, 0.05), jnp.float32(0.99)
     )
     np.testing.assert_allclose(ends[1], 17.50036851926159, rtol=1e-5)
+
+
+@pytest.mark.thorough
+def test_no_count_beside_a_wide_background(x64):
+    """The best of all (b, e) on a grid: the total is 0 there, and b = -e s."""
+    signal, estimate, error = 2.0, 2.5, 3.0
+    e = np.linspace(0.5, 1.0, 100_001)
+    total = np.array([0.0, 1e-3, 1e-2])[:, None]
+    of_b = ((total - e * signal - estimate) / error) ** 2
+    misfit = total + 0.5 * of_b + 0.5 * ((e - 0.9) / 0.09) ** 2
+    assert misfit.min() == misfit[0].min()
+    found = uncertain_signal_log_likelihood(
+        signal, 0, Measured(estimate, error), Measured(0.9, 0.09)
+    )
+    np.testing.assert_allclose(found, -misfit.min(), rtol=1e-9)

@@ -78,11 +78,13 @@ def signed_root(
     mean: Float[Array, "..."],
     y: Float[Array, "..."],
     other_mean: Float[Array, "..."],
+    differences: tuple[Array, Array] | None = None,
 ) -> Float[Array, "..."]:
     """Return sqrt(2 (deviance(x, mean) + deviance(y, other_mean))), signed as x - mean.
 
     x + y is mean + other_mean. The root is smooth where x is the mean, so its
-    derivatives are right there too.
+    derivatives are right there too. `differences` are x - mean and y - other_mean,
+    where they are known with more digits than the sums have.
 
     Example:
         >>> five, ten = jnp.asarray(5.0), jnp.asarray(10.0)
@@ -90,21 +92,23 @@ def signed_root(
         True
     """
     x, mean, y, other_mean = jnp.broadcast_arrays(x, mean, y, other_mean)
-    near = jnp.abs(x - mean) < 0.1 * jnp.minimum(x + mean, y + other_mean)
+    difference, other = differences or (x - mean, y - other_mean)
+    near = jnp.abs(difference) < 0.1 * jnp.minimum(x + mean, y + other_mean)
     safe = [jnp.where(near, v, 1.0) for v in (x, mean, y, other_mean)]
+    gaps = [jnp.where(near, v, 0.0) for v in (difference, other)]
     # deviance(x, m) = (x - m)² curvature(x, m), and both differences are the same
-    curvature = _curvature(*safe[:2]) + _curvature(*safe[2:])
-    by_curvature = (x - mean) * jnp.sqrt(2 * curvature)
+    curvature = _curvature(*safe[:2], gaps[0]) + _curvature(*safe[2:], gaps[1])
+    by_curvature = difference * jnp.sqrt(2 * curvature)
     total = deviance(x, mean) + deviance(y, other_mean)
     far = ~near & (total > 0)
-    by_total = jnp.sign(x - mean) * jnp.sqrt(2 * jnp.where(far, total, 1.0))
+    by_total = jnp.sign(difference) * jnp.sqrt(2 * jnp.where(far, total, 1.0))
     return jnp.where(near, by_curvature, jnp.where(far, by_total, 0.0))
 
 
-def _curvature(x: Array, mean: Array) -> Array:
+def _curvature(x: Array, mean: Array, difference: Array) -> Array:
     """Return deviance(x, mean) / (x - mean)² where both are near to each other."""
     total = x + mean
-    v = (x - mean) / total
+    v = difference / total
     tail = jnp.zeros_like(v)
     for odd in range(17, 1, -2):
         tail = tail * v**2 + 1.0 / odd

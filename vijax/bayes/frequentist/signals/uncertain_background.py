@@ -99,7 +99,10 @@ def _asimov(signal: Array, background: Array, error: Array) -> Array:
     alpha = jnp.where(known, 1.0, error) ** 2 / background
     off = background / alpha
     mean = (total + off) / (1 + alpha)
-    measured = signed_root(total, alpha * mean, off, mean)
+    # Both less their means differ by s / (1 + α), which the sums round.
+    gap = signal / (1 + alpha)
+    measured = signed_root(total, alpha * mean, off, mean, (gap, -gap))
     # Twice one deviance is that of two halves.
-    plain = signed_root(total, background, total, background) / jnp.sqrt(2.0)
+    twice = signed_root(total, background, total, background, (signal, signal))
+    plain = twice / jnp.sqrt(2.0)
     return jnp.where(known, plain, measured)

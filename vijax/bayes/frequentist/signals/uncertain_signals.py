@@ -181,9 +181,15 @@ def _profile(signal: Array, n: Array, of_b: Pair, of_e: Pair, kinds: Kinds) -> A
     else:
 
         def slope(e: Array) -> Array:
-            # That of the counts is s (n / t - 1), whatever the background does.
+            # That of the counts is s (n / t - 1), whatever the background does, but
+            # where no count leaves no total: then b = -e s, and has a slope itself.
             at = total(e)
-            fit = jnp.where(at > 0, n / jnp.where(at > 0, at, 1.0), 0.0) - 1
+            fit = n / jnp.where(at > 0, at, 1.0) - 1
+            if kind_b == "measured":
+                no_total = -(e * signal + of_b[0]) / of_b[1] ** 2
+            else:
+                no_total = -jnp.ones_like(at)
+            fit = jnp.where(at > 0, fit, no_total)
             return signal * fit + nuisances.efficiency_slope(kind_e, e, of_e)
 
         best = of_e[0] if kind_e == "measured" else of_e[0] / of_e[1]
