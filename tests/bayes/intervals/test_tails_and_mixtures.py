@@ -356,3 +356,21 @@ def test_uniform_is_central(x64):
 def test_shapes_that_do_not_fit_say_so(as_users_do):
     with pytest.raises(ValueError, match=r"q has shape \(3,\)"):
         quantile(dist.Beta(jnp.ones(2), 1.0), [0.1, 0.2, 0.3])
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("q", [0.0, 1.0])
+def test_the_ends_of_a_mixture_do_not_move(q, x64):
+    """The support of Gammas is that of all of them; backwards it was NaN."""
+
+    def end(q, a):
+        gammas = dist.Gamma(jnp.stack([a, 2 * a]), jnp.array([1.0, 2.0]))
+        weights = dist.CategoricalProbs(jnp.stack([0.1 * a, 1 - 0.1 * a]))
+        return quantile(dist.MixtureSameFamily(weights, gammas), q)
+
+    assert end(q, 3.0) == (jnp.inf if q else 0.0)
+    assert jax.grad(end, argnums=(0, 1))(q, 3.0) == (0.0, 0.0)
+    two = jnp.array([0.5, q])  # beside a place inside, whose slope stays
+    slope = jax.grad(lambda a: end(two, a)[0])(3.0)
+    change = (end(0.5, 3.0 + 1e-5) - end(0.5, 3.0 - 1e-5)) / 2e-5
+    np.testing.assert_allclose(slope, change, rtol=1e-7)

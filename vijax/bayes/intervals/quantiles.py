@@ -21,7 +21,7 @@ from vijax.bayes.intervals import closed_quantiles, grid_quantiles, tails
 from vijax.bayes.numerics import roots
 from vijax.bayes.validation import Numbers, value_checks
 from vijax.special.quantiles import beta_quantile, gamma_quantile
-from vijax.validate import seen, where_valid
+from vijax.validate import is_traced, seen, where_valid
 
 
 def quantile(distribution: Joint | Landscape | Numbers, q: Numbers) -> Any:
@@ -252,12 +252,33 @@ def _of_mixture(mixture: Any, q: Array, upper: bool) -> Array:
     log_weights, parts = tails.mixture_parts(mixture)
     shape = jnp.broadcast_shapes(q.shape, mixture.batch_shape)
     q = jnp.broadcast_to(q, shape)
-    at = q[..., None] if len(parts) == 1 else q
-    each = tails.over_parts(parts, lambda part: tail_quantile(part, at, upper=upper))
-    each, some = jnp.broadcast_arrays(each, log_weights > -jnp.inf)
-    low = jnp.where(some, each, jnp.inf).min(axis=-1)
-    high = jnp.where(some, each, -jnp.inf).max(axis=-1)
-    return _between(mixture, q, low, high, upper)
+    # At 0 and 1 the logarithms have slopes that are NaN backwards: another q there.
+    inside = (q > 0) & (q < 1)
+    within = jnp.where(inside, q, 0.5)
+
+    def least_and_most(q: Array, function: Callable[..., Array]) -> tuple[Array, Array]:
+        at = q[..., None] if len(parts) == 1 else q
+        each = tails.over_parts(parts, lambda part: function(part, at, upper=upper))
+        each, some = jnp.broadcast_arrays(each, log_weights > -jnp.inf)
+        low = jnp.where(some, each, jnp.inf).min(axis=-1)
+        return low, jnp.where(some, each, -jnp.inf).max(axis=-1)
+
+    x = _between(mixture, within, *least_and_most(within, tail_quantile), upper)
+    if not is_traced(inside) and seen(inside).all():
+        return x
+    q = jax.lax.stop_gradient(jnp.where(inside, 0.0, q))
+    low, high = least_and_most(q, _end)
+    return jnp.where(inside, x, jnp.where((q > 0) != upper, high, low))
+
+
+def _end(part: Any, q: Array, *, upper: bool) -> Array:
+    """Return an end of the support, with a slope where parameters move it."""
+    end = tail_quantile(jax.lax.stop_gradient(part), q, upper=upper)
+    if not isinstance(getattr(type(part), "support", None), property):
+        return end
+    finite = jnp.isfinite(end)
+    moving = tail_quantile(part, jnp.where(finite, q, 0.5), upper=upper)
+    return jnp.where(finite, moving, end)
 
 
 @partial(jax.jit, static_argnums=4)

@@ -102,7 +102,8 @@ def _quantile(signal: SignalPosterior, q: Array, upper: bool) -> Array:
     tiny = -jnp.log(jnp.finfo(q.dtype).tiny)
     far = 2 * (jnp.max(signal.concentration, axis=-1) + 4 * tiny)
     high = jnp.broadcast_to(far / signal.rate[..., 0], q.shape)
-    x = roots.invert_tails(signal.log_tails, q, 0 * high, high, upper=upper)
+    within = jnp.where((q > 0) & (q < 1), q, 0.5)  # at the ends slopes are NaN
+    x = roots.invert_tails(signal.log_tails, within, 0 * high, high, upper=upper)
     x = jnp.where(q == (1.0 if upper else 0.0), 0.0, x)
     return jnp.where(q == (0.0 if upper else 1.0), jnp.inf, x)
 
