@@ -97,7 +97,8 @@ def signed_root(
     safe = [jnp.where(near, v, 1.0) for v in (x, mean, y, other_mean)]
     gaps = [jnp.where(near, v, 0.0) for v in (difference, other)]
     # deviance(x, m) = (x - m)² curvature(x, m), and both differences are the same
-    curvature = _curvature(*safe[:2], gaps[0]) + _curvature(*safe[2:], gaps[1])
+    of_x, of_y = (safe[0], safe[1], gaps[0]), (safe[2], safe[3], gaps[1])
+    curvature = _curvature(*of_x) + _curvature(*of_y)
     by_curvature = difference * jnp.sqrt(2 * curvature)
     total = deviance(x, mean) + deviance(y, other_mean)
     far = ~near & (total > 0)

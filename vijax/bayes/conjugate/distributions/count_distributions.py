@@ -45,6 +45,7 @@ def _quantile(distribution: Any, q: Numbers, *, upper: bool) -> Array:
 @partial(jax.jit, static_argnums=2)
 def _of_any(distribution: Any, q: Array, upper: bool) -> Array:
     """One program for all parameters: the loops outside of one compile each time."""
+    most: Any
     if isinstance(distribution, dist.BernoulliProbs):
         most = 1
     else:
