@@ -178,6 +178,13 @@ def test_of_two_maxima_the_higher_one_is_found():
         (physics.hypothesis_test(target, 1.5), wanted[2]),
     ):
         np.testing.assert_allclose(found.statistic, one, atol=1e-3)
+    for case in (
+        ([431.0, 110.0], [465.0, 97.0], [465.0, 121.0]),
+        ([452.0, 80.0], [424.0, 103.0], [464.0, 118.0]),
+    ):
+        target, exact = two_maxima(*case)
+        found = physics.discovery_test(target)
+        np.testing.assert_allclose(found.statistic, exact(0.0), atol=1e-3)
     target, exact = two_maxima([469.0, 111.0], [442.0, 89.0], [423.0, 92.0])
     found = physics.toy_test(jax.random.key(0), target, 0.9, num_toys=10)
     np.testing.assert_allclose(found.statistic, exact(0.9), atol=1e-3)

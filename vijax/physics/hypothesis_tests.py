@@ -9,7 +9,7 @@ With t(μ) = −2 log [L(μ, θ̂̂) / L(μ̂, θ̂)],
 Where μ̂ is at the workspace's upper bound, the maximum is beyond it and t is not known:
 the results are NaN, as where a fit did not converge; give μ a wider range.
 
-Every fit is the better one of two starts. Where the likelihood has several maxima, as
+Every fit is the best one of several starts. Where the likelihood has several maxima, as
 where both ends of a systematic move a template the same way, that need not be the
 highest.
 
@@ -41,7 +41,7 @@ from vijax.physics.likelihood_fit import (
     in_double,
     lower_of,
     search_all,
-    search_twice,
+    search_around,
     stacked,
     with_entry,
 )
@@ -301,19 +301,16 @@ def free_fits(
     )
     to_data, at = (jax.tree.map(lambda x, n=n: x[n], both) for n in (0, 1))
     asimov = _asimov(data, at.theta)
-    # The data once more, from where the held fit ended: to a higher maximum, maybe.
+    # The data once more, from around where the held fit ended: higher, maybe.
     two = (
         stacked(data.observed, asimov),
         stacked(at.theta, at.theta),
         np.stack([held] * 2),
     )
     again, to_asimov = (
-        jax.tree.map(lambda x, n=n: x[n], search_all(data, *two)) for n in (0, 1)
+        jax.tree.map(lambda x, n=n: x[n], search_around(data, *two)) for n in (0, 1)
     )
     to_data = lower_of(to_data, again, to_data, again)
-    # At the upper bound the likelihood has its maximum beyond: t(μ) is not known.
-    inside = held[index] | (to_data.theta[index] < data.upper[index])
-    to_data = to_data._replace(converged=to_data.converged & inside)
     good = to_asimov.converged & at.converged
     pair = stacked(to_data, to_asimov._replace(converged=good))
     return FreeFits(stacked(data.observed, asimov), pair)
@@ -334,15 +331,25 @@ def ratios(data: FitData, held: Any, free: FreeFits, index: int, mu: Any) -> Rat
     number = len(mu)
     xp = array_module(free, mu)
     near = xp.repeat(free.found.theta, number, axis=0)
-    found = search_twice(
+    found = search_around(
         data,
         jax.tree.map(lambda x: xp.repeat(x, number, axis=0), free.observed),
         with_entry(near, index, xp.concatenate([mu, mu])),
         np.tile(with_entry(held, index, True), (2 * number, 1)),
     )
-    value = found.value.reshape(2, number) - free.found.value[:, None]
-    converged = found.converged.reshape(2, number) & free.found.converged[:, None]
-    estimate = xp.broadcast_to(free.found.theta[:, index, None], value.shape)
+    # From the best of these, in case that the free fit was in a lower maximum.
+    least = xp.where(found.converged, found.value, xp.inf).reshape(2, number)
+    best = least.argmin(axis=1) + np.array([0, number])
+    starts, helds = xp.where(held, near[best], found.theta[best]), np.stack([held] * 2)
+    again = search_all(data, free.observed, starts, helds)
+    free_found = lower_of(free.found, again, free.found, again)
+    at = free_found.theta[:, index]
+    # At the upper bound the likelihood has its maximum beyond: t(μ) is not known.
+    inside = xp.where(np.array([True, False]), at < data.upper[index], True)
+    good = free_found.converged & (held[index] | inside)
+    value = found.value.reshape(2, number) - free_found.value[:, None]
+    converged = found.converged.reshape(2, number) & good[:, None]
+    estimate = xp.broadcast_to(at[:, None], value.shape)
     return Ratio(2 * xp.maximum(value, 0.0), estimate, converged)
 
 

@@ -113,10 +113,11 @@ def maximum_likelihood(
 ) -> TemplateFit:
     r"""Maximise the likelihood between the bounds, by Newton's method.
 
-    Where there are several maxima, as where both ends of a systematic move a template
-    the same way, it is one that Newton's method finds from the starting values. Priors
-    are left out. Errors are those of the inverse Hessian, of
-    the parameters that are neither fixed nor at a bound.
+    It starts at the workspace's values, and once more on their other side. Where there
+    are several maxima, as where both ends of a systematic move a template the same way,
+    it is the higher one of what is found, which need not be the highest. Priors are
+    left out. Errors are those of the inverse Hessian, of the parameters that are
+    neither fixed nor at a bound.
 
     Args:
         target: from `from_pyhf`.
@@ -230,9 +231,18 @@ class _Fitted(NamedTuple):
 
 
 def fit_once(data: FitData, start: Any, held: Any) -> tuple[Minimum, _Fitted]:
-    """Maximise the likelihood, in one program; NumPy's arrays outside of a trace."""
-    found = _fit_program(data, start, held)
-    return found if is_traced(found) else jax.device_get(found)
+    """Maximise the likelihood from a start, and from across the workspace's values.
+
+    NumPy's arrays outside of a trace.
+    """
+
+    def fit(start: Any) -> tuple[Minimum, _Fitted]:
+        found = _fit_program(data, start, held)
+        return found if is_traced(found) else jax.device_get(found)
+
+    first = fit(start)
+    second = fit(_across(data, first[0].theta, held))
+    return lower_of(first, second, first[0], second[0])
 
 
 @jax.jit
@@ -293,22 +303,31 @@ def with_entry(theta: Any, index: int, value: Any) -> Any:
     return xp.where(is_entry, xp.asarray(value)[..., None], theta)
 
 
-def search_twice(data: FitData, observed: Observed, near: Any, held: Any) -> Minimum:
-    """Fit many data as `search_all`, from starts near by and from the workspace's.
+def search_around(data: FitData, observed: Observed, near: Any, held: Any) -> Minimum:
+    """Fit many data as `search_all`, each from three starts.
 
-    Of two maxima each may lead to the lower one.
+    Near by, the workspace's, and the mirror image of the first in the second: of two
+    maxima, as where both ends of a systematic do the same, it is on the other's side.
     """
-    xp = array_module(near, data, observed)
-    own = xp.where(held, near, xp.asarray(data.init))
-    number = near.shape[0]
-    starts, helds = xp.concatenate([near, own]), np.concatenate([held, held])
-    twice = jax.tree.map(lambda x: xp.concatenate([x, x]), observed)
-    found = search_all(data, twice, starts, helds)
-    first, second = (
-        jax.tree.map(lambda x, part=part: x[part], found)
-        for part in (slice(number), slice(number, None))
+    xp, number = array_module(near, data, observed), near.shape[0]
+    own, across = xp.where(held, near, data.init), _across(data, near, held)
+    thrice = jax.tree.map(lambda x: xp.concatenate([x] * 3), observed)
+    starts, helds = xp.concatenate([near, own, across]), np.concatenate([held] * 3)
+    found = search_all(data, thrice, starts, helds)
+    first, *others = (
+        jax.tree.map(lambda x, k=k: x[k * number : (k + 1) * number], found)
+        for k in range(3)
     )
-    return lower_of(first, second, first, second)
+    for other in others:
+        first = lower_of(first, other, first, other)
+    return first
+
+
+def _across(data: FitData, near: Any, held: Any) -> Any:
+    """Return the mirror image of θ in the workspace's values, between the bounds."""
+    xp = array_module(near, data)
+    mirrored = 2 * xp.asarray(data.init) - near
+    return xp.where(held, near, xp.clip(mirrored, data.lower, data.upper))
 
 
 def lower_of(one: Any, other: Any, found: Minimum, beside: Minimum) -> Any:
@@ -326,7 +345,7 @@ def lower_of(one: Any, other: Any, found: Minimum, beside: Minimum) -> Any:
 def search_at(data: FitData, near: Any, held: Any, index: int, values: Any) -> Minimum:
     """Fit the data with one entry held at each of the values."""
     number = len(values)
-    return search_twice(
+    return search_around(
         data,
         stacked(*[data.observed] * number),
         with_entry(near[None], index, values),

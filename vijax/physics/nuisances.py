@@ -11,7 +11,7 @@ from vijax.physics.likelihood_fit import (
     fit_once,
     held_and_start,
     in_double,
-    search_twice,
+    search_around,
     stacked,
 )
 from vijax.physics.target import parts_of
@@ -75,7 +75,7 @@ def impacts(target: Target) -> Impacts:
     shifts = is_moved * errors * np.repeat([1.0, -1.0], number)[:, None]
     starts = np.clip(best.theta + shifts, data.lower, data.upper)
     observed = stacked(*[data.observed] * (2 * number))
-    found = search_twice(data, observed, starts, held | is_moved)
+    found = search_around(data, observed, starts, held | is_moved)
     moved = found.theta[:, index] - best.theta[index]
     up, down = np.split(np.where(found.converged & best.converged, moved, np.nan), 2)
     centre, width = auxiliary(data.template, data.observed, layout.size)

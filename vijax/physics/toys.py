@@ -17,6 +17,7 @@ from vijax.physics.likelihood_fit import (
     lower_of,
     search,
     search_all,
+    search_around,
     stacked,
     with_entry,
 )
@@ -104,7 +105,7 @@ def _toy_test(target: Target, key: Key, mu: float, num_toys: int) -> ToyTest:
     # Of two maxima the higher one counts: the free fit again from where the held ones
     # ended, then these from where it did.
     ends = stacked(found.theta[1], found.theta[2], found.theta[0])
-    again = search_all(data, observed, ends, np.stack([held] * 3))
+    again = search_around(data, observed, ends, np.stack([held] * 3))
     free, *others = (
         jax.tree.map(lambda x, n=n: x[n], one)
         for one, n in ((found, 0), (again, 0), (again, 1))
@@ -112,7 +113,7 @@ def _toy_test(target: Target, key: Key, mu: float, num_toys: int) -> ToyTest:
     for other in others:
         free = lower_of(free, other, free, other)
     near = stacked(free.theta, *(with_entry(free.theta, index, at) for at in (mu, 0.0)))
-    again = search_all(data, observed, near, helds)
+    again = search_around(data, observed, near, helds)
     found = lower_of(found, again, found, again)
     twice = 2 * jnp.maximum(found.value[1] - found.value[0], 0.0)
     statistic = jnp.where(found.theta[0, index] > mu, 0.0, twice)
