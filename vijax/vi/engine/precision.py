@@ -7,8 +7,8 @@ own setting is.
 """
 
 import inspect
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from vijax.vi.engine.batched_density import slopes_of_many
+from vijax.vi.targets.arguments.fresh_arrays import fresh_arrays
 from vijax.vi.targets.target import Target
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,8 +29,14 @@ def precision_of(target: Target) -> AbstractContextManager[Any]:
     """Return a context in which JAX computes in the target's own precision."""
     wide = np.dtype(target.init.dtype) == np.float64
     if wide and not jax.config.read("jax_enable_x64"):
-        return jax.enable_x64(True)
+        return _float64(target)
     return nullcontext()
+
+
+@contextmanager
+def _float64(target: Target) -> Iterator[None]:
+    with jax.enable_x64(True), fresh_arrays(target.static.function):
+        yield
 
 
 def own_precision(function: Function) -> Function:
@@ -98,7 +105,7 @@ def lost_digits(target: Target, positions: Any, scale: Any) -> float:
         scale: standard deviations of q, (dim,).
     """
     wide = in_float64(target)
-    with jax.enable_x64(True):
+    with precision_of(wide):
         exact = slopes_of_many(wide, np.asarray(positions, np.float64))
     rough = slopes_of_many(target, np.asarray(positions, np.float32))
     finite, rough_finite = (

@@ -83,7 +83,7 @@ def looked_up(function: Callable[..., Any]) -> LookedUp:
         'width'
     """
     parts: Parts = {}
-    inner = _inner(function)
+    inner = inner_of(function)
     _read(inner, parts, set())
     counters = _counters(inner)
     return LookedUp({name: x for name, x in parts.items() if name not in counters})
@@ -102,7 +102,7 @@ def settled(before: LookedUp, function: Callable[..., Any]) -> LookedUp:
     if not changed:
         return now
     with contextlib.suppress(TypeError):  # no weak reference, or no hash
-        inner = _inner(function)
+        inner = inner_of(function)
         _COUNTERS[inner] = _counters(inner) | changed
     return LookedUp({n: x for n, x in now.parts.items() if n not in changed})
 
@@ -130,7 +130,7 @@ def _counters(function: Any) -> frozenset[str]:
         return frozenset()
 
 
-def _inner(thing: Any) -> Any:
+def inner_of(thing: Any) -> Any:
     """Return the function inside of a jitted one or of another's wrapper."""
     while hasattr(thing, "__wrapped__"):
         thing = thing.__wrapped__
@@ -143,7 +143,7 @@ def _read(function: Any, parts: Parts, seen: set[int]) -> None:
         return
     seen.add(id(function))
     if isinstance(function, partial):
-        _read(_inner(function.func), parts, seen)
+        _read(inner_of(function.func), parts, seen)
         parts |= {"arguments of a partial": _value((function.args, function.keywords))}
         return
     if isinstance(function, MethodType):
@@ -154,11 +154,11 @@ def _read(function: Any, parts: Parts, seen: set[int]) -> None:
         for name, part in _attributes(function) or ():
             _add(name, part, None, parts, seen)
         return
-    code, package = function.__code__, _package(function)
+    code, package = function.__code__, package_of(function)
     parts[f"the code of {function.__qualname__}"] = code
     parts |= _named("defaults of", function.__qualname__, function.__defaults__)
     parts |= _named("defaults of", function.__qualname__, function.__kwdefaults__)
-    names = _names(code)
+    names = names_of(code)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             _add(name, cell.cell_contents, package, parts, seen)
@@ -178,9 +178,9 @@ def _add(
     name: str, value: Any, package: str | None, parts: Parts, seen: set[int]
 ) -> None:
     """Add a thing that a function reads by a name; functions of one package only."""
-    value = _inner(value)
+    value = inner_of(value)
     if isinstance(value, FunctionType | MethodType):
-        if package is None or _package(value) == package:
+        if package is None or package_of(value) == package:
             _read(value, parts, seen)
         else:
             parts[name] = _One(value)
@@ -213,7 +213,7 @@ def _value(thing: Any, package: str | None = "", path: tuple[int, ...] = ()) -> 
         inside = list(enumerate(thing))
     elif isinstance(thing, Mapping):
         inside = list(thing.items())
-    elif dataclasses.is_dataclass(thing) or package in (None, _package(thing)):
+    elif dataclasses.is_dataclass(thing) or package in (None, package_of(thing)):
         inside = _attributes(thing)
     if not inside or isinstance(thing, type):
         return (type(thing).__name__, ()) if inside == [] else _One(thing)
@@ -239,12 +239,14 @@ def _array(array: Any) -> Any:
     return str(array.dtype), array.shape, hash(read.tobytes())
 
 
-def _names(code: CodeType) -> set[str]:
+def names_of(code: CodeType) -> set[str]:
+    """Return the names that a function's code asks for, inner functions' too."""
     inner = (const for const in code.co_consts if isinstance(const, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return set(code.co_names).union(*map(names_of, inner))
 
 
-def _package(thing: Any) -> str:
+def package_of(thing: Any) -> str:
+    """Return the first word of the module that a thing is of."""
     return (getattr(thing, "__module__", None) or "").partition(".")[0]
 
 
