@@ -396,3 +396,113 @@ def test_a_measured_background_is_not_two_numbers(call):
     plan = bayes.frequentist.Sideband(12, 4.0)
     with pytest.raises(ValueError, match="is a Sideband, which is not a number"):
         call(plan)
+
+
+PLAN = frequentist.Sideband([1.0, 2.0], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda n: frequentist.signal_coverage(1.0, 1.0, max_count=n), "max_count"),
+        (lambda n: frequentist.signal_interval(3, 1.0, max_count=n), "max_count"),
+        (
+            lambda n: frequentist.uncertain_signal_coverage(1.0, PLAN, max_count=n),
+            "max_count",
+        ),
+        (lambda n: frequentist.poisson_coverage(1.0, n), "max_count"),
+        (
+            lambda n: frequentist.median_significance(1.0, 2.0, max_terms=n),
+            "max_terms",
+        ),
+        (
+            lambda n: frequentist.fisher_log_p_value((3, 9), (5, 9), max_successes=n),
+            "max_successes",
+        ),
+        (
+            lambda n: frequentist.barnard_log_p_value((3, 9), (5, 9), max_trials=n),
+            "max_trials",
+        ),
+        (
+            lambda n: uncertain_signal.posterior(
+                3, 2.0, dist.Gamma(9.0, 9.0), max_count=n
+            ),
+            "max_count",
+        ),
+        (
+            lambda n: known_background.posterior(gamma(), 3, 2.0, max_count=n),
+            "max_count",
+        ),
+    ],
+)
+def test_a_size_is_one_whole_number(call, name, as_users_do):
+    for bad in ("20", 20.5, NAN, INF, -1, [20, 30], [[1], [1, 2]], 2j, {}):
+        with pytest.raises(ValueError, match=rf"^{name} .*: give"):
+            call(bad)
+    with pytest.raises(ValueError, match=rf"^{name} is traced"):
+        jax.jit(call)(20)
+
+
+@pytest.mark.parametrize(
+    ("function", "data", "name"),
+    [
+        (frequentist.fisher_log_p_value, ((3, 9), (5, 9)), "max_successes"),
+        (frequentist.barnard_log_p_value, ((3, 9), (5, 9)), "max_trials"),
+    ],
+)
+def test_a_size_below_the_data(function, data, name, as_users_do):
+    """The sum would be without terms: 0, or a wrong number."""
+    with pytest.raises(ValueError, match=f"^{name} = 4 is not valid: give the"):
+        function(*data, **{name: 4})
+
+
+@pytest.mark.parametrize("bad", [[], ["wald"], np.array(["wald", "wilson"]), {}, None])
+def test_a_method_is_one_word(bad, as_users_do):
+    for call in (
+        lambda: frequentist.binomial_interval(3, 9, method=bad),
+        lambda: frequentist.binomial_coverage(0.3, 9, method=bad),
+        lambda: frequentist.signal_limit(3, 1.0, method=bad),
+    ):
+        with pytest.raises(ValueError, match=r"^method = .* is not valid: give 'c"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        frequentist.Measured(np.ones(2), np.ones(3)),
+        frequentist.Sideband(np.ones(2), np.ones(3)),
+    ],
+)
+def test_a_measurement_has_one_shape(measured, as_users_do):
+    for call in (
+        lambda: frequentist.critical_count(measured),
+        lambda: frequentist.median_significance(1.0, measured),
+        lambda: frequentist.uncertain_signal_limit(3, measured),
+    ):
+        with pytest.raises(ValueError, match=r"background\..* do not fit: give"):
+            call()
+
+
+def test_shapes_of_a_profile_likelihood(as_users_do):
+    with pytest.raises(ValueError, match=r"signal of shape \(3,\).* do not fit: give"):
+        frequentist.profile_log_likelihood(np.ones(3), [3, 5], [4, 5], 0.5)
+
+
+def test_trials_of_a_coverage_are_known(as_users_do):
+    with pytest.raises(ValueError, match=r"^trials are traced: .* give"):
+        jax.jit(lambda n: frequentist.binomial_coverage(0.3, n))(9)
+
+
+def test_one_weight_for_all_events(as_users_do):
+    same = frequentist.efficiency_posterior(beta(), 2.0, [1, 0, 1])
+    each = frequentist.efficiency_posterior(beta(), [2.0, 2.0, 2.0], [1, 0, 1])
+    assert same.concentration1 == each.concentration1 == 3.0
+    assert same.concentration0 == each.concentration0 == 2.0
+
+
+def test_an_efficiency_has_a_finite_concentration(as_users_do):
+    with pytest.raises(ValueError, match=r"^efficiency\.concentration = inf"):
+        uncertain_signal.posterior(3, 2.0, dist.Gamma(INF, 1.0))
+    with pytest.raises(ValueError, match=r"^background = \[\[1\], \[1, 2\]\] is not"):
+        uncertain_signal.posterior(3, [[1], [1, 2]], dist.Gamma(9.0, 9.0))

@@ -70,8 +70,8 @@ def posterior(
     c = value_checks.as_float(efficiency.concentration)
     rate = value_checks.as_float(efficiency.rate)
     valid &= a_valid & value_checks.proper(rate=rate)
-    remedy = "give one that is above `concentration`, or the posterior is improper"
-    certain = c > a
+    remedy = "give a finite one above `concentration`, or the posterior is improper"
+    certain = (c > a) & (c < jnp.inf)
     valid &= value_checks.checked(certain, "efficiency.concentration", c, remedy)
     k = jnp.arange(components.padded(max_count), dtype=counts.dtype)
     if isinstance(background, dist.Gamma):

@@ -22,7 +22,7 @@ from vijax.bayes.numerics import count_pmfs, significances
 from vijax.bayes.numerics.interval import Ends, Interval
 from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 from vijax.special.quantiles import beta_quantile, gamma_quantile
-from vijax.validate import where_valid
+from vijax.validate import is_traced, where_valid
 
 
 def binomial_interval(
@@ -60,8 +60,7 @@ def binomial_interval(
         >>> print(f"{lower:.4f} {upper:.4f}")
         0.4535 0.8828
     """
-    if method not in _METHODS:
-        raise ValueError(f"method = {method!r} is not valid: give one of {[*_METHODS]}")
+    value_checks.one_of("method", method, tuple(_METHODS))
     few = 1 if method == "wald" else 0
     successes, trials, valid = count_checks.binomial(successes, trials, min_trials=few)
     level, level_valid = value_checks.fraction("level", level)
@@ -147,6 +146,8 @@ def binomial_coverage(
     """
     probs, valid = value_checks.probability("probs", probs)
     level, level_valid = _one_level(level)
+    if is_traced(trials):
+        raise ValueError("trials are traced: they fix shapes, give known numbers")
     sizes = np.asarray(value_checks.counts("trials", trials)[0])
     value_checks.checked(sizes > 0, "trials", sizes, "give whole numbers >= 1")
     sizes = sizes.astype(int)
@@ -180,7 +181,8 @@ def _coverage(
         )
         covered = (lower <= prob) & (prob <= upper) & (counts <= trials)
         weights = jnp.exp(count_pmfs.multinomial_log_pmf(outcomes, both))
-        return jnp.sum(weights * covered, axis=-1)
+        # Rounding may take a sum of all counts above 1.
+        return jnp.minimum(jnp.sum(weights * covered, axis=-1), 1.0)
 
     return jax.vmap(of_one, out_axes=1)(probs)
 
@@ -215,8 +217,8 @@ def poisson_coverage(
     """
     means, valid = value_checks.nonnegative("means", means)
     level, level_valid = _one_level(level)
-    value_checks.counts("max_count", max_count)
-    counts = jnp.arange(int(max_count) + 1, dtype=means.dtype)
+    max_count = value_checks.whole("max_count", max_count)
+    counts = jnp.arange(max_count + 1, dtype=means.dtype)
     lower, upper = interval(counts, level)
 
     return where_valid(
@@ -228,7 +230,8 @@ def poisson_coverage(
 def _poisson_coverage(means: Array, counts: Array, lower: Array, upper: Array) -> Array:
     at = means[..., None]
     weights = jnp.exp(count_pmfs.poisson_log_pmf(counts, at))
-    return jnp.sum(weights * ((lower <= at) & (at <= upper)), axis=-1)
+    covered = (lower <= at) & (at <= upper)
+    return jnp.minimum(jnp.sum(weights * covered, axis=-1), 1.0)
 
 
 def _clopper_pearson(k: Array, n: Array, level: Array) -> Ends:

@@ -69,7 +69,7 @@ def weighted_efficiency(weights: Numbers, passed: Numbers) -> Efficiency:
     some = scatter > 0
     error = jnp.where(some, jnp.sqrt(jnp.where(some, scatter, 1.0)), 0.0) / safe
     trials = total**2 / squares
-    valid = valid.all(axis=-1) & jnp.broadcast_to(binary, passed.shape).all(axis=-1)
+    valid = jnp.broadcast_to(valid & binary, passed.shape).all(axis=-1)
     result = Efficiency(estimate, error, trials, estimate * trials)
     return where_valid(valid & positive, result)
 
@@ -100,6 +100,7 @@ def efficiency_posterior(
     """
     shape_checks.of_type("prior", prior, dist.Beta)
     weights, valid = value_checks.nonnegative("weights", weights)
+    valid = jnp.atleast_1d(valid)
     result = weighted_efficiency(weights, passed)
     successes, trials = result.effective_successes, result.effective_trials
     parameters = (

@@ -50,9 +50,10 @@ def one_number(**values: Numbers) -> None:
         ValueError: counts has shape (2,): give one number, and vmap over data sets
     """
     for name, value in values.items():
-        if np.ndim(value):
+        shape = np.shape(value_checks.numbers(name, value))
+        if shape:
             remedy = "give one number, and vmap over data sets"
-            raise ValueError(f"{name} has shape {np.shape(value)}: {remedy}")
+            raise ValueError(f"{name} has shape {shape}: {remedy}")
 
 
 def broadcast(**arrays: Array) -> tuple[Array, ...]:

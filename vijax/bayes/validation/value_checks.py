@@ -53,10 +53,10 @@ def numbers(name: str, value: Numbers) -> Float[Array, "..."]:
     except (TypeError, ValueError):
         pass
     remedy = "give numbers, in an array of one shape"
-    raise ValueError(f"{name} = {_in_line(value)} is not valid: {remedy}")
+    raise ValueError(f"{name} = {in_line(value)} is not valid: {remedy}")
 
 
-def _in_line(value: Any) -> str:
+def in_line(value: Any) -> str:
     """Return what a value looks like, in one line; a column like a list."""
     for method in ("to_numpy", "tolist"):  # of pandas and Polars, of NumPy
         if hasattr(value, method) and not is_traced(value):
@@ -108,11 +108,31 @@ def one_of(name: str, value: str, options: tuple[str, ...]) -> str:
         ...
         ValueError: alternative = 'larger' is not valid: give 'greater' or 'less'
     """
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         words = [repr(option) for option in options]
         remedy = " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
-        raise ValueError(f"{name} = {value!r} is not valid: give {remedy}")
+        raise ValueError(f"{name} = {in_line(value)} is not valid: give {remedy}")
     return value
+
+
+def whole(name: str, value: Any, least: int = 0) -> int:
+    """Return one whole number that fixes a shape, so that it cannot be traced.
+
+    Example:
+        >>> whole("max_count", 7.5)
+        Traceback (most recent call last):
+        ...
+        ValueError: max_count = 7.5 is not valid: give a whole number >= 0
+    """
+    if is_traced(value):
+        remedy = "it fixes shapes, give a whole number that is known"
+        raise ValueError(f"{name} is traced: {remedy}")
+    x = seen(numbers(name, value))
+    remedy = f"give a whole number >= {least}"
+    if x.ndim:
+        raise ValueError(f"{name} has shape {x.shape}: {remedy}")
+    checked((x >= least) & (x == x.round()) & (x < np.inf), name, x, remedy)
+    return int(value)
 
 
 def fraction(

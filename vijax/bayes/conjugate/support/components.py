@@ -20,7 +20,7 @@ _NEGLIGIBLE = 140.0  # log weight below the largest: 1e-61
 def max_count_of(n_on: Numbers, max_count: int | None, name: str = "n_on") -> int:
     """Return the number of components less one, before anything is traced."""
     if max_count is not None:
-        return int(max_count)
+        return value_checks.whole("max_count", max_count)
     if is_traced(n_on):
         raise ValueError(
             f"max_count is needed where {name} is traced: give one >= {name}"

@@ -21,7 +21,7 @@ from vijax.bayes.frequentist.signals import nuisances
 from vijax.bayes.frequentist.signals.nuisances import Measured, Pair, Sideband
 from vijax.bayes.numerics import count_pmfs, count_quantiles, roots, significances
 from vijax.bayes.numerics.log_gamma import deviance
-from vijax.bayes.validation import Numbers, value_checks
+from vijax.bayes.validation import Numbers, shape_checks, value_checks
 
 WIDTH = 12.0  # standard errors of a background that are looked at
 _TESTS = {
@@ -46,6 +46,7 @@ def plan(value: Numbers | Measured | Sideband) -> tuple[str, Pair, Array]:
         return nuisances.background(value)
     counts, valid = value_checks.nonnegative("background.counts", value.counts)
     ratio, other = value_checks.positive("background.ratio", value.ratio)
+    shape_checks.broadcast(**{"background.counts": counts, "background.ratio": ratio})
     return "sideband", (counts, ratio), valid & other
 
 
@@ -59,7 +60,8 @@ def checked_test(kind: str, test: str | None) -> str:
         >>> checked_test("measured", None)
         'profile'
     """
-    return value_checks.one_of("test", test or _TESTS[kind][0], _TESTS[kind])
+    test = _TESTS[kind][0] if test is None else test
+    return value_checks.one_of("test", test, _TESTS[kind])
 
 
 def mean_background(kind: str, numbers: Pair) -> Array:

@@ -16,7 +16,7 @@ from vijax.bayes.frequentist.signals import critical_counts, median, nuisances
 from vijax.bayes.frequentist.signals.nuisances import Measured, Pair, Sideband
 from vijax.bayes.numerics import roots
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
-from vijax.validate import check, is_traced, is_whole, where_valid
+from vijax.validate import is_traced, where_valid
 
 _MOST_GROWTHS = 60
 
@@ -246,9 +246,7 @@ def _size(
 
 
 def _whole(max_terms: int) -> int:
-    right = is_whole(max_terms) and max_terms > 0
-    check(right, "max_terms", max_terms, "give a whole number >= 1")
-    return int(max_terms)
+    return value_checks.whole("max_terms", max_terms, 1)
 
 
 def _needs_terms(other: Array, numbers: Pair) -> None:

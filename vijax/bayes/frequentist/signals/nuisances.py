@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from vijax import printing
 from vijax.bayes.numerics.log_gamma import deviance
-from vijax.bayes.validation import Numbers, count_checks, value_checks
+from vijax.bayes.validation import Numbers, count_checks, shape_checks, value_checks
 
 
 class Measured(NamedTuple):
@@ -76,6 +76,8 @@ def background(value: Numbers | Measured | Sideband) -> tuple[str, Pair, Array]:
     if isinstance(value, Sideband):
         counts, valid = value_checks.counts("background.counts", value.counts)
         ratio, other = value_checks.positive("background.ratio", value.ratio)
+        both = {"background.counts": counts, "background.ratio": ratio}
+        shape_checks.broadcast(**both)
         return "sideband", (counts, ratio), valid & other
     return _known_or_measured("background", value, value_checks.nonnegative)
 
@@ -105,6 +107,7 @@ def _known_or_measured(
     if isinstance(value, Measured):
         estimate, valid = checked(name, value.estimate)
         error, other = value_checks.positive(f"{name}.error", value.error)
+        shape_checks.broadcast(**{f"{name}.estimate": estimate, f"{name}.error": error})
         return "measured", (estimate, error), valid & other
     known, valid = checked(name, value)
     return "known", (known, jnp.zeros_like(known)), valid

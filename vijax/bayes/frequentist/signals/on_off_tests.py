@@ -176,6 +176,9 @@ def profile_log_likelihood(
     """
     n_on, n_off, alpha, valid = count_checks.on_off(n_on, n_off, alpha)
     signal, signal_valid = value_checks.finite("signal", signal)
+    signal, n_on, n_off, alpha = shape_checks.broadcast(
+        signal=signal, n_on=n_on, n_off=n_off, alpha=alpha
+    )
     log_likelihood = _profile(signal, n_on, n_off, alpha)
     return where_valid(valid & signal_valid, log_likelihood)
 

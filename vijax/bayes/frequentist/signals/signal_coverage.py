@@ -70,6 +70,7 @@ def signal_coverage(
             )
         most = float(np.max(np.asarray(signals)) + np.max(np.asarray(backgrounds)))
         max_count = int(most + 8 * most**0.5 + 20)
+    max_count = value_checks.whole("max_count", max_count)
     counts = jnp.arange(max_count + 1, dtype=signals.dtype)
     b = backgrounds.ravel()[:, None]
     ends = (interval or partial(_by_name, method))(counts, b, level)
@@ -95,6 +96,7 @@ def _coverage(
     def of_one(signal: Array) -> Array:
         log_pmf = count_pmfs.poisson_log_pmf(counts, (signal + backgrounds)[:, None])
         covered = (lower <= signal) & (signal <= upper)
-        return jnp.sum(jnp.exp(log_pmf) * covered, axis=-1)
+        # Rounding may take a sum of all counts above 1.
+        return jnp.minimum(jnp.sum(jnp.exp(log_pmf) * covered, axis=-1), 1.0)
 
     return jax.vmap(of_one, out_axes=1)(signals)

@@ -83,7 +83,8 @@ def signal_interval(
         highest = special.gammainccinv(counts + 1, 0.25 * (1 - safe)) + background
         highest = np.asarray(highest).max()
         max_count = 1 << int(highest + 8 * highest**0.5 + 20).bit_length()
-    unified = partial(_unified, max_count=int(max_count))
+    max_count = value_checks.whole("max_count", max_count, 1)
+    unified = partial(_unified, max_count=max_count)
     ends = once_each(unified, counts, background, level)
     return where_valid(valid, Interval.of(ends, level, _METHODS[method]))
 

@@ -97,6 +97,7 @@ def uncertain_signal_coverage(
         most = float(np.max(np.asarray(signals)) + np.max(np.asarray(b)))
         most = max(most, float(np.max(np.asarray(off))))
         max_count = int(most + 8 * most**0.5 + 20)
+    max_count = value_checks.whole("max_count", max_count)
     counts = jnp.arange(max_count + 1, dtype=signals.dtype)
     ends = interval or _of_name(method)
     data = counts, signals.ravel(), b.ravel(), second, level
@@ -109,7 +110,8 @@ def uncertain_signal_coverage(
     else:
         flat = _of_estimates(ends, *data)
     all_valid = valid & b_valid.reshape(b_valid.shape + (1,) * signals.ndim)
-    value = flat.reshape(b.shape + signals.shape)
+    # Rounding may take a sum of all counts above 1.
+    value = jnp.minimum(flat, 1.0).reshape(b.shape + signals.shape)
     return where_valid(all_valid & level_valid, value)
 
 

@@ -17,7 +17,7 @@ from vijax.bayes.frequentist.binomial_tests import ALTERNATIVES
 from vijax.bayes.frequentist.two_samples import pairs
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import value_checks
-from vijax.validate import is_traced, where_valid
+from vijax.validate import is_traced, seen, where_valid
 
 _GRID, _FINE, _ZOOMS, _PEAKS = 257, 17, 5, 4
 
@@ -67,9 +67,15 @@ def barnard_log_p_value(
             raise ValueError("max_trials is needed where the trials are traced")
         most = int(np.max(np.asarray(jnp.where(valid, jnp.maximum(n1, n2), 1))))
         max_trials = max(16, 1 << (most - 1).bit_length())
+    max_trials = value_checks.whole("max_trials", max_trials, 1)
     rows = jnp.stack([x.ravel() for x in (k1, n1, k2, n2)], axis=-1)
-    flat = _barnard(rows, alternative, bool(pooled), int(max_trials))
-    enough = (n1 <= max_trials) & (n2 <= max_trials)
+    flat = _barnard(rows, alternative, bool(pooled), max_trials)
+    enough = value_checks.checked(
+        (seen(n1) <= max_trials) & (seen(n2) <= max_trials),
+        "max_trials",
+        max_trials,
+        "give the larger of all numbers of trials, or more",
+    )
     return where_valid(valid & enough, flat.reshape(k1.shape))
 
 

@@ -11,7 +11,7 @@ from vijax.bayes.frequentist.binomial_tests import ALTERNATIVES
 from vijax.bayes.frequentist.two_samples import pairs
 from vijax.bayes.numerics import log_gamma
 from vijax.bayes.validation import value_checks
-from vijax.validate import is_traced, where_valid
+from vijax.validate import is_traced, seen, where_valid
 
 
 def fisher_log_p_value(
@@ -55,8 +55,15 @@ def fisher_log_p_value(
             raise ValueError("max_successes is needed where the counts are traced")
         most = int(np.max(np.asarray(jnp.where(valid, k1 + k2, 0))))
         max_successes = max(16, 1 << most.bit_length())
-    log_p_value = _fisher(k1, n1, k2, n2, alternative, int(max_successes))
-    return where_valid(valid & (k1 + k2 <= max_successes), log_p_value)
+    max_successes = value_checks.whole("max_successes", max_successes)
+    enough = value_checks.checked(
+        seen(k1 + k2) <= max_successes,
+        "max_successes",
+        max_successes,
+        "give the successes of both samples together, or more",
+    )
+    log_p_value = _fisher(k1, n1, k2, n2, alternative, max_successes)
+    return where_valid(valid & enough, log_p_value)
 
 
 @partial(jax.jit, static_argnums=(4, 5))

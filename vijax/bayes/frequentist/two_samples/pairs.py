@@ -56,5 +56,6 @@ def rates(
 
 def _two(name: str, pair: Pair) -> Pair:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise ValueError(f"{name} = {pair!r} is not valid: give a pair, counts first")
+        given = value_checks.in_line(pair)
+        raise ValueError(f"{name} = {given} is not valid: give a pair, counts first")
     return pair[0], pair[1]
