@@ -233,3 +233,17 @@ def test_slopes_of_a_belt(x64, data):
         moved[1][place] -= step
         above, below = (np.stack(ends(*data)) for data in moved)
         np.testing.assert_allclose(slopes, (above - below) / (2 * step), atol=1e-4)
+
+
+def test_a_belt_that_ends_too_soon_says_so():
+    """The upper end of 10 counts above 1 needs the belt up to 25."""
+    whole = freq.signal_interval(10, 1.0, 0.9)
+    enough = freq.signal_interval(10, 1.0, 0.9, max_count=25)
+    np.testing.assert_allclose(enough.upper, whole.upper, rtol=1e-5)
+    with pytest.raises(ValueError, match="max_count = 24 is not valid"):
+        freq.signal_interval(10, 1.0, 0.9, max_count=24)
+    with pytest.raises(ValueError, match="max_count = 9 is not valid"):
+        freq.signal_interval(10, 1.0, 0.9, max_count=9)
+    traced = jax.jit(lambda n: freq.signal_interval(n, 1.0, 0.9, max_count=24))(10.0)
+    assert np.isnan(traced.upper)
+    np.testing.assert_allclose(traced.lower, whole.lower, rtol=1e-5)

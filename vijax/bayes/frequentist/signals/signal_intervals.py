@@ -54,10 +54,12 @@ def signal_interval(
             background are traced, far above both.
 
     Returns:
-        Signal counts; the lower end is 0 where no signal is needed.
+        Signal counts; the lower end is 0 where no signal is needed. In a trace an end
+        that `max_count` is too small for is NaN.
 
     Raises:
-        ValueError: as in `signal_limit`; traced data without `max_count`.
+        ValueError: as in `signal_limit`; traced data without `max_count`, or one that
+            is too small.
 
     References:
         G. Feldman, R. Cousins (1998), Phys. Rev. D 57, 3873; R. Kraft, D. Burrows,
@@ -86,6 +88,13 @@ def signal_interval(
     max_count = value_checks.whole("max_count", max_count, 1)
     unified = partial(_unified, max_count=max_count)
     ends = once_each(unified, counts, background, level)
+    if not is_traced(ends):
+        unknown = np.isnan(np.asarray(ends)).any(axis=0) & np.asarray(valid)
+        if unknown.any():
+            raise ValueError(
+                f"max_count = {max_count} is not valid: give one far above the counts "
+                "and the background, or leave it out outside of a trace"
+            )
     return where_valid(valid, Interval.of(ends, level, _METHODS[method]))
 
 
@@ -201,6 +210,8 @@ def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) 
             return _mass(mean, counts, (first <= counts) & (counts <= last))
 
         accepted = jax.lax.map(lambda j: before(j - side, tie(j)) < level, rows)
+        # The belt ends at `max_count`: what lies beyond it is not known.
+        is_cut = (n > max_count) | (accepted[0] & (tie(rows[0]) < beyond) & (side > 0))
         place = jnp.argmax(accepted)
         j = rows[place]
         far = jax.lax.stop_gradient(jnp.where(place == 0, beyond, tie(j + side)))
@@ -212,7 +223,7 @@ def _ends_of_belt(n: Array, background: Array, level: Array, *, max_count: int) 
         start = jax.lax.stop_gradient(tie(j))
         root = roots.implicit_root(lambda x: before(j, x) - level, start, solve)
         found = jnp.where(before(j, tie(j)) < level, root, tie(j))
-        return jnp.where(jnp.any(accepted), found, jnp.nan)
+        return jnp.where(jnp.any(accepted) & ~is_cut, found, jnp.nan)
 
     low, high = _search_range(n, background, 1 - level)
     size = min(max_count, 64 + int(_SDS * max_count**0.5))
