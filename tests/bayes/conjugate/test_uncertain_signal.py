@@ -61,3 +61,17 @@ def test_bad_input():
         uncertain_signal.posterior(3, 2.0, dist.Gamma(1.0, 1.0))
     with pytest.raises(ValueError, match="give one number, and vmap"):
         uncertain_signal.posterior([3, 4], 2.0, dist.Gamma(9.0, 9.0))
+
+
+def test_moments_are_infinite_where_those_of_the_tail_are():
+    """The tail falls as s^-(c - a + 1), c of the efficiency's Gamma."""
+
+    def moments(c):
+        found = uncertain_signal.posterior(3, 2.0, dist.Gamma(c, c))
+        return float(found.mean), float(found.variance)
+
+    assert moments(1.5) == (np.inf, np.inf)
+    mean, variance = moments(2.5)
+    assert 12 < mean < 12.2
+    assert variance == np.inf
+    assert np.isfinite(moments(4.0)).all()

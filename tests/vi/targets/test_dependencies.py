@@ -1,5 +1,7 @@
 """Which unknowns are found to be local: against models whose answer is known."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import numpyro.distributions as dist
 import pytest
 
 from vijax import vi
-from vijax.vi.targets.structure.dependencies import Order, find_structure
+from vijax.vi.targets.structure.dependencies import find_structure
 
 RNG = np.random.default_rng(0)
 GROUP = np.repeat(np.arange(30), 4)
@@ -84,23 +86,20 @@ def test_structure_is_that_of_the_model(model, text):
 
 
 @pytest.mark.parametrize(
-    ("index", "ranges"),
-    [
-        ([0, 1, 2, 3], ((0, 4),)),
-        ([3, 0, 1, 2], ((3, 4), (0, 3))),
-        (np.arange(40).reshape(20, 2).T.ravel(), ()),  # too many
-    ],
+    ("model", "is_copied"), [(one_site, True), (two_sites, False), (apart, True)]
 )
-def test_an_order_copies_few_ranges_and_picks_many(index, ranges):
-    order, x = Order.of(np.array(index)), jnp.arange(40.0)[: len(index)] ** 2
-    assert order.ranges == ranges
-    np.testing.assert_array_equal(order(x), x[np.array(index)])
-
-
-def test_parts_join_to_the_vector():
-    structure = find_structure(vi.from_numpyro(two_sites, X, Y))
-    position = jnp.arange(62.0)
-    np.testing.assert_array_equal(structure.join(*structure.split(position)), position)
+def test_parts_join_to_the_vector(model, is_copied):
+    """Few ranges are copied; in two sites of one block neighbours change with each."""
+    structure = find_structure(vi.from_numpyro(model, X, Y))
+    position = jnp.arange(62.0) ** 2
+    globals_, parts = structure.split(position)
+    np.testing.assert_array_equal(globals_, position[structure.globals])
+    for group, part in zip(structure.groups, parts, strict=True):
+        np.testing.assert_array_equal(part, position[group.index])
+    np.testing.assert_array_equal(structure.join(globals_, parts), position)
+    assert bool(structure.joined) == bool(structure.parted) == is_copied
+    plain = replace(structure, joined=(), parted=())
+    np.testing.assert_array_equal(plain.join(*plain.split(position)), position)
 
 
 @pytest.mark.thorough

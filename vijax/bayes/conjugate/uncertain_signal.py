@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 from jax.scipy.special import gammaln
 from jaxtyping import Array
 
-from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime
+from vijax.bayes.conjugate.distributions.beta_prime import BetaPrime, BetaPrimes
 from vijax.bayes.conjugate.support import components
 from vijax.bayes.numerics import count_pmfs
 from vijax.bayes.validation import Numbers, shape_checks, value_checks
@@ -27,7 +27,7 @@ def posterior(
     *,
     concentration: Numbers = 1.0,
     max_count: int | None = None,
-) -> dist.MixtureSameFamily:
+) -> BetaPrimes:
     r"""Return the posterior of the signal s, a mixture of beta primes.
 
     p(s | n) = Σ_k w_k BetaPrime(s; a + k, c - a, scale r), over k = 0 … n counts of
@@ -90,7 +90,7 @@ def posterior(
     if not is_traced(log_weights):
         k, log_weights = components.crop(k, log_weights)
     log_weights = where_valid(valid, jax.nn.log_softmax(log_weights))
-    return dist.MixtureSameFamily(
+    return BetaPrimes(
         dist.CategoricalLogits(jnp.maximum(log_weights, -1e30)),
         BetaPrime(a + k, c - a, rate),
     )

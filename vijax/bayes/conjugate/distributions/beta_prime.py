@@ -124,3 +124,28 @@ class BetaPrime(dist.Distribution):
         near = jnp.where(first, share, 1.0)
         far = jnp.where(first, 1.0, 1 / jnp.where(first, 1.0, share))
         return first, jnp.where(first, near / (1 + near), far / (1 + far))
+
+
+class BetaPrimes(dist.MixtureSameFamily):
+    """A mixture of beta primes; its mean or variance is infinite where one's is.
+
+    Example:
+        >>> weights = dist.CategoricalLogits(jnp.array([0.0, -1e30]))
+        >>> parts = BetaPrime(jnp.array([1.0, 2.0]), 1.5, 1.0)
+        >>> BetaPrimes(weights, parts).variance.item()
+        inf
+    """
+
+    @property
+    def mean(self) -> Float[Array, "..."]:
+        """Return the weighted mean, infinite where a component's is."""
+        return _or_infinite(self.component_distribution.mean, super().mean)
+
+    @property
+    def variance(self) -> Float[Array, "..."]:
+        """Return the variance, infinite where a component's is."""
+        return _or_infinite(self.component_distribution.variance, super().variance)
+
+
+def _or_infinite(of_each: Array, of_all: Array) -> Array:
+    return jnp.where(jnp.isinf(of_each).any(axis=-1), jnp.inf, of_all)

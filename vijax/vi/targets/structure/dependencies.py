@@ -36,6 +36,8 @@ MAX_GLOBALS = 200
 MAX_WIDTH = 12  # of a block or a band
 MAX_INTEGRATED = 8  # unknowns of a part that quadrature is taken for
 MAX_RANGES = 16  # that a vector is put together from
+
+Ranges = tuple[tuple[int, int], ...]
 LAGS = (1, 2)  # of chains
 NUM_POSITIONS = 2
 SHRINKING = (0.5, 0.1, 0.01)  # sds of the random positions that are tried
@@ -91,49 +93,23 @@ class Group:
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["index"], meta_fields=["ranges"]
-)
-@dataclass(frozen=True)
-class Order:
-    """Another order of a vector's entries.
-
-    A few ranges are copied as such: XLA picks entries one by one, and adds them up one
-    by one in the gradient.
-    """
-
-    index: Int[Array, " dim"]  # where each entry comes from
-    ranges: tuple[tuple[int, int], ...]  # the same, where that is few of them
-
-    @classmethod
-    def of(cls, index: np.ndarray) -> "Order":
-        """Return the order that an index array has."""
-        starts = np.flatnonzero(np.diff(index, prepend=-2) != 1)
-        lengths = np.diff(starts, append=len(index))
-        pairs = zip(index[starts].tolist(), lengths.tolist(), strict=True)
-        ranges = tuple((start, start + length) for start, length in pairs)
-        few = ranges if len(ranges) <= MAX_RANGES else ()
-        return cls(jnp.asarray(index, jnp.int32), few)
-
-    def __call__(self, x: Float[Array, " dim"]) -> Float[Array, " dim"]:
-        """Return the entries in this order."""
-        if not self.ranges:
-            return x[self.index]
-        return jnp.concatenate([x[start:stop] for start, stop in self.ranges])
-
-
-@partial(
     jax.tree_util.register_dataclass,
-    data_fields=["globals", "groups", "parted", "joined"],
-    meta_fields=[],
+    data_fields=["globals", "groups", "places"],
+    meta_fields=["joined", "parted"],
 )
 @dataclass(frozen=True)
 class Structure:
-    """The coordinates of a target, parted; see the module's docstring."""
+    """The coordinates of a target, parted; see the module's docstring.
+
+    XLA picks entries one by one, and in a gradient adds them up one by one; so where
+    an order is that of a few ranges, these are copied.
+    """
 
     globals: Int[Array, " globals"]
     groups: tuple[Group, ...]
-    parted: Order  # of a position: globals and groups on end
-    joined: Order  # of those: a position
+    places: Int[Array, " dim"]  # of each coordinate, in globals and groups on end
+    joined: Ranges = ()  # the same as ranges; none where they are many
+    parted: Ranges = ()  # of each entry of globals and groups on end, as ranges
 
     @property
     def num_colours(self) -> int:
@@ -142,12 +118,15 @@ class Structure:
 
     def join(self, globals_: Array, locals_: tuple[Array, ...]) -> Array:
         """Put a vector together from its parts: the inverse of `split`."""
-        flat = [globals_, *(jnp.ravel(part) for part in locals_)]
-        return self.joined(jnp.concatenate(flat))
+        flat = jnp.concatenate([globals_, *(jnp.ravel(part) for part in locals_)])
+        return _copied(flat, self.joined) if self.joined else flat[self.places]
 
     def split(self, position: Array) -> tuple[Array, tuple[Array, ...]]:
         """Part a vector into its globals, and the locals of each group."""
-        return self.cut(self.parted(position))
+        if self.parted:
+            return self.cut(_copied(position, self.parted))
+        parts = tuple(position[group.index] for group in self.groups)
+        return position[self.globals], parts
 
     def cut(self, flat: Array) -> tuple[Array, tuple[Array, ...]]:
         """Cut globals and groups on end into pieces."""
@@ -313,9 +292,29 @@ def _structure(dim: int, layouts: list[_Layout]) -> Structure:
     return Structure(
         jnp.asarray(globals_, jnp.int32),
         tuple(layout.group() for layout in layouts),
-        Order.of(flat),
-        Order.of(np.argsort(flat)),
+        jnp.asarray(places := np.argsort(flat), jnp.int32),
+        ranges_of(places),
+        ranges_of(flat),
     )
+
+
+def ranges_of(index: np.ndarray) -> Ranges:
+    """Return the ranges (start, stop) that an index consists of; () where many.
+
+    Example:
+        >>> ranges_of(np.array([3, 0, 1, 2]))
+        ((3, 4), (0, 3))
+    """
+    begins = np.flatnonzero(np.diff(index, prepend=-2) != 1)
+    lengths = np.diff(begins, append=len(index))
+    if len(begins) > MAX_RANGES:
+        return ()
+    pairs = zip(index[begins].tolist(), lengths.tolist(), strict=True)
+    return tuple((start, start + length) for start, length in pairs)
+
+
+def _copied(x: Array, ranges: Ranges) -> Array:
+    return jnp.concatenate([x[start:stop] for start, stop in ranges])
 
 
 class _Probe:
