@@ -235,6 +235,7 @@ def test_slopes_of_a_belt(x64, data):
         np.testing.assert_allclose(slopes, (above - below) / (2 * step), atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_belt_that_ends_too_soon_says_so():
     """The upper end of 10 counts above 1 needs the belt up to 25."""
     whole = freq.signal_interval(10, 1.0, 0.9)
