@@ -46,9 +46,9 @@ def with_closure():
     return model
 
 
-def with_defaults(y=np.array([0.1, 0.7])):  # noqa: B008
+def with_defaults(y=np.array([0.1, 0.7]), *, rows=np.array([0, 2])):  # noqa: B008
     x = numpyro.sample("x", dist.Normal(0.0, 1.0).expand([3]).to_event(1))
-    numpyro.sample("y", dist.Normal(x[:2], 1.0), obs=y)
+    numpyro.sample("y", dist.Normal(x[rows], 1.0), obs=y)
 
 
 def free():

@@ -74,8 +74,9 @@ def _refresh_function(function: FunctionType, undo: Undo, seen: set[int]) -> Non
         except ValueError:  # not yet assigned
             continue
         _replace(value, partial(setattr, cell, "cell_contents"), package, undo, seen)
-    defaults = partial(setattr, function, "__defaults__")
-    _replace(function.__defaults__, defaults, package, undo, seen)
+    for name in ("__defaults__", "__kwdefaults__"):
+        put = partial(setattr, function, name)
+        _replace(getattr(function, name), put, package, undo, seen)
     for name in names & function.__globals__.keys():
         value = function.__globals__[name]
         if isinstance(value, ModuleType):  # numbers and arrays that are read from it
@@ -120,7 +121,7 @@ def _fresh(value: Any) -> Any:
     """Return the value with views for arrays, itself where there are none."""
     if type(value) is np.ndarray:
         return value.view()
-    if isinstance(value, dict):
+    if type(value) is dict:
         items = {name: _fresh(x) for name, x in value.items()}
         is_same = all(items[name] is value[name] for name in value)
         return value if is_same else items

@@ -36,11 +36,11 @@ MAX_GLOBALS = 200
 MAX_WIDTH = 12  # of a block or a band
 MAX_INTEGRATED = 8  # unknowns of a part that quadrature is taken for
 MAX_RANGES = 16  # that a vector is put together from
-
-Ranges = tuple[tuple[int, int], ...]
 LAGS = (1, 2)  # of chains
 NUM_POSITIONS = 2
 SHRINKING = (0.5, 0.1, 0.01)  # sds of the random positions that are tried
+
+Ranges = tuple[tuple[int, int], ...]  # (start, stop) of each
 
 
 @partial(
