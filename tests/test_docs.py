@@ -147,14 +147,22 @@ def test_solution_runs(source):
     exec(compile(source, "<solution>", "exec"), {"__name__": "__main__"})
 
 
-def test_pages_are_compiled_lightly_unless_they_read_a_clock():
-    compilation = _extension("page_compilation")
-    found = compilation.environment("begin = time.perf_counter()", "--one=1")
-    assert found.pop("XLA_FLAGS") == "--one=1"
-    assert found == dict.fromkeys(compilation.CACHE)  # nothing is compiled beforehand
-    found = compilation.environment("1 + 1", "--one=1")
+def test_pages_are_run_beforehand_and_compiled_lightly_unless_they_read_a_clock(
+    monkeypatch,
+):
+    execution = _extension("page_execution")
+    usual = "--xla_cpu_enable_fast_math=false"
+    monkeypatch.setenv("XLA_FLAGS", usual)
+    found = execution.environment()
     flags = found.pop("XLA_FLAGS").split()
-    assert flags[0] == "--one=1"
+    assert flags[0] == usual
     assert "--xla_backend_optimization_level=0" in flags
-    assert found == compilation.CACHE
-    assert any(compilation.CLOCK in page.read_text() for page in PAGES)
+    assert found == execution.CACHE
+    texts = {page.stem: page.read_text() for page in PAGES}
+    first = execution.run_first(texts)
+    timed = {page for page, text in texts.items() if execution.CLOCK in text}
+    assert timed
+    assert timed.isdisjoint(first)
+    assert first[0] == "counting"
+    assert "first-fit" in first
+    assert "install" not in first  # it has no code cells
