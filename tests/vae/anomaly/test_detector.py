@@ -1,6 +1,8 @@
 """The detector: calibrated, the same in any batch, in a file, and why a row is odd."""
 
 import datetime
+import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -15,10 +17,12 @@ from vijax.vae import anomaly
 from vijax.vae.anomaly import (
     DetectorSettings,
     column_reports,
+    detector,
     detector_networks,
     neighbours,
     table_columns,
 )
+from vijax.vae.anomaly.stroke_directions import directions
 
 KINDS = ["of_mixed", "with_networks", "of_images"]
 
@@ -209,21 +213,39 @@ def test_blank_images_have_a_score(of_images):
 
 
 def test_the_angle_to_the_nearest_image(of_images, digits_and_labels):
-    """Brightness does not matter, and no image is its own neighbour."""
+    """By their edges; brightness does not matter, and none is its own neighbour."""
     images, labels = digits_and_labels
-    ones, x = images[labels == 1], images[:20]
-    flat = (part.reshape(len(part), -1) for part in (x, ones))
-    exact = np.log(np.maximum(cdist(*flat, "cosine").min(axis=1), 1e-5))
-    views = detector_networks.image_views(of_images.networks, x)
+    ones, x = directions(images[labels == 1]), directions(images[:20])
+    exact = np.log(np.maximum(cdist(x, ones, "cosine").min(axis=1), 1e-5))
+    views = detector_networks.image_views(of_images.networks, images[:20])
     np.testing.assert_allclose(views[:, 2], exact, rtol=1e-4, atol=1e-4)
-    rows = ones.reshape(len(ones), -1)
-    units = neighbours.unit_rows(rows)
-    darker = neighbours.log_angle(units, 0.25 * rows[:5])
+    units = neighbours.unit_rows(ones)
+    darker = neighbours.log_angle(units, 0.25 * ones[:5])
     assert np.all(darker == np.log(1e-5))
-    others = np.sort(cdist(rows, rows, "cosine"), axis=1)[:5, 1]
-    found = neighbours.log_angle(units, rows[:5], np.arange(5))
+    others = np.sort(cdist(ones, ones, "cosine"), axis=1)[:5, 1]
+    found = neighbours.log_angle(units, ones[:5], np.arange(5))
     np.testing.assert_allclose(found, np.log(others), rtol=1e-4)
-    assert neighbours.log_angle(units, 0 * rows[:1]).item() == 0.0  # a blank one
+    assert neighbours.log_angle(units, 0 * ones[:1]).item() == 0.0  # a blank one
+
+
+def test_files_of_before_are_read_and_compare_pixels(
+    of_images, digits_and_labels, tmp_path
+):
+    """Their centre, spread and thresholds are those of angles between pixels."""
+    images, labels = digits_and_labels
+    before = replace(of_images.networks, by_edges=False)
+    path = anomaly.save(tmp_path / "now.npz", replace(of_images, networks=before))
+    header, arrays = archive.read_arrays(path, kind=detector.KIND)
+    text = json.dumps(header)
+    shorter = text.replace(', "by_edges": false', "")
+    assert shorter != text  # what files of before had not
+    old = tmp_path / "before.npz"
+    archive.write_arrays(old, json.loads(shorter), arrays, kind=detector.KIND)
+    ones = images[labels == 1].reshape(-1, 64)
+    exact = cdist(images[:9].reshape(9, -1), ones, "cosine").min(axis=1)
+    views = detector_networks.image_views(anomaly.load(old).networks, images[:9])
+    exact = np.log(np.maximum(exact, 1e-5))
+    np.testing.assert_allclose(views[:, 2], exact, rtol=1e-4, atol=1e-4)
 
 
 def test_a_stream_of_images_asks_for_their_lengths_once(

@@ -13,7 +13,8 @@ and only labels could tell.
     tables   near and far neighbours (`neighbours`), on two scales of the columns
              (`table_columns`); from 2,000 rows on also -ELBO of VAEs
     images   log of the share that VAEs cannot draw, log of the distance to the
-             nearest training latents, and of the angle to the nearest training image
+             nearest training latents, and of the angle to the nearest training image,
+             compared by where their edges run (`stroke_directions`)
 
 A tenth of a table's rows, the oddest, are no neighbours of others: anomalies that were
 left in training are each other's neighbours. Every training row is held out once: from

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from vijax.batching import map_batches
 from vijax.types import Key
 from vijax.vae import training
-from vijax.vae.anomaly import event_vaes, neighbours
+from vijax.vae.anomaly import event_vaes, neighbours, stroke_directions
 from vijax.vae.anomaly.event_vaes import EventDetectorSettings
 from vijax.vae.anomaly.table_columns import Encoded
 from vijax.vae.models import autoencoders
@@ -44,6 +44,8 @@ class Networks:
     latents: Any  # of images: (trainings, references, latent), of training rows
     energy: Any  # of images: mean square of a training image
     images: Any  # of images: training images that the nearest one is sought among
+    # Whether images are compared by their edges; in files of before they are by pixels.
+    by_edges: bool = field(default=False, metadata={"static": True})
 
     @property
     def num_trainings(self) -> int:
@@ -53,8 +55,13 @@ class Networks:
     @cached_property
     def units(self) -> Float[np.ndarray, "images pixels"]:
         """Training images of length 1; once, for a stream comes in small batches."""
-        images = np.asarray(self.images)
-        return neighbours.unit_rows(images.reshape(len(images), -1))
+        return neighbours.unit_rows(self.compared(np.asarray(self.images)))
+
+    def compared(self, images: np.ndarray) -> Float[np.ndarray, "images features"]:
+        """Return the features by which images are compared."""
+        if self.by_edges:
+            return stroke_directions.directions(images)
+        return images.reshape(len(images), -1)
 
 
 jax.tree_util.register_dataclass(Networks)
@@ -95,7 +102,7 @@ def fit_images(
 
     Returns:
         The networks, and the views of each image: two by the network that did not see
-        it, and its angle to the nearest other image.
+        it, and the angle of its edges' directions to those of the nearest other image.
     """
     images = np.asarray(images)
     _check_images(images)
@@ -138,6 +145,7 @@ def fit_images(
         references,
         np.mean(x**2, dtype=np.float32),
         images[chosen] if images.dtype == np.uint8 else x[chosen],
+        by_edges=True,
     )
     shares, distances = _image_views(networks, x)
     own = np.full(len(x), -1)
@@ -157,7 +165,7 @@ def _angles(
     networks: Networks, x: np.ndarray, own: np.ndarray | None = None
 ) -> Float[np.ndarray, " rows"]:
     """Return log (1 - cos) of the angle to the nearest training image."""
-    return neighbours.log_angle(networks.units, x.reshape(len(x), -1), own)
+    return neighbours.log_angle(networks.units, networks.compared(x), own)
 
 
 def pixel_shares(networks: Networks, x: Any) -> Float[np.ndarray, "..."]:

@@ -42,18 +42,18 @@ def directions(images: np.ndarray) -> Float[np.ndarray, "images features"]:
 
 def _directions(images: np.ndarray) -> np.ndarray:
     down, right = (_differences(images, axis) for axis in (1, 2))
-    size = np.hypot(down, right)
-    step = np.arctan2(down, right) % (2 * np.pi) * (DIRECTIONS / (2 * np.pi))
+    size = np.hypot(down, right).ravel()
+    step = np.arctan2(down, right).ravel() * np.float32(DIRECTIONS / (2 * np.pi))
     below = np.floor(step)
-    above = step - below  # the part that the next direction has
-    rows, columns = _places(images.shape[1]), _places(images.shape[2])
-    sums = []
-    for direction in range(DIRECTIONS):
-        part = np.where(below % DIRECTIONS == direction, 1 - above, 0)
-        part += np.where((below + 1) % DIRECTIONS == direction, above, 0)
-        here = np.sum(size * part, axis=3)  # all colours
-        sums.append(rows @ here @ columns.T)
-    return np.sqrt(np.stack(sums, axis=-1)).reshape(len(images), -1)
+    above = size * (step - below)  # the part that the next direction has
+    gradients = np.zeros((len(size), DIRECTIONS), np.float32)
+    pixels, below = np.arange(len(size)), below.astype(int)
+    gradients[pixels, below % DIRECTIONS] = size - above
+    gradients[pixels, (below + 1) % DIRECTIONS] = above
+    every = gradients.reshape(*images.shape, DIRECTIONS).sum(axis=3)  # all colours
+    rows, columns = (_places(pixels) for pixels in images.shape[1:3])
+    sums = np.einsum("pi,nijd,qj->npqd", rows, every, columns, optimize=True)
+    return np.sqrt(sums).reshape(len(images), -1)
 
 
 def _differences(images: np.ndarray, axis: int) -> np.ndarray:
