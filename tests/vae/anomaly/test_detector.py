@@ -212,6 +212,13 @@ def test_blank_images_have_a_score(of_images):
     assert np.isfinite(anomaly.score(of_images, np.zeros((1, 8, 8)))).all()
 
 
+@pytest.mark.parametrize("wrong", ["text", "complex"])
+def test_levels_that_are_no_numbers_are_named(of_images, wrong):
+    levels = np.full((1, 8, 8), "a" if wrong == "text" else 1j)
+    with pytest.raises(ValueError, match=r"dtype = .* is not valid: give real"):
+        anomaly.score(of_images, levels)
+
+
 def test_the_angle_to_the_nearest_image(of_images, digits_and_labels):
     """By their edges; brightness does not matter, and none is its own neighbour."""
     images, labels = digits_and_labels
@@ -495,6 +502,8 @@ TABLE = np.random.default_rng(9).normal(size=(20, 2))
         ({"a": TABLE[:, 0], "b": TABLE[:9, 1]}, "give vectors of one length"),
         (np.zeros((9, 4, 4)), "give images that are not blank"),
         (np.full((9, 4, 4), -1.0), "give finite levels of 0 or more"),
+        (np.full((9, 4, 4), 1j), "images' dtype = complex128 is not valid: give real"),
+        (np.zeros((9, 0, 4)), "give images with pixels"),
     ],
 )
 def test_bad_training_data_are_named(train, says):

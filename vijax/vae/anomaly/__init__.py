@@ -7,6 +7,7 @@
     table_columns        raw tables of mixed columns as numbers
     column_checks        columns that say nothing of new rows, refused by name
     neighbours           distances to neighbours at all sizes of neighbourhood
+    stroke_directions    images as the directions of their edges
     scores               of a VAE or an autoencoder: reconstruction, KL, -ELBO,
                          -log p(x), latent distance, unexplained share
     stroke_codes         what a binary image costs in codes that know strokes but no

@@ -86,7 +86,8 @@ def fit_table(
         steps=settings.steps,
     )
     model, params = event_vaes.fit_event_vaes(keys[1], x, _others(parts), wanted)
-    networks = Networks(model, params, keys[2], features, *3 * [np.zeros(0)])
+    none = np.zeros(0)  # of images
+    networks = Networks(model, params, keys[2], features, none, none, none)
     return networks, _own(parts, _negative_elbo(networks, encoded))
 
 
@@ -223,11 +224,17 @@ def _negative_elbo(networks: Networks, encoded: Encoded) -> np.ndarray:
     return np.nan_to_num(values, nan=MOST**2, posinf=MOST**2)
 
 
+def _check_numbers(images: np.ndarray) -> None:
+    kinds = np.bool_, np.integer, np.floating
+    real = any(np.issubdtype(images.dtype, kind) for kind in kinds)
+    check(real, "images' dtype", images.dtype, "give real numbers")
+
+
 def _check_images(images: np.ndarray) -> None:
-    numbers = np.issubdtype(images.dtype, np.number) or images.dtype == bool
-    check(numbers, "images' dtype", images.dtype, "give numbers")
+    _check_numbers(images)
     check(images.ndim in (3, 4), "images' axes", images.ndim, "give (n, height, width)")
     check(len(images) >= 8, "images", len(images), "give 8 or more")
+    check(images.size > 0, "images' shape", images.shape, "give images with pixels")
     valid = np.isfinite(images) & (images >= 0)
     check(valid, "images", images, "give finite levels of 0 or more")
 
@@ -237,6 +244,7 @@ def _prepared(networks: Networks, x: Any) -> Float[np.ndarray, "..."]:
     if x.shape[1:] != networks.model.shape:
         expected = ", ".join(["n", *map(str, networks.model.shape)])
         raise ValueError(f"x has shape {x.shape}: give ({expected})")
+    _check_numbers(x)
     check(np.isfinite(x), "x", x, "remove NaN and infinities")
     return np.asarray(x / np.float32(networks.inputs), np.float32)
 
