@@ -65,9 +65,12 @@ def _run(app: "Sphinx", env: "BuildEnvironment", docnames: list[str]) -> None:
     from sphinx.util import logging
     from warm_kernels import warm_kernels
 
-    config, logger = env.mystnb_config, logging.getLogger(__name__)
     paths = {page: env.doc2path(page) for page in docnames}
     texts = {page: path.read_text("utf-8") for page, path in paths.items()}
+    pages = run_first(texts)
+    if not pages:
+        return
+    config, logger = env.mystnb_config, logging.getLogger(__name__)
 
     def run(page: str) -> None:
         path = str(paths[page])
@@ -80,7 +83,7 @@ def _run(app: "Sphinx", env: "BuildEnvironment", docnames: list[str]) -> None:
 
     get_cache(config.execution_cache_path).db.dispose()  # made by one thread
     with warm_kernels(environment()), ThreadPoolExecutor(app.parallel) as pool:
-        for _ in pool.map(run, run_first(texts)):
+        for _ in pool.map(run, pages):
             pass  # an error is raised here
 
 

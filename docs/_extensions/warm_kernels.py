@@ -41,12 +41,8 @@ class Forked:
 
     def __init__(self, process: ForkServerProcess) -> None:
         process.start()
-        self.pid, self.kill, self.terminate = (
-            process.pid,
-            process.kill,
-            process.terminate,
-        )
-        self._process = process
+        self.pid, self._process = process.pid, process
+        self.kill, self.terminate = process.kill, process.terminate
 
     def poll(self) -> int | None:
         """Return how it ended; None where it runs."""

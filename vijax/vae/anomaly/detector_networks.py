@@ -53,7 +53,7 @@ class Networks:
         return len(jax.tree.leaves(self.params)[0])
 
     @cached_property
-    def units(self) -> Float[np.ndarray, "images pixels"]:
+    def units(self) -> Float[np.ndarray, "images features"]:
         """Training images of length 1; once, for a stream comes in small batches."""
         return neighbours.unit_rows(self.compared(np.asarray(self.images)))
 
@@ -166,7 +166,13 @@ def _angles(
     networks: Networks, x: np.ndarray, own: np.ndarray | None = None
 ) -> Float[np.ndarray, " rows"]:
     """Return log (1 - cos) of the angle to the nearest training image."""
-    return neighbours.log_angle(networks.units, networks.compared(x), own)
+    own = np.full(len(x), -1) if own is None else own
+    parts = []
+    for start in range(0, max(len(x), 1), BATCH):
+        rows = slice(start, start + BATCH)
+        features = networks.compared(x[rows])
+        parts.append(neighbours.log_angle(networks.units, features, own[rows]))
+    return np.concatenate(parts)
 
 
 def pixel_shares(networks: Networks, x: Any) -> Float[np.ndarray, "..."]:
