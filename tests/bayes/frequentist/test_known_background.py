@@ -169,6 +169,7 @@ def test_narrowest_intervals_of_any_level(bits):
         assert error.max() < (1e-8 if bits == 64 else 4e-4)
 
 
+@pytest.mark.thorough
 def test_experiments_that_are_equal_have_equal_intervals(monkeypatch):
     """A million toys of one background are a few dozen intervals."""
     counts = np.random.default_rng(0).poisson(5.0, 1_000_000)
