@@ -4,7 +4,9 @@
     anomaly.score(detector, x), anomaly.p_value(detector, x)
 
     detector             the recommended score, with calibrated p-values, in a file
+    detector_networks    its VAEs, each without its own part of the rows
     table_columns        raw tables of mixed columns as numbers
+    column_reports       how a table's columns were read, in words
     column_checks        columns that say nothing of new rows, refused by name
     neighbours           distances to neighbours at all sizes of neighbourhood
     stroke_directions    images as the directions of their edges
