@@ -156,7 +156,8 @@ def test_pages_are_run_beforehand_and_compiled_lightly_unless_they_read_a_clock(
     found = execution.environment()
     flags = found.pop("XLA_FLAGS").split()
     assert flags[0] == usual
-    assert "--xla_backend_optimization_level=0" in flags
+    assert flags[1:]  # on any version there are some
+    assert set(flags[1:]) <= set(execution.FLAGS)
     assert found == execution.CACHE
     texts = {page.stem: page.read_text() for page in PAGES}
     first = execution.run_first(texts)

@@ -18,20 +18,19 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
+ROOT = Path(__file__).parents[2]
 CELL = "\n```{code-cell}"
 CLOCK = "perf_counter"
-SHARED = Path(__file__).parents[2] / "build" / "docs" / "compiled"
 CACHE = {
-    "JAX_COMPILATION_CACHE_DIR": str(SHARED),
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / "build" / "docs" / "compiled"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.02",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
-FLAGS = "--xla_cpu_parallel_codegen_split_count=1"  # beside those of `light_jit`
-# In a process of its own: this one is forked later on, which JAX would not survive.
-ASK = """
-from vijax.vi.engine.compilation import known_options
-print(*(f"--{name}={value}".lower() for name, value in known_options().items()))
-"""
+FLAGS = (  # of the tests too, see Makefile
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 
 
 def run_first(texts: dict[str, str]) -> list[str]:
@@ -50,11 +49,11 @@ def run_first(texts: dict[str, str]) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return the variables of kernels whose programs are compiled lightly."""
-    asked = subprocess.run(
-        [sys.executable, "-c", ASK], capture_output=True, text=True, check=True
-    )
-    flags = [os.environ.get("XLA_FLAGS", ""), asked.stdout.strip(), FLAGS]
-    return CACHE | {"XLA_FLAGS": " ".join(flags).strip()}
+    # In a process of its own: this one is forked later on, which JAX would not survive.
+    ask = [sys.executable, str(ROOT / "tests" / "xla_flags.py"), *FLAGS]
+    known = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {known}".strip()
+    return CACHE | {"XLA_FLAGS": flags}
 
 
 def _run(app: "Sphinx", env: "BuildEnvironment", docnames: list[str]) -> None:

@@ -235,6 +235,17 @@ def test_the_angle_to_the_nearest_image(of_images, digits_and_labels):
     assert neighbours.log_angle(units, 0 * ones[:1]).item() == 0.0  # a blank one
 
 
+def test_no_image_of_many_is_its_own_neighbour(of_images):
+    """More of them than are looked at at once."""
+    images = np.random.default_rng(4).uniform(size=(600, 8, 8)).astype(np.float32)
+    features = directions(images)
+    gaps = cdist(features, features, "cosine")
+    nearest = np.min(gaps + 9 * np.eye(len(gaps)), axis=1)
+    of_many = replace(of_images.networks, images=images)
+    found = detector_networks.angles(of_many, images, np.arange(len(images)))
+    np.testing.assert_allclose(found, np.log(nearest), rtol=1e-4)
+
+
 def test_files_of_before_are_read_and_compare_pixels(
     of_images, digits_and_labels, tmp_path
 ):

@@ -151,7 +151,7 @@ def fit_images(
     shares, distances = _image_views(networks, x)
     own = np.full(len(x), -1)
     own[chosen] = np.arange(len(chosen))
-    views = _own(parts, shares), _own(parts, distances), _angles(networks, x, own)
+    views = _own(parts, shares), _own(parts, distances), angles(networks, x, own)
     return networks, views
 
 
@@ -159,13 +159,19 @@ def image_views(networks: Networks, x: Any) -> Float[np.ndarray, "rows 3"]:
     """Return log share and log distance, means over the networks, and log angle."""
     x = _prepared(networks, x)
     views = [view.mean(axis=0) for view in _image_views(networks, x)]
-    return np.stack([*views, _angles(networks, x)], axis=1)
+    return np.stack([*views, angles(networks, x)], axis=1)
 
 
-def _angles(
+def angles(
     networks: Networks, x: np.ndarray, own: np.ndarray | None = None
 ) -> Float[np.ndarray, " rows"]:
-    """Return log (1 - cos) of the angle to the nearest training image."""
+    """Return log (1 - cos) of the angle to the nearest training image.
+
+    Args:
+        networks: of images.
+        x: images.
+        own: as for `neighbours.log_angle`.
+    """
     own = np.full(len(x), -1) if own is None else own
     parts = []
     for start in range(0, max(len(x), 1), BATCH):
