@@ -32,6 +32,7 @@ def serve(options: list[str], folder: str) -> None:
     os.chdir(folder)
     parent = f"--IPKernelApp.parent_handle={os.getppid()}"  # it ends when this one does
     IPKernelApp.launch_instance([*options, parent])
+    os._exit(0)  # its streams are closed: multiprocessing could not flush them
 
 
 class Forked:
